@@ -1,0 +1,36 @@
+"""Darkroom's own numbers, exported beside the SDK's. Every name stands in docs/operations.md."""
+
+from temporalio import activity
+
+from domain.generation import Outcome
+
+FINISHED = "darkroom_generations_finished"
+SUBMITS = "darkroom_submits"
+POLLS = "darkroom_polls"
+STORED_BYTES = "darkroom_stored_bytes"
+REPAIRS = "darkroom_repairs"
+
+
+def count_finished(outcome: Outcome) -> None:
+    """Endings as the ledger reported them; a repeated step counts again."""
+    _add(FINISHED, 1, status=outcome.status.value, code=outcome.code or "")
+
+
+def count_submit(provider: str, state: str) -> None:
+    _add(SUBMITS, 1, provider=provider, state=state)
+
+
+def count_poll(provider: str, verdict: str) -> None:
+    _add(POLLS, 1, provider=provider, verdict=verdict)
+
+
+def count_stored(provider: str, size_bytes: int) -> None:
+    _add(STORED_BYTES, size_bytes, provider=provider)
+
+
+def count_repair(kind: str, times: int) -> None:
+    _add(REPAIRS, times, kind=kind)
+
+
+def _add(name: str, value: int, **labels: str) -> None:
+    activity.metric_meter().create_counter(name).add(value, labels)

@@ -1,0 +1,1 @@
+"""PostgreSQL: the truth about money, ids and status."""

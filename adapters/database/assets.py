@@ -1,0 +1,82 @@
+"""The stored images of a generation."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from adapters.database.engine import Database
+from adapters.database.results import files_of
+from adapters.database.rows import (
+    images_of,
+    is_terminal,
+    locked_generation,
+    move_to,
+    outcome_of,
+    to_generation,
+)
+from adapters.database.tables import AttemptRow, ImageRow, InboxRow
+from domain.generation import Image, Outcome, Stage
+from domain.ports import Storing
+from domain.provider import AttemptRef, ResultFile, Verdict
+
+
+class PostgresAssets:
+    """Storing begins only where no cancel came first; from then on a cancel is too late."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin_storing(self, attempt: AttemptRef, inbox_id: int | None) -> Storing | Outcome | None:
+        async with self._database.begin() as session:
+            row = await locked_generation(session, attempt.generation_id)
+            if is_terminal(row):
+                return await outcome_of(session, row)
+            if row.stage not in (Stage.STORING, Stage.SETTLING):
+                if row.cancel_requested_at is not None:
+                    return None
+                move_to(row, Stage.STORING)
+            stored = (await images_of(session, [row.id])).get(row.id, ())
+            return Storing(to_generation(row), await _files(session, attempt, inbox_id), stored)
+
+    async def finish_storing(self, generation_id: str, images: Sequence[Image]) -> bool:
+        async with self._database.begin() as session:
+            row = await locked_generation(session, generation_id)
+            # On a re-run, or when an attempt outlived its workflow, the first record of the images stands.
+            if await images_of(session, [row.id]):
+                return True
+            if is_terminal(row):
+                return False
+            session.add_all(
+                ImageRow(
+                    generation_id=row.id,
+                    index=image.index,
+                    key=image.key,
+                    width=image.width,
+                    height=image.height,
+                    content_type=image.content_type,
+                    size_bytes=image.size_bytes,
+                    sha256=image.sha256,
+                )
+                for image in images
+            )
+            move_to(row, Stage.SETTLING)
+            return True
+
+
+async def _files(session: AsyncSession, attempt: AttemptRef, inbox_id: int | None) -> tuple[ResultFile, ...]:
+    """The newest address of each file: from a poll if there was one, else from the webhook."""
+    record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
+    polled = files_of(record.result) if record is not None else ()
+    if polled:
+        return polled
+    query = select(InboxRow).where(
+        col(InboxRow.generation_id) == attempt.generation_id,
+        col(InboxRow.ordinal) == attempt.ordinal,
+        col(InboxRow.verdict) == Verdict.SUCCEEDED,
+    )
+    if inbox_id is not None:
+        query = query.where(col(InboxRow.id) == inbox_id)
+    event = await session.scalar(query.order_by(col(InboxRow.id)).limit(1))
+    return files_of(event.result) if event is not None else ()

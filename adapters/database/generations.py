@@ -1,0 +1,113 @@
+"""Generations as clients see them: stored, read, listed, asked to stop."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from adapters.database.engine import Database
+from adapters.database.ids import new_id
+from adapters.database.rows import images_of, is_terminal, locked_generation, to_generation
+from adapters.database.tables import GenerationRow
+from domain.errors import GenerationNotFound, IdempotencyKeyReused, TooLateToCancel
+from domain.generation import Generation, GenerationRequest, Stage, Status
+from domain.ports import Page
+
+_PAST_CANCELING = (Stage.STORING, Stage.SETTLING)
+
+
+class PostgresGenerations:
+    """The rows that outlive every workflow."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(
+        self, tenant_id: str, request: GenerationRequest, key: str | None, fingerprint: str
+    ) -> tuple[Generation, bool]:
+        values = _values(tenant_id, request) | {"idempotency_key": key, "fingerprint": fingerprint}
+        statement = (
+            insert(GenerationRow)
+            .values(values)
+            .on_conflict_do_nothing(index_elements=["tenant_id", "idempotency_key"])
+            .returning(GenerationRow)
+        )
+        async with self._database.begin() as session:
+            row = await session.scalar(statement)
+            if row is not None:
+                return to_generation(row), True
+            existing = await session.scalar(
+                select(GenerationRow).where(
+                    col(GenerationRow.tenant_id) == tenant_id, col(GenerationRow.idempotency_key) == key
+                )
+            )
+            assert existing is not None  # rows are never deleted
+            if existing.fingerprint != fingerprint:
+                raise IdempotencyKeyReused
+            return await _with_images(session, existing), False
+
+    async def get(self, generation_id: str) -> Generation:
+        async with self._database.begin() as session:
+            row = await session.get(GenerationRow, generation_id)
+            if row is None:
+                raise GenerationNotFound
+            return await _with_images(session, row)
+
+    async def get_for(self, tenant_id: str, generation_id: str) -> Generation:
+        generation = await self.get(generation_id)
+        if generation.tenant_id != tenant_id:
+            raise GenerationNotFound
+        return generation
+
+    async def list_for(
+        self, tenant_id: str, *, status: Status | None, after: Page | None, limit: int
+    ) -> Sequence[Generation]:
+        created_at, row_id = col(GenerationRow.created_at), col(GenerationRow.id)
+        query = select(GenerationRow).where(col(GenerationRow.tenant_id) == tenant_id)
+        if status is not None:
+            query = query.where(col(GenerationRow.status) == status)
+        if after is not None:
+            query = query.where(tuple_(created_at, row_id) < tuple_(after.created_at, after.id))
+        query = query.order_by(created_at.desc(), row_id.desc()).limit(limit)
+        async with self._database.begin() as session:
+            rows = (await session.scalars(query)).all()
+            images = await images_of(session, [row.id for row in rows])
+        return [to_generation(row, images.get(row.id, ())) for row in rows]
+
+    async def request_cancel(self, tenant_id: str, generation_id: str) -> Generation:
+        async with self._database.begin() as session:
+            row = await locked_generation(session, generation_id)
+            if row.tenant_id != tenant_id:
+                raise GenerationNotFound
+            if row.status != Status.CANCELED:
+                if is_terminal(row) or row.stage in _PAST_CANCELING:
+                    raise TooLateToCancel
+                if row.cancel_requested_at is None:
+                    row.cancel_requested_at = await session.scalar(select(func.now()))
+            return to_generation(row)
+
+
+async def _with_images(session: AsyncSession, row: GenerationRow) -> Generation:
+    if row.status != Status.COMPLETED:
+        return to_generation(row)
+    return to_generation(row, (await images_of(session, [row.id])).get(row.id, ()))
+
+
+def _values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
+    return {
+        "id": new_id("gen"),
+        "tenant_id": tenant_id,
+        "model": request.model,
+        "provider": request.provider,
+        "endpoint": request.endpoint,
+        "prompt": request.prompt,
+        "parameters": dict(request.parameters),
+        "client_metadata": dict(request.metadata),
+        "n": request.n,
+        "price_credits": request.price_credits,
+        "status": Status.CREATED,
+        "stage": Stage.CREATED,
+    }

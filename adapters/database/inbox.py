@@ -1,0 +1,74 @@
+"""Webhooks, kept before anyone is told of them."""
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from adapters.database.engine import Database
+from adapters.database.results import to_json
+from adapters.database.tables import AttemptRow, GenerationRow, InboxRow
+from domain.errors import GenerationNotFound
+from domain.generation import Status
+from domain.ports import Received
+from domain.provider import AttemptRef, ProviderEvent, ResultSignal, Verdict
+
+
+class PostgresInbox:
+    """One row per event of a provider, however often it is delivered."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def receive(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> Received:
+        async with self._database.begin() as session:
+            generation = await session.get(GenerationRow, attempt.generation_id)
+            if generation is None or generation.provider != provider:
+                raise GenerationNotFound
+            genuine = await _is_about(session, attempt, event)
+            row = await session.scalar(
+                insert(InboxRow)
+                .values(
+                    provider=provider,
+                    event_id=event.event_id,
+                    generation_id=attempt.generation_id,
+                    ordinal=attempt.ordinal,
+                    provider_job_id=event.job_id,
+                    # A job id that is not the attempt's proves nothing: the provider is asked instead.
+                    verdict=event.result.verdict if genuine else Verdict.CHECK,
+                    code=event.result.code if genuine else None,
+                    result=to_json(event.result),
+                    late=Status(generation.status).is_terminal,
+                )
+                .on_conflict_do_nothing(index_elements=["provider", "event_id"])
+                .returning(InboxRow)
+            )
+            if row is None:
+                row = await session.scalar(
+                    select(InboxRow).where(
+                        col(InboxRow.provider) == provider, col(InboxRow.event_id) == event.event_id
+                    )
+                )
+            assert row is not None  # rows are never deleted
+            return received(row)
+
+    async def mark_relayed(self, inbox_id: int) -> None:
+        async with self._database.begin() as session:
+            await session.execute(
+                update(InboxRow)
+                .where(col(InboxRow.id) == inbox_id, col(InboxRow.relayed_at).is_(None))
+                .values(relayed_at=func.now())
+            )
+
+
+def received(row: InboxRow) -> Received:
+    """The row as its reader needs it."""
+    assert row.id is not None
+    signal = ResultSignal(row.id, row.ordinal, row.verdict, row.code)
+    return Received(signal, row.generation_id, row.relayed_at is not None)
+
+
+async def _is_about(session: AsyncSession, attempt: AttemptRef, event: ProviderEvent) -> bool:
+    """Whether the event's job is the attempt's, as far as the attempt knows its job yet."""
+    record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
+    return record is not None and record.provider_job_id in (None, event.job_id)

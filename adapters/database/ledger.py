@@ -1,0 +1,169 @@
+"""Two-phase credits in double entry.
+
+Every step locks the generation row first, then the tenant's accounts in the order of their ids. The
+unique index `transfers_one_resolution` is what makes a second resolution impossible; the checks below
+only turn a repeat into the stored answer instead of an error.
+"""
+
+from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from adapters.database.engine import Database
+from adapters.database.rows import is_terminal, locked_generation, move_to, outcome_of
+from adapters.database.tables import AccountRow, AttemptRow, EntryRow, GenerationRow, ImageRow, TransferRow
+from domain.credits import AccountKind, HoldState, Refund, Reservation, TransferKind
+from domain.errors import InsufficientCredits, ResultUnusable, WorkflowLost
+from domain.generation import Ending, Outcome, Stage, Status
+
+Changes = dict[AccountKind, int]
+
+
+class PostgresLedger:
+    """Holds, charges and refunds, each safe to repeat and to race with any other."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def reserve(self, generation_id: str) -> Reservation:
+        async with self._database.begin() as session:
+            row = await locked_generation(session, generation_id)
+            if is_terminal(row):
+                return Reservation(HoldState.ALREADY_TERMINAL, await outcome_of(session, row))
+            if row.cancel_requested_at is not None:
+                outcome = await _end(session, row, Ending(Status.CANCELED))
+                return Reservation(HoldState.CANCELED, outcome)
+            if await session.get(TransferRow, hold_id(row.id)) is not None:
+                return Reservation(HoldState.HELD)
+            balances = await locked_balances(session, row.tenant_id)
+            if balances[AccountKind.AVAILABLE] < row.price_credits:
+                move_to(row, Stage.RESERVING)
+                ending = Ending(Status.FAILED, InsufficientCredits.code)
+                return Reservation(HoldState.INSUFFICIENT, await _end(session, row, ending))
+            price = row.price_credits
+            row.held_credits = price
+            move_to(row, Stage.THROTTLED)
+            changes = {AccountKind.AVAILABLE: -price, AccountKind.HELD: price}
+            await _transfer(session, row, TransferKind.HOLD, price, changes)
+            return Reservation(HoldState.HELD)
+
+    async def settle(self, generation_id: str) -> Outcome:
+        """Raises ResultUnusable where nothing is stored: what is not delivered is not charged."""
+        async with self._database.begin() as session:
+            row = await locked_generation(session, generation_id)
+            if is_terminal(row):
+                return await outcome_of(session, row)
+            delivered = await session.scalar(
+                select(func.count()).select_from(ImageRow).where(col(ImageRow.generation_id) == row.id)
+            )
+            if not delivered:
+                raise ResultUnusable("settle without a stored image")
+            charged = row.price_credits * min(delivered, row.n) // row.n
+            returned = row.held_credits - charged
+            changes = {
+                AccountKind.AVAILABLE: returned,
+                AccountKind.HELD: -row.held_credits,
+                AccountKind.SPENT: charged,
+            }
+            row.charged_credits, row.refunded_credits = charged, returned
+            move_to(row, Stage.COMPLETED)
+            await _transfer(session, row, TransferKind.SETTLE, charged, changes)
+            return Outcome(row.id, Status.COMPLETED, None, charged, delivered)
+
+    async def refund(self, generation_id: str, ending: Ending) -> Refund:
+        async with self._database.begin() as session:
+            row = await locked_generation(session, generation_id)
+            if is_terminal(row):
+                return Refund(await outcome_of(session, row))
+            if ending.unless_submitted and await _may_be_submitted(session, row.id):
+                return Refund(None, submitted=True)
+            return Refund(await _end(session, row, ending))
+
+
+def hold_id(generation_id: str) -> str:
+    return f"{generation_id}:{TransferKind.HOLD}"
+
+
+def account_id(tenant_id: str, kind: AccountKind) -> str:
+    return f"{tenant_id}:{kind}"
+
+
+async def locked_balances(session: AsyncSession, tenant_id: str) -> dict[AccountKind, int]:
+    """A tenant's balances, held until the transaction ends; empty for an unknown tenant."""
+    query = (
+        select(col(AccountRow.kind), col(AccountRow.balance_credits))
+        .where(col(AccountRow.tenant_id) == tenant_id)
+        .order_by(col(AccountRow.id))
+        .with_for_update()
+    )
+    return {AccountKind(kind): balance for kind, balance in await session.execute(query)}
+
+
+async def post(session: AsyncSession, transfer: TransferRow, changes: Changes) -> None:
+    """Write a transfer, its entries and the new balances. The accounts must be locked."""
+    session.add(transfer)
+    await session.flush()
+    entries = []
+    for kind, amount in changes.items():
+        account = account_id(transfer.tenant_id, kind)
+        balance = await session.scalar(
+            update(AccountRow)
+            .where(col(AccountRow.id) == account)
+            .values(balance_credits=col(AccountRow.balance_credits) + amount)
+            .returning(col(AccountRow.balance_credits))
+        )
+        entries.append(
+            {
+                "transfer_id": transfer.id,
+                "account_id": account,
+                "amount_credits": amount,
+                "balance_after": balance,
+            }
+        )
+    # One statement, because the database checks that the rows of a statement balance.
+    await session.execute(insert(EntryRow).values(entries))
+
+
+async def _transfer(
+    session: AsyncSession, row: GenerationRow, kind: TransferKind, amount: int, changes: Changes
+) -> None:
+    if kind is not TransferKind.HOLD:
+        await locked_balances(session, row.tenant_id)
+    transfer = TransferRow(
+        id=f"{row.id}:{kind}",
+        tenant_id=row.tenant_id,
+        kind=kind,
+        hold_id=hold_id(row.id),
+        generation_id=row.id,
+        amount_credits=amount,
+    )
+    await post(session, transfer, changes)
+
+
+async def _end(session: AsyncSession, row: GenerationRow, ending: Ending) -> Outcome:
+    """Return the hold, if there is one, and write how the generation ended."""
+    held = row.held_credits
+    holds = await session.get(TransferRow, hold_id(row.id)) is not None
+    if ending.status is Status.FAILED:
+        row.error_code, row.error_stage = ending.code, row.stage
+    row.needs_attention = ending.attention or row.needs_attention
+    row.refunded_credits = held
+    move_to(row, Stage(ending.status))
+    if holds:
+        kind = TransferKind.EXPIRE if ending.code == WorkflowLost.code else TransferKind.REFUND
+        changes = {AccountKind.AVAILABLE: held, AccountKind.HELD: -held}
+        await _transfer(session, row, kind, held, changes)
+    return Outcome(row.id, ending.status, ending.code)
+
+
+async def _may_be_submitted(session: AsyncSession, generation_id: str) -> bool:
+    return bool(
+        await session.scalar(
+            select(
+                exists().where(
+                    col(AttemptRow.generation_id) == generation_id,
+                    col(AttemptRow.state).in_(("sending", "accepted")),
+                )
+            )
+        )
+    )

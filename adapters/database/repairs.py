@@ -1,0 +1,97 @@
+"""What the reconciler looks for, each list limited."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from sqlalchemy import func, or_, select, update
+from sqlmodel import col
+
+from adapters.database.engine import Database
+from adapters.database.inbox import received
+from adapters.database.rows import to_generation, to_request
+from adapters.database.tables import AttemptRow, GenerationRow, InboxRow
+from domain.generation import Generation, GenerationInput, GenerationRequest, Stage, Status, Waits
+from domain.ports import Received, Stranded
+from domain.provider import AttemptRef
+
+_OPEN = (Status.CREATED, Status.QUEUED, Status.PROCESSING)
+
+
+class PostgresRepairs:
+    """Open generations that have not moved, webhooks nobody was told of, objects left behind."""
+
+    def __init__(self, database: Database, waits: Callable[[GenerationRequest], Waits]) -> None:
+        self._database = database
+        self._waits = waits
+
+    async def stranded(self, older_than: timedelta, limit: int) -> Sequence[Stranded]:
+        """Longest unseen first; those returned count as seen."""
+        async with self._database.begin() as session:
+            query = (
+                select(GenerationRow)
+                .where(
+                    col(GenerationRow.status).in_(_OPEN),
+                    or_(
+                        col(GenerationRow.checked_at) < func.now() - older_than,
+                        col(GenerationRow.cancel_requested_at) < func.now() - older_than,
+                    ),
+                )
+                .order_by(col(GenerationRow.checked_at))
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            )
+            rows = (await session.scalars(query)).all()
+            ids = [row.id for row in rows]
+            await session.execute(
+                update(GenerationRow).where(col(GenerationRow.id).in_(ids)).values(checked_at=func.now())
+            )
+            attempts = await session.execute(
+                select(col(AttemptRow.generation_id), func.max(col(AttemptRow.ordinal)))
+                .where(col(AttemptRow.generation_id).in_(ids))
+                .group_by(col(AttemptRow.generation_id))
+            )
+            latest = {row_id: AttemptRef(row_id, ordinal) for row_id, ordinal in attempts}
+        return [self._stranded(row, latest.get(row.id)) for row in rows]
+
+    async def unrelayed(self, older_than: timedelta, limit: int) -> Sequence[Received]:
+        query = (
+            select(InboxRow)
+            .where(col(InboxRow.relayed_at).is_(None), col(InboxRow.received_at) < func.now() - older_than)
+            .order_by(col(InboxRow.received_at))
+            .limit(limit)
+        )
+        async with self._database.begin() as session:
+            return [received(row) for row in await session.scalars(query)]
+
+    async def unswept(self, older_than: timedelta, limit: int) -> Sequence[Generation]:
+        query = (
+            select(GenerationRow)
+            .where(
+                col(GenerationRow.status).in_((Status.FAILED, Status.CANCELED)),
+                col(GenerationRow.storing_at).is_not(None),
+                col(GenerationRow.swept_at).is_(None),
+                col(GenerationRow.finished_at) < func.now() - older_than,
+            )
+            .order_by(col(GenerationRow.finished_at))
+            .limit(limit)
+        )
+        async with self._database.begin() as session:
+            return [to_generation(row) for row in await session.scalars(query)]
+
+    async def mark_swept(self, generation_id: str) -> None:
+        async with self._database.begin() as session:
+            await session.execute(
+                update(GenerationRow)
+                .where(col(GenerationRow.id) == generation_id)
+                .values(swept_at=func.now())
+            )
+
+    def _stranded(self, row: GenerationRow, attempt: AttemptRef | None) -> Stranded:
+        waits = self._waits(to_request(row))
+        return Stranded(
+            input=GenerationInput(row.id, row.tenant_id, row.model, row.provider, waits),
+            title=row.model,
+            stage=Stage(row.stage),
+            attempt=attempt,
+            cancel_requested=row.cancel_requested_at is not None,
+        )

@@ -1,0 +1,146 @@
+"""fal's webhooks: ED25519 over request id, user id, time and body hash, with keys from a shared JWKS.
+
+The keys are fal's, not ours: any account's webhook bears a valid signature. So the account is pinned.
+Reference: fal's page `model-apis/webhooks` (read 2026-08-21); the scheme in providers.md of several
+independent verifiers agrees with it.
+"""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from adapters.providers import fal
+from adapters.providers.answers import is_token
+from domain.errors import SignatureInvalid, VerificationUnavailable
+from domain.provider import ProviderEvent, ProviderResult, Verdict
+
+_TOLERANCE_SECONDS = 300
+_KEYS_LIVE_SECONDS = 24 * 3600
+_KEYS_AGAIN_AFTER_SECONDS = 30
+_KEYS_TIMEOUT_SECONDS = 5
+_MOST_KEYS = 20
+_TIMESTAMP = re.compile(r"[0-9]{10,11}")
+_STATUS_CODE = re.compile(r"status code: ([1-5][0-9]{2})\b")
+
+
+class FalKeys:
+    """fal's public keys, fetched when first needed and kept for a day.
+
+    A signature that no kept key verifies may come from a new key, so the set is fetched again, at most
+    every 30 seconds.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, jwks_url: str) -> None:
+        self._http = http
+        self._url = jwks_url
+        self._keys: tuple[Ed25519PublicKey, ...] = ()
+        self._fetched_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def verify(self, signature: bytes, message: bytes) -> bool:
+        """Raises VerificationUnavailable if there are no keys to try."""
+        if time.monotonic() - self._fetched_at < _KEYS_LIVE_SECONDS and self._matches(signature, message):
+            return True
+        async with self._lock:
+            if time.monotonic() - self._fetched_at > _KEYS_AGAIN_AFTER_SECONDS:
+                await self._fetch()
+        return self._matches(signature, message)
+
+    def _matches(self, signature: bytes, message: bytes) -> bool:
+        for key in self._keys:
+            try:
+                key.verify(signature, message)
+            except InvalidSignature:
+                continue
+            return True
+        return False
+
+    async def _fetch(self) -> None:
+        try:
+            async with asyncio.timeout(_KEYS_TIMEOUT_SECONDS):
+                response = await self._http.get(self._url)
+            response.raise_for_status()
+            keys = tuple(_public_key(key) for key in response.json()["keys"][:_MOST_KEYS])
+        except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            if not self._keys:
+                raise VerificationUnavailable(f"fal's keys: {type(error).__name__}") from error
+            return  # the kept keys go on counting while fal's page is away
+        self._keys, self._fetched_at = keys, time.monotonic()
+
+
+class FalWebhookReader:
+    """Believes a webhook only if it is signed, fresh and from our own account."""
+
+    def __init__(self, keys: FalKeys, *, user_id: str, now: Callable[[], float] = time.time) -> None:
+        self._keys = keys
+        self._user_id = user_id
+        self._now = now
+
+    async def read(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
+        request_id = headers.get("x-fal-webhook-request-id", "")
+        user_id = headers.get("x-fal-webhook-user-id", "")
+        timestamp = headers.get("x-fal-webhook-timestamp", "")
+        signature = _unhex(headers.get("x-fal-webhook-signature", ""))
+        if user_id != self._user_id or _TIMESTAMP.fullmatch(timestamp) is None:
+            raise SignatureInvalid
+        if abs(self._now() - int(timestamp)) > _TOLERANCE_SECONDS:
+            raise SignatureInvalid
+        lines = (request_id, user_id, timestamp, hashlib.sha256(body).hexdigest())
+        if not await self._keys.verify(signature, "\n".join(lines).encode(errors="replace")):
+            raise SignatureInvalid
+        event = _object(body)
+        if not is_token(request_id) or event.get("request_id") != request_id:
+            raise SignatureInvalid
+        # fal repeats a delivery with a new timestamp, so what it says is what identifies it.
+        return ProviderEvent(hashlib.sha256(body).hexdigest(), request_id, _result(event))
+
+
+def _result(event: Mapping[str, Any]) -> ProviderResult:
+    """What the event says, or CHECK where it says nothing that can be relied on."""
+    payload = event.get("payload")
+    if event.get("payload_error") or not isinstance(payload, dict):
+        return ProviderResult(Verdict.CHECK)
+    if event.get("status") == "OK":
+        return fal.success(payload)
+    if event.get("status") == "ERROR":
+        code = _STATUS_CODE.search(str(event.get("error")))
+        return fal.failure(int(code[1]) if code else httpx.codes.INTERNAL_SERVER_ERROR, payload)
+    return ProviderResult(Verdict.CHECK)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        raise SignatureInvalid from None
+    if not isinstance(event, dict):
+        raise SignatureInvalid
+    return event
+
+
+def _unhex(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise SignatureInvalid from None
+
+
+def _public_key(key: Mapping[str, str]) -> Ed25519PublicKey:
+    """Raises ValueError for a key of another kind or a broken one."""
+    if (key.get("kty"), key.get("crv")) != ("OKP", "Ed25519"):
+        raise ValueError("not an Ed25519 key")
+    try:
+        raw = base64.urlsafe_b64decode(key["x"] + "=" * (-len(key["x"]) % 4))
+    except binascii.Error as error:
+        raise ValueError("not base64url") from error
+    return Ed25519PublicKey.from_public_bytes(raw)

@@ -1,0 +1,86 @@
+"""Fetching a result: from allowed hosts only, whole or not at all, under a cap of bytes and of time."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO
+
+import httpcore
+import httpx
+
+from adapters.storage.guard import is_allowed
+from domain.errors import ResultExpired, ResultUnavailable, ResultUnusable
+
+_MOST_REDIRECTS = 3
+_TIMEOUTS = {"connect": 5.0, "read": 20.0, "write": 20.0, "pool": 20.0}
+_GONE = (401, 403, 404, 410)
+_REDIRECTS = (301, 302, 303, 307, 308)
+_HEADERS = [(b"Accept-Encoding", b"identity"), (b"Accept", b"image/*"), (b"User-Agent", b"darkroom")]
+
+
+class GuardedDownloader:
+    """Downloads to a temporary file that is gone when the caller is done with it."""
+
+    def __init__(
+        self, pool: httpcore.AsyncConnectionPool, *, largest_bytes: int, total_seconds: float
+    ) -> None:
+        self._pool = pool
+        self._largest_bytes = largest_bytes
+        self._total_seconds = total_seconds
+
+    @asynccontextmanager
+    async def fetch(self, url: str, hosts: Sequence[str]) -> AsyncIterator[Path]:
+        with tempfile.NamedTemporaryFile(prefix="darkroom-") as file:
+            try:
+                # The client's own time limits are per read; a body that drips would never meet them.
+                async with asyncio.timeout(self._total_seconds):
+                    await self._follow(_parse(url), hosts, file.file)
+            except TimeoutError as error:
+                raise ResultUnavailable(f"download took over {self._total_seconds} s") from error
+            except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+                raise ResultUnavailable(f"download: {type(error).__name__}") from error
+            file.flush()
+            yield Path(file.name)
+
+    async def _follow(self, url: httpx.URL, hosts: Sequence[str], file: IO[bytes]) -> None:
+        for _ in range(_MOST_REDIRECTS + 1):
+            if not is_allowed(url, hosts):
+                raise ResultUnusable(f"{url.host} is not a host that this provider serves results from")
+            location = await self._read(url, file)
+            if location is None:
+                return
+            url = url.join(_parse(location))
+        raise ResultUnusable(f"more than {_MOST_REDIRECTS} redirects")
+
+    async def _read(self, url: httpx.URL, file: IO[bytes]) -> str | None:
+        """Write the body to the file, or return where a redirect points."""
+        timeouts = {"connect": 5.0, "read": 20.0, "write": 20.0, "pool": 20.0}
+        headers = [(b"Host", url.netloc), *_HEADERS]
+        async with self._pool.stream(
+            "GET", str(url), headers=headers, extensions={"timeout": timeouts}
+        ) as answer:
+            fields = {name.lower(): value.decode("latin-1") for name, value in answer.headers}
+            if answer.status in _REDIRECTS and b"location" in fields:
+                return fields[b"location"]
+            if answer.status in _GONE:
+                raise ResultExpired(f"result answered {answer.status}")
+            if answer.status != httpx.codes.OK:
+                raise ResultUnavailable(f"result answered {answer.status}")
+            if fields.get(b"content-encoding", "identity") != "identity":
+                raise ResultUnusable("the result came with a content encoding that was not asked for")
+            total = 0
+            async for chunk in answer.aiter_stream():
+                total += len(chunk)
+                if total > self._largest_bytes:
+                    raise ResultUnusable(f"the result is over {self._largest_bytes} bytes")
+                file.write(chunk)
+            return None
+
+
+def _parse(url: str) -> httpx.URL:
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ResultUnusable("the result's address is malformed") from error

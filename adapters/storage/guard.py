@@ -1,0 +1,117 @@
+"""Which addresses a download may connect to, decided when it connects.
+
+The name is resolved once, every answer is checked, and the connection goes to the checked address, so no
+second look-up can point elsewhere. TLS still verifies the name.
+"""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+import httpcore
+import httpx
+
+from domain.errors import ResultUnusable
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# Over what `ipaddress` calls global but should not be reached for a stranger's address: multicast,
+# translations of IPv4 addresses, and ranges that Python 3.11 still counts as public.
+_REFUSED = [
+    ipaddress.ip_network(network)
+    for network in (
+        "0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/4", "240.0.0.0/4",
+        "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/32", "2001:db8::/32", "2002::/16",
+        "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+    )
+]  # fmt: skip
+
+
+def is_public(address: Address) -> bool:
+    """Whether an untrusted address may be connected to."""
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if any(address.version == network.version and address in network for network in _REFUSED):
+        return False
+    return address.is_global
+
+
+def is_allowed(url: httpx.URL, hosts: Sequence[str]) -> bool:
+    """Whether an adapter's list of hosts admits the URL.
+
+    hosts: `name` or `*.name`, which stand for https on port 443; or a whole origin such as
+    `http://127.0.0.1:4100`, by which an operator vouches for a private address.
+    """
+    if url.userinfo or not url.host:
+        return False
+    if origin(url) in hosts:
+        return True
+    is_plain_https = url.scheme == "https" and url.port in (None, 443)
+    name = url.host.lower().rstrip(".")
+    return is_plain_https and any("://" not in host and fnmatchcase(name, host) for host in hosts)
+
+
+def origin(url: httpx.URL) -> str:
+    port = f":{url.port}" if url.port is not None else ""
+    return f"{url.scheme}://{url.host}{port}"
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Connects only to public addresses, or to the host and port pairs an operator vouched for."""
+
+    def __init__(self, trusted: Iterable[str], inner: httpcore.AsyncNetworkBackend | None = None) -> None:
+        urls = [httpx.URL(entry) for entry in trusted if "://" in entry]
+        self._trusted = {(url.host, url.port or (443 if url.scheme == "https" else 80)) for url in urls}
+        self._inner = inner or httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        addresses = await _resolve(host, port)
+        if (host, port) not in self._trusted and not all(is_public(address) for address in addresses):
+            raise ResultUnusable(f"{host} is not a public address")
+        return await self._inner.connect_tcp(
+            str(addresses[0]),
+            port,
+            timeout=timeout,
+            local_address=local_address,
+            socket_options=socket_options,
+        )
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        raise ResultUnusable("unix sockets are never fetched from")
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)
+
+
+def guarded_pool(hosts: Iterable[str], tls: ssl.SSLContext | None = None) -> httpcore.AsyncConnectionPool:
+    """Connections of their own, shared with no trusted traffic; no proxy is ever used."""
+    return httpcore.AsyncConnectionPool(
+        ssl_context=tls or ssl.create_default_context(),
+        network_backend=GuardedBackend(hosts),
+        max_connections=50,
+        max_keepalive_connections=10,
+        keepalive_expiry=10,
+    )
+
+
+async def _resolve(host: str, port: int) -> list[Address]:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpcore.ConnectError(f"{host} does not resolve") from error
+    return [ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]

@@ -1,0 +1,52 @@
+"""What bytes are, told by decoding all of them: a header or an address may lie."""
+
+import asyncio
+import hashlib
+import warnings
+from concurrent.futures import Executor
+from pathlib import Path
+
+from PIL import Image
+
+from domain.errors import ResultUnusable
+from domain.ports import ImageFacts
+
+_CONTENT_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+
+
+class PillowInspector:
+    """Decodes PNG, JPEG and WebP, and nothing else, up to a number of pixels."""
+
+    def __init__(self, executor: Executor, *, largest_pixels: int) -> None:
+        self._executor = executor
+        self._largest_pixels = largest_pixels
+
+    async def inspect(self, path: Path) -> ImageFacts:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, _inspect, path, self._largest_pixels)
+
+
+def _inspect(path: Path, largest_pixels: int) -> ImageFacts:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            width, height, kind = _decode(path, largest_pixels)
+    except ResultUnusable:
+        raise
+    except Exception as error:
+        raise ResultUnusable(f"not a whole image: {type(error).__name__}") from error
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    return ImageFacts(width, height, _CONTENT_TYPES[kind], path.stat().st_size, digest.hexdigest())
+
+
+def _decode(path: Path, largest_pixels: int) -> tuple[int, int, str]:
+    """Both checks: `verify` finds a PNG without its end, `load` a JPEG cut in half."""
+    with Image.open(path, formats=list(_CONTENT_TYPES)) as image:
+        if image.width * image.height > largest_pixels:
+            raise ResultUnusable(f"{image.width}x{image.height} is over {largest_pixels} pixels")
+        image.verify()
+    with Image.open(path, formats=list(_CONTENT_TYPES)) as image:
+        image.load()
+        assert image.format is not None
+        return image.width, image.height, image.format

@@ -1,0 +1,103 @@
+"""Our own storage: any S3-compatible server, through the `minio` client."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import urllib3
+from minio import Minio
+from minio.deleteobjects import DeleteObject
+from minio.error import MinioException, S3Error
+
+from domain.errors import StorageUnavailable
+from domain.ports import ImageFacts
+
+_SMALLEST_PART_BYTES = 5 * 1024 * 1024
+_MOST_DELETED = 1000
+T = TypeVar("T")
+
+
+class S3Store:
+    """Puts, checks, deletes and signs. The blocking client runs on a bounded pool of threads.
+
+    The region is explicit: asking the server for it would cost a request, and rclone cannot answer.
+    """
+
+    def __init__(self, client: Minio, signer: Minio, executor: Executor, *, bucket: str) -> None:
+        self._client = client
+        self._signer = signer
+        self._executor = executor
+        self._bucket = bucket
+
+    async def ensure_bucket(self) -> None:
+        """Make the bucket unless it is there."""
+        if not await self.bucket_exists():
+            await self._call(lambda: self._client.make_bucket(self._bucket))
+
+    async def bucket_exists(self) -> bool:
+        return await self._call(lambda: self._client.bucket_exists(self._bucket))
+
+    async def put(self, key: str, path: Path, facts: ImageFacts) -> None:
+        await self._call(lambda: self._put(key, path, facts))
+
+    async def delete_under(self, prefix: str) -> int:
+        return await self._call(lambda: self._delete_under(prefix))
+
+    async def signed_url(self, key: str, *, method: str, lifetime: timedelta) -> str:
+        # Signing computes and asks nobody, so it needs no thread.
+        return self._signer.get_presigned_url(method, self._bucket, key, expires=lifetime)
+
+    def _put(self, key: str, path: Path, facts: ImageFacts) -> None:
+        """One PUT, so that the object is there whole or not at all; then a look, as a 200 proves nothing."""
+        with path.open("rb") as file:
+            self._client.put_object(
+                self._bucket,
+                key,
+                file,
+                facts.size_bytes,
+                content_type=facts.content_type,
+                part_size=max(facts.size_bytes, _SMALLEST_PART_BYTES),
+            )
+        found = self._client.stat_object(self._bucket, key)
+        if found.size != facts.size_bytes:
+            raise StorageUnavailable(f"stored {facts.size_bytes} bytes, found {found.size}")
+
+    def _delete_under(self, prefix: str) -> int:
+        listed = self._client.list_objects(self._bucket, prefix=prefix, recursive=True)
+        names = [item.object_name for item, _ in zip(listed, range(_MOST_DELETED), strict=False)]
+        errors = self._client.remove_objects(self._bucket, [DeleteObject(name) for name in names if name])
+        for error in errors:
+            raise StorageUnavailable(f"delete: {error.code}")
+        return len(names)
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        except S3Error as error:
+            raise StorageUnavailable(f"s3: {error.code}") from error
+        except (MinioException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise StorageUnavailable(f"s3: {type(error).__name__}") from error
+
+
+def s3_client(endpoint: str, access_key: str, secret_key: str, region: str) -> Minio:
+    """A client for `http(s)://host[:port]`, with short time-outs and few retries of its own."""
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or parts.path not in ("", "/"):
+        raise ValueError("an S3 endpoint is http(s)://host[:port]")
+    pool = urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=3, read=20),
+        maxsize=16,
+        retries=urllib3.Retry(total=1, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+    )
+    return Minio(
+        parts.netloc,
+        access_key=access_key,
+        secret_key=secret_key,
+        secure=parts.scheme == "https",
+        region=region,
+        http_client=pool,
+    )

@@ -1,0 +1,143 @@
+"""All that Darkroom asks of Temporal from outside a workflow."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.common import (
+    Priority,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.runtime import Runtime
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain import names
+from domain.errors import TemporalUnavailable
+from domain.generation import GenerationInput, Stage
+from domain.ports import RunState
+from domain.provider import ResultSignal
+
+_CALL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class TemporalAddress:
+    """Where a Temporal frontend is and how to be let in."""
+
+    address: str
+    namespace: str
+    api_key: str | None = None
+    tls: bool = False
+
+
+async def connect(where: TemporalAddress, *, lazy: bool = False, runtime: Runtime | None = None) -> Client:
+    """A client; with `lazy` it connects on its first call. Raises RuntimeError if Temporal is away."""
+    return await Client.connect(
+        where.address,
+        namespace=where.namespace,
+        api_key=where.api_key,
+        tls=where.tls,
+        lazy=lazy,
+        runtime=runtime,
+    )
+
+
+class TemporalRuns:
+    """A generation's workflow, addressed by the generation's id.
+
+    Every call is bounded by one second of its own: a time-out given to the RPC alone does not bound it.
+    """
+
+    def __init__(self, client: Client, *, task_timeout: timedelta) -> None:
+        self._client = client
+        self._task_timeout = task_timeout
+
+    async def start(self, generation: GenerationInput, title: str) -> None:
+        async with _bounded():
+            with suppress(WorkflowAlreadyStartedError):
+                await self._client.start_workflow(
+                    names.GENERATION_WORKFLOW,
+                    generation,
+                    id=generation.generation_id,
+                    task_queue=names.GENERATIONS_QUEUE,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    # A worker that dies in the middle of a local activity is noticed after this long.
+                    task_timeout=self._task_timeout,
+                    memo={"tenant_id": generation.tenant_id, "model": generation.model},
+                    search_attributes=_attributes(generation),
+                    static_summary=f"{title} for {generation.tenant_id}",
+                    priority=Priority(fairness_key=generation.tenant_id[:64]),
+                )
+
+    async def report(self, generation_id: str, signal: ResultSignal) -> bool:
+        return await self._signal(generation_id, names.REPORT_RESULT, signal)
+
+    async def request_cancel(self, generation_id: str) -> bool:
+        return await self._signal(generation_id, names.REQUEST_CANCEL)
+
+    async def state(self, generation_id: str) -> RunState:
+        async with _bounded():
+            try:
+                found = await self._client.get_workflow_handle(generation_id).describe()
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return RunState(exists=False, running=False)
+                raise
+            return RunState(exists=True, running=found.status is WorkflowExecutionStatus.RUNNING)
+
+    async def live(self, generation_id: str, *, within: timedelta) -> Mapping[str, Any] | None:
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                handle = self._client.get_workflow_handle(generation_id)
+                view: Mapping[str, Any] = await handle.query(names.STATUS_QUERY, rpc_timeout=within)
+                return view
+        except (RPCError, RuntimeError, TimeoutError):
+            return None
+
+    async def healthy(self) -> bool:
+        try:
+            async with _bounded():
+                return await self._client.service_client.check_health()
+        except TemporalUnavailable:
+            return False
+
+    async def _signal(self, generation_id: str, name: str, *arguments: object) -> bool:
+        async with _bounded():
+            try:
+                await self._client.get_workflow_handle(generation_id).signal(name, args=arguments)
+            except RPCError as error:
+                # Never started, or already ended: there is nobody to tell.
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return False
+                raise
+            return True
+
+
+@asynccontextmanager
+async def _bounded() -> AsyncIterator[None]:
+    """One second, and one error for every way in which Temporal can be away."""
+    try:
+        async with asyncio.timeout(_CALL_SECONDS):
+            yield
+    except (RPCError, RuntimeError, TimeoutError) as error:  # RuntimeError: a lazy client cannot connect
+        raise TemporalUnavailable(type(error).__name__) from error
+
+
+def _attributes(generation: GenerationInput) -> TypedSearchAttributes:
+    values = {
+        names.TENANT_ATTRIBUTE: generation.tenant_id,
+        names.MODEL_ATTRIBUTE: generation.model,
+        names.PROVIDER_ATTRIBUTE: generation.provider,
+        names.STAGE_ATTRIBUTE: Stage.RESERVING.value,
+    }
+    return TypedSearchAttributes(
+        [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
+    )

@@ -1,0 +1,1 @@
+"""Operator commands: make the parts ready, make tenants and keys, grant credits."""

@@ -1,0 +1,97 @@
+"""`python -m admin COMMAND`: each command prints one line of JSON."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import composition
+from adapters.database.credits import PostgresCreditAccounts
+from adapters.database.engine import Database
+from adapters.database.tenants import PostgresTenants
+from adapters.process import configure_logging, run
+from admin.bootstrap import bootstrap
+from domain.access import Scope
+from domain.errors import ServiceError
+from settings import Settings
+
+Command = Callable[[argparse.Namespace, Settings, Database], Awaitable[dict[str, Any]]]
+
+
+async def _bootstrap(_: argparse.Namespace, settings: Settings, database: Database) -> dict[str, Any]:
+    return await bootstrap(settings, database)
+
+
+async def _create_tenant(wanted: argparse.Namespace, _: Settings, database: Database) -> dict[str, Any]:
+    return {"tenant_id": await PostgresTenants(database).create(wanted.name, wanted.id)}
+
+
+async def _create_key(wanted: argparse.Namespace, _: Settings, database: Database) -> dict[str, Any]:
+    scopes = [Scope(scope) for scope in wanted.scopes.split(",")]
+    key = await PostgresTenants(database).create_key(wanted.tenant_id, scopes)
+    return {"key_id": key.key_id, "api_key": key.api_key}
+
+
+async def _revoke_key(wanted: argparse.Namespace, _: Settings, database: Database) -> dict[str, Any]:
+    return {"revoked": await PostgresTenants(database).revoke_key(wanted.key_id)}
+
+
+async def _grant(wanted: argparse.Namespace, _: Settings, database: Database) -> dict[str, Any]:
+    accounts = PostgresCreditAccounts(database)
+    balance = await accounts.grant(wanted.tenant_id, wanted.amount, wanted.reference)
+    return {"available_credits": balance.available}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m admin", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, do: Command, help_text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help_text)
+        added.set_defaults(do=do)
+        return added
+
+    command("bootstrap", _bootstrap, "migrate the database; make search attributes, schedule and bucket")
+    tenant = command("create-tenant", _create_tenant, "make a tenant with its accounts")
+    tenant.add_argument("name")
+    tenant.add_argument("--id", help="use this id, and do nothing if it exists")
+    key = command("create-key", _create_key, "make an API key; it is shown this once")
+    key.add_argument("tenant_id")
+    key.add_argument("--scopes", default=",".join(Scope), help="comma-separated (default: all)")
+    revoke = command("revoke-key", _revoke_key, "revoke an API key, from the next request on")
+    revoke.add_argument("key_id")
+    grant = command("grant", _grant, "add credits, once per reference")
+    grant.add_argument("tenant_id")
+    grant.add_argument("amount", type=int)
+    grant.add_argument("--reference", required=True, help="what this grant is for; repeats do nothing")
+    return parser
+
+
+async def _main(wanted: argparse.Namespace, settings: Settings) -> int:
+    database = composition.database(settings)
+    try:
+        answer = await wanted.do(wanted, settings, database)
+    except (ServiceError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    finally:
+        await database.close()
+    sys.stdout.write(json.dumps(answer) + "\n")
+    return 0
+
+
+def main() -> None:
+    wanted = _parser().parse_args()
+    settings = Settings()
+    configure_logging(settings.log_level)
+
+    async def one(_: asyncio.Event) -> int:
+        return await _main(wanted, settings)
+
+    run(one)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Makes everything ready that the service finds in place: tables, search attributes, schedule, bucket.
+
+Run before each new version starts, once; it may be repeated, also at the same time.
+"""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+    ListSearchAttributesResponse,
+)
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+import composition
+from activities.reconcile import ReconcilePlan
+from adapters.database.engine import Database
+from adapters.temporal import connect
+from domain import names
+from settings import Settings
+from workflows.reconcile import ReconcileWorkflow
+
+_KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+_RPC_SECONDS = 10
+_VISIBLE_LOOKS, _VISIBLE_PAUSE_SECONDS = 150, 0.2
+
+
+async def bootstrap(settings: Settings, database: Database) -> dict[str, Any]:
+    """What is ready now."""
+    await database.healthy()
+    # Alembic's own environment runs an event loop, which cannot be inside this one.
+    await asyncio.to_thread(migrate, settings.database_url.get_secret_value())
+    async with composition.object_store(settings) as store:
+        await store.ensure_bucket()
+    client = await connect(composition.temporal_address(settings))
+    await register_search_attributes(client)
+    await schedule_reconciler(client, timedelta(seconds=settings.reconcile_every_seconds))
+    return {"database": "migrated", "bucket": settings.s3_bucket, "schedule": names.RECONCILE_SCHEDULE}
+
+
+def migrate(database_url: str) -> None:
+    """Bring the tables to the newest revision; a second migrator waits for the first."""
+    command.upgrade(alembic_config(database_url), "head")
+
+
+def alembic_config(database_url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+    config.attributes["database_url"] = database_url
+    return config
+
+
+async def register_search_attributes(client: Client) -> None:
+    """Register what is missing, and wait until workflows may use it."""
+    missing = set(names.SEARCH_ATTRIBUTES) - (await _attributes(client)).custom_attributes.keys()
+    if not missing:
+        return
+    try:
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=client.namespace, search_attributes=dict.fromkeys(sorted(missing), _KEYWORD)
+            ),
+            timeout=timedelta(seconds=_RPC_SECONDS),
+        )
+    except RPCError as error:
+        if error.status is not RPCStatusCode.ALREADY_EXISTS:
+            raise
+    for _ in range(_VISIBLE_LOOKS):
+        if not set(names.SEARCH_ATTRIBUTES) - (await _attributes(client)).custom_attributes.keys():
+            return
+        await asyncio.sleep(_VISIBLE_PAUSE_SECONDS)
+    raise TimeoutError("the search attributes were registered but did not become visible")
+
+
+async def schedule_reconciler(client: Client, every: timedelta) -> None:
+    """Create the schedule, or bring an existing one to this plan."""
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(
+            ReconcileWorkflow.run,
+            ReconcilePlan(),
+            id=names.RECONCILE_SCHEDULE,
+            task_queue=names.RECONCILE_QUEUE,
+            execution_timeout=timedelta(minutes=10),  # it holds no money, and the next run looks again
+            static_summary="Repairs what no workflow can",
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
+    )
+    try:
+        await client.create_schedule(names.RECONCILE_SCHEDULE, schedule)
+    except ScheduleAlreadyRunningError:
+
+        def keep_state(found: ScheduleUpdateInput) -> ScheduleUpdate:
+            schedule.state = found.description.schedule.state  # an operator may have paused it
+            return ScheduleUpdate(schedule)
+
+        await client.get_schedule_handle(names.RECONCILE_SCHEDULE).update(keep_state)
+
+
+async def _attributes(client: Client) -> ListSearchAttributesResponse:
+    return await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace), timeout=timedelta(seconds=_RPC_SECONDS)
+    )

@@ -1,0 +1,1 @@
+"""The HTTP entry point. It writes rows, starts workflows and asks them; it moves no credits."""

@@ -1,0 +1,40 @@
+"""`python -m api`: serve the HTTP API."""
+
+import asyncio
+
+import uvicorn
+
+from adapters.process import configure_logging, run
+from api.app import create_app
+from settings import Settings
+
+_GRACE_SECONDS = 10
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> int:
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,
+        access_log=False,  # paths hold callback tokens and image signatures
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    return 0 if server.started else 1
+
+
+def main() -> None:
+    settings = Settings()
+    configure_logging(settings.log_level)
+    run(lambda stop: serve(settings, stop))
+
+
+if __name__ == "__main__":
+    main()

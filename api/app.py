@@ -1,0 +1,87 @@
+"""The HTTP application: the only module here that picks adapters and reads settings."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+from fastapi import FastAPI
+
+import composition
+from adapters.database.credits import PostgresCreditAccounts
+from adapters.database.generations import PostgresGenerations
+from adapters.database.inbox import PostgresInbox
+from adapters.database.tenants import PostgresTenants
+from adapters.providers.client import provider_client
+from adapters.temporal import TemporalRuns, connect
+from api import problems
+from api.deps import Parts
+from api.intake import Intake
+from api.live import LiveViews
+from api.metrics import Measured
+from api.readiness import Readiness
+from api.routes import credits, generations, health, images, models, webhooks
+from api.views import Views
+from settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with real_parts(settings) as parts:
+            app.state.parts = parts
+            yield
+
+    return build_app(settings, lifespan=lifespan)
+
+
+def build_app(settings: Settings, **arguments: object) -> FastAPI:
+    """The routes and what surrounds them, on whatever `app.state.parts` will be."""
+    app = FastAPI(
+        title="Darkroom",
+        summary="AI image generation as a durable workflow.",
+        max_body_size=settings.max_body_bytes,
+        **arguments,  # type: ignore[arg-type]  # FastAPI types each of its keywords apart
+    )
+    for routes in (generations, images, models, credits, webhooks, health):
+        app.include_router(routes.router)
+    problems.install(app)
+    app.add_middleware(Measured)
+    return app
+
+
+@asynccontextmanager
+async def real_parts(settings: Settings) -> AsyncIterator[Parts]:
+    """The routes' parts on the real adapters. Temporal may be away: the client connects when first used."""
+    async with AsyncExitStack() as stack:
+        database = composition.database(settings)
+        stack.push_async_callback(database.close)
+        store = await stack.enter_async_context(composition.object_store(settings))
+        http = await stack.enter_async_context(provider_client())
+        client = await connect(composition.temporal_address(settings), lazy=True)
+        task_timeout = timedelta(seconds=settings.workflow_task_timeout_seconds)
+        runs = TemporalRuns(client, task_timeout=task_timeout)
+        catalogue, row = composition.catalogue(settings), PostgresGenerations(database)
+        yield Parts(
+            catalogue=catalogue,
+            generations=row,
+            credits=PostgresCreditAccounts(database),
+            authenticator=PostgresTenants(database),
+            intake=Intake(catalogue, row, PostgresInbox(database), runs),
+            live=LiveViews(runs),
+            store=store,
+            readers=composition.webhook_readers(settings, http),
+            views=_views(settings),
+            readiness=Readiness(
+                {"postgres": database.healthy, "temporal": runs.healthy, "s3": store.bucket_exists},
+                essential="postgres",
+            ),
+            master_key=settings.master_key.get_secret_value(),
+        )
+
+
+def _views(settings: Settings) -> Views:
+    ui = None
+    if settings.show_temporal_ui_links and settings.temporal_ui_url:
+        base = settings.temporal_ui_url.rstrip("/")
+        ui = f"{base}/namespaces/{settings.temporal_namespace}/workflows"
+    return Views(settings.public_url.rstrip("/"), settings.master_key.get_secret_value(), ui)

@@ -1,0 +1,57 @@
+"""Where a list goes on, as one opaque word. It holds nothing secret; a broken one is refused."""
+
+import base64
+import binascii
+from datetime import datetime
+
+from domain.errors import InvalidInput
+from domain.generation import Generation
+from domain.ports import Page
+
+
+def generation_cursor(last: Generation) -> str:
+    return _wrap(f"{last.created_at.isoformat()} {last.id}")
+
+
+def read_generation_cursor(cursor: str | None) -> Page | None:
+    """Raises InvalidInput."""
+    if cursor is None:
+        return None
+    moment, _, generation_id = _unwrap(cursor).partition(" ")
+    try:
+        created_at = datetime.fromisoformat(moment)
+    except ValueError:
+        raise _invalid() from None
+    if created_at.tzinfo is None or not generation_id.isprintable():
+        raise _invalid()
+    return Page(created_at, generation_id)
+
+
+def entry_cursor(last_id: int) -> str:
+    return _wrap(str(last_id))
+
+
+def read_entry_cursor(cursor: str | None) -> int | None:
+    """Raises InvalidInput."""
+    if cursor is None:
+        return None
+    text = _unwrap(cursor)
+    if not text.isdecimal() or len(text) > len(str(2**62)):
+        raise _invalid()
+    return int(text)
+
+
+def _wrap(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _unwrap(cursor: str) -> str:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return raw.decode("ascii")
+    except (binascii.Error, ValueError):
+        raise _invalid() from None
+
+
+def _invalid() -> InvalidInput:
+    return InvalidInput(errors=(("cursor", "take it from next_cursor of the page before"),))

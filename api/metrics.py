@@ -1,0 +1,43 @@
+"""The API's own numbers. Every name stands in docs/operations.md."""
+
+import time
+
+from prometheus_client import Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+accepted = Counter("darkroom_generations_accepted", "New generations, by model.", ["model"])
+deferred = Counter(
+    "darkroom_deferred", "Words to Temporal that were left for the reconciler, by kind.", ["kind"]
+)
+webhooks = Counter(
+    "darkroom_webhooks", "Authentic webhooks, by provider and outcome.", ["provider", "outcome"]
+)
+requests = Histogram(
+    "darkroom_http_request_seconds", "Requests, by route, method and status.", ["route", "method", "status"]
+)
+
+
+class Measured:
+    """Times each request under its route's template, so that ids make no labels."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def noting_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting_status)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
+            requests.labels(route, method, str(status)).observe(time.perf_counter() - started)

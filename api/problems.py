@@ -1,0 +1,105 @@
+"""Every error as problem+json with a stable code. What a client sent is never echoed."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from api.schemas import FieldProblem, Problem
+from domain import errors
+from domain.errors import InvalidInput, ServiceError, TransientError
+
+_log = logging.getLogger("darkroom.api")
+_STATUS: dict[type[ServiceError], HTTPStatus] = {
+    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.IdempotencyKeyInvalid: HTTPStatus.BAD_REQUEST,
+    errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.ScopeMissing: HTTPStatus.FORBIDDEN,
+    errors.GenerationNotFound: HTTPStatus.NOT_FOUND,
+    errors.ImageNotFound: HTTPStatus.NOT_FOUND,
+    errors.ModelNotFound: HTTPStatus.NOT_FOUND,
+    errors.TenantNotFound: HTTPStatus.NOT_FOUND,
+    errors.TooLateToCancel: HTTPStatus.CONFLICT,
+    errors.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
+}
+_CODES = {
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: errors.BodyTooLarge.code,
+    HTTPStatus.BAD_REQUEST: InvalidInput.code,
+}
+
+
+def install(app: FastAPI) -> None:
+    """Render everything that can go wrong."""
+    app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def problem(
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    fields: Sequence[tuple[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    body = Problem(
+        type=f"urn:darkroom:error:{code}",
+        title=status.phrase,
+        status=status,
+        code=code,
+        detail=detail,
+        errors=[FieldProblem(field=field, message=message) for field, message in fields],
+    )
+    return JSONResponse(body.model_dump(), status, headers=headers, media_type="application/problem+json")
+
+
+async def _service_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ServiceError)
+    headers = {}
+    status = _STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    if isinstance(error, TransientError):
+        status, headers["Retry-After"] = HTTPStatus.SERVICE_UNAVAILABLE, "1"
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, InvalidInput):
+        return problem(status, error.code, str(error), error.errors, headers)
+    # A transient error's own text may name hosts; the client gets the fixed one.
+    detail = error.message if isinstance(error, TransientError) else str(error)
+    return problem(status, error.code, detail, (), headers)
+
+
+async def _validation_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    fields = [(_field(item["loc"]), str(item["msg"])) for item in found]
+    is_json = not any(item["type"] == "json_invalid" for item in found)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if is_json else HTTPStatus.BAD_REQUEST
+    detail = "; ".join(f"{field}: {message}" for field, message in fields[:5])
+    return problem(status, InvalidInput.code, detail, fields[:50])
+
+
+async def _http_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    return problem(status, _CODES.get(status, "http_error"), status.phrase, (), error.headers)
+
+
+async def _unexpected(_: Request, error: Exception) -> JSONResponse:
+    _log.error("internal error", exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, ServiceError.code, ServiceError.message)
+
+
+def _field(location: Sequence[int | str]) -> str:
+    """`body.metadata.0` as a client names it; an unknown field's own name may be anything, so it is cut."""
+    parts = [str(part) for part in location if part not in ("body", "query", "path", "header")]
+    name = ".".join(parts) or "body"
+    return name.encode("ascii", "backslashreplace").decode()[:100]

@@ -1,0 +1,1 @@
+"""Parse, one call, answer: no Temporal, no SQL, no try."""

@@ -1,0 +1,47 @@
+"""The stable address of an image."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, status
+from fastapi.responses import RedirectResponse
+
+from api.deps import PartsDep, _caller
+from domain.access import Scope
+from domain.errors import ImageNotFound
+from domain.generation import Generation
+from domain.tokens import check_image_signature
+
+router = APIRouter(prefix="/v1/generations", tags=["images"])
+_LIFETIME = timedelta(minutes=5)
+_HEADERS = {"Cache-Control": "private, no-store"}
+
+
+async def _opened(
+    generation_id: str,
+    index: int,
+    request: Request,
+    parts: PartsDep,
+    signature: Annotated[str | None, Query(max_length=100)] = None,
+) -> Generation:
+    """The generation, for whoever holds our signature or an API key of its tenant."""
+    if signature is not None:
+        check_image_signature(parts.master_key, generation_id, index, signature)
+        return await parts.generations.get(generation_id)
+    caller = await _caller(request, parts)
+    caller.require(Scope.READ_GENERATIONS)
+    return await parts.generations.get_for(caller.tenant_id, generation_id)
+
+
+@router.api_route("/{generation_id}/images/{index}", methods=["GET", "HEAD"])
+async def get_image(
+    index: int, request: Request, parts: PartsDep, generation: Annotated[Generation, Depends(_opened)]
+) -> RedirectResponse:
+    """Redirects to a signed address in the object store that lives for five minutes."""
+    for image in generation.images:
+        if image.index == index:
+            url = await parts.store.signed_url(image.key, method=request.method, lifetime=_LIFETIME)
+            return RedirectResponse(
+                url, status.HTTP_302_FOUND, headers={"Cache-Control": "private, no-store"}
+            )
+    raise ImageNotFound

@@ -1,0 +1,103 @@
+"""From what the domain knows to what a client sees."""
+
+from dataclasses import dataclass
+
+from api.schemas import (
+    CostView,
+    EntryView,
+    ErrorView,
+    GenerationView,
+    ImageView,
+    ModelView,
+    UrlsView,
+)
+from domain.catalogue import Model
+from domain.credits import Entry
+from domain.generation import Generation, Image
+from domain.tokens import image_signature
+
+
+@dataclass(frozen=True)
+class Views:
+    """Builds addresses of ours: absolute, stable, and signed where an image is to open without a key.
+
+    Attributes:
+        public_url: Where clients reach this API.
+        temporal_ui: Where workflows are looked at, such as `http://…/namespaces/default/workflows`; None
+            leaves the link out.
+    """
+
+    public_url: str
+    master_key: str
+    temporal_ui: str | None
+
+    def generation(self, generation: Generation) -> GenerationView:
+        url = self.generation_url(generation.id)
+        request, problem = generation.request, generation.problem
+        error = problem and ErrorView(
+            code=problem.code, message=problem.message, stage=problem.stage, retryable=problem.retryable
+        )
+        return GenerationView(
+            id=generation.id,
+            status=generation.status,
+            stage=generation.stage,
+            model=request.model,
+            prompt=request.prompt,
+            images=[self._image(generation.id, image) for image in generation.images],
+            cost=CostView(
+                estimated=request.price_credits,
+                reserved=generation.held_credits,
+                charged=generation.charged_credits,
+                refunded=generation.refunded_credits,
+            ),
+            error=error,
+            metadata=dict(request.metadata),
+            created_at=generation.created_at,
+            queued_at=generation.queued_at,
+            processing_at=generation.processing_at,
+            finished_at=generation.finished_at,
+            urls=UrlsView(self=url, cancel=f"{url}/cancel"),
+            temporal_ui=f"{self.temporal_ui}/{generation.id}" if self.temporal_ui else None,
+        )
+
+    def generation_url(self, generation_id: str) -> str:
+        return f"{self.public_url}/v1/generations/{generation_id}"
+
+    def _image(self, generation_id: str, image: Image) -> ImageView:
+        signature = image_signature(self.master_key, generation_id, image.index)
+        return ImageView(
+            index=image.index,
+            url=f"{self.generation_url(generation_id)}/images/{image.index}?signature={signature}",
+            width=image.width,
+            height=image.height,
+            content_type=image.content_type,
+            size_bytes=image.size_bytes,
+            sha256=image.sha256,
+        )
+
+
+def model_view(model: Model) -> ModelView:
+    return ModelView(
+        id=model.id,
+        title=model.title,
+        kind=model.kind,
+        provider=model.provider,
+        price_credits=model.price_credits,
+        largest_n=model.largest_n,
+        longest_prompt_characters=model.longest_prompt_characters,
+        sizes=list(model.sizes),
+        output_formats=list(model.formats),
+    )
+
+
+def entry_view(entry: Entry) -> EntryView:
+    return EntryView(
+        id=entry.id,
+        transfer_id=entry.transfer_id,
+        kind=entry.kind,
+        account=entry.account,
+        amount=entry.amount,
+        balance_after=entry.balance_after,
+        generation_id=entry.generation_id,
+        created_at=entry.created_at,
+    )

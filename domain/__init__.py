@@ -1,0 +1,1 @@
+"""What things are, what may go wrong, and what we need from outside. Plain Python, no I/O."""

@@ -1,0 +1,74 @@
+"""Credits: whole numbers, held first, then charged or returned. Pure data."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from domain.generation import Outcome
+
+
+class AccountKind(StrEnum):
+    """A tenant's four accounts; their balances add up to zero. Only ISSUED may be below zero."""
+
+    ISSUED = "issued"
+    AVAILABLE = "available"
+    HELD = "held"
+    SPENT = "spent"
+
+
+class TransferKind(StrEnum):
+    """Why credits moved. A hold is resolved once, by one of SETTLE, REFUND and EXPIRE."""
+
+    GRANT = "grant"
+    HOLD = "hold"
+    SETTLE = "settle"
+    REFUND = "refund"
+    EXPIRE = "expire"
+
+
+class HoldState(StrEnum):
+    """What `reserve_credits` found or did, as a value."""
+
+    HELD = "held"
+    INSUFFICIENT = "insufficient"
+    CANCELED = "canceled"
+    ALREADY_TERMINAL = "already_terminal"
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """The answer to a reserve. `outcome` is set unless the credits are held."""
+
+    state: HoldState
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class Refund:
+    """The answer to a refund. `submitted` means it was refused because a submit has begun."""
+
+    outcome: Outcome | None
+    submitted: bool = False
+
+
+@dataclass(frozen=True)
+class Balance:
+    """A tenant's credits. Granted in all = available + held + spent."""
+
+    available: int
+    held: int
+    spent: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a tenant's account, newest first in lists. `amount` is signed."""
+
+    id: int
+    transfer_id: str
+    kind: TransferKind
+    account: AccountKind
+    amount: int
+    balance_after: int
+    generation_id: str | None
+    created_at: datetime

@@ -1,0 +1,305 @@
+"""Every error Darkroom raises on purpose.
+
+ServiceError
+├── PermanentError                 retrying the same call cannot help
+│   ├── InvalidInput               a field is missing, unknown, or outside its limits
+│   ├── BodyTooLarge               the request body is over the cap
+│   ├── IdempotencyKeyInvalid      the header is malformed or given twice
+│   ├── IdempotencyKeyReused       the key came with another body before
+│   ├── Unauthenticated            no API key, or not a valid one
+│   ├── ScopeMissing               the API key may not do this
+│   ├── GenerationNotFound
+│   ├── ImageNotFound
+│   ├── ModelNotFound
+│   ├── TenantNotFound
+│   ├── TooLateToCancel            storing has begun, or the job has ended
+│   ├── SignatureInvalid           a webhook, or an image address, that is not genuine
+│   ├── InsufficientCredits        the available balance is below the price
+│   ├── ContentRejected            the provider refused the prompt or the image on content grounds
+│   ├── ProviderRefused            the provider refused our request or our credentials
+│   ├── ProviderFailed             the provider accepted the job and then failed it
+│   ├── ProviderTimedOut           no result before the deadline
+│   ├── SubmitUnknown              the deadline passed and nobody knows whether the provider took the job
+│   ├── QueueTimedOut              no free place at the provider for too long
+│   ├── ResultUnusable             the result is not a whole image of an allowed kind
+│   ├── ResultExpired              the result can no longer be fetched
+│   └── WorkflowLost               the workflow ended without an ending of its own
+├── SubmitAmbiguous                the provider may have accepted the job; never retried
+└── TransientError                 retrying may help; carries `retry_after_seconds`
+    ├── ProviderUnavailable
+    ├── ProviderThrottled
+    ├── VerificationUnavailable    the keys that would verify a webhook cannot be had
+    ├── ResultUnavailable          the result could not be downloaded this time
+    ├── StorageUnavailable
+    ├── TemporalUnavailable
+    └── DatabaseUnavailable
+"""
+
+from functools import cache
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """Base of every deliberate error.
+
+    `code` is part of the public API: the HTTP `code`, the Temporal failure type and the anchor in
+    docs/errors.md. `message` is fixed text that may be shown anywhere. The text given to the
+    constructor may hold a provider's words: it goes to logs and PostgreSQL, never into Temporal.
+    `retryable` says whether a client that posts the same generation anew can expect another ending.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    message: ClassVar[str] = "Something went wrong on our side."
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or self.message)
+
+
+class PermanentError(ServiceError):
+    """Retrying the same call cannot succeed."""
+
+    retryable = False
+
+
+class InvalidInput(PermanentError):
+    """A field is missing, unknown, or outside its limits. `errors` names each field."""
+
+    code = "invalid_input"
+    message = "The request is not valid for this model."
+
+    def __init__(self, detail: str | None = None, *, errors: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(detail or "; ".join(f"{field}: {text}" for field, text in errors) or None)
+        self.errors = errors
+
+
+class BodyTooLarge(PermanentError):
+    """The request body is over the cap."""
+
+    code = "body_too_large"
+    message = "The request body is too large."
+
+
+class IdempotencyKeyInvalid(PermanentError):
+    """The Idempotency-Key header is empty, too long, not printable ASCII, or given twice."""
+
+    code = "idempotency_key_invalid"
+    message = "Idempotency-Key must be given once and be 1 to 255 printable ASCII characters."
+
+
+class IdempotencyKeyReused(PermanentError):
+    """The key was used before with another body."""
+
+    code = "idempotency_key_reused"
+    message = "This Idempotency-Key was used with a different request body."
+
+
+class Unauthenticated(PermanentError):
+    """No API key, or not a valid one."""
+
+    code = "unauthenticated"
+    message = "A valid API key is needed: Authorization: Bearer dk_…"
+
+
+class ScopeMissing(PermanentError):
+    """The API key is genuine but may not do this."""
+
+    code = "scope_missing"
+    message = "This API key does not have the scope that the call needs."
+
+
+class GenerationNotFound(PermanentError):
+    """This tenant has no generation with that id."""
+
+    code = "generation_not_found"
+    message = "No such generation."
+
+
+class ImageNotFound(PermanentError):
+    """The generation has no image with that index, or not yet."""
+
+    code = "image_not_found"
+    message = "No such image."
+
+
+class ModelNotFound(PermanentError):
+    """The catalogue has no such model, or its provider is switched off."""
+
+    code = "model_not_found"
+    message = "No such model."
+
+
+class TenantNotFound(PermanentError):
+    """No tenant has this id."""
+
+    code = "tenant_not_found"
+    message = "No such tenant."
+
+
+class TooLateToCancel(PermanentError):
+    """Storing has begun, or the generation has ended otherwise."""
+
+    code = "too_late_to_cancel"
+    message = "The generation can no longer be canceled."
+
+
+class SignatureInvalid(PermanentError):
+    """Forged, stale or malformed; deliberately says no more."""
+
+    code = "signature_invalid"
+    message = "The signature is not valid."
+
+
+class InsufficientCredits(PermanentError):
+    """The account's available balance is below the price."""
+
+    code = "insufficient_credits"
+    message = "The account does not have enough available credits."
+
+
+class ContentRejected(PermanentError):
+    """The provider refused the prompt or the image on content grounds."""
+
+    code = "content_rejected"
+    message = "The provider refused the content."
+
+
+class ProviderRefused(PermanentError):
+    """The provider refused our request or our credentials."""
+
+    code = "provider_refused"
+    message = "The provider refused the request."
+
+
+class ProviderFailed(PermanentError):
+    """The provider accepted the job and then failed it. A new generation may succeed."""
+
+    code = "provider_failed"
+    message = "The provider could not make the image."
+    retryable = True
+
+
+class ProviderTimedOut(PermanentError):
+    """No result before the deadline."""
+
+    code = "provider_timed_out"
+    message = "The provider did not finish in time."
+    retryable = True
+
+
+class SubmitUnknown(PermanentError):
+    """The deadline passed and nobody knows whether the provider took the job."""
+
+    code = "submit_unknown"
+    message = "It is not known whether the provider accepted the job; credits were returned."
+    retryable = True
+
+
+class QueueTimedOut(PermanentError):
+    """No free place at the provider for too long. Nothing was submitted."""
+
+    code = "queue_timed_out"
+    message = "The provider had no free place in time."
+    retryable = True
+
+
+class ResultUnusable(PermanentError):
+    """The result is not a whole image of an allowed kind and size."""
+
+    code = "result_unusable"
+    message = "The provider's result is not a usable image."
+    retryable = True
+
+
+class ResultExpired(PermanentError):
+    """The provider no longer serves the result."""
+
+    code = "result_expired"
+    message = "The provider's result expired before it could be stored."
+    retryable = True
+
+
+class WorkflowLost(PermanentError):
+    """The workflow was terminated or failed while the generation was open."""
+
+    code = "workflow_lost"
+    message = "The generation was stopped by an operator or a fault; credits were returned."
+    retryable = True
+
+
+class SubmitAmbiguous(ServiceError):
+    """Bytes left for the provider and no clear answer came back. Never retried."""
+
+    code = "submit_ambiguous"
+    message = "The provider may have accepted the job."
+
+
+class TransientError(ServiceError):
+    """Retrying the same call may succeed, no sooner than `retry_after_seconds`."""
+
+    def __init__(self, detail: str | None = None, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderUnavailable(TransientError):
+    """The provider could not be reached or answered 5xx; nothing was accepted."""
+
+    code = "provider_unavailable"
+    message = "The provider is not available."
+
+
+class ProviderThrottled(TransientError):
+    """The provider answered 429; nothing was accepted."""
+
+    code = "provider_throttled"
+    message = "The provider asks us to slow down."
+
+
+class VerificationUnavailable(TransientError):
+    """A webhook cannot be verified now because the provider's keys cannot be had."""
+
+    code = "verification_unavailable"
+    message = "The webhook cannot be verified now; send it again later."
+
+
+class ResultUnavailable(TransientError):
+    """The result could not be downloaded whole this time."""
+
+    code = "result_unavailable"
+    message = "The provider's result could not be downloaded."
+
+
+class StorageUnavailable(TransientError):
+    """The object store failed or answered with something else than it was asked for."""
+
+    code = "storage_unavailable"
+    message = "The image store is not available."
+
+
+class TemporalUnavailable(TransientError):
+    """Temporal could not be reached within the time allowed."""
+
+    code = "temporal_unavailable"
+    message = "The workflow service is not available."
+
+
+class DatabaseUnavailable(TransientError):
+    """PostgreSQL could not be reached or ended the connection."""
+
+    code = "database_unavailable"
+    message = "The database is not available; try again."
+
+
+def every_error(base: type[ServiceError] = ServiceError) -> dict[str, type[ServiceError]]:
+    """Each error class by its code, the inner nodes of the tree left out."""
+    children = base.__subclasses__()
+    if not children:
+        return {base.code: base}
+    return {code: error for child in children for code, error in every_error(child).items()}
+
+
+@cache
+def describe(code: str) -> type[ServiceError]:
+    """The class behind a code; an unknown code is an internal error."""
+    return every_error().get(code, ServiceError)

@@ -1,0 +1,31 @@
+"""Names that travel: renaming one strands running workflows, so each is spelled once, here."""
+
+GENERATION_WORKFLOW = "GenerationWorkflow"
+REPORT_RESULT = "report_result"
+REQUEST_CANCEL = "request_cancel"
+STATUS_QUERY = "status"
+
+RECONCILE_WORKFLOW = "ReconcileWorkflow"
+RECONCILE_SCHEDULE = "reconcile"
+
+GENERATIONS_QUEUE = "generations"
+ASSETS_QUEUE = "assets"
+RECONCILE_QUEUE = "reconcile"
+
+
+def submit_queue(provider: str) -> str:
+    """Submits only: this queue carries the provider's rate limit."""
+    return f"submit-{provider}"
+
+
+def provider_queue(provider: str) -> str:
+    """Polls and cancels, which must not wait behind submits."""
+    return f"provider-{provider}"
+
+
+# Search attributes, all of type Keyword. Never a prompt: no codec hides them.
+TENANT_ATTRIBUTE = "DarkroomTenant"
+MODEL_ATTRIBUTE = "DarkroomModel"
+PROVIDER_ATTRIBUTE = "DarkroomProvider"
+STAGE_ATTRIBUTE = "DarkroomStage"
+SEARCH_ATTRIBUTES = (TENANT_ATTRIBUTE, MODEL_ATTRIBUTE, PROVIDER_ATTRIBUTE, STAGE_ATTRIBUTE)

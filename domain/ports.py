@@ -1,0 +1,306 @@
+"""What workflows, activities and routes need from outside. Implemented in `adapters`."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from domain.access import Caller
+from domain.credits import Balance, Entry, Refund, Reservation
+from domain.generation import (
+    Ending,
+    Generation,
+    GenerationInput,
+    GenerationRequest,
+    Image,
+    Outcome,
+    Stage,
+    Status,
+)
+from domain.provider import (
+    AttemptRef,
+    ProviderEvent,
+    ProviderJob,
+    ProviderResult,
+    ResultFile,
+    ResultSignal,
+    Submission,
+    SubmitAnswer,
+)
+
+
+class Ledger(Protocol):
+    """Double-entry credits. Each call is safe to repeat and to race with any other."""
+
+    async def reserve(self, generation_id: str) -> Reservation:
+        """Hold the price, or end the generation where that cannot be. Raises GenerationNotFound."""
+        ...
+
+    async def settle(self, generation_id: str) -> Outcome:
+        """Charge for the stored images, return the rest, and complete the generation."""
+        ...
+
+    async def refund(self, generation_id: str, ending: Ending) -> Refund:
+        """Return the hold, if there is one, and end the generation as `ending` says."""
+        ...
+
+
+class CreditAccounts(Protocol):
+    """What clients read of their credits and operators add to them."""
+
+    async def grant(self, tenant_id: str, amount_credits: int, reference: str) -> Balance:
+        """Add credits, once per reference. Raises TenantNotFound, InvalidInput."""
+        ...
+
+    async def balance(self, tenant_id: str) -> Balance: ...
+
+    async def entries(self, tenant_id: str, *, before: int | None, limit: int) -> Sequence[Entry]:
+        """Newest first, with ids below `before`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where a list goes on: what was created before this moment, or then with a smaller id."""
+
+    created_at: datetime
+    id: str
+
+
+class Authenticator(Protocol):
+    """Tells who an API key belongs to."""
+
+    async def authenticate(self, api_key: str) -> Caller:
+        """Raises Unauthenticated for anything but a genuine key that was not revoked."""
+        ...
+
+
+class Generations(Protocol):
+    """The rows that outlive every workflow."""
+
+    async def create(
+        self, tenant_id: str, request: GenerationRequest, key: str | None, fingerprint: str
+    ) -> tuple[Generation, bool]:
+        """Store a request; False if the key already had one. Raises IdempotencyKeyReused."""
+        ...
+
+    async def get(self, generation_id: str) -> Generation:
+        """Raises GenerationNotFound."""
+        ...
+
+    async def get_for(self, tenant_id: str, generation_id: str) -> Generation:
+        """Raises GenerationNotFound, also for another tenant's."""
+        ...
+
+    async def list_for(
+        self, tenant_id: str, *, status: Status | None, after: Page | None, limit: int
+    ) -> Sequence[Generation]:
+        """Newest first."""
+        ...
+
+    async def request_cancel(self, tenant_id: str, generation_id: str) -> Generation:
+        """Write the wish down. Raises GenerationNotFound, TooLateToCancel."""
+        ...
+
+
+class Attempts(Protocol):
+    """The record of what was asked of providers, written before a byte leaves."""
+
+    async def begin(self, attempt: AttemptRef) -> SubmitAnswer | GenerationRequest:
+        """Claim the right to submit, once; an answer instead if there is nothing left to submit."""
+        ...
+
+    async def accepted(self, attempt: AttemptRef, job: ProviderJob) -> None: ...
+
+    async def rejected(self, attempt: AttemptRef, code: str, provider_message: str) -> None: ...
+
+    async def not_sent(self, attempt: AttemptRef) -> None:
+        """The provider provably has nothing: the attempt may be begun again."""
+        ...
+
+    async def unknown(self, attempt: AttemptRef) -> SubmitAnswer:
+        """Nobody knows; accepted after all if a webhook has told us meanwhile."""
+        ...
+
+    async def job(self, attempt: AttemptRef) -> tuple[GenerationRequest, ProviderJob | None]:
+        """What was asked for, and the provider's handle where one is known."""
+        ...
+
+    async def record_result(self, attempt: AttemptRef, result: ProviderResult) -> None: ...
+
+
+class Assets(Protocol):
+    """The stored images of a generation, and the way into storing them."""
+
+    async def begin_storing(self, attempt: AttemptRef, inbox_id: int | None) -> "Storing | Outcome | None":
+        """What to store; the outcome if it has ended; None if a cancel came first."""
+        ...
+
+    async def finish_storing(self, generation_id: str, images: Sequence[Image]) -> bool:
+        """Record all images at once; False if the generation has ended without any."""
+        ...
+
+
+@dataclass(frozen=True)
+class Storing:
+    """A result on its way home. `stored` is not empty if an earlier run already finished."""
+
+    generation: Generation
+    files: tuple[ResultFile, ...]
+    stored: tuple[Image, ...]
+
+
+class Provider(Protocol):
+    """One image-generation service."""
+
+    name: str
+    result_hosts: tuple[str, ...]
+
+    async def submit(self, submission: Submission) -> ProviderJob:
+        """Start a job.
+
+        Raises ProviderUnavailable or ProviderThrottled only if the provider provably took nothing, a
+        PermanentError if it refused, and SubmitAmbiguous for everything in between.
+        """
+        ...
+
+    async def fetch(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
+        """Where the job stands. Raises a TransientError if that cannot be told now."""
+        ...
+
+    async def cancel(self, request: GenerationRequest, job: ProviderJob) -> bool:
+        """Ask to stop; False if it is too late or the provider cannot. Raises a TransientError."""
+        ...
+
+
+class WebhookReader(Protocol):
+    """One provider's way of signing and wording its callbacks."""
+
+    async def read(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
+        """The event a callback carries.
+
+        headers: names in lower case. body: the raw bytes. Raises SignatureInvalid for anything forged,
+        stale or malformed, VerificationUnavailable if that cannot be told, and nothing else.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Received:
+    """An inbox row. `signal` is what the workflow is to be told."""
+
+    signal: ResultSignal
+    generation_id: str
+    relayed: bool
+
+
+class Inbox(Protocol):
+    """Webhooks, kept before anyone is told of them."""
+
+    async def receive(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> Received:
+        """Keep an event; the first of equal ones counts. Raises GenerationNotFound."""
+        ...
+
+    async def mark_relayed(self, inbox_id: int) -> None: ...
+
+
+class Downloader(Protocol):
+    """Fetches bytes from the outside, under caps."""
+
+    def fetch(self, url: str, hosts: Sequence[str]) -> AbstractAsyncContextManager[Path]:
+        """A temporary file with the whole body.
+
+        Raises ResultExpired if the address is dead, ResultUnusable if the body breaks a cap or the host is
+        not allowed, ResultUnavailable if trying again may help.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What the bytes themselves say."""
+
+    width: int
+    height: int
+    content_type: str
+    size_bytes: int
+    sha256: str
+
+
+class ImageInspector(Protocol):
+    """Looks at bytes, and believes nothing else."""
+
+    async def inspect(self, path: Path) -> ImageFacts:
+        """Decode the whole image. Raises ResultUnusable."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """Our own S3-compatible storage. Every call raises StorageUnavailable."""
+
+    async def put(self, key: str, path: Path, facts: ImageFacts) -> None:
+        """Whole or not at all, and there afterwards with the right size."""
+        ...
+
+    async def delete_under(self, prefix: str) -> int:
+        """Delete every object under the prefix, at most 1000; how many there were."""
+        ...
+
+    async def signed_url(self, key: str, *, method: str, lifetime: timedelta) -> str: ...
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What Temporal says of a generation's workflow."""
+
+    exists: bool
+    running: bool
+
+
+class Runs(Protocol):
+    """All that Darkroom asks of Temporal from outside a workflow. Raises TemporalUnavailable."""
+
+    async def start(self, generation: GenerationInput, title: str) -> None:
+        """Start once: an id that was ever used starts nothing."""
+        ...
+
+    async def report(self, generation_id: str, signal: ResultSignal) -> bool:
+        """False if no workflow is open to hear it."""
+        ...
+
+    async def request_cancel(self, generation_id: str) -> bool:
+        """False if no workflow is open to hear it."""
+        ...
+
+    async def state(self, generation_id: str) -> RunState: ...
+
+    async def live(self, generation_id: str, *, within: timedelta) -> Mapping[str, Any] | None:
+        """The workflow's own view of itself, or None if it cannot be had in time."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stranded:
+    """An open generation that has not moved for a while."""
+
+    input: GenerationInput
+    title: str
+    stage: Stage
+    attempt: AttemptRef | None
+    cancel_requested: bool
+
+
+class Repairs(Protocol):
+    """What the reconciler reads. Every list is limited."""
+
+    async def stranded(self, older_than: timedelta, limit: int) -> Sequence[Stranded]: ...
+
+    async def unrelayed(self, older_than: timedelta, limit: int) -> Sequence[Received]: ...
+
+    async def unswept(self, older_than: timedelta, limit: int) -> Sequence[Generation]:
+        """Ended without images, but storing had begun: objects may be left behind."""
+        ...
+
+    async def mark_swept(self, generation_id: str) -> None: ...

@@ -1,0 +1,34 @@
+"""Runs migrations on one connection, one migrator at a time."""
+
+import asyncio
+import os
+
+from alembic import context
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+from sqlmodel import SQLModel
+
+import adapters.database.tables  # noqa: F401 - fills SQLModel.metadata
+from adapters.database.engine import async_url
+
+_ONE_MIGRATOR = 7_237_001  # any number, as long as every version uses the same
+
+
+def _run(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=SQLModel.metadata)
+    with context.begin_transaction():
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ONE_MIGRATOR})
+        context.run_migrations()
+
+
+async def _connect() -> None:
+    url = context.config.attributes.get("database_url") or os.environ["DATABASE_URL"]
+    engine = create_async_engine(async_url(url), poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(_run)
+        await connection.commit()
+    await engine.dispose()
+
+
+asyncio.run(_connect())

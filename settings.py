@@ -1,0 +1,84 @@
+"""Every setting, read once at start-up by an entry point and passed down as plain values.
+
+Names are environment variables, in upper case. `docs/configuration.md` describes each one.
+"""
+
+from typing import Annotated
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Csv = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Environment variables; a `.env` file is not read. No default is a working secret."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    # Secrets and addresses: where the rest of the system is
+    master_key: Annotated[SecretStr, Field(min_length=32)]
+    database_url: SecretStr
+    database_pool_size: PositiveInt = 10
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    temporal_api_key: SecretStr | None = None
+    temporal_tls: bool = False
+    temporal_ui_url: str | None = None
+    s3_endpoint: str = "http://127.0.0.1:9000"
+    s3_public_endpoint: str | None = None
+    s3_access_key: SecretStr
+    s3_secret_key: SecretStr
+    s3_bucket: str = "darkroom"
+    s3_region: str = "us-east-1"
+
+    # The API
+    api_host: str = "127.0.0.1"
+    api_port: int = 8000
+    public_url: str = "http://127.0.0.1:8000"
+    webhook_base_url: str | None = None
+    show_temporal_ui_links: bool = False
+    max_body_bytes: PositiveInt = 1_000_000
+
+    # The worker
+    worker_host: str = "127.0.0.1"
+    worker_health_port: int = 8001
+    worker_metrics_port: int = 8002
+    worker_grace_seconds: PositiveFloat = 25.0
+    worker_cached_workflows: Annotated[int, Field(ge=0)] = 1000
+    worker_max_activities: PositiveInt = 100
+    workflow_task_timeout_seconds: PositiveFloat = 2.0
+    worker_sticky_timeout_seconds: PositiveFloat = 2.0
+    models_file: str = "models.toml"
+
+    # Waits that an installation may shorten or stretch
+    deadline_cap_seconds: PositiveFloat | None = None
+    first_poll_cap_seconds: PositiveFloat | None = None
+    queue_timeout_seconds: PositiveFloat = 3600.0
+    reconcile_every_seconds: PositiveFloat = 60.0
+
+    # Images
+    max_image_bytes: PositiveInt = 50_000_000
+    max_image_pixels: PositiveInt = 40_000_000
+    download_timeout_seconds: PositiveFloat = 60.0
+
+    # fal
+    fal_key: SecretStr | None = None
+    fal_user_id: str | None = None
+    fal_queue_url: str = "https://queue.fal.run"
+    fal_jwks_url: str = "https://rest.fal.ai/.well-known/jwks.json"
+    fal_result_hosts: Csv = ("fal.media", "*.fal.media")
+    fal_submits_per_second: PositiveFloat | None = None
+
+    log_level: str = "INFO"
+    fault_points: str | None = None
+
+    @field_validator("fal_result_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @property
+    def callback_base_url(self) -> str:
+        """Where providers reach us: the public URL unless told otherwise."""
+        return (self.webhook_base_url or self.public_url).rstrip("/")

@@ -1,0 +1,1 @@
+"""The story of a generation: deterministic, and importing nothing that touches the world."""

@@ -1,0 +1,17 @@
+"""The reconciler's run, started by a Temporal Schedule."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.reconcile import ReconcilePlan
+    from domain import names
+    from workflows import steps
+
+
+@workflow.defn(name=names.RECONCILE_WORKFLOW)
+class ReconcileWorkflow:
+    """One look around per run; the next run looks again, so a failed one needs no compensation."""
+
+    @workflow.run
+    async def run(self, plan: ReconcilePlan) -> dict[str, int]:
+        return await steps.reconcile(plan)
