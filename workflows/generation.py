@@ -101,11 +101,9 @@ class GenerationWorkflow:
         return self._cancel_requested or workflow.cancellation_reason() is not None
 
     async def _story(self) -> Outcome:
-        reservation = await steps.reserve(self._job.generation_id)
-        if reservation.outcome is not None:
-            return reservation.outcome
         try:
-            return await self._generate()
+            reservation = await steps.reserve(self._job.generation_id)
+            return reservation.outcome or await self._generate()
         # Only these end a generation. Anything else is a bug: the task is retried until a fix is deployed,
         # and refunding meanwhile would give away an image that may yet arrive.
         except (FailureError, TimeoutError) as error:
@@ -225,7 +223,7 @@ class GenerationWorkflow:
             await _as_far_as_possible(steps.cancel(self._job, self._attempt))
         try:
             refund = await steps.refund(self._job.generation_id, ending)
-        except ActivityError as error:
+        except FailureError as error:
             # Nobody's row: started by hand, with an id that was never accepted. There is nothing to refund.
             return Outcome(self._job.generation_id, Status.FAILED, _code(error))
         assert refund.outcome is not None
@@ -253,7 +251,7 @@ async def _as_far_as_possible(step: Coroutine[Any, Any, bool]) -> None:
 
 def _code(error: BaseException) -> str:
     """The failure's stable code, as the API reports it."""
-    cause = error.cause if isinstance(error, ActivityError) else error
+    cause = steps.behind(error)
     if isinstance(cause, ApplicationError):
         return describe(cause.type or "").code
     if isinstance(cause, TemporalTimeout) and cause.type is TimeoutType.SCHEDULE_TO_START:

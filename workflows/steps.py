@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.assets import AssetActivities
@@ -110,6 +110,11 @@ async def reconcile(plan: ReconcilePlan) -> dict[str, int]:
     )
 
 
+def behind(error: BaseException) -> BaseException | None:
+    """What went wrong in a step. An ordinary activity's failure comes wrapped, a local one's bare."""
+    return error.cause if isinstance(error, ActivityError) else error
+
+
 async def _ledger(method: Callable[..., Coroutine[Any, Any, T]], arguments: list[Any], summary: str) -> T:
     """A local activity while it is quick; an ordinary one, without limit, when it is not.
 
@@ -126,8 +131,9 @@ async def _ledger(method: Callable[..., Coroutine[Any, Any, T]], arguments: list
     )
     try:
         return await quickly
-    except ActivityError as error:
-        if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
+    except FailureError as error:
+        cause = behind(error)
+        if isinstance(cause, ApplicationError) and cause.non_retryable:
             raise
     at_last: T = await workflow.execute_activity_method(
         method,

@@ -45,5 +45,5 @@ def retry_after_seconds(response: httpx.Response) -> float | None:
 def _seconds_until(moment: str, now: str) -> float:
     try:
         return (parsedate_to_datetime(moment) - parsedate_to_datetime(now)).total_seconds()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan

@@ -22,7 +22,10 @@ def provider_client() -> httpx.AsyncClient:
 
 
 class _Capped(httpx.AsyncBaseTransport):
-    """Ends an answer that grows over the cap, as if the connection had broken."""
+    """Ends an answer that grows over the cap, as if the connection had broken.
+
+    One with a content encoding ends at once: unpacked, it could be a thousand times the cap.
+    """
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
@@ -30,6 +33,9 @@ class _Capped(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await self._inner.handle_async_request(request)
         assert isinstance(response.stream, httpx.AsyncByteStream)
+        if response.headers.get("content-encoding", "identity") != "identity":
+            await response.aclose()
+            raise httpx.ReadError("answer with a content encoding that was not asked for")
         response.stream = _CappedStream(response.stream)
         return response
 

@@ -70,7 +70,7 @@ class FalProvider:
     async def fetch(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
         response = await self._ask("GET", self._job_url(request, job, "status"))
         if response.status_code == httpx.codes.NOT_FOUND:
-            return _failed(ProviderFailed, "fal no longer knows the request")
+            return _forgotten()
         status = json_object(response)
         if response.is_client_error:
             # Our key or our address is wrong. The job is still there, and so is the time to mend it.
@@ -88,8 +88,10 @@ class FalProvider:
 
     async def _result(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
         response = await self._ask("GET", self._job_url(request, job, "response"))
-        if response.status_code == httpx.codes.BAD_REQUEST and "in progress" in response.text[:200]:
+        if response.status_code == httpx.codes.BAD_REQUEST and b"in progress" in response.content[:200]:
             return ProviderResult(Verdict.RUNNING)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return _forgotten()
         if not response.is_success:
             return failure(response.status_code, json_object(response))
         return success(json_object(response), response.headers.get("x-fal-billable-units"))
@@ -102,7 +104,8 @@ class FalProvider:
             raise ProviderUnavailable(f"fal: {type(error).__name__}") from error
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise ProviderThrottled("fal: 429", retry_after_seconds=retry_after_seconds(response))
-        if response.is_server_error and "x-fal-request-id" not in response.headers:
+        is_the_jobs_own = "x-fal-request-id" in response.headers
+        if response.is_redirect or (response.is_server_error and not is_the_jobs_own):
             raise ProviderUnavailable(
                 f"fal: {response.status_code}", retry_after_seconds=retry_after_seconds(response)
             )
@@ -117,17 +120,20 @@ class FalProvider:
         job_id = body.get("request_id")
         if not response.is_success or not isinstance(job_id, str) or not is_token(job_id):
             raise SubmitAmbiguous(f"fal: {response.status_code} without a request id")
-        urls = {purpose: str(body.get(f"{purpose}_url")) for purpose in ("status", "response", "cancel")}
-        return ProviderJob(job_id, {purpose: url for purpose, url in urls.items() if self._is_ours(url)})
+        urls = {purpose: body.get(f"{purpose}_url") for purpose in ("status", "response", "cancel")}
+        return ProviderJob(job_id, {purpose: str(url) for purpose, url in urls.items() if self._is_ours(url)})
 
-    def _is_ours(self, url: str) -> bool:
+    def _is_ours(self, url: object) -> bool:
         """Whether our key may be sent there: only to the queue host that we were configured with."""
+        if not isinstance(url, str) or not is_token(url):
+            return False
         try:
             parsed = httpx.URL(url)
         except httpx.InvalidURL:
             return False
-        queue = self._queue_url
-        return (parsed.scheme, parsed.host, parsed.port) == (queue.scheme, queue.host, queue.port)
+        # `raw_host`: the decoded form of a broken international name raises.
+        there = (parsed.scheme, parsed.raw_host, parsed.port, parsed.userinfo)
+        return there == (self._queue_url.scheme, self._queue_url.raw_host, self._queue_url.port, b"")
 
     def _job_url(self, request: GenerationRequest, job: ProviderJob, purpose: str) -> httpx.URL:
         """fal's own address for the purpose, else the one its clients build: the sub-path is dropped."""
@@ -164,7 +170,7 @@ def _refusal(status_code: int, body: Mapping[str, Any]) -> PermanentError:
     kinds = (
         [item.get("type") for item in detail if isinstance(item, dict)] if isinstance(detail, list) else []
     )
-    words = f"fal: {status_code} {kinds or ''} {detail!s}"[:_MOST_WORDS].replace("\0", "")
+    words = storable(f"fal: {status_code} {kinds or ''} {detail!s}"[:_MOST_WORDS])
     if "content_policy_violation" in kinds:
         return ContentRejected(words)
     if "no_media_generated" in kinds or status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
@@ -172,6 +178,10 @@ def _refusal(status_code: int, body: Mapping[str, Any]) -> PermanentError:
     if status_code == httpx.codes.UNPROCESSABLE_ENTITY:
         return InvalidInput(words)
     return ProviderRefused(words)
+
+
+def _forgotten() -> ProviderResult:
+    return _failed(ProviderFailed, "fal no longer knows the request")
 
 
 def _failed(error: type[ServiceError], words: str) -> ProviderResult:

@@ -7,9 +7,9 @@ independent verifiers agrees with it.
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -20,10 +20,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from adapters.providers import fal
-from adapters.providers.answers import is_token
+from adapters.providers.answers import is_token, json_object
 from domain.errors import SignatureInvalid, VerificationUnavailable
 from domain.provider import ProviderEvent, ProviderResult, Verdict
 
+_log = logging.getLogger("darkroom.fal")
 _TOLERANCE_SECONDS = 300
 _KEYS_LIVE_SECONDS = 24 * 3600
 _KEYS_AGAIN_AFTER_SECONDS = 30
@@ -36,24 +37,30 @@ _STATUS_CODE = re.compile(r"status code: ([1-5][0-9]{2})\b")
 class FalKeys:
     """fal's public keys, fetched when first needed and kept for a day.
 
-    A signature that no kept key verifies may come from a new key, so the set is fetched again, at most
-    every 30 seconds.
+    A signature that no kept key verifies may come from a new key, so the set is asked for again, at most
+    every 30 seconds, whether it then comes or not.
     """
 
-    def __init__(self, http: httpx.AsyncClient, jwks_url: str) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, jwks_url: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._http = http
         self._url = jwks_url
+        self._clock = clock
         self._keys: tuple[Ed25519PublicKey, ...] = ()
+        self._asked_at = float("-inf")
         self._fetched_at = float("-inf")
         self._lock = asyncio.Lock()
 
     async def verify(self, signature: bytes, message: bytes) -> bool:
         """Raises VerificationUnavailable if there are no keys to try."""
-        if time.monotonic() - self._fetched_at < _KEYS_LIVE_SECONDS and self._matches(signature, message):
+        if self._clock() - self._fetched_at < _KEYS_LIVE_SECONDS and self._matches(signature, message):
             return True
         async with self._lock:
-            if time.monotonic() - self._fetched_at > _KEYS_AGAIN_AFTER_SECONDS:
+            if self._clock() - self._asked_at > _KEYS_AGAIN_AFTER_SECONDS:
                 await self._fetch()
+        if not self._keys:
+            raise VerificationUnavailable("fal's keys cannot be had")
         return self._matches(signature, message)
 
     def _matches(self, signature: bytes, message: bytes) -> bool:
@@ -66,16 +73,19 @@ class FalKeys:
         return False
 
     async def _fetch(self) -> None:
+        """The kept keys go on counting while fal's page is away or holds none."""
+        self._asked_at = self._clock()
         try:
             async with asyncio.timeout(_KEYS_TIMEOUT_SECONDS):
                 response = await self._http.get(self._url)
             response.raise_for_status()
-            keys = tuple(_public_key(key) for key in response.json()["keys"][:_MOST_KEYS])
-        except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError) as error:
-            if not self._keys:
-                raise VerificationUnavailable(f"fal's keys: {type(error).__name__}") from error
-            return  # the kept keys go on counting while fal's page is away
-        self._keys, self._fetched_at = keys, time.monotonic()
+        except (httpx.HTTPError, TimeoutError) as error:
+            _log.warning("fal's keys could not be fetched: %s", type(error).__name__)
+            return
+        if keys := _public_keys(json_object(response)):
+            self._keys, self._fetched_at = keys, self._clock()
+        else:
+            _log.warning("fal's page of keys holds none that can be read")
 
 
 class FalWebhookReader:
@@ -113,7 +123,8 @@ def _result(event: Mapping[str, Any]) -> ProviderResult:
     if event.get("status") == "OK":
         return fal.success(payload)
     if event.get("status") == "ERROR":
-        code = _STATUS_CODE.search(str(event.get("error")))
+        words = event.get("error")
+        code = _STATUS_CODE.search(words) if isinstance(words, str) else None
         return fal.failure(int(code[1]) if code else httpx.codes.INTERNAL_SERVER_ERROR, payload)
     return ProviderResult(Verdict.CHECK)
 
@@ -135,12 +146,20 @@ def _unhex(text: str) -> bytes:
         raise SignatureInvalid from None
 
 
-def _public_key(key: Mapping[str, str]) -> Ed25519PublicKey:
-    """Raises ValueError for a key of another kind or a broken one."""
-    if (key.get("kty"), key.get("crv")) != ("OKP", "Ed25519"):
-        raise ValueError("not an Ed25519 key")
-    try:
-        raw = base64.urlsafe_b64decode(key["x"] + "=" * (-len(key["x"]) % 4))
-    except binascii.Error as error:
-        raise ValueError("not base64url") from error
-    return Ed25519PublicKey.from_public_bytes(raw)
+def _public_keys(page: Mapping[str, Any]) -> tuple[Ed25519PublicKey, ...]:
+    """The Ed25519 keys of a JWKS; those of another kind and broken ones are passed over."""
+    listed = page.get("keys")
+    keys = [_public_key(key) for key in listed[:_MOST_KEYS]] if isinstance(listed, list) else []
+    return tuple(key for key in keys if key is not None)
+
+
+def _public_key(key: object) -> Ed25519PublicKey | None:
+    match key:
+        case {"kty": "OKP", "crv": "Ed25519", "x": str(x)}:
+            try:
+                raw = base64.urlsafe_b64decode(x + "=" * (-len(x) % 4))
+                return Ed25519PublicKey.from_public_bytes(raw)
+            except ValueError:
+                return None
+        case _:
+            return None

@@ -10,7 +10,7 @@ from typing import IO
 import httpcore
 import httpx
 
-from adapters.storage.guard import is_allowed
+from adapters.storage.guard import is_allowed, origin
 from domain.errors import ResultExpired, ResultUnavailable, ResultUnusable
 
 _MOST_REDIRECTS = 3
@@ -47,19 +47,18 @@ class GuardedDownloader:
     async def _follow(self, url: httpx.URL, hosts: Sequence[str], file: IO[bytes]) -> None:
         for _ in range(_MOST_REDIRECTS + 1):
             if not is_allowed(url, hosts):
-                raise ResultUnusable(f"{url.host} is not a host that this provider serves results from")
+                raise ResultUnusable(f"{origin(url)} is not where this provider serves results from")
             location = await self._read(url, file)
             if location is None:
                 return
-            url = url.join(_parse(location))
+            url = _parse(location, url)
         raise ResultUnusable(f"more than {_MOST_REDIRECTS} redirects")
 
     async def _read(self, url: httpx.URL, file: IO[bytes]) -> str | None:
         """Write the body to the file, or return where a redirect points."""
-        timeouts = {"connect": 5.0, "read": 20.0, "write": 20.0, "pool": 20.0}
         headers = [(b"Host", url.netloc), *_HEADERS]
         async with self._pool.stream(
-            "GET", str(url), headers=headers, extensions={"timeout": timeouts}
+            "GET", str(url), headers=headers, extensions={"timeout": _TIMEOUTS}
         ) as answer:
             fields = {name.lower(): value.decode("latin-1") for name, value in answer.headers}
             if answer.status in _REDIRECTS and b"location" in fields:
@@ -79,8 +78,8 @@ class GuardedDownloader:
             return None
 
 
-def _parse(url: str) -> httpx.URL:
+def _parse(url: str, base: httpx.URL | None = None) -> httpx.URL:
     try:
-        return httpx.URL(url)
-    except httpx.InvalidURL as error:
+        return httpx.URL(url) if base is None else base.join(url)
+    except (httpx.InvalidURL, ValueError) as error:
         raise ResultUnusable("the result's address is malformed") from error

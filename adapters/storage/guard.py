@@ -8,7 +8,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 import httpcore
@@ -45,27 +45,38 @@ def is_allowed(url: httpx.URL, hosts: Sequence[str]) -> bool:
     hosts: `name` or `*.name`, which stand for https on port 443; or a whole origin such as
     `http://127.0.0.1:4100`, by which an operator vouches for a private address.
     """
-    if url.userinfo or not url.host:
+    if url.userinfo or not url.raw_host:
         return False
-    if origin(url) in hosts:
+    if any(origin(url) == origin(httpx.URL(host)) for host in hosts if "://" in host):
         return True
     is_plain_https = url.scheme == "https" and url.port in (None, 443)
-    name = url.host.lower().rstrip(".")
+    name = _host(url).rstrip(".")
     return is_plain_https and any("://" not in host and fnmatchcase(name, host) for host in hosts)
 
 
 def origin(url: httpx.URL) -> str:
-    port = f":{url.port}" if url.port is not None else ""
-    return f"{url.scheme}://{url.host}{port}"
+    """`scheme://host:port`; the scheme's own port is left out, as it is in every parsed URL."""
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
+
+
+def _host(url: httpx.URL) -> str:
+    # `url.host` decodes international names, and raises where one is broken.
+    return url.raw_host.decode("ascii")
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Connects only to public addresses, or to the host and port pairs an operator vouched for."""
 
-    def __init__(self, trusted: Iterable[str], inner: httpcore.AsyncNetworkBackend | None = None) -> None:
+    def __init__(
+        self,
+        trusted: Iterable[str],
+        inner: httpcore.AsyncNetworkBackend | None = None,
+        resolve: Callable[[str, int], Awaitable[list[Address]]] | None = None,
+    ) -> None:
         urls = [httpx.URL(entry) for entry in trusted if "://" in entry]
-        self._trusted = {(url.host, url.port or (443 if url.scheme == "https" else 80)) for url in urls}
+        self._trusted = {(_host(url), url.port or (443 if url.scheme == "https" else 80)) for url in urls}
         self._inner = inner or httpcore.AnyIOBackend()
+        self._resolve = resolve or _resolve
 
     async def connect_tcp(
         self,
@@ -75,7 +86,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        addresses = await _resolve(host, port)
+        addresses = await self._resolve(host, port)
         if (host, port) not in self._trusted and not all(is_public(address) for address in addresses):
             raise ResultUnusable(f"{host} is not a public address")
         return await self._inner.connect_tcp(
@@ -112,6 +123,6 @@ def guarded_pool(hosts: Iterable[str], tls: ssl.SSLContext | None = None) -> htt
 async def _resolve(host: str, port: int) -> list[Address]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError(f"{host} does not resolve") from error
     return [ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]

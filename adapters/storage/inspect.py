@@ -11,7 +11,9 @@ from PIL import Image
 from domain.errors import ResultUnusable
 from domain.ports import ImageFacts
 
-_CONTENT_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+_FORMATS = ("PNG", "JPEG", "WEBP")
+# Pillow's name for a JPEG with further pictures behind its first, which is the one that everybody shows.
+_CONTENT_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "MPO": "image/jpeg"}
 
 
 class PillowInspector:
@@ -42,11 +44,11 @@ def _inspect(path: Path, largest_pixels: int) -> ImageFacts:
 
 def _decode(path: Path, largest_pixels: int) -> tuple[int, int, str]:
     """Both checks: `verify` finds a PNG without its end, `load` a JPEG cut in half."""
-    with Image.open(path, formats=list(_CONTENT_TYPES)) as image:
+    with Image.open(path, formats=_FORMATS) as image:
         if image.width * image.height > largest_pixels:
             raise ResultUnusable(f"{image.width}x{image.height} is over {largest_pixels} pixels")
         image.verify()
-    with Image.open(path, formats=list(_CONTENT_TYPES)) as image:
+    with Image.open(path, formats=_FORMATS) as image:
         image.load()
         assert image.format is not None
         return image.width, image.height, image.format

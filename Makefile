@@ -1,0 +1,52 @@
+# Everything a developer does here is one of these. A fresh machine needs only Python 3.11 or newer, and make.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+READY := .venv/.ready
+RUN := .venv/bin/python
+
+.PHONY: help demo up test check bench lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# `exec`, so that a signal sent to make's child is sent to Python and not to a shell around it.
+demo: $(READY) ## Start everything on temporary data, make three generations, check all of it (ARGS=--keep)
+	@exec $(RUN) -m devstack demo $(ARGS)
+
+up: $(READY) ## Run the whole stack until Ctrl-C; its data stays in .darkroom/
+	@exec $(RUN) -m devstack up $(ARGS)
+
+test: $(READY) ## Run every test against real servers (ARGS="-k name")
+	@$(RUN) -m devstack install --tests
+	@exec $(RUN) -m pytest $(ARGS)
+
+check: $(READY) ## Lint, formatting, types, and which way imports point
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy .
+	.venv/bin/lint-imports
+
+bench: $(READY) ## Measure throughput and latency beside a bare workflow (ARGS="--generations 500")
+	@exec $(RUN) -m benchmarks $(ARGS)
+
+lock: $(READY) ## Pin every dependency again, with hashes and without any index's address
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --output-file requirements.lock pyproject.toml
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --output-file requirements-dev.lock pyproject.toml --group dev
+
+clean: $(READY) ## Remove the data of `make up`
+	@exec $(RUN) -m devstack clean
+
+$(READY): requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Darkroom needs Python 3.11 or newer. Name one with: make PYTHON=/path/to/python3 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "This Python has no venv with pip in it. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "making .venv …"
+	@$(PYTHON) -m venv .venv
+	@echo "installing the packages of requirements-dev.lock (about a minute, once) …"
+	@.venv/bin/python -m pip install --require-hashes --no-deps --disable-pip-version-check \
+		--progress-bar on -r requirements-dev.lock
+	@touch $(READY)

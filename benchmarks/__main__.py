@@ -1,0 +1,119 @@
+"""`python -m benchmarks`: the whole benchmark on a stack of its own, with temporary data."""
+
+import argparse
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from adapters.process import run
+from adapters.temporal import TemporalAddress, connect
+from benchmarks import machine, report
+from benchmarks.bare_subject import bare_subject
+from benchmarks.blocking import flag_of, on_a_thread, unless_stopped
+from benchmarks.course import Measured, Plan, measure
+from benchmarks.darkroom_subject import darkroom_subject
+from benchmarks.errors import RunFailed
+from benchmarks.temporal_on_postgres import temporal_on_postgres
+from devstack.console import say
+from devstack.errors import Interrupted, StackError
+from devstack.private_files import write_private_json
+from devstack.processes import SUPERVISOR
+from devstack.python_parts import ROOT
+from devstack.stack import Stack, running_stack
+
+INTERRUPTED_EXIT_CODE = 130
+JOB_SECONDS = 0.5
+# The settings of production, but for a provider who takes as many as we can submit.
+SETTINGS = {"FAL_SUBMITS_PER_SECOND": "1000", "WORKER_GRACE_SECONDS": "8"}
+# The stack's client has 10,000 credits.
+GENERATIONS_MAX = 9_000
+AT_ONCE_MAX = 500
+IDLE_LAPS_MAX = 500
+
+
+async def bench(options: argparse.Namespace, stop: asyncio.Event) -> int:
+    """The exit code: a missed budget is a result, only a run that failed is a failure."""
+    plan = Plan(options.generations, options.at_once, options.idle_laps)
+    try:
+        measured, facts = await _on_a_stack(plan, options.temporal, stop)
+    except Interrupted:
+        say("stopped")
+        return INTERRUPTED_EXIT_CODE
+    except (StackError, RunFailed) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    report.show(measured, facts)
+    _write(options, report.as_json(measured) | {"machine": facts})
+    return 0
+
+
+async def _on_a_stack(plan: Plan, temporal: str, stop: asyncio.Event) -> tuple[Measured, dict[str, Any]]:
+    async with AsyncExitStack() as exits:
+        flag = await exits.enter_async_context(flag_of(stop))
+        pids: dict[str, int] = {}
+        if temporal == "postgres":
+            pids |= await exits.enter_async_context(on_a_thread(temporal_on_postgres(flag, say)))
+        starting = running_stack(
+            settings=SETTINGS, simulator_arguments=("--job-seconds", str(JOB_SECONDS)), stop=flag
+        )
+        stack = await exits.enter_async_context(on_a_thread(starting))
+        pids |= {name: pid for name, pid in stack.supervisor.pids.items() if name != SUPERVISOR}
+        return await unless_stopped(stop, _measured(plan, stack, pids))
+
+
+async def _measured(plan: Plan, stack: Stack, pids: dict[str, int]) -> tuple[Measured, dict[str, Any]]:
+    where = TemporalAddress(stack.servers.temporal.address, stack.servers.temporal.namespace)
+    client = await connect(where)
+    facts = await machine.facts(client, stack)
+    async with (
+        darkroom_subject(stack) as darkroom,
+        bare_subject(client, where, job_seconds=JOB_SECONDS) as bare,
+    ):
+        pids = pids | {"bare worker": bare.worker_pid}
+        return await measure(plan, client, darkroom, bare, pids, say), facts
+
+
+def _write(options: argparse.Namespace, numbers: dict[str, Any]) -> None:
+    path: Path = options.json
+    path.parent.mkdir(parents=True, exist_ok=True)
+    asked = {name: getattr(options, name) for name in ("generations", "at_once", "idle_laps", "temporal")}
+    write_private_json(path, {"date": datetime.now(UTC).isoformat(timespec="seconds")} | asked | numbers)
+    say(f"all numbers: {path}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--generations", type=_between(1, GENERATIONS_MAX), default=Plan.generations)
+    parser.add_argument("--at-once", type=_between(1, AT_ONCE_MAX), default=Plan.at_once)
+    parser.add_argument(
+        "--idle-laps",
+        type=_between(1, IDLE_LAPS_MAX),
+        default=Plan.idle_laps,
+        help="one after the other, for latencies without load",
+    )
+    parser.add_argument("--json", type=Path, default=ROOT / ".darkroom" / "bench.json", metavar="PATH")
+    parser.add_argument(
+        "--temporal",
+        choices=("dev", "postgres"),
+        default="dev",
+        help="Temporal's development server, or its server on PostgreSQL (built with Go, once)",
+    )
+    return parser
+
+
+def _between(least: int, most: int) -> Any:
+    def number(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{value} is not between {least} and {most}")
+        return value
+
+    return number
+
+
+if __name__ == "__main__":
+    asked = _parser().parse_args()
+    run(lambda stop: bench(asked, stop))

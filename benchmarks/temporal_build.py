@@ -1,0 +1,68 @@
+"""Temporal's server, its schema tool and its schema, built from the Go module into the cache."""
+
+import json
+import shutil
+from pathlib import Path
+
+from devstack import commands
+from devstack.cache import cached, make_once
+from devstack.console import Say
+from devstack.errors import InstallFailed
+from devstack.go_build import BUILD_TIMEOUT_SECONDS, go_command, go_environment
+from devstack.progress import run_visibly
+from devstack.stopping import StopFlag
+
+MODULE = "go.temporal.io/server"
+VERSION = "v1.29.1"
+PACKAGES = (f"{MODULE}/cmd/server@{VERSION}", f"{MODULE}/cmd/tools/sql@{VERSION}")
+CACHED_NAME = f"temporal-server-{VERSION}"
+NEEDED_BYTES = 5_000_000_000
+DOWNLOAD_TIMEOUT_SECONDS = 10 * 60.0
+
+
+def temporal_server(*, stop: StopFlag, say: Say) -> Path:
+    """A folder with the programs `server` and `sql`, and `schema`. Raises InstallFailed."""
+    if found := cached(CACHED_NAME):
+        return found
+    go = go_command()
+    if go is None:
+        raise InstallFailed(
+            "Temporal's server is built from its Go module, and there is no Go (https://go.dev/dl)"
+        )
+
+    def build(staging: Path) -> Path:
+        folder, scratch = staging / "server", staging / "tmp"
+        scratch.mkdir()
+        # Both at once, so that what they share is compiled once.
+        run_visibly(
+            f"building Temporal's server {VERSION} with Go (usually 6 minutes, once)",
+            [go, "install", *PACKAGES],
+            env=go_environment()
+            | {"GOBIN": str(folder), "GOCACHE": str(staging / "gocache"), "GOTMPDIR": str(scratch)},
+            cwd=staging,
+            timeout_seconds=BUILD_TIMEOUT_SECONDS,
+            stop=stop,
+            say=say,
+        )
+        shutil.copytree(
+            _module_folder(go, staging, stop) / "schema" / "postgresql" / "v12",
+            folder / "schema",
+            copy_function=shutil.copyfile,  # Go keeps its modules read-only
+        )
+        return folder
+
+    return make_once(CACHED_NAME, build, needed_bytes=NEEDED_BYTES, stop=stop, say=say)
+
+
+def _module_folder(go: str, staging: Path, stop: StopFlag) -> Path:
+    """Where Go keeps the module's sources."""
+    told = commands.run(
+        [go, "mod", "download", "-json", f"{MODULE}@{VERSION}"],
+        env=go_environment() | {"GOCACHE": str(staging / "gocache")},
+        timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS,
+        stop=stop,
+        cwd=staging,
+    )
+    if told.returncode != 0:
+        raise InstallFailed(f"the module {MODULE} could not be fetched: {told.stderr.strip()[-500:]}")
+    return Path(json.loads(told.stdout)["Dir"])

@@ -1,0 +1,113 @@
+"""What must hold after the demonstration. Each function gives what does not, in sentences."""
+
+import hashlib
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from devstack.demo.cases import CONTENT_TYPE, FORMAT, POLLING, REJECTED, SIZE, WEBHOOK, Case
+from devstack.demo.client import Tracked
+
+Problems = list[str]
+
+
+def ending(each: Tracked) -> Problems:
+    """Status, error and price are what the case says."""
+    case, job = each.case, each.job
+    if job["status"] != case.status:
+        return [f"{case.name}: is {job['status']} ({job['error']}), not {case.status}"]
+    problems = []
+    code = job["error"]["code"] if job["error"] else None
+    if code != case.error_code:
+        problems.append(f"{case.name}: its error is {code}, not {case.error_code}")
+    images_meant = case.n if case.status == "completed" else 0
+    if len(job["images"]) != images_meant:
+        problems.append(f"{case.name}: has {len(job['images'])} images, not {images_meant}")
+    cost = job["cost"]
+    paid, returned = (cost["reserved"], 0) if case.status == "completed" else (0, cost["reserved"])
+    if not cost["reserved"] or (cost["charged"], cost["refunded"]) != (paid, returned):
+        problems.append(f"{case.name}: its credits do not add up: {cost}")
+    return problems
+
+
+def image(name: str, described: dict[str, Any], content: bytes, content_type: str) -> Problems:
+    """The bytes are a whole image, and the one that the job describes."""
+    label = f"{name}: image {described['index']}"
+    try:
+        with Image.open(BytesIO(content)) as picture:
+            picture.load()
+            found = (picture.format or "").lower(), f"{picture.width}x{picture.height}"
+    except (OSError, UnidentifiedImageError) as error:
+        return [f"{label} cannot be decoded: {error}"]
+    expectations = {
+        "format and size": (found, (FORMAT, SIZE)),
+        "described size": (f"{described['width']}x{described['height']}", SIZE),
+        "length": (len(content), described["size_bytes"]),
+        "sha256": (hashlib.sha256(content).hexdigest(), described["sha256"]),
+        "content type": ((content_type, described["content_type"]), (CONTENT_TYPE, CONTENT_TYPE)),
+    }
+    return [
+        f"{label}: {what} is {is_}, not {meant}"
+        for what, (is_, meant) in expectations.items()
+        if is_ != meant
+    ]
+
+
+def account(generations: Sequence[Tracked], before: dict[str, Any], after: dict[str, Any]) -> Problems:
+    """The account paid for what was completed, and nothing is held any more."""
+    charged = sum(each.job["cost"]["charged"] for each in generations)
+    meant = {
+        "available": before["available"] - charged,
+        "held": before["held"],
+        "spent": before["spent"] + charged,
+    }
+    return [
+        f"credits {name}: {after[name]}, not {value}" for name, value in meant.items() if after[name] != value
+    ]
+
+
+def entries(generations: Sequence[Tracked], lines: Sequence[dict[str, Any]]) -> Problems:
+    """Every generation's hold was resolved, once, and in the way its ending says."""
+    problems = []
+    for each in generations:
+        kinds = {
+            line["transfer_id"]: line["kind"] for line in lines if line["generation_id"] == each.job["id"]
+        }
+        meant = ["hold", "settle" if each.case.status == "completed" else "refund"]
+        if sorted(kinds.values()) != sorted(meant):
+            problems.append(f"{each.case.name}: the account has {sorted(kinds.values())}, not {meant}")
+    return problems
+
+
+def provider_log(log: Sequence[dict[str, Any]]) -> Problems:
+    """By the simulator's own log, each was submitted once and finished in the way it was meant to."""
+    problems = []
+    for case in (WEBHOOK, POLLING, REJECTED):
+        of_case = [entry for entry in log if entry["prompt"] == case.request["prompt"]]
+        submits = [entry for entry in of_case if entry["kind"] == "submit_accepted"]
+        if len(submits) != 1:
+            problems.append(f"{case.name}: the provider accepted it {len(submits)} times")
+        fired = {entry["fault"] for entry in of_case if entry["kind"] == "fault_fired"}
+        if fired != ({case.fault} if case.fault else set()):
+            problems.append(f"{case.name}: the faults that fired are {sorted(fired)}, not {case.fault}")
+        problems += _finished_by(case, of_case)
+    return problems
+
+
+def _finished_by(case: Case, of_case: Sequence[dict[str, Any]]) -> Problems:
+    # A result may be looked at twice, so what counts is which came first.
+    news = [
+        entry["kind"] for entry in of_case if _is_webhook_taken(entry) or entry["kind"] == "result_served"
+    ]
+    meant = "result_served" if case is POLLING else "webhook_sent"
+    if not news:
+        return [f"{case.name}: neither a webhook nor a poll brought the result"]
+    if news[0] != meant or (case is POLLING and "webhook_sent" in news):
+        return [f"{case.name}: it was finished by {news[0]}, not by {meant}"]
+    return []
+
+
+def _is_webhook_taken(entry: dict[str, Any]) -> bool:
+    return bool(entry["kind"] == "webhook_sent" and entry["status"] and 200 <= entry["status"] < 300)

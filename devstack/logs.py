@@ -1,0 +1,39 @@
+"""One log file per child, written by the child itself and kept from growing without end."""
+
+import os
+import shutil
+from pathlib import Path
+
+LOG_BYTES_MAX = 10_000_000
+TAIL_BYTES = 2_000
+
+
+class LogFiles:
+    """`logs/<name>.log` and, once that was full, `logs/<name>.log.1`."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+
+    def path(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
+
+    def open(self, name: str) -> int:
+        """A descriptor for a child's output; appending, so that after `cap` it goes on at the start."""
+        return os.open(self.path(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def cap(self, name: str) -> None:
+        """Set a full log aside. The child keeps its descriptor: the file is copied and emptied, not moved."""
+        path = self.path(name)
+        if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
+            shutil.copyfile(path, path.with_suffix(".log.1"))
+            os.truncate(path, 0)
+
+    def tail(self, name: str) -> str:
+        """The last lines, for a message."""
+        try:
+            with self.path(name).open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+                return file.read().decode(errors="replace").strip()
+        except FileNotFoundError:
+            return ""

@@ -1,0 +1,116 @@
+"""The servers that are not ours, and the simulators, started side by side.
+
+The test suite uses them without the rest of the stack:
+
+    with running_servers() as servers:
+        servers.postgres.url, servers.temporal.address, servers.s3.endpoint, servers.simulators["fal"]
+
+`DATABASE_URL`, `TEMPORAL_ADDRESS` and `S3_ENDPOINT` each name a running server, which is then used instead.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack import datadir, install, objectstore, postgres, python_parts, temporal
+from devstack.console import Say, silent
+from devstack.datadir import DataDir
+from devstack.errors import StackError
+from devstack.objectstore import ObjectStore
+from devstack.postgres import Postgres
+from devstack.processes import Supervisor
+from devstack.stopping import StopFlag
+from devstack.temporal import Temporal
+
+PROVIDERS = ("fal",)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the running servers are. `simulators`: provider to base URL."""
+
+    postgres: Postgres
+    temporal: Temporal
+    s3: ObjectStore
+    simulators: Mapping[str, str]
+
+
+@contextmanager
+def running_servers(
+    folder: Path | None = None,
+    *,
+    providers: tuple[str, ...] = PROVIDERS,
+    is_durable: bool = False,
+    stop: StopFlag | None = None,
+    say: Say = silent,
+) -> Iterator[Servers]:
+    """The servers, until the block is left. Without a folder their data is temporary."""
+    stop = stop or StopFlag()
+    with ExitStack() as exits:
+        data = DataDir(folder or exits.enter_context(datadir.temporary_folder()))
+        exits.enter_context(data.held())
+        supervisor = exits.enter_context(Supervisor(data.path, stop=stop, say=say))
+        yield start_servers(supervisor, data, providers=providers, is_durable=is_durable, say=say)
+
+
+def install_missing(*, stop: StopFlag, say: Say) -> None:
+    """Install what the environment does not name, one after the other: a build wants every core."""
+    if not os.environ.get("TEMPORAL_ADDRESS"):
+        install.temporal(stop=stop, say=say)
+    if not os.environ.get("S3_ENDPOINT"):
+        install.minio(stop=stop, say=say)
+
+
+def start_servers(
+    supervisor: Supervisor,
+    data: DataDir,
+    *,
+    providers: tuple[str, ...],
+    simulator_arguments: tuple[str, ...] = (),
+    is_durable: bool,
+    say: Say,
+) -> Servers:
+    """Start them all at once; ready when the slowest is."""
+    install_missing(stop=supervisor.stop_flag, say=say)
+    with ThreadPoolExecutor() as pool:
+        starting_postgres = pool.submit(_postgres, supervisor, data, say, is_durable=is_durable)
+        starting_temporal = pool.submit(_temporal, supervisor, data, say)
+        starting_s3 = pool.submit(_s3, supervisor, data, say)
+        simulators = {
+            provider: pool.submit(
+                python_parts.start_simulator, supervisor, data, provider, simulator_arguments
+            )
+            for provider in providers
+        }
+        return Servers(
+            starting_postgres.result(),
+            starting_temporal.result(),
+            starting_s3.result(),
+            {provider: starting.result() for provider, starting in simulators.items()},
+        )
+
+
+def _postgres(supervisor: Supervisor, data: DataDir, say: Say, *, is_durable: bool) -> Postgres:
+    if url := os.environ.get("DATABASE_URL"):
+        return Postgres(url)
+    return postgres.start(supervisor, data, say=say, is_durable=is_durable)
+
+
+def _temporal(supervisor: Supervisor, data: DataDir, say: Say) -> Temporal:
+    if address := os.environ.get("TEMPORAL_ADDRESS"):
+        namespace = os.environ.get("TEMPORAL_NAMESPACE", temporal.NAMESPACE)
+        return Temporal(address, os.environ.get("TEMPORAL_UI_URL"), namespace)
+    return temporal.start(supervisor, data, install.temporal(stop=supervisor.stop_flag, say=say))
+
+
+def _s3(supervisor: Supervisor, data: DataDir, say: Say) -> ObjectStore:
+    if not (endpoint := os.environ.get("S3_ENDPOINT")):
+        return objectstore.start(supervisor, data, install.minio(stop=supervisor.stop_flag, say=say))
+    try:
+        access_key, secret_key = os.environ["S3_ACCESS_KEY"], os.environ["S3_SECRET_KEY"]
+    except KeyError as error:
+        raise StackError(f"S3_ENDPOINT is set, so {error.args[0]} has to be, too") from None
+    return ObjectStore(endpoint, access_key, secret_key, os.environ.get("S3_REGION", objectstore.REGION))

@@ -1,0 +1,37 @@
+"""JSON bodies, read with a cap and written in ASCII, so that no text a client sends can break an answer."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+
+class BodyInvalid(ValueError):
+    """Too long a body, or one that is not JSON."""
+
+
+def dump(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(dump(body), status, headers, media_type="application/json")
+
+
+async def read_json(request: Request, max_bytes: int) -> Any:
+    """Raises BodyInvalid."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise BodyInvalid(f"body longer than {max_bytes} bytes")
+    try:
+        return json.loads(body, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise BodyInvalid(f"body is not JSON: {error}") from error
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")

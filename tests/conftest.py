@@ -1,0 +1,67 @@
+"""Real servers for the whole run, started once and only if a test asks for them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+import pytest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from adapters.process import leave, let_go
+from admin.bootstrap import register_search_attributes
+from devstack.servers import Servers, running_servers
+from tests.support.eventually import eventually
+
+_exit_code = 0
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """PostgreSQL, Temporal and MinIO, on free ports and temporary data."""
+    with running_servers(providers=()) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+async def unit_temporal(servers: Servers) -> AsyncIterator[Client]:
+    """A client in a namespace that only tests with in-memory ports use."""
+    yield await namespaced_client(servers, "unit")
+    await asyncio.sleep(0)
+
+
+async def namespaced_client(servers: Servers, namespace: str) -> Client:
+    """A client in a new namespace that has our search attributes."""
+    client = await Client.connect(servers.temporal.address, namespace=namespace)
+    retention = timedelta(days=1)
+    wanted = RegisterNamespaceRequest(namespace=namespace)
+    wanted.workflow_execution_retention_period.FromTimedelta(retention)
+    await client.workflow_service.register_namespace(wanted)
+
+    async def has_attributes() -> bool:
+        try:
+            await register_search_attributes(client)
+        except RPCError:  # the frontend has not heard of the namespace yet
+            return False
+        return True
+
+    await eventually(has_attributes, timeout_seconds=30)
+    return client
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    global _exit_code  # noqa: PLW0603 - pytest tells the code here and ends the process there
+    _exit_code = exitstatus
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """A process that held a Temporal client may crash in its finalizers, after a green run."""
+    leave(_exit_code)
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def _let_go_in_the_end() -> AsyncIterator[None]:
+    yield
+    await let_go()

@@ -1,0 +1,67 @@
+"""Fixtures of the stack's own tests: children that do one thing, and scripts that stand in for tools."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from devstack import datadir
+from devstack.processes import Command, Supervisor
+from devstack.stopping import StopFlag
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """The lines that a person would have seen."""
+    return []
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A data folder that PostgreSQL's account reaches, too: pytest's own are closed to others."""
+    with datadir.temporary_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def supervisor(folder: Path, said: list[str]) -> Iterator[Supervisor]:
+    with Supervisor(folder, stop=StopFlag(), say=said.append) as supervisor:
+        yield supervisor
+
+
+def python_child(name: str, code: str, *, stop_timeout_seconds: float = 5.0) -> Command:
+    """A child that runs `code` and then waits for its end."""
+    waiting = f"import signal, sys, time\n{code}\nprint('up', flush=True)\ntime.sleep(600)"
+    return Command(
+        name, (sys.executable, "-c", waiting), dict(os.environ), stop_timeout_seconds=stop_timeout_seconds
+    )
+
+
+def start(supervisor: Supervisor, command: Command) -> int:
+    """Start it, wait until it has said that it is up, and give its pid."""
+    supervisor.start(command)
+    name = command.name
+    supervisor.wait_ready(name, lambda: "up" in supervisor.logs.tail(name), timeout_seconds=10)
+    return supervisor.pids[name]
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Makes shell scripts that are, with the system's own, all there is on PATH; the cache is empty."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setenv("DARKROOM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TEMPORAL_CLI", raising=False)
+    # Nothing listens there, so nothing outside is reached, whatever network the machine has.
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+
+    def make(name: str, script: str) -> Path:
+        path = folder / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        return path
+
+    return make

@@ -1,0 +1,72 @@
+"""The stack's commands as a person runs them: processes of their own, started in the background."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from devstack.signalling import wait_gone
+from tests.support.eventually import eventually
+
+ROOT = Path(__file__).parents[2]
+READY_TIMEOUT_SECONDS = 60.0
+END_TIMEOUT_SECONDS = 40.0
+
+
+class Running:
+    """One `python -m devstack …`, and what it has printed."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
+        self.process = process
+        self._output = output
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    async def says(self, text: str) -> None:
+        """Wait until it has printed this."""
+
+        async def has_said() -> bool:
+            assert self.process.poll() is None or text in self.output, f"it ended:\n{self.output}"
+            return text in self.output
+
+        await eventually(has_said, READY_TIMEOUT_SECONDS)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Its exit code after this signal."""
+        self.process.send_signal(number)
+        return self.process.wait(END_TIMEOUT_SECONDS)
+
+
+@contextmanager
+def devstack(*arguments: str, output: Path) -> Iterator[Running]:
+    """Runs in a session of its own with SIGINT ignored, as a background shell starts its children."""
+    with output.open("wb") as file:
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-c", _IGNORING_SIGINT, *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    running = Running(process, output)
+    try:
+        yield running
+    finally:
+        if process.poll() is None:
+            running.end()
+
+
+_IGNORING_SIGINT = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    "os.execv(sys.executable, [sys.executable, '-m', 'devstack', *sys.argv[1:]])"
+)
+
+
+def alive(pids: dict[str, int]) -> set[int]:
+    """Those of the parts that are still there a second later."""
+    return wait_gone(pids.values(), 1.0)

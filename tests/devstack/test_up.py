@@ -1,0 +1,139 @@
+"""`make up` as its users see it: found by stack.json, whole again after every kill, alone on its data."""
+
+import json
+import os
+import signal
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from devstack import control, datadir
+from devstack.errors import AlreadyRunning, StackError
+from devstack.record import RECORD_FILE
+from tests.devstack.running import Running, alive, devstack
+from tests.support.eventually import eventually
+
+READY = "Make an image:"
+FACTS = {
+    *("api_url", "api_key", "tenant_id", "temporal_address", "temporal_namespace", "temporal_ui_url"),
+    *("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_bucket", "database_url", "simulators", "pids"),
+}
+PARTS = {"supervisor", "postgres", "temporal", "s3", "simulator-fal", "worker", "api"}
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@dataclass(frozen=True)
+class Up:
+    """A running `up`, and the data it stands on."""
+
+    running: Running
+    folder: Path
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = json.loads((self.folder / RECORD_FILE).read_text())
+        return facts
+
+
+@pytest.fixture(scope="module")
+async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
+    """One stack for the tests that leave it whole."""
+    with datadir.temporary_folder() as folder, started(folder, tmp_path_factory.mktemp("up")) as up:
+        await up.running.says(READY)
+        yield up
+
+
+@contextmanager
+def started(folder: Path, output: Path) -> Iterator[Up]:
+    with devstack("--data-dir", str(folder), "up", output=output / "up.txt") as running:
+        yield Up(running, folder)
+
+
+async def test_the_stack_is_found_by_its_private_file(up: Up) -> None:
+    facts = up.facts
+    mode = stat.S_IMODE((up.folder / RECORD_FILE).stat().st_mode)
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {facts['api_key']}"}) as client:
+        models = await client.get(f"{facts['api_url']}/v1/models")
+
+    assert (set(facts), set(facts["pids"]), mode) == (FACTS, PARTS, 0o600)
+    assert facts["pids"]["supervisor"] == up.running.process.pid
+    assert models.json()["data"]
+
+
+async def test_a_killed_part_comes_back_with_its_new_pid_on_record(up: Up) -> None:
+    before = up.facts
+    control.act(up.folder, "kill", "api")
+
+    async def is_back() -> bool:
+        return up.facts["pids"]["api"] != before["pids"]["api"] and await _answers(before["api_url"])
+
+    await eventually(is_back, 30)
+    after = up.facts
+    assert "api ended with SIGKILL; starting it again" in up.running.output
+    assert {name: pid for name, pid in after["pids"].items() if name != "api"} == {
+        name: pid for name, pid in before["pids"].items() if name != "api"
+    }
+
+
+async def test_a_part_stands_still_while_paused(up: Up) -> None:
+    url = up.facts["api_url"]
+    control.act(up.folder, "pause", "api")
+    while_paused = await _answers(url)
+    control.act(up.folder, "resume", "api")
+
+    assert not while_paused
+    assert await _answers(url)
+
+
+async def test_the_data_has_one_user(up: Up, tmp_path: Path) -> None:
+    with devstack("--data-dir", str(up.folder), "up", output=tmp_path / "second.txt") as second:
+        exit_code = second.process.wait(30)
+    with pytest.raises(AlreadyRunning):
+        control.clean(up.folder)
+
+    assert exit_code == 1
+    assert f"already running on {up.folder} (pid {up.running.process.pid})" in second.output
+    assert await _answers(up.facts["api_url"])
+
+
+async def test_after_a_kill_of_everything_the_next_start_is_the_same_stack(
+    folder: Path, tmp_path: Path
+) -> None:
+    with started(folder, tmp_path) as first:
+        await first.running.says(READY)
+        before = first.facts
+        os.kill(before["pids"]["worker"], signal.SIGKILL)
+        first.running.end(signal.SIGKILL)
+    orphans = alive({name: pid for name, pid in before["pids"].items() if name != "worker"})
+    with started(folder, tmp_path) as again:
+        await again.running.says(READY)
+        after = again.facts
+        left_of_the_first = alive(before["pids"])
+        exit_code = again.running.end(signal.SIGINT)
+
+    assert orphans  # the children outlive a killed supervisor, so there was something to end
+    assert left_of_the_first == set()
+    assert {**after, "pids": None} == {**before, "pids": None}
+    assert exit_code == 0
+    assert alive(after["pids"]) == set()
+    assert not (folder / RECORD_FILE).exists()
+
+
+def test_a_part_of_a_stack_that_does_not_run_cannot_be_killed(folder: Path) -> None:
+    with pytest.raises(StackError, match="no stack is running"):
+        control.act(folder, "kill", "api")
+
+
+async def _answers(url: str) -> bool:
+    try:
+        async with httpx.AsyncClient(timeout=1) as client:
+            return (await client.get(f"{url}/healthz")).is_success
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,34 @@
+"""The demonstration, run as a newcomer runs it."""
+
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devstack.signalling import wait_gone
+from tests.devstack.running import devstack
+
+DEMO_TIMEOUT_SECONDS = 150.0
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def test_the_demo_finishes_all_three_and_proves_it(tmp_path: Path) -> None:
+    with devstack("demo", output=tmp_path / "demo.txt") as demo:
+        exit_code = demo.process.wait(DEMO_TIMEOUT_SECONDS)
+
+    assert exit_code == 0, demo.output
+    assert "All of it held" in demo.output
+    assert demo.output.count("whole") == len(("webhook 0", "webhook 1", "polling 0", "the verdict"))
+
+
+async def test_a_demo_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) -> None:
+    with devstack("demo", output=tmp_path / "demo.txt") as demo:
+        await demo.says("generating")
+        children = [child.pid for child in psutil.Process(demo.process.pid).children(recursive=True)]
+        exit_code = demo.end(signal.SIGINT)
+
+    assert exit_code == 130
+    assert len(children) >= len(("postgres", "temporal", "s3", "simulator", "worker", "api"))
+    assert wait_gone(children, 1.0) == set()

@@ -1,0 +1,44 @@
+"""One simulator with quick jobs and quick retries serves most tests; each test uses prompts of its own."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.simulator.process import Client, SimulatorProcess
+from tests.simulator.receiver import Receiver
+
+QUICK = ("--job-seconds", "0.1", "--webhook-retry-seconds", "0.1,0.1,0.2,0.2,0.4,0.4", "--user-id", "user-1")
+
+
+@pytest.fixture(scope="session")
+async def simulator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SimulatorProcess]:
+    running = SimulatorProcess(tmp_path_factory.mktemp("simulator"), QUICK)
+    await running.start()
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture
+async def client(simulator: SimulatorProcess) -> AsyncIterator[Client]:
+    client = Client(simulator.url)
+    async with client.http:
+        yield client
+        await client.http.delete("/_sim/faults")
+
+
+@pytest.fixture
+async def own_simulator(tmp_path: Path) -> AsyncIterator[SimulatorProcess]:
+    """One that the test may end and start again."""
+    running = SimulatorProcess(tmp_path, QUICK)
+    await running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    await receiver.start()
+    yield receiver
+    await receiver.stop()

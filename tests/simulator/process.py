@@ -1,0 +1,129 @@
+"""A simulator as its users run it: a process of its own."""
+
+import asyncio
+import json
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.eventually import eventually
+
+REPOSITORY = Path(__file__).parents[2]
+KEY = "key-id:key-secret"
+ENDPOINT = "fal-ai/flux/schnell"
+# These clients speak plain http; loading the usual authorities for each of them takes longer than most tests.
+_NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class SimulatorProcess:
+    """Starts, ends and restarts one on the same port and state."""
+
+    state: Path
+    options: tuple[str, ...] = ()
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if '--tls' in self.options else 'http'}://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        self._launch()
+        await eventually(self._is_listening)
+
+    def _launch(self) -> None:
+        arguments = ["--port", str(self.port), "--state", str(self.state), "--key", KEY, *self.options]
+        self.process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "simulator", "fal", *arguments], cwd=REPOSITORY, stdout=subprocess.DEVNULL
+        )
+
+    async def _is_listening(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, "the simulator ended at once"
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        await writer.wait_closed()
+        return True
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """The exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(10)
+
+
+class Client:
+    """What the tests ask of a simulator, over HTTP."""
+
+    def __init__(self, url: str) -> None:
+        self.http = httpx.AsyncClient(
+            base_url=url,
+            headers={"Authorization": f"Key {KEY}"},
+            timeout=10,
+            trust_env=False,
+            verify=_NO_AUTHORITIES,
+        )
+
+    async def submit(self, prompt: str, webhook_url: str | None = None, **arguments: Any) -> httpx.Response:
+        params = {} if webhook_url is None else {"fal_webhook": webhook_url}
+        body = {"prompt": prompt, "image_size": "square", **arguments}
+        return await self.http.post(f"/{ENDPOINT}", json=body, params=params)
+
+    async def submitted(
+        self, prompt: str, webhook_url: str | None = None, **arguments: Any
+    ) -> dict[str, Any]:
+        response = await self.submit(prompt, webhook_url, **arguments)
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
+    async def completed(self, handle: dict[str, Any]) -> dict[str, Any]:
+        """The job's status once it is COMPLETED."""
+
+        async def check() -> dict[str, Any] | None:
+            response = await self.http.get(handle["status_url"])
+            return dict(response.json()) if response.status_code == 200 else None
+
+        return await eventually(check)
+
+    async def result(self, handle: dict[str, Any]) -> httpx.Response:
+        await self.completed(handle)
+        return await self.http.get(handle["response_url"])
+
+    async def log(self, request_id: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:
+        """The log's entries, of one request or one kind if asked."""
+        response = await self.http.get("/_sim/log", params={"limit": 10_000})
+        return [
+            entry
+            for entry in response.json()["entries"]
+            if request_id in (None, entry["request_id"]) and kind in (None, entry["kind"])
+        ]
+
+    async def fired(self, request_id: str | None) -> list[str]:
+        """The names of the faults that struck a request."""
+        return [entry["fault"] for entry in await self.log(request_id, "fault_fired")]
+
+    async def put_fault(self, fault: str, **values: Any) -> httpx.Response:
+        return await self.http.put("/_sim/faults", content=json.dumps({"fault": fault, **values}))

@@ -1,0 +1,75 @@
+"""Killed at any moment, a simulator goes on where it was."""
+
+import json
+import signal
+
+import pytest
+
+from tests.simulator.process import Client, SimulatorProcess
+from tests.simulator.receiver import Receiver
+from tests.support.eventually import eventually
+
+
+async def test_jobs_in_flight_finish_after_a_kill(
+    own_simulator: SimulatorProcess, receiver: Receiver
+) -> None:
+    before = Client(own_simulator.url)
+    async with before.http:
+        keys = (await before.http.get("/.well-known/jwks.json")).json()
+        handle = await before.submitted("interrupted [sim:latency=1]", receiver.url(), seed=7)
+    own_simulator.kill()
+    await own_simulator.start()
+    received = await receiver.first()
+
+    client = Client(own_simulator.url)
+    async with client.http:
+        result = await client.result(handle)
+        assert (await client.http.get("/.well-known/jwks.json")).json() == keys
+    assert json.loads(received.body)["payload"] == result.json()
+    assert result.json()["seed"] == 7
+
+
+async def test_a_webhook_nobody_took_is_sent_after_a_kill(
+    own_simulator: SimulatorProcess, receiver: Receiver
+) -> None:
+    await receiver.stop()
+    before = Client(own_simulator.url)
+    async with before.http:
+        handle = await before.submitted("undelivered", receiver.url())
+        await eventually(lambda: before.log(handle["request_id"], "webhook_sent"))
+    own_simulator.kill()
+    await receiver.start()
+    await own_simulator.start()
+    received = await receiver.first()
+
+    assert json.loads(received.body)["request_id"] == handle["request_id"]
+
+
+async def test_log_rules_and_files_outlive_a_kill(own_simulator: SimulatorProcess) -> None:
+    before = Client(own_simulator.url)
+    async with before.http:
+        await before.put_fault("reject", match={"prompt": "later"}, times=1)
+        url = (await before.result(await before.submitted("kept"))).json()["images"][0]["url"]
+        content = (await before.http.get(url)).content
+        entries = await before.log()
+    own_simulator.kill()
+    await own_simulator.start()
+
+    client = Client(own_simulator.url)
+    async with client.http:
+        assert await client.log() == entries
+        assert (await client.http.get(url)).content == content
+        assert [(await client.submit("later")).status_code for _ in range(2)] == [422, 200]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_with_code_0_also_with_a_stream_open(
+    own_simulator: SimulatorProcess, number: signal.Signals
+) -> None:
+    client = Client(own_simulator.url)
+    async with client.http:
+        handle = await client.submitted("watched [sim:hang]")
+        async with client.http.stream("GET", handle["status_url"] + "/stream") as stream:
+            await anext(stream.aiter_lines())
+
+            assert own_simulator.stop(number) == 0

@@ -1,0 +1,208 @@
+"""Workflows on the real Temporal server, with everything behind the activities in memory."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.client import Client, WorkflowHandle
+
+from activities.assets import AssetActivities
+from activities.credits import CreditActivities
+from activities.provider import ProviderActivities
+from activities.reconcile import ReconcileActivities
+from adapters.temporal import TemporalRuns
+from domain.credits import Balance, Refund, Reservation
+from domain.errors import DatabaseUnavailable
+from domain.generation import Ending, Generation, GenerationInput, Outcome, Stage, Waits
+from domain.ports import Provider, Received, Stranded
+from domain.provider import AttemptRef, ProviderEvent, ProviderResult, ResultSignal
+from tests.support.eventually import eventually
+from tests.support.memory import MemoryAssets, MemoryAttempts, MemoryBooks, MemoryLedger, Row
+from tests.support.memory_store import MemoryStore
+from tests.support.requests import QUICK_WAITS, generation_input, new_id, request
+from tests.support.scripted import Script, ScriptedDownloader, ScriptedProvider, TrustingInspector
+from worker import Activities, Tuning, build_workers
+from workflows.generation import GenerationWorkflow
+from workflows.progress import Progress
+
+HISTORIES = Path(__file__).parents[1] / "replay" / "histories"
+Handle = WorkflowHandle[GenerationWorkflow, Outcome]
+
+
+class InterruptedLedger(MemoryLedger):
+    """A ledger that is away for the generations in `away`, as in a database outage."""
+
+    def __init__(self, books: MemoryBooks) -> None:
+        super().__init__(books)
+        self.away: set[str] = set()
+        self.calls: list[tuple[str, str]] = []
+
+    async def reserve(self, generation_id: str) -> Reservation:
+        self._called("reserve", generation_id)
+        return await super().reserve(generation_id)
+
+    async def settle(self, generation_id: str) -> Outcome:
+        self._called("settle", generation_id)
+        return await super().settle(generation_id)
+
+    async def refund(self, generation_id: str, ending: Ending) -> Refund:
+        self._called("refund", generation_id)
+        return await super().refund(generation_id, ending)
+
+    def _called(self, step: str, generation_id: str) -> None:
+        self.calls.append((step, generation_id))
+        if generation_id in self.away:
+            raise DatabaseUnavailable
+
+
+class NothingToRepair:
+    """The Repairs and Inbox ports of a world without a reconciler."""
+
+    async def stranded(self, older_than: timedelta, limit: int) -> list[Stranded]:
+        return []
+
+    async def unrelayed(self, older_than: timedelta, limit: int) -> list[Received]:
+        return []
+
+    async def unswept(self, older_than: timedelta, limit: int) -> list[Generation]:
+        return []
+
+    async def mark_swept(self, generation_id: str) -> None:
+        raise AssertionError(generation_id)
+
+    async def receive(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> Received:
+        raise AssertionError(event)
+
+    async def mark_relayed(self, inbox_id: int) -> None:
+        raise AssertionError(inbox_id)
+
+
+@dataclass
+class Job:
+    """One generation under test."""
+
+    world: "World"
+    id: str
+    tenant_id: str
+    row: Row
+    script: Script
+    handle: Handle
+
+    async def webhook(self, result: ProviderResult, *, ordinal: int = 1) -> None:
+        """As the API does it: kept first, then told to the workflow."""
+        self.row.events.append(ProviderEvent(new_id("event"), "job-1", result))
+        signal = ResultSignal(len(self.row.events), ordinal, result.verdict, result.code)
+        await self.handle.signal(GenerationWorkflow.report_result, signal)
+
+    async def request_cancel(self) -> None:
+        """As the API does it: the row first, then the signal."""
+        self.row.cancel_requested = True
+        await self.handle.signal(GenerationWorkflow.request_cancel)
+
+    async def progress(self) -> Progress:
+        return await self.handle.query(GenerationWorkflow.status)
+
+    async def reaches(self, stage: Stage) -> Progress:
+        async def is_there() -> Progress | None:
+            progress = await self.progress()
+            return progress if progress.stage == stage else None
+
+        return await eventually(is_there, timeout_seconds=20)
+
+    async def outcome(self) -> Outcome:
+        return await self.handle.result()
+
+    @property
+    def balance(self) -> Balance:
+        return self.world.books.balance(self.tenant_id)
+
+    async def keep_history(self, name: str) -> None:
+        """Write the history down for the replay gate, when asked to record (see CONTRIBUTING.md)."""
+        if os.environ.get("RECORD_HISTORIES"):
+            history = await self.handle.fetch_history()
+            (HISTORIES / f"{name}.json").write_text(history.to_json())
+
+
+@dataclass
+class World:
+    """A worker on in-memory ports; each generation has a tenant, credits and a script of its own."""
+
+    client: Client
+    books: MemoryBooks = field(default_factory=MemoryBooks)
+    provider: ScriptedProvider = field(default_factory=ScriptedProvider)
+    downloader: ScriptedDownloader = field(default_factory=ScriptedDownloader)
+    store: MemoryStore = field(default_factory=MemoryStore)
+
+    def __post_init__(self) -> None:
+        self.ledger = InterruptedLedger(self.books)
+        self.runs = TemporalRuns(self.client, task_timeout=timedelta(seconds=10))
+
+    async def start(
+        self,
+        script: Script | None = None,
+        *,
+        credits: int = 10,
+        n: int = 1,
+        price_credits: int = 4,
+        waits: Waits = QUICK_WAITS,
+        provider: str = "fal",
+        cancel_first: bool = False,
+        ledger_is_away: bool = False,
+    ) -> Job:
+        generation_id, tenant_id = new_id("gen"), new_id("ten")
+        script = script or Script()
+        prompt = f"a secret fox {generation_id}"
+        self.provider.scripts[prompt] = script
+        self.books.grant(tenant_id, credits)
+        row = self.books.add(generation_id, tenant_id, request(prompt, n=n, price_credits=price_credits))
+        row.cancel_requested = cancel_first
+        if ledger_is_away:
+            self.ledger.away.add(generation_id)
+        job = replace(generation_input(generation_id, tenant_id, waits), provider=provider)
+        return Job(self, generation_id, tenant_id, row, script, await self.run(job))
+
+    async def run(self, job: GenerationInput) -> Handle:
+        await self.runs.start(job, "FLUX.1 [schnell]")
+        return self.client.get_workflow_handle_for(GenerationWorkflow.run, job.generation_id)
+
+    def activities(self) -> Activities:
+        providers: dict[str, Provider] = {"fal": self.provider}
+        attempts = MemoryAttempts(self.books)
+        provider = ProviderActivities(
+            providers, attempts, lambda name, attempt: f"https://api.test/{name}/{attempt.ordinal}"
+        )
+        nothing = NothingToRepair()
+        return Activities(
+            credits=CreditActivities(self.ledger),
+            provider=provider,
+            assets=AssetActivities(
+                providers,
+                attempts,
+                MemoryAssets(self.books),
+                self.downloader,
+                TrustingInspector(),
+                self.store,
+            ),
+            reconcile=ReconcileActivities(nothing, self.runs, self.ledger, nothing, self.store, provider),
+        )
+
+
+@asynccontextmanager
+async def running_world(client: Client) -> AsyncIterator[World]:
+    """Nothing is cached, so every workflow task replays the whole history: each test tests determinism."""
+    world = World(client)
+    tuning = Tuning(
+        submits_per_second={"fal": 1000.0},
+        ledger_slots=10,
+        max_activities=50,
+        cached_workflows=0,
+        grace=timedelta(seconds=2),
+        sticky_timeout=timedelta(seconds=2),
+    )
+    async with AsyncExitStack() as stack:
+        for worker in build_workers(client, world.activities(), tuning):
+            await stack.enter_async_context(worker)
+        yield world

@@ -1,0 +1,79 @@
+"""Reading parts of a provider's answer that may be anything."""
+
+import httpx
+import pytest
+
+from adapters.providers.answers import is_token, json_object, retry_after_seconds, storable
+
+NOW = "Mon, 01 Jan 2024 00:00:00 GMT"
+
+
+def answer(retry_after: str, date: str = NOW) -> httpx.Response:
+    headers = [(b"retry-after", retry_after.encode()), (b"date", date.encode())]
+    return httpx.Response(429, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0),
+        ("17", 17),
+        (" 17 ", 17),
+        ("1.5", 1.5),
+        ("3600", 3600),
+        ("3601", 3600),
+        ("1e300", 3600),
+        ("Mon, 01 Jan 2024 00:02:00 GMT", 120),
+        ("Mon, 01 Jan 2024 01:02:00 +0100", 120),
+        ("Tue, 01 Jan 2025 00:00:00 GMT", 3600),
+    ],
+)
+def test_both_forms_of_retry_after_are_seconds_up_to_an_hour(value: str, seconds: float) -> None:
+    assert retry_after_seconds(answer(value)) == seconds
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "soon",
+        "-1",
+        "nan",
+        "inf",
+        "-inf",
+        "1,5",
+        "9" * 5000,
+        "Sun, 31 Dec 2023 23:59:00 GMT",
+        "Mon, 01 Jan 2024 00:02:00 -0000",
+        "Mon, 01 Jan 99999 00:00:00 GMT",
+        "Mon, 01 Jan 2024 00:00:10 +99999999999999999999",
+        "Mon, 32 Jan 2024 00:00:00 GMT",
+        "\u0661\u0662\u0663-",
+    ],
+)
+def test_a_retry_after_that_says_nothing_is_none(value: str) -> None:
+    assert retry_after_seconds(answer(value)) is None
+
+
+def test_a_moment_means_nothing_without_the_answers_own_clock() -> None:
+    assert retry_after_seconds(answer("Mon, 01 Jan 2024 00:02:00 GMT", date="")) is None
+    assert retry_after_seconds(httpx.Response(429)) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"null", b"1", b"{", b"\xff", b"[" * 100_000, b"9" * 5000])
+def test_anything_but_an_object_is_an_empty_one(content: bytes) -> None:
+    assert json_object(httpx.Response(200, content=content)) == {}
+
+
+@pytest.mark.parametrize("text", ["a", "gen_1", "https://x/y?z=%20", "~", "x" * 4000])
+def test_a_token_is_visible_ascii(text: str) -> None:
+    assert is_token(text)
+
+
+@pytest.mark.parametrize("text", ["", " ", "a b", "\n", "a\n", "\0", "\x7f", "\u00e9", "\ud800", "x" * 4001])
+def test_nothing_else_is_a_token(text: str) -> None:
+    assert not is_token(text)
+
+
+def test_words_lose_what_postgresql_cannot_hold_and_nothing_else() -> None:
+    assert storable("a\0b\ud800c \u00e9\n\U0001f98a") == "ab?c \u00e9\n\U0001f98a"
