@@ -1,0 +1,140 @@
+"""API and worker as processes of their own, on the real servers and the simulator."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from minio import Minio
+
+from adapters.database.credits import PostgresCreditAccounts
+from adapters.database.engine import Database
+from adapters.database.tenants import PostgresTenants
+from adapters.storage.objects import s3_client
+from admin.bootstrap import bootstrap
+from devstack.servers import Servers
+from domain.access import Scope
+from settings import Settings
+from tests.conftest import namespaced_client
+from tests.simulator.process import KEY, REPOSITORY, SimulatorProcess, free_port
+from tests.support.eventually import eventually
+
+_NAMESPACE = "crashes"
+_STOP_SECONDS = 20
+
+
+@dataclass
+class Deployment:
+    """Everything but a worker is running."""
+
+    environment: dict[str, str]
+    settings: Settings
+    database: Database
+    simulator: SimulatorProcess
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own modules
+            [sys.executable, *arguments], cwd=REPOSITORY, env=self.environment
+        )
+
+    async def new_client(self) -> httpx.AsyncClient:
+        """A client of a new tenant with 10 credits."""
+        tenant_id = await PostgresTenants(self.database).create("crash test")
+        await PostgresCreditAccounts(self.database).grant(tenant_id, 10, "test")
+        key = await PostgresTenants(self.database).create_key(tenant_id, list(Scope))
+        headers = {"Authorization": f"Bearer {key.api_key}"}
+        return httpx.AsyncClient(base_url=self.settings.public_url, headers=headers, trust_env=False)
+
+    async def log(self, prompt: str) -> list[dict[str, Any]]:
+        """What the simulator saw of the jobs with this prompt."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.get(f"{self.simulator.url}/_sim/log", params={"limit": 10_000})
+        return [entry for entry in answer.json()["entries"] if entry.get("prompt") == prompt]
+
+    def objects(self, generation_id: str) -> list[str]:
+        store: Minio = s3_client(
+            self.settings.s3_endpoint,
+            self.settings.s3_access_key.get_secret_value(),
+            self.settings.s3_secret_key.get_secret_value(),
+            self.settings.s3_region,
+        )
+        found = store.list_objects(self.settings.s3_bucket, recursive=True)
+        return [item.object_name or "" for item in found if generation_id in (item.object_name or "")]
+
+
+@pytest.fixture(scope="module")
+async def deployment(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
+    await namespaced_client(servers, _NAMESPACE)
+    simulator = SimulatorProcess(
+        tmp_path_factory.mktemp("fal"), ("--job-seconds", "0.3", "--user-id", "user-1")
+    )
+    await simulator.start()
+    environment = os.environ | _environment(servers, simulator, await _new_database(servers.postgres.url))
+    settings = Settings.model_validate({name.lower(): value for name, value in environment.items()})
+    database = Database(settings.database_url.get_secret_value(), pool_size=5)
+    await bootstrap(settings, database)
+    deployed = Deployment(environment, settings, database, simulator)
+    api = deployed.start("-m", "api")
+    await eventually(lambda: _answers(f"{settings.public_url}/healthz"), timeout_seconds=20)
+    yield deployed
+    await stop(api)
+    await database.close()
+    simulator.stop()
+
+
+async def stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    await asyncio.to_thread(process.wait, _STOP_SECONDS)
+
+
+def _environment(servers: Servers, simulator: SimulatorProcess, database_url: str) -> dict[str, str]:
+    port, url = str(free_port()), simulator.url
+    return {
+        "MASTER_KEY": "k" * 32,
+        "DATABASE_URL": database_url,
+        "TEMPORAL_ADDRESS": servers.temporal.address,
+        "TEMPORAL_NAMESPACE": _NAMESPACE,
+        "S3_ENDPOINT": servers.s3.endpoint,
+        "S3_ACCESS_KEY": servers.s3.access_key,
+        "S3_SECRET_KEY": servers.s3.secret_key,
+        "S3_REGION": servers.s3.region,
+        "S3_BUCKET": "crashes",
+        "API_PORT": port,
+        "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "WORKER_HEALTH_PORT": str(free_port()),
+        "WORKER_METRICS_PORT": str(free_port()),
+        "WORKER_GRACE_SECONDS": "3",
+        "DEADLINE_CAP_SECONDS": "8",
+        "FIRST_POLL_CAP_SECONDS": "1",
+        "RECONCILE_EVERY_SECONDS": "5",
+        "FAL_KEY": KEY,
+        "FAL_USER_ID": "user-1",
+        "FAL_QUEUE_URL": url,
+        "FAL_JWKS_URL": f"{url}/.well-known/jwks.json",
+        "FAL_RESULT_HOSTS": url,
+        "LOG_LEVEL": "WARNING",
+    }
+
+
+async def _new_database(url: str) -> str:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"CREATE DATABASE {_NAMESPACE}")
+    finally:
+        await connection.close()
+    return f"{url.rpartition('/')[0]}/{_NAMESPACE}"
+
+
+async def _answers(url: str) -> bool:
+    try:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            return (await http.get(url)).is_success
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,95 @@
+"""Tenants, generations and their sums in the real database."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import text
+
+from adapters.database.assets import PostgresAssets
+from adapters.database.credits import PostgresCreditAccounts
+from adapters.database.engine import Database
+from adapters.database.generations import PostgresGenerations
+from adapters.database.tenants import PostgresTenants
+from domain.credits import Balance
+from domain.generation import Generation, GenerationRequest, Image
+from domain.provider import AttemptRef
+from tests.support.requests import request
+
+
+class PostgresBooks:
+    """Makes rows through the adapters, and reads them with SQL of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.generations = PostgresGenerations(database)
+
+    async def tenant(self, credits: int = 0) -> str:
+        """A new tenant that was granted so much."""
+        tenant_id = await PostgresTenants(self.database).create("a tenant")
+        if credits:
+            await PostgresCreditAccounts(self.database).grant(tenant_id, credits, "first")
+        return tenant_id
+
+    async def add(self, tenant_id: str, wanted: GenerationRequest | None = None) -> str:
+        """A new generation of the tenant."""
+        generation, _ = await self.generations.create(tenant_id, wanted or request(), None, "fingerprint")
+        return generation.id
+
+    async def read(self, generation_id: str) -> Generation:
+        return await self.generations.get(generation_id)
+
+    async def cancel(self, generation_id: str) -> None:
+        generation = await self.read(generation_id)
+        await self.generations.request_cancel(generation.tenant_id, generation_id)
+
+    async def store(self, generation_id: str, count: int = 1) -> None:
+        """Record images as if they had been stored."""
+        assets = PostgresAssets(self.database)
+        await assets.begin_storing(AttemptRef(generation_id), None)
+        assert await assets.finish_storing(generation_id, images(generation_id, count))
+
+    async def balance(self, tenant_id: str) -> Balance:
+        return await PostgresCreditAccounts(self.database).balance(tenant_id)
+
+    async def sql(self, statement: str, **parameters: Any) -> Sequence[Any]:
+        """The rows that a statement returns, in its own transaction."""
+        async with self.database.begin() as session:
+            result = await session.execute(text(statement), parameters)
+            return result.all() if result.returns_rows else ()  # type: ignore[attr-defined]  # a CursorResult
+
+    async def assert_sound(self, tenant_id: str) -> None:
+        """What holds of every tenant's books at any moment."""
+        unbalanced = await self.sql(
+            "SELECT e.transfer_id FROM entries e JOIN transfers t ON t.id = e.transfer_id"
+            " WHERE t.tenant_id = :tenant GROUP BY e.transfer_id HAVING sum(e.amount_credits) <> 0",
+            tenant=tenant_id,
+        )
+        assert unbalanced == []
+        drifted = await self.sql(
+            "SELECT a.id FROM accounts a LEFT JOIN entries e ON e.account_id = a.id WHERE a.tenant_id = :tenant"
+            " GROUP BY a.id HAVING a.balance_credits <> coalesce(sum(e.amount_credits), 0)",
+            tenant=tenant_id,
+        )
+        assert drifted == []
+        unresolved = await self.sql(
+            "SELECT coalesce(sum(h.amount_credits), 0) FROM transfers h WHERE h.tenant_id = :tenant"
+            " AND h.kind = 'hold' AND NOT EXISTS"
+            " (SELECT 1 FROM transfers r WHERE r.hold_id = h.id AND r.kind <> 'hold')",
+            tenant=tenant_id,
+        )
+        assert unresolved == [((await self.balance(tenant_id)).held,)]
+
+    async def transfers(self, generation_id: str) -> list[tuple[str, int]]:
+        """Kind and amount of each of a generation's transfers, the hold first."""
+        rows = await self.sql(
+            "SELECT kind, amount_credits FROM transfers WHERE generation_id = :id ORDER BY kind <> 'hold', id",
+            id=generation_id,
+        )
+        return [(kind, amount) for kind, amount in rows]
+
+
+def images(generation_id: str, count: int = 1) -> list[Image]:
+    return [
+        Image(index, f"{generation_id}/{index}.png", 512, 512, "image/png", 1000 + index, "ab" * 32)
+        for index in range(count)
+    ]
