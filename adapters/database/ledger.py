@@ -104,7 +104,9 @@ async def post(session: AsyncSession, transfer: TransferRow, changes: Changes) -
     session.add(transfer)
     await session.flush()
     entries = []
-    for kind, amount in changes.items():
+    # An account that nothing moves on gets no entry, unless the whole transfer is of nothing.
+    moved = {kind: amount for kind, amount in changes.items() if amount} or changes
+    for kind, amount in moved.items():
         account = account_id(transfer.tenant_id, kind)
         balance = await session.scalar(
             update(AccountRow)
