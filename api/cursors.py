@@ -8,6 +8,8 @@ from domain.errors import InvalidInput
 from domain.generation import Generation
 from domain.ports import Page
 
+_LARGEST_ID = 2**63 - 1
+
 
 def generation_cursor(last: Generation) -> str:
     return _wrap(f"{last.created_at.isoformat()} {last.id}")
@@ -36,7 +38,8 @@ def read_entry_cursor(cursor: str | None) -> int | None:
     if cursor is None:
         return None
     text = _unwrap(cursor)
-    if not text.isdecimal() or len(text) > len(str(2**62)):
+    # No id is larger than PostgreSQL's bigint; the length goes first, as Python will not read any text.
+    if not text.isdecimal() or len(text) > len(str(_LARGEST_ID)) or int(text) > _LARGEST_ID:
         raise _invalid()
     return int(text)
 

@@ -12,7 +12,7 @@ from api.readiness import Readiness
 from api.views import Views
 from domain.access import Caller, Scope
 from domain.catalogue import Catalogue
-from domain.errors import IdempotencyKeyInvalid, Unauthenticated
+from domain.errors import GenerationNotFound, IdempotencyKeyInvalid, Unauthenticated
 from domain.ports import Authenticator, CreditAccounts, Generations, ObjectStore, WebhookReader
 
 _LONGEST_KEY = 255
@@ -80,4 +80,12 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
+def _generation_id(generation_id: str) -> str:
+    """As it stands in the path, unless it holds a NUL, which PostgreSQL cannot be asked about."""
+    if "\0" in generation_id:
+        raise GenerationNotFound
+    return generation_id
+
+
+GenerationId = Annotated[str, Depends(_generation_id)]
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]

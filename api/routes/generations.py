@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 
 from api.cursors import generation_cursor, read_generation_cursor
-from api.deps import IdempotencyKey, PartsDep, Reader, Writer
+from api.deps import GenerationId, IdempotencyKey, PartsDep, Reader, Writer
 from api.schemas import GenerationCreate, GenerationPage, GenerationView
 from domain.generation import Status
 
@@ -48,7 +48,7 @@ async def list_generations(
 
 @router.get("/{generation_id}")
 async def get_generation(
-    generation_id: str, caller: Reader, parts: PartsDep, response: Response, *, live: bool = False
+    generation_id: GenerationId, caller: Reader, parts: PartsDep, response: Response, *, live: bool = False
 ) -> GenerationView:
     """Where a generation stands, from its row. `live=true` also asks its workflow, if that is quick."""
     generation = await parts.generations.get_for(caller.tenant_id, generation_id)
@@ -61,6 +61,6 @@ async def get_generation(
 
 
 @router.post("/{generation_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
-async def cancel_generation(generation_id: str, caller: Writer, parts: PartsDep) -> GenerationView:
+async def cancel_generation(generation_id: GenerationId, caller: Writer, parts: PartsDep) -> GenerationView:
     """Stop and refund. 409 `too_late_to_cancel` once the images are being stored."""
     return parts.views.generation(await parts.intake.cancel(caller.tenant_id, generation_id))

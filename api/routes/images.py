@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, status
 from fastapi.responses import RedirectResponse
 
-from api.deps import PartsDep, _caller
+from api.deps import GenerationId, PartsDep, _caller
 from domain.access import Scope
 from domain.errors import ImageNotFound
 from domain.generation import Generation
@@ -18,7 +18,7 @@ _HEADERS = {"Cache-Control": "private, no-store"}
 
 
 async def _opened(
-    generation_id: str,
+    generation_id: GenerationId,
     index: int,
     request: Request,
     parts: PartsDep,
@@ -33,7 +33,8 @@ async def _opened(
     return await parts.generations.get_for(caller.tenant_id, generation_id)
 
 
-@router.api_route("/{generation_id}/images/{index}", methods=["GET", "HEAD"])
+@router.head("/{generation_id}/images/{index}", include_in_schema=False)
+@router.get("/{generation_id}/images/{index}")
 async def get_image(
     index: int, request: Request, parts: PartsDep, generation: Annotated[Generation, Depends(_opened)]
 ) -> RedirectResponse:
