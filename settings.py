@@ -71,7 +71,6 @@ class Settings(BaseSettings):
     fal_submits_per_second: PositiveFloat | None = None
 
     log_level: str = "INFO"
-    fault_points: str | None = None
 
     @field_validator("fal_result_hosts", mode="before")
     @classmethod

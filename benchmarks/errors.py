@@ -2,4 +2,4 @@
 
 
 class RunFailed(Exception):
-    """A generation did not complete, or the reference's worker died; the message says which."""
+    """A generation did not end as it should, or the reference's worker died; the message says which."""

@@ -1,5 +1,6 @@
 """How load is put on a subject: one at a time for latencies, or so many at once for throughput."""
 
+import asyncio
 import time
 from asyncio import TaskGroup
 from dataclasses import dataclass
@@ -50,8 +51,8 @@ class Run:
         return Spread.of([lap.reaction_seconds for lap in self.laps if lap.reaction_seconds is not None])
 
 
-async def run_laps(subject: Subject, count: int, *, at_once: int = 1) -> Run:
-    """`count` laps in `at_once` lanes; a lane begins its next lap when its last one has ended.
+async def run_laps(subject: Subject, count: int, *, at_once: int = 1, pause_seconds: float = 0) -> Run:
+    """`count` laps in `at_once` lanes; a lane pauses and begins its next lap when its last one has ended.
 
     Raises what the first failing lap raised.
     """
@@ -60,6 +61,7 @@ async def run_laps(subject: Subject, count: int, *, at_once: int = 1) -> Run:
 
     async def lane() -> None:
         for _ in numbers:
+            await asyncio.sleep(pause_seconds)
             laps.append(await subject.lap())
 
     begun = time.perf_counter()

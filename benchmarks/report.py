@@ -10,7 +10,7 @@ from rich.table import Table
 from benchmarks.course import Measured
 from benchmarks.percentiles import Spread
 
-# design budgets; docs/operations.md says what each one means.
+# The budgets; docs/operations.md says what each one means.
 RATIO_AT_LEAST = 0.6
 ACCEPT_AT_MOST = 2.5
 REACTION_AT_MOST = 3.0
@@ -35,7 +35,7 @@ class Row:
 
 
 def rows(measured: Measured) -> list[Row]:
-    """The table of design budgets and what belongs to it."""
+    """Every number that has a budget, and those that belong to it."""
     per_second, bare_per_second = measured.loaded.run.per_second, measured.bare_per_second
     bare_runs = " and ".join(f"{each.run.per_second:.1f}" for each in measured.bare_loaded)
     ratio = per_second / bare_per_second

@@ -52,11 +52,11 @@ def temporal_on_postgres(stop: StopFlag, say: Say) -> Iterator[dict[str, int]]:
         yield {"temporal": pids[temporal.NAME], "temporal's postgres": pids[postgres.NAME]}
 
 
-def postgres_binaries() -> Path:
+def postgres_binaries(debian: Path = DEBIAN_BINARIES) -> Path:
     """The folder of `postgres` and `initdb`: PATH's, or where Debian hides them. Raises InstallFailed."""
     if (found := shutil.which("postgres")) and shutil.which("initdb"):
         return Path(found).resolve().parent
-    hidden = sorted(DEBIAN_BINARIES.glob("*/bin/initdb"))
+    hidden = sorted(debian.glob("*/bin/initdb"))
     if hidden:
         return hidden[-1].parent
     raise InstallFailed(

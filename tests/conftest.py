@@ -51,7 +51,7 @@ async def namespaced_client(servers: Servers, namespace: str) -> Client:
 
 
 def pytest_sessionfinish(exitstatus: int) -> None:
-    global _exit_code  # noqa: PLW0603 - pytest tells the code here and ends the process there
+    global _exit_code
     _exit_code = exitstatus
 
 

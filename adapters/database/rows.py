@@ -31,11 +31,11 @@ async def images_of(session: AsyncSession, generation_ids: Sequence[str]) -> dic
 
 
 async def outcome_of(session: AsyncSession, row: GenerationRow) -> Outcome:
-    """The stored ending of a terminal row."""
-    images = await images_of(session, [row.id])
-    return Outcome(
-        row.id, Status(row.status), row.error_code, row.charged_credits, len(images.get(row.id, ()))
-    )
+    """The stored ending of a terminal row. Images count only where they were paid for."""
+    delivered = 0
+    if row.status == Status.COMPLETED:
+        delivered = len((await images_of(session, [row.id])).get(row.id, ()))
+    return Outcome(row.id, Status(row.status), row.error_code, row.charged_credits, delivered)
 
 
 def is_terminal(row: GenerationRow) -> bool:

@@ -66,8 +66,9 @@ class PostgresBooks:
         )
         assert unbalanced == []
         drifted = await self.sql(
-            "SELECT a.id FROM accounts a LEFT JOIN entries e ON e.account_id = a.id WHERE a.tenant_id = :tenant"
-            " GROUP BY a.id HAVING a.balance_credits <> coalesce(sum(e.amount_credits), 0)",
+            "SELECT a.id FROM accounts a LEFT JOIN entries e ON e.account_id = a.id"
+            " WHERE a.tenant_id = :tenant GROUP BY a.id"
+            " HAVING a.balance_credits <> coalesce(sum(e.amount_credits), 0)",
             tenant=tenant_id,
         )
         assert drifted == []
@@ -82,7 +83,8 @@ class PostgresBooks:
     async def transfers(self, generation_id: str) -> list[tuple[str, int]]:
         """Kind and amount of each of a generation's transfers, the hold first."""
         rows = await self.sql(
-            "SELECT kind, amount_credits FROM transfers WHERE generation_id = :id ORDER BY kind <> 'hold', id",
+            "SELECT kind, amount_credits FROM transfers WHERE generation_id = :id"
+            " ORDER BY kind <> 'hold', id",
             id=generation_id,
         )
         return [(kind, amount) for kind, amount in rows]

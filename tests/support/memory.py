@@ -73,7 +73,8 @@ class Row:
         self.stages.append(stage)
 
     def outcome(self) -> Outcome:
-        return Outcome(self.id, self.status, self.code, self.charged_credits, len(self.images))
+        delivered = len(self.images) if self.status is Status.COMPLETED else 0
+        return Outcome(self.id, self.status, self.code, self.charged_credits, delivered)
 
     def generation(self) -> Generation:
         return Generation(

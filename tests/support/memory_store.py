@@ -1,28 +1,75 @@
 """An object store in memory, which passes the same suite as the real ones."""
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
+from uuid import uuid4
 
+from domain.errors import StorageUnavailable
 from domain.ports import ImageFacts
+
+_MOST_DELETED = 1000
+
+
+@dataclass(frozen=True)
+class Served:
+    """What somebody who opens a signed address gets."""
+
+    status: int
+    content_type: str = ""
+    size_bytes: int = 0
+    content: bytes = b""
 
 
 class MemoryStore:
-    """The ObjectStore port. `objects` holds bytes by key, `types` the content types they were put with."""
+    """The ObjectStore port. `objects` holds bytes by key, `types` the content types they were put with.
 
-    def __init__(self) -> None:
+    While `is_away` is true every call fails, as with a server that cannot be reached.
+    """
+
+    def __init__(self, *, is_away: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self.objects: dict[str, bytes] = {}
         self.types: dict[str, str] = {}
+        self.is_away = is_away
+        self._clock = clock
+        self._signed: dict[str, tuple[str, str, float]] = {}
 
     async def put(self, key: str, path: Path, facts: ImageFacts) -> None:
+        self._reach()
         content = path.read_bytes()  # noqa: ASYNC240 - a small file, in a test
-        assert len(content) == facts.size_bytes
+        if len(content) != facts.size_bytes:
+            raise StorageUnavailable(f"{len(content)} bytes for {facts.size_bytes}")
         self.objects[key], self.types[key] = content, facts.content_type
 
     async def delete_under(self, prefix: str) -> int:
-        keys = [key for key in self.objects if key.startswith(prefix)]
+        self._reach()
+        keys = [key for key in sorted(self.objects) if key.startswith(prefix)][:_MOST_DELETED]
         for key in keys:
-            del self.objects[key]
+            del self.objects[key], self.types[key]
         return len(keys)
 
     async def signed_url(self, key: str, *, method: str, lifetime: timedelta) -> str:
-        return f"memory://{key}?method={method}&seconds={lifetime.total_seconds():.0f}"
+        """Signing asks nobody, so it works while the store is away."""
+        signature = uuid4().hex
+        self._signed[signature] = (method, key, self._clock() + lifetime.total_seconds())
+        query = urlencode({"signature": signature, "seconds": f"{lifetime.total_seconds():.0f}"})
+        return f"memory://store/{key}?{query}"
+
+    def serve(self, method: str, url: str) -> Served:
+        """Open an address of ours, as a browser would."""
+        parts = urlsplit(url)
+        key, signature = parts.path.removeprefix("/"), parse_qs(parts.query).get("signature", [""])[0]
+        signed_method, signed_key, expires_at = self._signed.get(signature, ("", "", 0.0))
+        if (method, key) != (signed_method, signed_key) or self._clock() >= expires_at:
+            return Served(403)
+        if key not in self.objects:
+            return Served(404)
+        content = self.objects[key]
+        return Served(200, self.types[key], len(content), content if method == "GET" else b"")
+
+    def _reach(self) -> None:
+        if self.is_away:
+            raise StorageUnavailable

@@ -1,4 +1,4 @@
-"""Asking fal's queue about a job, and calling it off: every answer of its documentation, and some that are not."""
+"""Asking fal's queue about a job, and calling it off: every answer that fal documents, and some others."""
 
 from typing import Any
 

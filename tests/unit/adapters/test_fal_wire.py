@@ -9,11 +9,10 @@ import httpx
 import pytest
 
 from adapters.providers.client import provider_client
-from adapters.providers.fal import FalProvider
 from domain.errors import ProviderUnavailable, SubmitAmbiguous
 from domain.provider import ProviderJob
 from tests.unit.adapters.fal_requests import KEY, REQUEST, SUBMISSION, fal_on
-from tests.unit.adapters.raw_server import Reply, always, answer, dripping, flooding, head, serving
+from tests.unit.adapters.raw_server import Reply, always, answer, flooding, head, serving
 
 ACCEPTED = json.dumps({"request_id": "job-1"}).encode()
 OVER_THE_CAP = b" " * 2_000_001
@@ -115,13 +114,3 @@ async def test_a_proxy_of_the_environment_is_not_used(
             await fal_on(client, server.origin).submit(SUBMISSION)
 
     assert (proxy.connections, server.connections) == (0, 1)
-
-
-async def test_an_answer_that_drips_keeps_its_connection_no_longer_than_its_asker() -> None:
-    async with provider_client() as client, serving(dripping(head(200), b" ")) as server:
-        fal = FalProvider(client, key=KEY, queue_url=server.origin, result_hosts=())
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
-                await fal.fetch(REQUEST, ProviderJob("job-1", {}))
-
-    assert server.connections == 1

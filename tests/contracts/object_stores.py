@@ -1,0 +1,102 @@
+"""The object stores that pass one suite, each with an eye of its own on what is stored."""
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import Protocol
+
+import httpx
+from minio import Minio
+
+from adapters.storage.objects import S3Store, s3_client
+from devstack import datadir, install, objectstore
+from devstack.console import silent
+from devstack.datadir import DataDir
+from devstack.install import S3Kind
+from devstack.ports import pick_free
+from devstack.processes import Supervisor
+from devstack.stopping import StopFlag
+from domain.ports import ObjectStore
+from tests.support.memory_store import MemoryStore, Served
+
+BUCKET = "darkroom"
+
+
+class Subject(Protocol):
+    """One store under test."""
+
+    store: ObjectStore
+
+    def keys(self) -> set[str]:
+        """What is stored, seen past the store itself."""
+        ...
+
+    def served(self, method: str, url: str) -> Served:
+        """What somebody without a key gets at an address."""
+        ...
+
+    def away(self) -> ObjectStore:
+        """The same kind of store where nobody answers."""
+        ...
+
+
+class MemorySubject:
+    """The fake that the workflow tests run on."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+
+    def keys(self) -> set[str]:
+        return set(self.store.objects)
+
+    def served(self, method: str, url: str) -> Served:
+        return self.store.serve(method, url)
+
+    def away(self) -> MemoryStore:
+        return MemoryStore(is_away=True)
+
+
+class S3Subject:
+    """The real adapter on a running S3 server."""
+
+    def __init__(self, server: objectstore.ObjectStore, threads: Executor) -> None:
+        self.server = server
+        self.threads = threads
+        self.client = self.client_with(server.secret_key)
+        self.store = self.store_with(self.client, BUCKET)
+
+    def client_with(self, secret_key: str, endpoint: str | None = None) -> Minio:
+        return s3_client(
+            endpoint or self.server.endpoint, self.server.access_key, secret_key, self.server.region
+        )
+
+    def store_with(self, client: Minio, bucket: str) -> S3Store:
+        return S3Store(client, client, self.threads, bucket=bucket)
+
+    def keys(self) -> set[str]:
+        return {str(item.object_name) for item in self.client.list_objects(BUCKET, recursive=True)}
+
+    def served(self, method: str, url: str) -> Served:
+        with httpx.Client(trust_env=False, timeout=5) as http:
+            answer = http.request(method, url)
+        if answer.status_code != httpx.codes.OK:
+            return Served(answer.status_code)
+        length = int(answer.headers["content-length"])
+        return Served(200, answer.headers["content-type"], length, answer.content)
+
+    def away(self) -> S3Store:
+        nobody = self.client_with(self.server.secret_key, f"http://127.0.0.1:{pick_free()}")
+        return self.store_with(nobody, BUCKET)
+
+
+@contextmanager
+def running(kind: S3Kind) -> Iterator[S3Subject]:
+    """A server of this kind on temporary data, without a bucket yet."""
+    with ExitStack() as exits:
+        folder = exits.enter_context(datadir.temporary_folder())
+        data = DataDir(folder)
+        exits.enter_context(data.held())
+        supervisor = exits.enter_context(Supervisor(folder, stop=StopFlag(), say=silent))
+        find = install.minio if kind is S3Kind.MINIO else install.versitygw
+        server = objectstore.start(supervisor, data, find(stop=supervisor.stop_flag, say=silent))
+        yield S3Subject(server, exits.enter_context(ThreadPoolExecutor(4)))

@@ -1,0 +1,69 @@
+"""One running service for all of these tests; each test makes tenants of its own."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+import composition
+from admin.bootstrap import bootstrap
+from devstack.servers import Servers
+from settings import Settings
+from tests.integration.api.service import Service, Tenant, listening, serving, working
+from tests.integration.conftest import new_database
+from tests.simulator.process import KEY, SimulatorProcess
+from tests.simulator.process import Client as FalClient
+
+USER_ID = "user-1"
+QUICK = ("--job-seconds", "0.1", "--webhook-retry-seconds", "0.1,0.1,0.2", "--user-id", USER_ID)
+
+
+def settings_for(servers: Servers, database_url: str, api_port: int, fal_url: str) -> Settings:
+    """Production's settings on test servers; waits are short, and the reconciler keeps out of the way."""
+    return Settings(
+        master_key="a master key that only these tests use",
+        database_url=database_url,
+        temporal_address=servers.temporal.address,
+        temporal_namespace=servers.temporal.namespace,
+        s3_endpoint=servers.s3.endpoint,
+        s3_access_key=servers.s3.access_key,
+        s3_secret_key=servers.s3.secret_key,
+        s3_region=servers.s3.region,
+        s3_bucket="api-tests",
+        public_url=f"http://127.0.0.1:{api_port}",
+        fal_key=KEY,
+        fal_user_id=USER_ID,
+        fal_queue_url=fal_url,
+        fal_jwks_url=f"{fal_url}/.well-known/jwks.json",
+        fal_result_hosts=(fal_url,),
+        fal_submits_per_second=100,
+        deadline_cap_seconds=60,
+        first_poll_cap_seconds=3,
+        reconcile_every_seconds=3600,
+        worker_grace_seconds=2,
+    )
+
+
+@pytest.fixture(scope="session")
+async def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    simulator = SimulatorProcess(tmp_path_factory.mktemp("fal"), QUICK)
+    async with AsyncExitStack() as exits:
+        listener = exits.enter_context(listening())
+        await simulator.start()
+        exits.callback(simulator.stop)
+        port = int(listener.getsockname()[1])
+        database_url = await new_database(servers.postgres.url)
+        settings = settings_for(servers, database_url, port, simulator.url)
+        database = composition.database(settings)
+        exits.push_async_callback(database.close)
+        await bootstrap(settings, database)
+        await exits.enter_async_context(working(settings, database))
+        await exits.enter_async_context(serving(settings, listener))
+        fal = FalClient(simulator.url)
+        await exits.enter_async_context(fal.http)
+        yield Service(settings.public_url, settings, database, fal, exits)
+
+
+@pytest.fixture
+async def tenant(service: Service) -> Tenant:
+    return await service.tenant()

@@ -1,0 +1,173 @@
+"""The whole service in the tests' own process: API, worker and a simulated fal, on real servers."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import uvicorn
+from sqlalchemy import text
+
+import composition
+from adapters.database.credits import PostgresCreditAccounts
+from adapters.database.engine import Database
+from adapters.database.tenants import PostgresTenants
+from adapters.temporal import connect
+from api.app import create_app
+from domain.access import Scope
+from domain.provider import AttemptRef
+from settings import Settings
+from tests.simulator.process import Client as FalClient
+from tests.support.eventually import eventually
+from worker import build_workers, real_activities, tuning_of
+
+MODEL = "flux-schnell"
+PRICE = 1
+TERMINAL = ("completed", "failed", "canceled")
+# These clients speak plain http; loading the usual authorities for each of them takes longer than most tests.
+_NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_START_SECONDS = 15
+_ENDED_WITHIN_SECONDS = 30.0
+
+
+@dataclass
+class Tenant:
+    """A tenant of the service, with one API key and a client that sends it."""
+
+    id: str
+    key_id: str
+    http: httpx.AsyncClient
+
+    async def post(self, prompt: str, key: str | None = None, **fields: Any) -> httpx.Response:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        body = {"model": MODEL, "prompt": prompt, "size": "512x512", **fields}
+        return await self.http.post("/v1/generations", json=body, headers=headers)
+
+    async def posted(self, prompt: str, **fields: Any) -> dict[str, Any]:
+        """A generation that was accepted."""
+        response = await self.post(prompt, **fields)
+        assert response.status_code == 202, response.text
+        return dict(response.json())
+
+    async def get(self, path: str) -> dict[str, Any]:
+        response = await self.http.get(path)
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
+    async def ended(self, generation_id: str) -> dict[str, Any]:
+        """The generation once it has ended, in whatever way."""
+
+        async def check() -> dict[str, Any] | None:
+            job = await self.get(f"/v1/generations/{generation_id}")
+            return job if job["status"] in TERMINAL else None
+
+        return await eventually(check, _ENDED_WITHIN_SECONDS)
+
+    async def generating(self, generation_id: str) -> None:
+        """Wait until the provider is at work on it."""
+
+        async def check() -> bool:
+            return bool((await self.get(f"/v1/generations/{generation_id}"))["stage"] == "generating")
+
+        await eventually(check, _ENDED_WITHIN_SECONDS)
+
+    async def credits(self) -> tuple[int, int, int]:
+        """Available, held, spent."""
+        balance = await self.get("/v1/credits")
+        return balance["available"], balance["held"], balance["spent"]
+
+
+@dataclass
+class Service:
+    """The running service. `fal` asks the simulator, `database` looks behind the API."""
+
+    url: str
+    settings: Settings
+    database: Database
+    fal: FalClient
+    exits: AsyncExitStack
+
+    async def tenant(self, credits: int = 100, scopes: Sequence[Scope] = tuple(Scope)) -> Tenant:
+        """A new one, with credits and a key of these scopes."""
+        tenants = PostgresTenants(self.database)
+        tenant_id = await tenants.create("A tenant of the tests")
+        if credits:
+            await PostgresCreditAccounts(self.database).grant(tenant_id, credits, "opening balance")
+        key = await tenants.create_key(tenant_id, scopes)
+        http = await self.client(self.url, key.api_key)
+        return Tenant(tenant_id, key.key_id, http)
+
+    async def client(self, url: str, api_key: str | None = None) -> httpx.AsyncClient:
+        headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+        http = httpx.AsyncClient(
+            base_url=url, headers=headers, timeout=20, trust_env=False, verify=_NO_AUTHORITIES
+        )
+        return await self.exits.enter_async_context(http)
+
+    async def count(self, query: str, **values: str) -> int:
+        """The one number that a query gives."""
+        async with self.database.begin() as session:
+            return int((await session.execute(text(query), values)).scalar_one())
+
+    async def inbox_rows(self, generation_id: str) -> int:
+        return await self.count("SELECT count(*) FROM inbox WHERE generation_id = :id", id=generation_id)
+
+    async def generations_of(self, tenant: Tenant) -> int:
+        return await self.count("SELECT count(*) FROM generations WHERE tenant_id = :id", id=tenant.id)
+
+    async def transfers(self, generation_id: str) -> list[str]:
+        """The kinds of all transfers about a generation, in alphabetical order."""
+        query = text("SELECT kind FROM transfers WHERE generation_id = :id ORDER BY kind")
+        async with self.database.begin() as session:
+            return [str(kind) for kind in (await session.execute(query, {"id": generation_id})).scalars()]
+
+    def webhook_url(self, generation_id: str) -> str:
+        return composition.webhook_url(self.settings)("fal", AttemptRef(generation_id))
+
+    async def fal_log(self, prompt: str, kind: str) -> list[dict[str, Any]]:
+        return [entry for entry in await self.fal.log(kind=kind) if entry["prompt"] == prompt]
+
+
+def unique(prompt: str) -> str:
+    """A prompt that no other test uses, so that the simulator's log can be read by it."""
+    return f"{prompt} {uuid4().hex}"
+
+
+def listening() -> socket.socket:
+    """A socket on a free port: the port is known before the application is made."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    return listener
+
+
+@asynccontextmanager
+async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[None]:
+    """The API on that socket, started and stopped as its own process does."""
+    config = uvicorn.Config(
+        create_app(settings), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=2
+    )
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        await eventually(lambda: server.started or task.done(), _START_SECONDS)
+        assert server.started, "the API did not start"
+        yield
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()
+
+
+@asynccontextmanager
+async def working(settings: Settings, database: Database) -> AsyncIterator[None]:
+    """A worker for every queue, on the real adapters."""
+    client = await connect(composition.temporal_address(settings))
+    async with real_activities(settings, client, database) as activities, AsyncExitStack() as stack:
+        for worker in build_workers(client, activities, tuning_of(settings)):
+            await stack.enter_async_context(worker)
+        yield

@@ -1,0 +1,128 @@
+"""What the reconciler finds: open generations that stand still, untold webhooks, unswept endings."""
+
+from datetime import timedelta
+
+import pytest
+
+from adapters.database.assets import PostgresAssets
+from adapters.database.attempts import PostgresAttempts
+from adapters.database.inbox import PostgresInbox
+from adapters.database.ledger import PostgresLedger
+from adapters.database.repairs import PostgresRepairs
+from domain.generation import Ending, Stage, Status
+from domain.provider import AttemptRef, ProviderEvent, ProviderResult, Verdict
+from tests.support.books import PostgresBooks
+from tests.support.requests import QUICK_WAITS, generation_input, new_id
+
+A_MINUTE = timedelta(minutes=1)
+MANY = 1000
+
+
+@pytest.fixture
+def repairs(books: PostgresBooks) -> PostgresRepairs:
+    return PostgresRepairs(books.database, lambda _: QUICK_WAITS)
+
+
+async def age(
+    books: PostgresBooks, generation_id: str, column: str = "checked_at", *, hours: int = 1
+) -> None:
+    """Make a moment of the row so much older, on the database's own clock."""
+    await books.sql(
+        f"UPDATE generations SET {column} = now() - make_interval(hours => :hours) WHERE id = :id",  # noqa: S608 - ours
+        id=generation_id,
+        hours=hours,
+    )
+
+
+async def stranded_ids(repairs: PostgresRepairs, limit: int = MANY) -> list[str]:
+    return [found.input.generation_id for found in await repairs.stranded(A_MINUTE, limit)]
+
+
+async def test_a_stranded_generation_comes_with_all_its_start_needs(
+    books: PostgresBooks, repairs: PostgresRepairs
+) -> None:
+    tenant_id = await books.tenant(10)
+    generation_id = await books.add(tenant_id)
+    await PostgresLedger(books.database).reserve(generation_id)
+    await PostgresAttempts(books.database).begin(AttemptRef(generation_id))
+    await age(books, generation_id)
+
+    found = await repairs.stranded(A_MINUTE, MANY)
+
+    [mine] = [stranded for stranded in found if stranded.input.generation_id == generation_id]
+    assert mine.input == generation_input(generation_id, tenant_id)
+    assert (mine.stage, mine.attempt) == (Stage.SUBMITTING, AttemptRef(generation_id, 1))
+    assert not mine.cancel_requested
+
+
+async def test_stranded_is_what_is_open_and_old_longest_unseen_first_and_seen_once(
+    books: PostgresBooks, repairs: PostgresRepairs
+) -> None:
+    tenant_id = await books.tenant(10)
+    older, old, fresh, ended = [await books.add(tenant_id) for _ in range(4)]
+    await PostgresLedger(books.database).refund(ended, Ending(Status.CANCELED))
+    for generation_id, hours in ((older, 1001), (old, 1000), (ended, 1002)):
+        await age(books, generation_id, hours=hours)
+
+    assert await stranded_ids(repairs, limit=1) == [older]
+    found = await stranded_ids(repairs)
+    assert found[0] == old
+    assert not {older, fresh, ended} & set(found)
+    assert old not in await stranded_ids(repairs)
+
+
+async def test_an_unheard_cancel_is_stranded_even_if_the_row_was_seen(
+    books: PostgresBooks, repairs: PostgresRepairs
+) -> None:
+    generation_id = await books.add(await books.tenant())
+    await books.cancel(generation_id)
+    assert generation_id not in await stranded_ids(repairs)
+    await age(books, generation_id, "cancel_requested_at")
+    found = await repairs.stranded(A_MINUTE, MANY)
+    [mine] = [stranded for stranded in found if stranded.input.generation_id == generation_id]
+    assert mine.cancel_requested
+
+
+async def test_unrelayed_is_what_is_old_and_was_not_told(
+    books: PostgresBooks, repairs: PostgresRepairs
+) -> None:
+    attempt = AttemptRef(await books.add(await books.tenant()))
+    inbox = PostgresInbox(books.database)
+    running = ProviderResult(Verdict.CHECK)
+    kept = [
+        await inbox.receive("fal", attempt, ProviderEvent(new_id("event"), "job", running)) for _ in range(4)
+    ]
+    oldest, old, fresh, told = [received.signal.inbox_id for received in kept]
+    for inbox_id, hours in ((oldest, 1001), (old, 1000), (told, 1002)):
+        await books.sql(
+            "UPDATE inbox SET received_at = now() - make_interval(hours => :hours) WHERE id = :id",
+            id=inbox_id,
+            hours=hours,
+        )
+    await inbox.mark_relayed(told)
+
+    assert await repairs.unrelayed(A_MINUTE, 2) == [kept[0], kept[1]]
+    every = {received.signal.inbox_id for received in await repairs.unrelayed(A_MINUTE, MANY)}
+    assert not {fresh, told} & every
+
+
+async def test_unswept_is_what_ended_without_images_after_storing_had_begun(
+    books: PostgresBooks, repairs: PostgresRepairs
+) -> None:
+    tenant_id = await books.tenant(20)
+    ledger, assets = PostgresLedger(books.database), PostgresAssets(books.database)
+    begun, never_begun, completed = [await books.add(tenant_id) for _ in range(3)]
+    for generation_id in (begun, never_begun, completed):
+        await ledger.reserve(generation_id)
+    await assets.begin_storing(AttemptRef(begun), None)
+    await books.store(completed)
+    await ledger.settle(completed)
+    for generation_id in (begun, never_begun):
+        await ledger.refund(generation_id, Ending(Status.CANCELED))
+
+    assert begun not in {found.id for found in await repairs.unswept(A_MINUTE, MANY)}
+    ids = {found.id for found in await repairs.unswept(timedelta(0), MANY)}
+    assert begun in ids
+    assert not {never_begun, completed} & ids
+    await repairs.mark_swept(begun)
+    assert begun not in {found.id for found in await repairs.unswept(timedelta(0), MANY)}

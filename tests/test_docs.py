@@ -1,0 +1,129 @@
+"""Every name that an operator or a client meets has its place in the documents."""
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client import Counter
+
+from activities import metrics as worker_metrics
+from adapters.catalogue import _File, _Model, _Provider, _Waits
+from api import metrics as api_metrics
+from api.problems import _CODES
+from domain import names
+from domain.errors import ServiceError, every_error
+from domain.generation import Stage, Status
+from settings import Settings
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+CONFIGURATION = (DOCS / "configuration.md").read_text()
+ERRORS = (DOCS / "errors.md").read_text()
+OPERATIONS = (DOCS / "operations.md").read_text()
+
+HTTP_ONLY_CODES = {*_CODES.values(), "http_error", ServiceError.code} - every_error().keys()
+WORKER_METRICS = [name for name in vars(worker_metrics).values() if str(name).startswith("darkroom_")]
+API_COUNTERS = [api_metrics.accepted, api_metrics.deferred, api_metrics.webhooks]
+FIELDS = [field for part in (_File, _Provider, _Model, _Waits) for field in part.model_fields]
+LONGEST_ADR_LINES = 60
+
+
+def first_cells(document: str) -> list[str]:
+    """What stands in backquotes at the beginning of each table row."""
+    return re.findall(r"^\| `([^`]+)` \|", document, re.MULTILINE)
+
+
+def headings(document: str) -> list[str]:
+    return re.findall(r"^## ([a-z_]+)$", document, re.MULTILINE)
+
+
+def rows_of(document: str, name: str) -> list[str]:
+    return [line for line in document.splitlines() if line.startswith(f"| `{name}` |")]
+
+
+def default_text(default: object) -> str:
+    if default is None:
+        return "unset"
+    if isinstance(default, tuple):
+        return f"`{','.join(default)}`"
+    return f"`{str(default).lower()}`" if isinstance(default, bool) else f"`{default}`"
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_setting_has_its_row_with_the_default(name: str) -> None:
+    field = Settings.model_fields[name]
+    [row] = rows_of(CONFIGURATION, name.upper())
+    default = "required" if field.is_required() else default_text(field.default)
+    assert row.split(" | ")[1] == default
+
+
+def test_no_setting_is_documented_that_is_gone() -> None:
+    documented = {name.lower() for name in first_cells(CONFIGURATION) if name.isupper()}
+    assert documented == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("field", sorted(set(FIELDS)))
+def test_field_of_the_catalogue_is_documented(field: str) -> None:
+    assert rows_of(CONFIGURATION, field)
+
+
+def test_errors_have_one_heading_each_and_no_other() -> None:
+    assert sorted(headings(ERRORS)) == sorted({*every_error(), *HTTP_ONLY_CODES})
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_stage_has_its_row_with_its_status(stage: Stage) -> None:
+    assert any(row.startswith(f"| `{stage}` | `{stage.status}` |") for row in rows_of(ERRORS, stage))
+
+
+@pytest.mark.parametrize("status", Status)
+def test_status_is_documented(status: Status) -> None:
+    assert f"| `{status}` |" in ERRORS
+
+
+@pytest.mark.parametrize("name", sorted(WORKER_METRICS))
+def test_metric_of_the_worker_is_documented(name: str) -> None:
+    assert rows_of(OPERATIONS, f"{name}_total")
+
+
+@pytest.mark.parametrize("counter", API_COUNTERS, ids=lambda counter: counter.describe()[0].name)
+def test_counter_of_the_api_is_documented(counter: Counter) -> None:
+    [described] = counter.describe()
+    assert rows_of(OPERATIONS, f"{described.name}_total")
+
+
+def test_histogram_of_the_api_is_documented() -> None:
+    [described] = api_metrics.requests.describe()
+    assert rows_of(OPERATIONS, described.name)
+
+
+def test_every_metric_of_the_api_is_looked_at() -> None:
+    held = [value for value in vars(api_metrics).values() if hasattr(value, "describe")]
+    instances = {id(value) for value in held if not isinstance(value, type)}
+    assert instances == {id(value) for value in (*API_COUNTERS, api_metrics.requests)}
+
+
+@pytest.mark.parametrize(
+    "name", [*names.SEARCH_ATTRIBUTES, names.STATUS_QUERY, names.REPORT_RESULT, names.REQUEST_CANCEL]
+)
+def test_what_operators_use_in_temporal_is_documented(name: str) -> None:
+    assert rows_of(OPERATIONS, name)
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "adr").glob("*.md")), ids=lambda path: path.stem)
+def test_decision_is_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST_ADR_LINES
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*DOCS.rglob("*.md"), ROOT / "CONTRIBUTING.md"]), ids=lambda path: path.stem
+)
+def test_files_that_a_document_names_are_there(path: Path) -> None:
+    """A path in backquotes that begins with one of our folders, and a link to a file."""
+    text = path.read_text()
+    folders = "activities|adapters|admin|api|deploy|devstack|docs|domain|migrations|tests|workflows"
+    named = re.findall(rf"`((?:{folders})/[\w./-]+)`", text)
+    linked = re.findall(r"\]\(([\w./-]+\.md)(?:#[\w-]+)?\)", text)
+    missing = [name for name in named if not (ROOT / name).exists()]
+    missing += [name for name in linked if not (path.parent / name).exists()]
+    assert missing == []

@@ -1,0 +1,33 @@
+"""A simulated fal for the tests that want a real one, started only if one of them runs."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from adapters.providers.client import provider_client
+from adapters.providers.fal import FalProvider
+from tests.simulator.process import KEY, SimulatorProcess
+from tests.unit.adapters.fal_jobs import fal_with
+from tests.unit.adapters.fal_signing import USER_ID
+
+QUICK = ("--job-seconds", "0.05", "--webhook-retry-seconds", "0.1,0.2,0.4", "--user-id", USER_ID)
+
+
+@pytest.fixture(scope="session")
+async def fal_simulator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SimulatorProcess]:
+    running = SimulatorProcess(tmp_path_factory.mktemp("fal"), QUICK)
+    await running.start()
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with provider_client() as client:
+        yield client
+
+
+@pytest.fixture
+def fal(http: httpx.AsyncClient, fal_simulator: SimulatorProcess) -> FalProvider:
+    return fal_with(http, fal_simulator, KEY)

@@ -1,0 +1,36 @@
+"""Jobs on a simulated fal: asked for, and followed to their end."""
+
+from dataclasses import replace
+from typing import Any
+
+import httpx
+
+from adapters.providers.fal import FalProvider
+from domain.provider import ProviderJob, ProviderResult, Submission, Verdict
+from tests.simulator.process import SimulatorProcess
+from tests.support.eventually import eventually
+from tests.unit.adapters.fal_requests import REQUEST, SUBMISSION
+
+
+def fal_with(http: httpx.AsyncClient, simulator: SimulatorProcess, key: str) -> FalProvider:
+    return FalProvider(http, key=key, queue_url=simulator.url, result_hosts=(simulator.url,))
+
+
+def asking(prompt: str, webhook_url: str = "http://127.0.0.1:9/", **parameters: Any) -> Submission:
+    wanted = {"n": 1, "size": "64x48", "output_format": "png", **parameters}
+    request = replace(REQUEST, prompt=prompt, parameters=wanted, n=wanted["n"])
+    return replace(SUBMISSION, request=request, webhook_url=webhook_url)
+
+
+async def ended(fal: FalProvider, job: ProviderJob) -> ProviderResult:
+    """What the job comes to."""
+
+    async def has_ended() -> ProviderResult | None:
+        result = await fal.fetch(REQUEST, job)
+        return None if result.verdict is Verdict.RUNNING else result
+
+    return await eventually(has_ended)
+
+
+async def result_of(fal: FalProvider, prompt: str, **parameters: Any) -> ProviderResult:
+    return await ended(fal, await fal.submit(asking(prompt, **parameters)))

@@ -1,0 +1,85 @@
+"""The error tree: every class has a place in it, a code, and words of its own."""
+
+import re
+
+import pytest
+
+from domain import errors
+from domain.errors import PermanentError, ServiceError, TransientError, describe, every_error
+
+INNER = {ServiceError, PermanentError, TransientError}
+
+
+def tree(base: type[ServiceError] = ServiceError, depth: int = 0) -> list[tuple[int, str]]:
+    """Each class with its depth, in the order of the file."""
+    below = [entry for child in base.__subclasses__() for entry in tree(child, depth + 1)]
+    return [(depth, base.__name__), *below]
+
+
+def drawn() -> list[tuple[int, str]]:
+    assert errors.__doc__ is not None
+    lines = re.findall(
+        r"^([\u2502 ]*(?:[\u251c\u2514]\u2500\u2500 )?)(\w+Error|(?<=\u2500 )\w+)", errors.__doc__, re.M
+    )
+    return [(len(indent) // 4, name) for indent, name in lines]
+
+
+def leaves(base: type[ServiceError] = ServiceError) -> list[type[ServiceError]]:
+    children = base.__subclasses__()
+    return [leaf for child in children for leaf in leaves(child)] or [base]
+
+
+LEAVES = leaves()
+
+
+def test_the_module_docstring_draws_the_tree_as_it_is() -> None:
+    assert drawn() == tree()
+    assert len(tree()) > len(INNER)
+
+
+def test_every_leaf_has_a_code_and_words_of_its_own() -> None:
+    codes = [leaf.code for leaf in LEAVES]
+    messages = [leaf.message for leaf in LEAVES]
+
+    assert len({*codes, ServiceError.code}) == len(LEAVES) + 1
+    assert len({*messages, ServiceError.message}) == len(LEAVES) + 1
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_a_code_is_the_name_of_its_class(leaf: type[ServiceError]) -> None:
+    assert leaf.code == re.sub(r"(?<!^)(?=[A-Z])", "_", leaf.__name__).lower()
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_a_message_is_a_sentence_without_anything_to_fill_in(leaf: type[ServiceError]) -> None:
+    assert leaf.message[0].isupper()
+    assert leaf.message[-1] in ".\u2026"
+    assert not set("{}%") & set(leaf.message)
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_a_detail_is_what_the_error_says_and_the_message_stays(leaf: type[ServiceError]) -> None:
+    assert (str(leaf("a provider's words")), str(leaf())) == ("a provider's words", leaf.message)
+    assert leaf("a provider's words").message == leaf.message
+
+
+def test_codes_lead_back_to_their_classes() -> None:
+    assert every_error() == {leaf.code: leaf for leaf in LEAVES}
+    assert {describe(leaf.code) for leaf in LEAVES} == set(LEAVES)
+    assert describe("no_such_code") is ServiceError
+
+
+def test_every_transient_error_can_say_when_to_come_back() -> None:
+    transient = [leaf for leaf in LEAVES if issubclass(leaf, TransientError)]
+
+    assert [error(retry_after_seconds=1.5).retry_after_seconds for error in transient] == [1.5] * len(
+        transient
+    )
+    assert all(error.retryable for error in transient)
+
+
+def test_invalid_input_names_each_field() -> None:
+    error = errors.InvalidInput(errors=(("n", "1 to 4"), ("size", "one of 1x1")))
+
+    assert str(error) == "n: 1 to 4; size: one of 1x1"
+    assert str(errors.InvalidInput()) == errors.InvalidInput.message

@@ -1,0 +1,70 @@
+"""A simulated fal's images, fetched and looked at as the worker does: whole ones arrive, others never."""
+
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from adapters.providers.fal import FalProvider
+from adapters.storage.download import GuardedDownloader
+from adapters.storage.guard import guarded_pool
+from adapters.storage.inspect import PillowInspector
+from domain.errors import ResultExpired, ResultUnavailable, ResultUnusable, ServiceError
+from domain.ports import ImageFacts
+from domain.provider import ProviderResult
+from tests.unit.adapters.fal_jobs import asking, ended, result_of
+from tests.unit.adapters.fal_requests import REQUEST
+
+
+async def downloaded(result: ProviderResult, hosts: tuple[str, ...]) -> list[ImageFacts]:
+    with ThreadPoolExecutor(1) as threads:
+        async with guarded_pool(hosts, ssl.create_default_context()) as pool:
+            downloader = GuardedDownloader(pool, largest_bytes=5_000_000, total_seconds=5)
+            inspector = PillowInspector(threads, largest_pixels=1_000_000)
+            facts = []
+            for file in result.files:
+                async with downloader.fetch(file.url, hosts) as path:
+                    facts.append(await inspector.inspect(path))
+            return facts
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+async def test_an_image_arrives_as_it_was_asked_for(fal: FalProvider, kind: str) -> None:
+    result = await result_of(fal, f"a fox in {kind}", n=2, output_format=kind, size="80x60")
+    facts = await downloaded(result, fal.result_hosts)
+
+    assert [(fact.width, fact.height, fact.content_type) for fact in facts] == [(80, 60, f"image/{kind}")] * 2
+    assert len({fact.sha256 for fact in facts}) == 2
+
+
+@pytest.mark.parametrize(
+    ("marker", "error"),
+    [
+        ("truncated_body", ResultUnavailable),
+        ("truncated_body=none", ResultUnusable),
+        ("wrong_bytes", ResultUnusable),
+        ("expired_url=9", ResultExpired),
+        ("expired_url=9,status=404", ResultExpired),
+    ],
+)
+async def test_an_image_that_is_not_whole_is_never_taken_for_one(
+    fal: FalProvider, marker: str, error: type[ServiceError]
+) -> None:
+    result = await result_of(fal, f"broken [sim:{marker}]", size="512x512", output_format="jpeg")
+    with pytest.raises(error):
+        await downloaded(result, fal.result_hosts)
+
+
+async def test_an_address_that_died_is_alive_when_asked_for_again(fal: FalProvider) -> None:
+    job = await fal.submit(asking("again [sim:drop_webhook] [sim:expired_url]"))
+    dead, alive = await ended(fal, job), await fal.fetch(REQUEST, job)
+    with pytest.raises(ResultExpired):
+        await downloaded(dead, fal.result_hosts)
+
+    assert [fact.width for fact in await downloaded(alive, fal.result_hosts)] == [64]
+
+
+async def test_a_simulator_nobody_vouched_for_is_not_fetched_from(fal: FalProvider) -> None:
+    result = await result_of(fal, "private")
+    with pytest.raises(ResultUnusable):
+        await downloaded(result, ("fal.media",))

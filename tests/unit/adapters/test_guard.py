@@ -1,0 +1,168 @@
+"""No socket is opened to an address that is not public, for any name and at any moment."""
+
+import ipaddress
+from collections.abc import AsyncIterator, Iterable
+
+import httpcore
+import httpx
+import pytest
+
+from adapters.storage.guard import Address, GuardedBackend, is_allowed
+from domain.errors import ResultUnusable
+from tests.unit.adapters.hostile_urls import PRIVATE_HOSTS, PUBLIC_HOSTS
+from tests.unit.adapters.raw_server import RawServer, always, answer, serving
+
+ALLOWED = ("fal.media", "*.fal.media")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://fal.media/a.png",
+        "https://v3.fal.media/a.png",
+        "https://a.b.fal.media:443/a.png?x=y",
+        "https://FAL.media./a.png",
+        "HTTPS://fal.media/",
+    ],
+)
+def test_an_allowed_name_means_https_on_its_own_port(url: str) -> None:
+    assert is_allowed(httpx.URL(url), ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("entry", "url"),
+    [
+        ("http://127.0.0.1:4100", "http://127.0.0.1:4100/files/a.png"),
+        ("http://127.0.0.1:4100/", "http://127.0.0.1:4100/files/a.png"),
+        ("http://127.0.0.1:80", "http://127.0.0.1/a"),
+        ("http://[::1]:4100", "http://[::1]:4100/a"),
+        ("https://Store.example", "https://store.example:443/a"),
+    ],
+)
+def test_an_operator_vouches_for_one_origin(entry: str, url: str) -> None:
+    assert is_allowed(httpx.URL(url), (entry,))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1:4100/a",
+        "http://127.0.0.1:4101/a",
+        "http://127.0.0.1/a",
+        "http://127.0.0.2:4100/a",
+        "http://localhost:4100/a",
+        "http://user@127.0.0.1:4100/a",
+        "http://127.0.0.1:4100@elsewhere.example/a",
+    ],
+)
+def test_and_for_no_other(url: str) -> None:
+    assert not is_allowed(httpx.URL(url), ("http://127.0.0.1:4100",))
+
+
+class Resolver:
+    """Answers each question with the next of its answers; the last one stays."""
+
+    def __init__(self, *answers: Iterable[str]) -> None:
+        self.asked: list[str] = []
+        self._answers = [[ipaddress.ip_address(address) for address in answer] for answer in answers]
+
+    async def __call__(self, host: str, _port: int) -> list[Address]:
+        self.asked.append(host)
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+class ConnectLog(httpcore.AnyIOBackend):
+    """Every connection that the guard let through; it ends at the canary, wherever it was meant to go."""
+
+    def __init__(self, canary: RawServer) -> None:
+        self.connected: list[tuple[str, int]] = []
+        self._canary = canary
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        self.connected.append((host, port))
+        return await super().connect_tcp("127.0.0.1", self._canary.port, timeout)
+
+
+@pytest.fixture
+async def canary() -> AsyncIterator[RawServer]:
+    async with serving(always(answer(200, b"tweet"))) as server:
+        yield server
+
+
+@pytest.fixture
+def log(canary: RawServer) -> ConnectLog:
+    return ConnectLog(canary)
+
+
+@pytest.mark.parametrize("host", PRIVATE_HOSTS)
+async def test_a_private_address_is_never_connected_to(host: str, log: ConnectLog, canary: RawServer) -> None:
+    backend = GuardedBackend(ALLOWED, log)
+    for port in (80, 443, canary.port):
+        with pytest.raises((ResultUnusable, httpcore.ConnectError)):
+            await backend.connect_tcp(host, port)
+
+    assert (log.connected, canary.connections) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.0.0.1", "::1", "::ffff:10.0.0.1", "224.0.0.1", "fd00::1"]
+)
+async def test_a_name_with_one_private_address_among_public_ones_is_refused(
+    address: str, log: ConnectLog
+) -> None:
+    for answers in (["1.1.1.1", address], [address, "1.1.1.1"], ["2606:4700:4700::1111", address, "1.1.1.1"]):
+        with pytest.raises(ResultUnusable):
+            await GuardedBackend(ALLOWED, log, Resolver(answers)).connect_tcp("fal.media", 443)
+
+    assert log.connected == []
+
+
+@pytest.mark.parametrize("host", PUBLIC_HOSTS)
+async def test_a_public_address_is_connected_to_as_it_was_checked(host: str, log: ConnectLog) -> None:
+    resolver = Resolver([host])
+    stream = await GuardedBackend(ALLOWED, log, resolver).connect_tcp("fal.media", 443)
+    await stream.aclose()
+
+    assert (log.connected, resolver.asked) == ([(host, 443)], ["fal.media"])
+
+
+async def test_a_name_that_rebinds_is_caught_when_it_is_connected_to_again(log: ConnectLog) -> None:
+    resolver = Resolver(["1.1.1.1"], ["127.0.0.1"])
+    backend = GuardedBackend(ALLOWED, log, resolver)
+    stream = await backend.connect_tcp("fal.media", 443)
+    await stream.aclose()
+    with pytest.raises(ResultUnusable):
+        await backend.connect_tcp("fal.media", 443)
+
+    assert (log.connected, resolver.asked) == ([("1.1.1.1", 443)], ["fal.media"] * 2)
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".fal.media", "a..fal.media", ".fal.media", "nowhere.invalid"])
+async def test_a_name_that_cannot_be_resolved_is_no_connection(host: str, log: ConnectLog) -> None:
+    with pytest.raises(httpcore.ConnectError):
+        await GuardedBackend(ALLOWED, log).connect_tcp(host, 443)
+
+    assert log.connected == []
+
+
+async def test_a_vouched_origin_is_reached_at_its_own_port_only(log: ConnectLog, canary: RawServer) -> None:
+    backend = GuardedBackend([f"http://127.0.0.1:{canary.port}"], log)
+    stream = await backend.connect_tcp("127.0.0.1", canary.port)
+    await stream.aclose()
+    for host, port in (("127.0.0.1", canary.port + 1), ("localhost", canary.port), ("127.1", canary.port)):
+        with pytest.raises(ResultUnusable):
+            await backend.connect_tcp(host, port)
+
+    assert log.connected == [("127.0.0.1", canary.port)]
+
+
+async def test_unix_sockets_are_never_connected_to(log: ConnectLog) -> None:
+    with pytest.raises(ResultUnusable):
+        await GuardedBackend(["http://127.0.0.1:1"], log).connect_unix_socket("/run/postgresql")

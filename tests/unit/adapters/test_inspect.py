@@ -1,0 +1,154 @@
+"""What bytes are is told by decoding them, whatever they are called."""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from adapters.storage.inspect import PillowInspector
+from domain.errors import ResultUnusable
+from domain.ports import ImageFacts
+
+LARGEST_PIXELS = 1_000_000
+SIZE = (96, 64)
+# Noise, so that half of the bytes is half of the picture.
+PICTURE = Image.merge("RGB", [Image.effect_noise(SIZE, 80)] * 3)
+
+
+def saved(kind: str, picture: Image.Image = PICTURE, **options: object) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+PNG, JPEG, WEBP = saved("PNG"), saved("JPEG"), saved("WEBP")
+IEND = b"\0\0\0\0IEND\xaeB`\x82"
+
+
+@pytest.fixture
+def inspector() -> Iterator[PillowInspector]:
+    with ThreadPoolExecutor(1) as threads:
+        yield PillowInspector(threads, largest_pixels=LARGEST_PIXELS)
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Callable[..., Path]:
+    def put(content: bytes, name: str = "a") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content)
+        return path
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [
+        (PNG, "image/png"),
+        (JPEG, "image/jpeg"),
+        (WEBP, "image/webp"),
+        (saved("PNG", PICTURE.convert("P")), "image/png"),
+        (saved("PNG", PICTURE.convert("RGBA")), "image/png"),
+        (saved("PNG", PICTURE.convert("1")), "image/png"),
+        (saved("PNG", save_all=True, append_images=[PICTURE.rotate(180)]), "image/png"),
+        (saved("JPEG", progressive=True), "image/jpeg"),
+        (saved("JPEG", PICTURE.convert("L")), "image/jpeg"),
+        (saved("JPEG", PICTURE.convert("CMYK")), "image/jpeg"),
+        (saved("MPO", save_all=True, append_images=[PICTURE.rotate(180)]), "image/jpeg"),
+        (saved("WEBP", lossless=True), "image/webp"),
+        (saved("WEBP", save_all=True, append_images=[PICTURE.rotate(180)]), "image/webp"),
+    ],
+    ids=range(13),
+)
+async def test_a_whole_image_is_described_as_it_is(
+    inspector: PillowInspector, put: Callable[..., Path], content: bytes, content_type: str
+) -> None:
+    facts = await inspector.inspect(put(content))
+
+    assert facts == ImageFacts(96, 64, content_type, len(content), hashlib.sha256(content).hexdigest())
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.html", "a.svg", "a.gif", "a.png.exe", "A"])
+async def test_a_lying_name_changes_nothing(
+    inspector: PillowInspector, put: Callable[..., Path], name: str
+) -> None:
+    assert (await inspector.inspect(put(PNG, name))).content_type == "image/png"
+
+
+HALVES = {
+    f"half a {name}": whole[: len(whole) // 2]
+    for name, whole in {
+        "PNG": PNG,
+        "JPEG": JPEG,
+        "progressive JPEG": saved("JPEG", progressive=True),
+        "WebP": WEBP,
+    }.items()
+}
+UNUSABLE = {
+    "nothing": b"",
+    "one byte": b"\x89",
+    "HTML": b"<!doctype html><html><script>alert(1)</script></html>",
+    "JSON": b'{"error": "expired"}',
+    "SVG": b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>',
+    "PDF": b"%PDF-1.7\n%%EOF",
+    "EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EOF\n",
+    "ZIP": b"PK\x03\x04" + b"\0" * 100,
+    **{kind: saved(kind) for kind in ("GIF", "BMP", "TIFF", "ICO", "PPM", "TGA", "JPEG2000")},
+    "GIF and script": b"GIF89a/*" + saved("GIF")[8:] + b"*/=1;alert(1)",
+    "a PNG's head alone": PNG[:33],
+    **HALVES,
+    "JPEG without its last two bytes": JPEG[:-2],
+    "progressive JPEG without its last two bytes": saved("JPEG", progressive=True)[:-2],
+    "WebP without its last byte": WEBP[:-1],
+    "PNG without its end": PNG[: -len(IEND)],
+    "PNG with a wrong checksum": PNG[:40] + bytes([PNG[40] ^ 255]) + PNG[41:],
+    "PNG under another signature": b"\xff\xd8\xff\xe0" + PNG[4:],
+    "PNG of no size": PNG[:16] + b"\0" * 8 + PNG[24:],
+    "HTML before a PNG": b"<html>" + PNG,
+}
+
+
+@pytest.mark.parametrize("content", UNUSABLE.values(), ids=UNUSABLE)
+async def test_anything_else_is_unusable(
+    inspector: PillowInspector, put: Callable[..., Path], content: bytes
+) -> None:
+    with pytest.raises(ResultUnusable):
+        await inspector.inspect(put(content, "a.png"))
+
+
+def test_the_table_ends_where_images_end() -> None:
+    assert PNG.endswith(IEND)
+    assert JPEG.endswith(b"\xff\xd9")
+
+
+@pytest.mark.parametrize("size", [(1000, 1000), (1_000_000, 1), (1, 60_000)])
+async def test_the_cap_counts_pixels_and_admits_itself(
+    inspector: PillowInspector, put: Callable[..., Path], size: tuple[int, int]
+) -> None:
+    facts = await inspector.inspect(put(saved("PNG", Image.new("1", size))))
+
+    assert (facts.width, facts.height) == size
+
+
+@pytest.mark.parametrize("size", [(1001, 1000), (12_000, 12_000), (65_000, 65)])
+async def test_more_pixels_than_the_cap_are_refused_before_they_are_decoded(
+    inspector: PillowInspector, put: Callable[..., Path], size: tuple[int, int]
+) -> None:
+    # Only its head is there: whoever decoded it would complain of the rest.
+    with pytest.raises(ResultUnusable, match=r"pixels|DecompressionBomb"):
+        await inspector.inspect(put(saved("PNG", Image.new("1", size))[:60]))
+
+
+async def test_a_bomb_by_pillows_own_measure_is_refused_under_any_cap(put: Callable[..., Path]) -> None:
+    bomb = put(saved("PNG", Image.new("1", (12_000, 12_000))))
+    with ThreadPoolExecutor(1) as threads, pytest.raises(ResultUnusable):
+        await PillowInspector(threads, largest_pixels=10**9).inspect(bomb)
+
+
+async def test_a_file_that_is_not_there_is_unusable(inspector: PillowInspector, tmp_path: Path) -> None:
+    with pytest.raises(ResultUnusable):
+        await inspector.inspect(tmp_path / "gone")

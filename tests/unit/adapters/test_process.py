@@ -1,0 +1,116 @@
+"""How a process of ours begins and ends, seen from outside."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+END_TIMEOUT_SECONDS = 20.0
+WAITING = """
+async def main(stop):
+    print("up", flush=True)
+    await stop.wait()
+    print("stopping")
+    return 3
+"""
+
+
+@contextmanager
+def process(code: str) -> Iterator[subprocess.Popen[str]]:
+    """Starts as a background shell's children do: with SIGINT ignored."""
+    program = (
+        "import asyncio, logging, signal, sys\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        f"from adapters.process import configure_logging, leave, run\n{code}\nrun(main)"
+    )
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def ended(code: str) -> tuple[int, str, str]:
+    """Its exit code and what it wrote to both of its outputs."""
+    with process(code) as running:
+        output, errors = running.communicate(timeout=END_TIMEOUT_SECONDS)
+        return running.returncode, output, errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_asks_for_the_end_and_the_program_ends_itself(number: signal.Signals) -> None:
+    with process(WAITING) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "up\n"
+        running.send_signal(number)
+        output, errors = running.communicate(timeout=END_TIMEOUT_SECONDS)
+
+    assert (running.returncode, output, errors) == (3, "stopping\n", "")
+
+
+@pytest.mark.parametrize("code", [0, 1, 42])
+def test_the_exit_code_is_what_the_program_returned(code: int) -> None:
+    assert ended(f"async def main(stop):\n    return {code}")[0] == code
+
+
+def test_an_error_is_logged_and_exits_1() -> None:
+    code, _, errors = ended("async def main(stop):\n    raise ValueError('broken')")
+
+    assert code == 1
+    assert "ValueError: broken" in errors
+
+
+def test_what_is_still_open_is_cancelled_before_the_end() -> None:
+    code, output, _ = ended(
+        """
+async def open_call():
+    try:
+        await asyncio.Event().wait()
+    finally:
+        print("let go")
+
+async def main(stop):
+    call = asyncio.create_task(open_call())
+    await asyncio.sleep(0)
+    return 0
+"""
+    )
+
+    assert (code, output) == (0, "let go\n")
+
+
+def test_a_broken_finalizer_changes_no_exit_code() -> None:
+    code, output, _ = ended(
+        """
+import atexit, os
+atexit.register(os._exit, 134)
+
+async def main(stop):
+    print("done")
+    return 0
+"""
+    )
+
+    assert (code, output) == (0, "done\n")
+
+
+def test_addresses_that_httpx_asks_for_are_not_logged() -> None:
+    _, _, errors = ended(
+        """
+async def main(stop):
+    configure_logging("INFO")
+    for name in ("httpx", "httpcore", "urllib3"):
+        logging.getLogger(name).info("GET https://fal.media/a?secret")
+    logging.getLogger("darkroom").info("ready")
+    return 0
+"""
+    )
+
+    assert "secret" not in errors
+    assert "INFO darkroom ready" in errors

@@ -1,0 +1,69 @@
+"""Ready means that the essential part is there; the others are only named."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from api.readiness import Readiness
+from domain.errors import DatabaseUnavailable, StorageUnavailable, TemporalUnavailable
+
+Check = Callable[[], Awaitable[bool]]
+
+
+async def up() -> bool:
+    return True
+
+
+async def down() -> bool:
+    return False
+
+
+async def without_database() -> bool:
+    raise DatabaseUnavailable
+
+
+async def without_temporal() -> bool:
+    raise TemporalUnavailable
+
+
+async def without_storage() -> bool:
+    raise StorageUnavailable
+
+
+async def timed_out() -> bool:
+    raise TimeoutError
+
+
+async def silent() -> bool:
+    await asyncio.Event().wait()
+    return True
+
+
+async def test_all_up_is_ready() -> None:
+    readiness = Readiness({"postgres": up, "temporal": up, "s3": up}, essential="postgres")
+
+    assert await readiness.look() == (True, {"postgres": "ok", "temporal": "ok", "s3": "ok"})
+
+
+@pytest.mark.parametrize("check", [down, without_temporal, without_storage, timed_out])
+async def test_ready_with_a_part_down_that_is_not_essential(check: Check) -> None:
+    readiness = Readiness({"postgres": up, "temporal": check, "s3": up}, essential="postgres")
+
+    assert await readiness.look() == (True, {"postgres": "ok", "temporal": "down", "s3": "ok"})
+
+
+@pytest.mark.parametrize("check", [down, without_database, timed_out])
+async def test_not_ready_without_the_essential_part(check: Check) -> None:
+    readiness = Readiness({"postgres": check, "temporal": up}, essential="postgres")
+
+    assert await readiness.look() == (False, {"postgres": "down", "temporal": "ok"})
+
+
+async def test_silence_is_down_and_all_are_asked_side_by_side() -> None:
+    readiness = Readiness({"postgres": up, "temporal": silent, "s3": silent}, essential="postgres")
+    # One after the other the two would take three seconds.
+    async with asyncio.timeout(2.5):
+        states = await readiness.look()
+
+    assert states == (True, {"postgres": "ok", "temporal": "down", "s3": "down"})
