@@ -44,7 +44,7 @@ def rows(measured: Measured) -> list[Row]:
             "throughput, one worker process",
             f"{per_second:.1f}/s",
             f"{bare_per_second:.1f}/s ({bare_runs})",
-            f"{ratio:.2f}",
+            f"{ratio:.3f}",
             f"≥ {RATIO_AT_LEAST}",
             ratio >= RATIO_AT_LEAST,
         ),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import stat
 from pathlib import Path
 
 from devstack import commands
@@ -44,14 +45,17 @@ def temporal_server(*, stop: StopFlag, say: Say) -> Path:
             stop=stop,
             say=say,
         )
-        shutil.copytree(
-            _module_folder(go, staging, stop) / "schema" / "postgresql" / "v12",
-            folder / "schema",
-            copy_function=shutil.copyfile,  # Go keeps its modules read-only
-        )
+        _copy_writable(_module_folder(go, staging, stop) / "schema" / "postgresql" / "v12", folder / "schema")
         return folder
 
     return make_once(CACHED_NAME, build, needed_bytes=NEEDED_BYTES, stop=stop, say=say)
+
+
+def _copy_writable(source: Path, target: Path) -> None:
+    """Go keeps its modules read-only, and a folder copied so could not be removed from the cache."""
+    shutil.copytree(source, target, copy_function=shutil.copyfile)
+    for path in (target, *target.rglob("*")):
+        path.chmod(path.stat().st_mode | stat.S_IWUSR)
 
 
 def _module_folder(go: str, staging: Path, stop: StopFlag) -> Path:

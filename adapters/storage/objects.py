@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
 
 import urllib3
 from minio import Minio
@@ -79,7 +80,7 @@ class S3Store:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         except S3Error as error:
             raise StorageUnavailable(f"s3: {error.code}") from error
-        except (MinioException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        except (MinioException, urllib3.exceptions.HTTPError, ParseError, OSError, ValueError) as error:
             raise StorageUnavailable(f"s3: {type(error).__name__}") from error
 
 

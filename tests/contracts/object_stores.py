@@ -25,9 +25,10 @@ BUCKET = "darkroom"
 class Subject(Protocol):
     """One store under test."""
 
-    store: ObjectStore
+    @property
+    def store(self) -> ObjectStore: ...
 
-    def keys(self) -> set[str]:
+    def stored_keys(self) -> set[str]:
         """What is stored, seen past the store itself."""
         ...
 
@@ -46,7 +47,7 @@ class MemorySubject:
     def __init__(self) -> None:
         self.store = MemoryStore()
 
-    def keys(self) -> set[str]:
+    def stored_keys(self) -> set[str]:
         return set(self.store.objects)
 
     def served(self, method: str, url: str) -> Served:
@@ -73,7 +74,7 @@ class S3Subject:
     def store_with(self, client: Minio, bucket: str) -> S3Store:
         return S3Store(client, client, self.threads, bucket=bucket)
 
-    def keys(self) -> set[str]:
+    def stored_keys(self) -> set[str]:
         return {str(item.object_name) for item in self.client.list_objects(BUCKET, recursive=True)}
 
     def served(self, method: str, url: str) -> Served:
@@ -91,7 +92,7 @@ class S3Subject:
 
 @contextmanager
 def running(kind: S3Kind) -> Iterator[S3Subject]:
-    """A server of this kind on temporary data, without a bucket yet."""
+    """A server of this kind on temporary data, with an empty bucket."""
     with ExitStack() as exits:
         folder = exits.enter_context(datadir.temporary_folder())
         data = DataDir(folder)
@@ -99,4 +100,6 @@ def running(kind: S3Kind) -> Iterator[S3Subject]:
         supervisor = exits.enter_context(Supervisor(folder, stop=StopFlag(), say=silent))
         find = install.minio if kind is S3Kind.MINIO else install.versitygw
         server = objectstore.start(supervisor, data, find(stop=supervisor.stop_flag, say=silent))
-        yield S3Subject(server, exits.enter_context(ThreadPoolExecutor(4)))
+        subject = S3Subject(server, exits.enter_context(ThreadPoolExecutor(4)))
+        subject.client.make_bucket(BUCKET)
+        yield subject

@@ -1,0 +1,136 @@
+"""The S3 adapter on servers that lie, break or flood, which no real one does when asked."""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from minio import Minio
+
+from adapters.storage.objects import S3Store, s3_client
+from domain.errors import StorageUnavailable
+from domain.ports import ImageFacts
+from tests.unit.adapters.raw_server import Reply, always, answer, serving
+
+FACTS = ImageFacts(1, 1, "image/png", 10, "0" * 64)
+STORED = answer(200, b"", 'ETag: "1"')
+NOT_FOUND = answer(404, b"<Error><Code>NoSuchKey</Code></Error>", "Content-Type: application/xml")
+LISTED = """<?xml version="1.0" encoding="UTF-8"?>
+<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>darkroom</Name>
+<IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken>%s</ListBucketResult>"""
+ENTRY = (
+    "<Contents><Key>ten_1/gen_1/%d</Key><LastModified>2026-01-15T12:00:00.000Z</LastModified>"
+    '<ETag>"1"</ETag><Size>1</Size></Contents>'
+)
+
+
+@pytest.fixture
+def threads() -> Iterator[Executor]:
+    with ThreadPoolExecutor(2) as threads:
+        yield threads
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "image"
+    path.write_bytes(b"z" * FACTS.size_bytes)
+    return path
+
+
+def client_of(origin: str) -> Minio:
+    return s3_client(origin, "access", "secret", "us-east-1")
+
+
+def store_on(origin: str, threads: Executor) -> S3Store:
+    return S3Store(client_of(origin), client_of(origin), threads, bucket="darkroom")
+
+
+def there(size_bytes: int) -> bytes:
+    """A HEAD's answer: a length and no body."""
+    modified = "Last-Modified: Thu, 15 Jan 2026 12:00:00 GMT"
+    return answer(200, b"", modified, 'ETag: "1"', "Content-Type: image/png", length=size_bytes)
+
+
+def by_method(**answers: bytes) -> Reply:
+    async def reply(head: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(answers[head.split()[0].decode()])
+
+    return reply
+
+
+async def test_a_put_is_one_request_and_then_a_look(threads: Executor, path: Path) -> None:
+    async with serving(by_method(PUT=STORED, HEAD=there(FACTS.size_bytes))) as server:
+        await store_on(server.origin, threads).put("ten_1/gen_1/0", path, FACTS)
+
+    lines = [head.split(b"\r\n")[0] for head in server.heads]
+    assert lines == [f"{method} /darkroom/ten_1/gen_1/0 HTTP/1.1".encode() for method in ("PUT", "HEAD")]
+    assert b"content-type: image/png" in server.heads[0].lower()
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"PUT": STORED, "HEAD": there(FACTS.size_bytes - 1)},
+        {"PUT": STORED, "HEAD": there(FACTS.size_bytes + 1)},
+        {"PUT": STORED, "HEAD": there(0)},
+        {"PUT": STORED, "HEAD": NOT_FOUND},
+        {"PUT": STORED, "HEAD": answer(403)},
+        {"PUT": STORED, "HEAD": b""},
+        {"PUT": answer(503), "HEAD": there(FACTS.size_bytes)},
+        {"PUT": answer(507, b"<html>disk full"), "HEAD": there(FACTS.size_bytes)},
+        {"PUT": answer(403, b"not xml", "Content-Type: application/xml"), "HEAD": there(FACTS.size_bytes)},
+        {"PUT": b"", "HEAD": there(FACTS.size_bytes)},
+        {"PUT": b"not HTTP\r\n\r\n", "HEAD": there(FACTS.size_bytes)},
+    ],
+    ids=range(11),
+)
+async def test_a_put_that_was_not_seen_to_be_whole_failed(
+    threads: Executor, path: Path, answers: dict[str, bytes]
+) -> None:
+    async with serving(by_method(**answers)) as server:
+        with pytest.raises(StorageUnavailable):
+            await store_on(server.origin, threads).put("ten_1/gen_1/0", path, FACTS)
+
+
+async def test_a_delete_stops_at_a_thousand(threads: Executor) -> None:
+    page = (LISTED % "".join(ENTRY % number for number in range(600))).encode()
+    listed = answer(200, page, "Content-Type: application/xml")
+    deleted = answer(200, b"<DeleteResult/>", "Content-Type: application/xml")
+    async with serving(by_method(GET=listed, POST=deleted)) as server:
+        count = await store_on(server.origin, threads).delete_under("ten_1/gen_1/")
+
+    assert count == 1000
+    assert [head.split()[0] for head in server.heads] == [b"GET", b"GET", b"POST"]
+
+
+async def test_a_delete_that_the_server_refuses_in_part_failed(threads: Executor) -> None:
+    page = (LISTED % (ENTRY % 0)).replace("true", "false").encode()
+    refusal = b"<DeleteResult><Error><Key>ten_1/gen_1/0</Key><Code>AccessDenied</Code></Error></DeleteResult>"
+    replies = by_method(
+        GET=answer(200, page, "Content-Type: application/xml"),
+        POST=answer(200, refusal, "Content-Type: application/xml"),
+    )
+    async with serving(replies) as server:
+        with pytest.raises(StorageUnavailable, match="AccessDenied"):
+            await store_on(server.origin, threads).delete_under("ten_1/gen_1/")
+
+
+async def test_an_address_is_signed_for_the_public_host_and_asks_nobody(threads: Executor) -> None:
+    async with serving(always(b"")) as server:
+        public = client_of("https://images.example")
+        store = S3Store(client_of(server.origin), public, threads, bucket="darkroom")
+        url = await store.signed_url("ten_1/gen_1/0", method="GET", lifetime=timedelta(minutes=5))
+
+    assert url.startswith("https://images.example/darkroom/ten_1/gen_1/0?")
+    assert "X-Amz-Expires=300" in url
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["", "127.0.0.1:9000", "ftp://127.0.0.1", "s3://bucket", "http://127.0.0.1:9000/path"]
+)
+def test_an_endpoint_in_another_form_is_refused(endpoint: str) -> None:
+    with pytest.raises(ValueError, match="S3 endpoint"):
+        client_of(endpoint)
