@@ -14,6 +14,7 @@ from adapters.database.tenants import PostgresTenants
 from adapters.providers.client import provider_client
 from adapters.temporal import TemporalRuns, connect
 from api import problems
+from api.bodies import CappedBodies
 from api.deps import Parts
 from api.intake import Intake
 from api.live import LiveViews
@@ -39,12 +40,12 @@ def build_app(settings: Settings, **arguments: object) -> FastAPI:
     app = FastAPI(
         title="Darkroom",
         summary="AI image generation as a durable workflow.",
-        max_body_size=settings.max_body_bytes,
         **arguments,  # type: ignore[arg-type]  # FastAPI types each of its keywords apart
     )
     for routes in (generations, images, models, credits, webhooks, health):
         app.include_router(routes.router)
     problems.install(app)
+    app.add_middleware(CappedBodies, largest_bytes=settings.max_body_bytes)
     app.add_middleware(Measured)
     return app
 

@@ -1,38 +1,8 @@
-"""Every error Darkroom raises on purpose.
+"""Every error Darkroom raises on purpose: one tree, which docs/errors.md lists with all its codes.
 
-ServiceError
-├── PermanentError                 retrying the same call cannot help
-│   ├── InvalidInput               a field is missing, unknown, or outside its limits
-│   ├── BodyTooLarge               the request body is over the cap
-│   ├── IdempotencyKeyInvalid      the header is malformed or given twice
-│   ├── IdempotencyKeyReused       the key came with another body before
-│   ├── Unauthenticated            no API key, or not a valid one
-│   ├── ScopeMissing               the API key may not do this
-│   ├── GenerationNotFound
-│   ├── ImageNotFound
-│   ├── ModelNotFound
-│   ├── TenantNotFound
-│   ├── TooLateToCancel            storing has begun, or the job has ended
-│   ├── SignatureInvalid           a webhook, or an image address, that is not genuine
-│   ├── InsufficientCredits        the available balance is below the price
-│   ├── ContentRejected            the provider refused the prompt or the image on content grounds
-│   ├── ProviderRefused            the provider refused our request or our credentials
-│   ├── ProviderFailed             the provider accepted the job and then failed it
-│   ├── ProviderTimedOut           no result before the deadline
-│   ├── SubmitUnknown              the deadline passed and nobody knows whether the provider took the job
-│   ├── QueueTimedOut              no free place at the provider for too long
-│   ├── ResultUnusable             the result is not a whole image of an allowed kind
-│   ├── ResultExpired              the result can no longer be fetched
-│   └── WorkflowLost               the workflow ended without an ending of its own
-├── SubmitAmbiguous                the provider may have accepted the job; never retried
-└── TransientError                 retrying may help; carries `retry_after_seconds`
-    ├── ProviderUnavailable
-    ├── ProviderThrottled
-    ├── VerificationUnavailable    the keys that would verify a webhook cannot be had
-    ├── ResultUnavailable          the result could not be downloaded this time
-    ├── StorageUnavailable
-    ├── TemporalUnavailable
-    └── DatabaseUnavailable
+A PermanentError cannot be helped by the same call again. A TransientError may be; it carries
+`retry_after_seconds`. SubmitAmbiguous stands between: the provider may have accepted the job, so it is
+never tried again.
 """
 
 from functools import cache
