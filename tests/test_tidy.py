@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 LONGEST_MODULE_LINES = 300
 LONGEST_FUNCTION_LINES = 50
 # Longer when the limit was first held. Each may only shrink, and leaves this list when it is short enough.
-STILL_TOO_LONG = {"domain/errors.py": 305, "domain/ports.py": 306, "tests/support/memory.py": 312}
+STILL_TOO_LONG = {"tests/support/memory.py": 312}
 # A workflow must take its clock and its chance from Temporal, or a replay goes another way.
 IMPURE_CALLS = {
     "datetime.now",

@@ -1,11 +1,9 @@
-"""What workflows, activities and routes need from outside. Implemented in `adapters`."""
+"""What is kept in the database. Every list has a limit."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from domain.access import Caller
 from domain.credits import Balance, Entry, Refund, Reservation
@@ -26,7 +24,6 @@ from domain.provider import (
     ProviderResult,
     ResultFile,
     ResultSignal,
-    Submission,
     SubmitAnswer,
 )
 
@@ -131,18 +128,6 @@ class Attempts(Protocol):
     async def record_result(self, attempt: AttemptRef, result: ProviderResult) -> None: ...
 
 
-class Assets(Protocol):
-    """The stored images of a generation, and the way into storing them."""
-
-    async def begin_storing(self, attempt: AttemptRef, inbox_id: int | None) -> "Storing | Outcome | None":
-        """What to store; the outcome if it has ended; None if a cancel came first."""
-        ...
-
-    async def finish_storing(self, generation_id: str, images: Sequence[Image]) -> bool:
-        """Record all images at once; False if the generation has ended without any."""
-        ...
-
-
 @dataclass(frozen=True)
 class Storing:
     """A result on its way home. `stored` is not empty if an earlier run already finished."""
@@ -152,38 +137,15 @@ class Storing:
     stored: tuple[Image, ...]
 
 
-class Provider(Protocol):
-    """One image-generation service."""
+class Assets(Protocol):
+    """The stored images of a generation, and the way into storing them."""
 
-    name: str
-    result_hosts: tuple[str, ...]
-
-    async def submit(self, submission: Submission) -> ProviderJob:
-        """Start a job.
-
-        Raises ProviderUnavailable or ProviderThrottled only if the provider provably took nothing, a
-        PermanentError if it refused, and SubmitAmbiguous for everything in between.
-        """
+    async def begin_storing(self, attempt: AttemptRef, inbox_id: int | None) -> Storing | Outcome | None:
+        """What to store; the outcome if it has ended; None if a cancel came first."""
         ...
 
-    async def fetch(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
-        """Where the job stands. Raises a TransientError if that cannot be told now."""
-        ...
-
-    async def cancel(self, request: GenerationRequest, job: ProviderJob) -> bool:
-        """Ask to stop; False if it is too late or the provider cannot. Raises a TransientError."""
-        ...
-
-
-class WebhookReader(Protocol):
-    """One provider's way of signing and wording its callbacks."""
-
-    async def read(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
-        """The event a callback carries.
-
-        headers: names in lower case. body: the raw bytes. Raises SignatureInvalid for anything forged,
-        stale or malformed, VerificationUnavailable if that cannot be told, and nothing else.
-        """
+    async def finish_storing(self, generation_id: str, images: Sequence[Image]) -> bool:
+        """Record all images at once; False if the generation has ended without any."""
         ...
 
 
@@ -204,81 +166,6 @@ class Inbox(Protocol):
         ...
 
     async def mark_relayed(self, inbox_id: int) -> None: ...
-
-
-class Downloader(Protocol):
-    """Fetches bytes from the outside, under caps."""
-
-    def fetch(self, url: str, hosts: Sequence[str]) -> AbstractAsyncContextManager[Path]:
-        """A temporary file with the whole body.
-
-        Raises ResultExpired if the address is dead, ResultUnusable if the body breaks a cap or the host is
-        not allowed, ResultUnavailable if trying again may help.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class ImageFacts:
-    """What the bytes themselves say."""
-
-    width: int
-    height: int
-    content_type: str
-    size_bytes: int
-    sha256: str
-
-
-class ImageInspector(Protocol):
-    """Looks at bytes, and believes nothing else."""
-
-    async def inspect(self, path: Path) -> ImageFacts:
-        """Decode the whole image. Raises ResultUnusable."""
-        ...
-
-
-class ObjectStore(Protocol):
-    """Our own S3-compatible storage. Every call raises StorageUnavailable."""
-
-    async def put(self, key: str, path: Path, facts: ImageFacts) -> None:
-        """Whole or not at all, and there afterwards with the right size."""
-        ...
-
-    async def delete_under(self, prefix: str) -> int:
-        """Delete every object under the prefix, at most 1000; how many there were."""
-        ...
-
-    async def signed_url(self, key: str, *, method: str, lifetime: timedelta) -> str: ...
-
-
-@dataclass(frozen=True)
-class RunState:
-    """What Temporal says of a generation's workflow."""
-
-    exists: bool
-    running: bool
-
-
-class Runs(Protocol):
-    """All that Darkroom asks of Temporal from outside a workflow. Raises TemporalUnavailable."""
-
-    async def start(self, generation: GenerationInput, title: str) -> None:
-        """Start once: an id that was ever used starts nothing."""
-        ...
-
-    async def report(self, generation_id: str, signal: ResultSignal) -> bool:
-        """False if no workflow is open to hear it."""
-        ...
-
-    async def request_cancel(self, generation_id: str) -> bool:
-        """False if no workflow is open to hear it."""
-        ...
-
-    async def state(self, generation_id: str) -> RunState: ...
-
-    async def live(self, generation_id: str, *, within: timedelta) -> Mapping[str, Any] | None:
-        """The workflow's own view of itself, or None if it cannot be had in time."""
-        ...
 
 
 @dataclass(frozen=True)
