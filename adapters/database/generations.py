@@ -74,7 +74,8 @@ class PostgresGenerations:
         query = query.order_by(created_at.desc(), row_id.desc()).limit(limit)
         async with self._database.begin() as session:
             rows = (await session.scalars(query)).all()
-            images = await images_of(session, [row.id for row in rows])
+            completed = [row.id for row in rows if row.status == Status.COMPLETED]
+            images = await images_of(session, completed)
         return [to_generation(row, images.get(row.id, ())) for row in rows]
 
     async def request_cancel(self, tenant_id: str, generation_id: str) -> Generation:

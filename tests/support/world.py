@@ -18,9 +18,12 @@ from domain.credits import Balance, Refund, Reservation
 from domain.errors import DatabaseUnavailable
 from domain.generation import Ending, Generation, GenerationInput, Outcome, Stage, Waits
 from domain.ports import Provider, Received, Stranded
-from domain.provider import AttemptRef, ProviderEvent, ProviderResult, ResultSignal
+from domain.provider import AttemptRef, ProviderEvent, ProviderResult
 from tests.support.eventually import eventually
-from tests.support.memory import MemoryAssets, MemoryAttempts, MemoryBooks, MemoryLedger, Row
+from tests.support.memory_assets import MemoryAssets
+from tests.support.memory_attempts import MemoryAttempts
+from tests.support.memory_books import MemoryBooks, Row
+from tests.support.memory_ledger import MemoryLedger
 from tests.support.memory_store import MemoryStore
 from tests.support.requests import QUICK_WAITS, generation_input, new_id, request
 from tests.support.scripted import Script, ScriptedDownloader, ScriptedProvider, TrustingInspector
@@ -93,9 +96,9 @@ class Job:
 
     async def webhook(self, result: ProviderResult, *, ordinal: int = 1) -> None:
         """As the API does it: kept first, then told to the workflow."""
-        self.row.events.append(ProviderEvent(new_id("event"), "job-1", result))
-        signal = ResultSignal(len(self.row.events), ordinal, result.verdict, result.code)
-        await self.handle.signal(GenerationWorkflow.report_result, signal)
+        event = ProviderEvent(new_id("event"), "job-1", result)
+        received = self.world.books.keep("fal", AttemptRef(self.id, ordinal), event, genuine=True)
+        await self.handle.signal(GenerationWorkflow.report_result, received.signal)
 
     async def request_cancel(self) -> None:
         """As the API does it: the row first, then the signal."""

@@ -1,0 +1,215 @@
+"""A small model of what generations on one tenant's credits must come to, and the steps to compare it by."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from domain.credits import Balance, HoldState, Refund, Reservation
+from domain.errors import (
+    InsufficientCredits,
+    ProviderFailed,
+    QueueTimedOut,
+    ResultUnusable,
+    TooLateToCancel,
+    WorkflowLost,
+)
+from domain.generation import Ending, Outcome, Status
+from domain.ports import Storing
+from domain.provider import AttemptRef, ProviderJob, SubmitAnswer, SubmitState
+from tests.contracts.subjects import Subject
+from tests.support.books import images
+from tests.support.requests import request
+
+ENDINGS = {
+    1: Ending(Status.CANCELED),
+    2: Ending(Status.FAILED, ProviderFailed.code),
+    3: Ending(Status.FAILED, WorkflowLost.code, attention="workflow_lost"),
+    4: Ending(Status.FAILED, QueueTimedOut.code, unless_submitted=True),
+}
+
+
+@dataclass
+class Life:
+    """What the model knows of a generation.
+
+    attempt: the state of its one attempt. resolution: kind and amount of what resolved the hold.
+    """
+
+    id: str
+    n: int
+    price: int
+    cancel: bool = False
+    held: bool = False
+    attempt: str | None = None
+    storing: bool = False
+    stored: int = 0
+    outcome: Outcome | None = None
+    resolution: tuple[str, int] | None = None
+
+    @property
+    def open_hold(self) -> int:
+        return self.price if self.held and self.resolution is None else 0
+
+    @property
+    def transfers(self) -> list[tuple[str, int]]:
+        """None without a hold; the hold, and at most one resolution after it."""
+        resolutions = [] if self.resolution is None else [self.resolution]
+        return [("hold", self.price), *resolutions] if self.held else []
+
+    def end(self, status: Status, code: str | None = None) -> Outcome:
+        """As a reserve or a refund ends it: whatever is held goes back."""
+        if self.held:
+            kind = "expire" if code == WorkflowLost.code else "refund"
+            self.resolution = (kind, self.price)
+        self.outcome = Outcome(self.id, status, code)
+        return self.outcome
+
+
+@dataclass
+class LedgerModel:
+    """Takes a step on the subject and in the model, in any order that a workflow could take, and compares.
+
+    A step that no workflow could take now is left out.
+    """
+
+    subject: Subject
+    tenant_id: str
+    granted: int
+    lives: list[Life] = field(default_factory=list)
+
+    @property
+    def balance(self) -> Balance:
+        held = sum(life.open_hold for life in self.lives)
+        spent = sum(life.outcome.charged_credits for life in self.lives if life.outcome)
+        return Balance(self.granted - held - spent, held, spent)
+
+    async def create(self, n: int, price: int) -> None:
+        wanted = request(n=n, price_credits=price)
+        self.lives.append(Life(await self.subject.books.add(self.tenant_id, wanted), n, price))
+
+    async def grant(self, life: Life, number: int) -> None:
+        await self.subject.books.grant(self.tenant_id, number)
+        self.granted += number
+
+    async def advance(self, life: Life, number: int) -> None:
+        """The next step on the way to images that are paid for."""
+        if not life.held:
+            await self.reserve(life, number)
+        elif life.attempt in (None, "not_sent"):
+            await self.begin(life, number)
+        elif life.attempt == "sending":
+            await self.accept(life, number)
+        elif not life.storing:
+            await self.begin_storing(life, number)
+        elif not life.stored:
+            await self.finish_storing(life, number)
+        else:
+            await self.settle(life, number)
+
+    async def request_cancel(self, life: Life, number: int) -> None:
+        is_canceled = life.outcome is not None and life.outcome.status is Status.CANCELED
+        if not is_canceled and (life.outcome is not None or life.storing):
+            with pytest.raises(TooLateToCancel):
+                await self.subject.books.cancel(life.id)
+        else:
+            await self.subject.books.cancel(life.id)
+            life.cancel = True
+
+    async def reserve(self, life: Life, number: int) -> None:
+        if life.outcome is not None:
+            expected = Reservation(HoldState.ALREADY_TERMINAL, life.outcome)
+        elif life.cancel:
+            expected = Reservation(HoldState.CANCELED, life.end(Status.CANCELED))
+        elif life.held:
+            expected = Reservation(HoldState.HELD)
+        elif self.balance.available < life.price:
+            outcome = life.end(Status.FAILED, InsufficientCredits.code)
+            expected = Reservation(HoldState.INSUFFICIENT, outcome)
+        else:
+            life.held = True
+            expected = Reservation(HoldState.HELD)
+        assert await self.subject.ledger.reserve(life.id) == expected
+
+    async def begin(self, life: Life, number: int) -> None:
+        if not life.held:
+            return
+        answer = await self.subject.attempts.begin(AttemptRef(life.id))
+        if life.outcome is not None:
+            assert answer == SubmitAnswer(SubmitState.ALREADY_TERMINAL, outcome=life.outcome)
+        elif life.attempt == "accepted":
+            assert answer == SubmitAnswer(SubmitState.ACCEPTED, job_id="job-1")
+        elif life.attempt == "sending":
+            assert answer == SubmitAnswer(SubmitState.UNKNOWN)
+        elif life.cancel:
+            assert answer == SubmitAnswer(SubmitState.CANCELED)
+        else:
+            assert answer == request(n=life.n, price_credits=life.price)
+            life.attempt = "sending"
+
+    async def never_send(self, life: Life, number: int) -> None:
+        if life.attempt == "sending":
+            await self.subject.attempts.not_sent(AttemptRef(life.id))
+            life.attempt = "not_sent"
+
+    async def accept(self, life: Life, number: int) -> None:
+        if life.attempt in ("sending", "accepted"):
+            await self.subject.attempts.accepted(AttemptRef(life.id), ProviderJob("job-1", {}))
+            life.attempt = "accepted"
+
+    async def begin_storing(self, life: Life, number: int) -> None:
+        if life.attempt != "accepted":
+            return
+        answer = await self.subject.assets.begin_storing(AttemptRef(life.id), None)
+        if life.outcome is not None:
+            assert answer == life.outcome
+        elif life.cancel:
+            assert answer is None
+        else:
+            assert isinstance(answer, Storing)
+            assert len(answer.stored) == life.stored
+            life.storing = True
+
+    async def finish_storing(self, life: Life, number: int) -> None:
+        if not life.storing:
+            return
+        is_open = life.outcome is None
+        stored = await self.subject.assets.finish_storing(life.id, images(life.id, number))
+        assert stored is (is_open or life.stored > 0)
+        if is_open and not life.stored:
+            life.stored = number
+
+    async def settle(self, life: Life, number: int) -> None:
+        if life.outcome is None and not life.stored:
+            with pytest.raises(ResultUnusable):
+                await self.subject.ledger.settle(life.id)
+            return
+        if life.outcome is None:
+            charged = life.price * min(life.stored, life.n) // life.n
+            life.resolution = ("settle", charged)
+            life.outcome = Outcome(life.id, Status.COMPLETED, None, charged, life.stored)
+        assert await self.subject.ledger.settle(life.id) == life.outcome
+
+    async def refund(self, life: Life, number: int) -> None:
+        ending = ENDINGS[number]
+        refund = await self.subject.ledger.refund(life.id, ending)
+        if life.outcome is not None:
+            assert refund == Refund(life.outcome)
+        elif ending.unless_submitted and life.attempt in ("sending", "accepted"):
+            assert refund == Refund(None, submitted=True)
+        else:
+            assert refund == Refund(life.end(ending.status, ending.code))
+
+    async def compare(self) -> None:
+        """The books are those of the model, and sound."""
+        books = self.subject.books
+        balance = await books.balance(self.tenant_id)
+        assert balance == self.balance
+        assert balance.available >= 0
+        await books.assert_sound(self.tenant_id)
+        for life in self.lives:
+            assert await books.transfers(life.id) == life.transfers
+            generation = await books.read(life.id)
+            assert generation.status.is_terminal == (life.outcome is not None)
+            if life.outcome is not None:
+                assert generation.outcome == life.outcome
+                assert generation.charged_credits + generation.refunded_credits == generation.held_credits

@@ -1,0 +1,176 @@
+"""What Attempts promise, in memory and on PostgreSQL: one submit each, whatever is re-run."""
+
+from dataclasses import replace
+
+import pytest
+
+from domain.credits import Refund
+from domain.errors import ContentRejected, GenerationNotFound, QueueTimedOut
+from domain.generation import Ending, GenerationRequest, Stage, Status
+from domain.provider import (
+    AttemptRef,
+    ProviderJob,
+    ProviderResult,
+    SubmitAnswer,
+    SubmitState,
+    Verdict,
+)
+from tests.contracts.events import attempt_of_a_hold, succeeded
+from tests.contracts.subjects import Subject
+from tests.support.requests import new_id
+
+JOB = ProviderJob("job-1", {"status": "https://queue.fal.run/job-1/status"})
+ACCEPTED = SubmitAnswer(SubmitState.ACCEPTED, job_id="job-1")
+UNKNOWN = SubmitAnswer(SubmitState.UNKNOWN)
+CANCELED = Ending(Status.CANCELED)
+
+
+@pytest.fixture
+async def attempt(subject: Subject) -> AttemptRef:
+    return await attempt_of_a_hold(subject)
+
+
+async def stage(subject: Subject, attempt: AttemptRef) -> Stage:
+    return (await subject.books.read(attempt.generation_id)).stage
+
+
+async def test_only_the_first_begin_may_submit(subject: Subject, attempt: AttemptRef) -> None:
+    first = await subject.attempts.begin(attempt)
+    assert first == (await subject.books.read(attempt.generation_id)).request
+    assert await stage(subject, attempt) is Stage.SUBMITTING
+    assert await subject.attempts.begin(attempt) == UNKNOWN
+    assert await subject.attempts.unknown(attempt) == UNKNOWN
+    assert await stage(subject, attempt) is Stage.SUBMIT_UNKNOWN
+    assert await subject.attempts.job(attempt) == (first, None)
+
+
+async def test_what_was_provably_not_sent_may_be_begun_again(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.begin(attempt)
+    await subject.attempts.not_sent(attempt)
+    assert isinstance(await subject.attempts.begin(attempt), GenerationRequest)
+    assert await subject.attempts.begin(attempt) == UNKNOWN
+
+
+async def test_a_rerun_gets_the_accepted_job(subject: Subject, attempt: AttemptRef) -> None:
+    asked = await subject.attempts.begin(attempt)
+    await subject.attempts.accepted(attempt, JOB)
+    assert await stage(subject, attempt) is Stage.GENERATING
+    assert await subject.attempts.begin(attempt) == ACCEPTED
+    assert await subject.attempts.job(attempt) == (asked, JOB)
+
+
+async def test_an_answer_that_came_after_all_ends_the_not_knowing(
+    subject: Subject, attempt: AttemptRef
+) -> None:
+    await subject.attempts.begin(attempt)
+    await subject.attempts.unknown(attempt)
+    await subject.attempts.accepted(attempt, JOB)
+    assert await subject.attempts.begin(attempt) == ACCEPTED
+    assert await stage(subject, attempt) is Stage.GENERATING
+
+
+async def test_a_rerun_gets_the_rejection(subject: Subject, attempt: AttemptRef) -> None:
+    asked = await subject.attempts.begin(attempt)
+    await subject.attempts.rejected(attempt, ContentRejected.code, "not that")
+    assert await subject.attempts.begin(attempt) == SubmitAnswer(
+        SubmitState.REJECTED, code=ContentRejected.code
+    )
+    assert await subject.attempts.job(attempt) == (asked, None)
+
+
+async def test_attempts_do_not_know_of_each_other(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.begin(attempt)
+    await subject.attempts.rejected(attempt, ContentRejected.code, "not that")
+    second = replace(attempt, ordinal=2)
+    assert isinstance(await subject.attempts.begin(second), GenerationRequest)
+    await subject.inbox.receive("fal", attempt, succeeded("job-1"))
+    assert await subject.attempts.unknown(second) == UNKNOWN
+
+
+async def test_a_webhook_proves_an_unanswered_submit(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.begin(attempt)
+    assert await subject.attempts.unknown(attempt) == UNKNOWN
+    await subject.inbox.receive("fal", attempt, succeeded("job-1"))
+    assert await subject.attempts.unknown(attempt) == ACCEPTED
+    assert await subject.attempts.begin(attempt) == ACCEPTED
+    assert await stage(subject, attempt) is Stage.GENERATING
+
+
+async def test_a_poll_finds_the_job_that_only_a_webhook_has_named(
+    subject: Subject, attempt: AttemptRef
+) -> None:
+    await subject.attempts.begin(attempt)
+    await subject.inbox.receive("fal", attempt, succeeded("job-1"))
+    assert (await subject.attempts.job(attempt))[1] == ProviderJob("job-1", {})
+    assert await subject.attempts.begin(attempt) == ACCEPTED
+
+
+async def test_a_cancel_comes_before_the_submit(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.books.cancel(attempt.generation_id)
+    assert await subject.attempts.begin(attempt) == SubmitAnswer(SubmitState.CANCELED)
+    with pytest.raises(GenerationNotFound):
+        await subject.attempts.job(attempt)
+
+
+async def test_a_cancel_does_not_hide_what_was_submitted(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.begin(attempt)
+    await subject.attempts.accepted(attempt, JOB)
+    await subject.books.cancel(attempt.generation_id)
+    assert await subject.attempts.begin(attempt) == ACCEPTED
+
+
+async def test_nothing_is_submitted_for_an_ended_generation(subject: Subject, attempt: AttemptRef) -> None:
+    outcome = (await subject.ledger.refund(attempt.generation_id, CANCELED)).outcome
+    assert outcome is not None
+    ended = SubmitAnswer(SubmitState.ALREADY_TERMINAL, outcome=outcome)
+    assert await subject.attempts.begin(attempt) == ended
+
+
+async def test_a_late_answer_is_recorded_and_reopens_nothing(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.begin(attempt)
+    outcome = (await subject.ledger.refund(attempt.generation_id, CANCELED)).outcome
+    await subject.attempts.accepted(attempt, JOB)
+    await subject.attempts.record_result(attempt, ProviderResult(Verdict.RUNNING))
+    assert await subject.attempts.unknown(attempt) == SubmitAnswer(
+        SubmitState.ALREADY_TERMINAL, outcome=outcome
+    )
+    assert (await subject.attempts.job(attempt))[1] == JOB
+    assert (await subject.books.read(attempt.generation_id)).outcome == outcome
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_refund_for_standing_in_line_yields_to_a_submit(
+    subject: Subject, attempt: AttemptRef, answered: bool
+) -> None:
+    ending = Ending(Status.FAILED, QueueTimedOut.code, unless_submitted=True)
+    await subject.attempts.begin(attempt)
+    if answered:
+        await subject.attempts.accepted(attempt, JOB)
+    assert await subject.ledger.refund(attempt.generation_id, ending) == Refund(None, submitted=True)
+    assert await subject.books.transfers(attempt.generation_id) == [("hold", 4)]
+
+
+async def test_a_refund_for_standing_in_line_goes_through_if_nothing_was_sent(
+    subject: Subject, attempt: AttemptRef
+) -> None:
+    ending = Ending(Status.FAILED, QueueTimedOut.code, unless_submitted=True)
+    await subject.attempts.begin(attempt)
+    await subject.attempts.not_sent(attempt)
+    assert (await subject.ledger.refund(attempt.generation_id, ending)).outcome is not None
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_an_attempt_that_was_never_begun_is_not_found(
+    subject: Subject, attempt: AttemptRef, known: bool
+) -> None:
+    about = attempt if known else AttemptRef(new_id("gen"))
+    with pytest.raises(GenerationNotFound):
+        await subject.attempts.accepted(about, JOB)
+    with pytest.raises(GenerationNotFound):
+        await subject.attempts.rejected(about, ContentRejected.code, "not that")
+    with pytest.raises(GenerationNotFound):
+        await subject.attempts.not_sent(about)
+    with pytest.raises(GenerationNotFound):
+        await subject.attempts.unknown(about)
+    with pytest.raises(GenerationNotFound):
+        await subject.attempts.record_result(about, ProviderResult(Verdict.RUNNING))

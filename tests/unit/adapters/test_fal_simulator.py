@@ -1,0 +1,217 @@
+"""fal's adapter and webhook reader against the simulator, which was written without them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from adapters.providers.fal import FalProvider
+from adapters.providers.fal_webhook import FalKeys, FalWebhookReader
+from domain.errors import (
+    ContentRejected,
+    InvalidInput,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderUnavailable,
+    ServiceError,
+    SignatureInvalid,
+    SubmitAmbiguous,
+)
+from domain.provider import ProviderJob, ProviderResult, Verdict
+from tests.simulator.process import SimulatorProcess
+from tests.simulator.receiver import Received, Receiver
+from tests.support.eventually import eventually
+from tests.unit.adapters.fal_jobs import asking, ended, fal_with, result_of
+from tests.unit.adapters.fal_requests import REQUEST
+from tests.unit.adapters.fal_signing import USER_ID
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    await receiver.start()
+    yield receiver
+    await receiver.stop()
+
+
+async def test_a_job_goes_from_submit_to_its_images(
+    fal: FalProvider, fal_simulator: SimulatorProcess
+) -> None:
+    job = await fal.submit(asking("a fox [sim:latency=0.3]", n=2))
+    first = await fal.fetch(REQUEST, job)
+    result = await ended(fal, job)
+
+    assert first == ProviderResult(Verdict.RUNNING)
+    assert set(job.urls) == {"status", "response", "cancel"}
+    assert (result.verdict, len(result.files), result.billable_units) == (Verdict.SUCCEEDED, 2, "2")
+    assert all(file.url.startswith(fal_simulator.url) for file in result.files)
+
+
+async def test_a_job_is_found_by_its_id_alone(fal: FalProvider) -> None:
+    job = await fal.submit(asking("by id"))
+
+    assert (await ended(fal, ProviderJob(job.job_id, {}))).verdict is Verdict.SUCCEEDED
+
+
+async def test_a_job_that_fal_never_had_has_failed(fal: FalProvider) -> None:
+    result = await fal.fetch(REQUEST, ProviderJob("no-such-job", {}))
+
+    assert (result.verdict, result.code) == (Verdict.FAILED, "provider_failed")
+
+
+@pytest.mark.parametrize(
+    ("marker", "error"),
+    [
+        ("reject", ContentRejected),
+        ("submit_429", ProviderThrottled),
+        ("submit_503", ProviderUnavailable),
+        ("submit_500", SubmitAmbiguous),
+        ("lost_answer", SubmitAmbiguous),
+        ("nonsense", InvalidInput),
+    ],
+)
+async def test_a_submit_that_went_wrong_says_how(
+    fal: FalProvider, marker: str, error: type[ServiceError]
+) -> None:
+    with pytest.raises(error):
+        await fal.submit(asking(f"went wrong [sim:{marker}]"))
+
+
+async def test_a_full_queue_says_for_how_long(fal: FalProvider) -> None:
+    with pytest.raises(ProviderThrottled) as caught:
+        await fal.submit(asking("full [sim:submit_429=7]"))
+
+    assert caught.value.retry_after_seconds == 7
+
+
+async def test_an_answer_that_comes_too_late_is_ambiguous_and_the_job_is_there(
+    http: httpx.AsyncClient, fal: FalProvider, fal_simulator: SimulatorProcess
+) -> None:
+    http.timeout = httpx.Timeout(0.2)
+    prompt = "too late [sim:submit_latency=0.5]"
+    with pytest.raises(SubmitAmbiguous):
+        await fal.submit(asking(prompt))
+    http.timeout = httpx.Timeout(5)
+
+    async def is_accepted() -> bool:
+        log = (await http.get(f"{fal_simulator.url}/_sim/log", params={"limit": 10_000})).json()["entries"]
+        return ("submit_accepted", prompt) in [(entry["kind"], entry["prompt"]) for entry in log]
+
+    assert await eventually(is_accepted)
+
+
+async def test_a_wrong_key_is_refused_at_submit_and_waited_for_afterwards(
+    http: httpx.AsyncClient, fal: FalProvider, fal_simulator: SimulatorProcess
+) -> None:
+    stranger = fal_with(http, fal_simulator, "wrong")
+    job = await fal.submit(asking("locked"))
+    with pytest.raises(ProviderRefused):
+        await stranger.submit(asking("locked out"))
+    with pytest.raises(ProviderUnavailable):
+        await stranger.fetch(REQUEST, job)
+
+    assert await stranger.cancel(REQUEST, job) is False
+
+
+@pytest.mark.parametrize(
+    ("marker", "code"),
+    [
+        ("moderation", "content_rejected"),
+        ("nsfw", "content_rejected"),
+        ("fail", "provider_failed"),
+        ("completed_with_error", "provider_failed"),
+        ("completed_with_error=request_timeout", "provider_failed"),
+        ("empty_result", "result_unusable"),
+    ],
+)
+async def test_a_job_that_failed_says_why(fal: FalProvider, marker: str, code: str) -> None:
+    result = await result_of(fal, f"failed [sim:{marker}]")
+
+    assert (result.verdict, result.code) == (Verdict.FAILED, code)
+
+
+@pytest.mark.parametrize(
+    ("marker", "error", "seconds"),
+    [("status_429=3", ProviderThrottled, 3), ("status_500", ProviderUnavailable, None)],
+)
+async def test_a_status_that_fails_once_is_only_late(
+    fal: FalProvider,
+    marker: str,
+    error: type[ProviderThrottled | ProviderUnavailable],
+    seconds: float | None,
+) -> None:
+    job = await fal.submit(asking(f"once [sim:{marker}]"))
+    with pytest.raises(error) as caught:
+        await fal.fetch(REQUEST, job)
+
+    assert caught.value.retry_after_seconds == seconds
+    assert (await ended(fal, job)).verdict is Verdict.SUCCEEDED
+
+
+async def test_a_cancel_is_in_time_once(fal: FalProvider) -> None:
+    job = await fal.submit(asking("stop it [sim:hang]"))
+    answers = [await fal.cancel(REQUEST, job), await fal.cancel(REQUEST, job)]
+    result = await ended(fal, job)
+
+    assert answers == [True, False]
+    assert (result.verdict, result.code) == (Verdict.FAILED, "provider_failed")
+
+
+def reader_on(http: httpx.AsyncClient, simulator: SimulatorProcess) -> FalWebhookReader:
+    keys = FalKeys(http, f"{simulator.url}/.well-known/jwks.json")
+    return FalWebhookReader(keys, user_id=USER_ID)
+
+
+async def webhook_of(fal: FalProvider, receiver: Receiver, prompt: str) -> tuple[ProviderJob, Received]:
+    job = await fal.submit(asking(prompt, receiver.url()))
+    return job, await receiver.first()
+
+
+@pytest.mark.parametrize(
+    ("marker", "verdict", "code"),
+    [
+        ("latency=0", Verdict.SUCCEEDED, None),
+        ("moderation", Verdict.FAILED, "content_rejected"),
+        ("fail", Verdict.FAILED, "provider_failed"),
+        ("completed_with_error", Verdict.FAILED, "provider_failed"),
+        ("nsfw", Verdict.FAILED, "content_rejected"),
+        ("empty_result", Verdict.FAILED, "result_unusable"),
+        ("early_webhook", Verdict.SUCCEEDED, None),
+    ],
+)
+async def test_a_webhook_says_the_same_as_the_queue(
+    http: httpx.AsyncClient,
+    fal: FalProvider,
+    fal_simulator: SimulatorProcess,
+    receiver: Receiver,
+    marker: str,
+    verdict: Verdict,
+    code: str | None,
+) -> None:
+    job, received = await webhook_of(fal, receiver, f"called back [sim:{marker}]")
+    event = await reader_on(http, fal_simulator).read(received.headers, received.body)
+    polled = await ended(fal, job)
+
+    assert event.job_id == job.job_id
+    assert (event.result.verdict, event.result.code) == (verdict, code)
+    assert (polled.verdict, polled.code) == (verdict, code)
+
+
+@pytest.mark.parametrize("marker", ["forged_webhook", "stale_webhook", "wrong_account"])
+async def test_a_webhook_that_is_not_ours_is_refused(
+    http: httpx.AsyncClient,
+    fal: FalProvider,
+    fal_simulator: SimulatorProcess,
+    receiver: Receiver,
+    marker: str,
+) -> None:
+    _, received = await webhook_of(fal, receiver, f"not ours [sim:{marker}]")
+    with pytest.raises(SignatureInvalid):
+        await reader_on(http, fal_simulator).read(received.headers, received.body)
+
+
+async def test_many_submits_at_once_are_as_many_jobs(fal: FalProvider) -> None:
+    jobs = await asyncio.gather(*(fal.submit(asking("one of many")) for _ in range(20)))
+
+    assert len({job.job_id for job in jobs}) == 20
