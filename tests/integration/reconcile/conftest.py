@@ -1,0 +1,113 @@
+"""A running service whose API reaches Temporal through a gate, and a reconciler that runs when asked to."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+
+import composition
+from activities.reconcile import ReconcilePlan
+from adapters.database.generations import PostgresGenerations
+from admin.bootstrap import bootstrap
+from devstack.servers import Servers
+from domain import names
+from domain.generation import Generation
+from tests.conftest import namespaced_client
+from tests.integration.api.conftest import QUICK, settings_for
+from tests.integration.api.service import Service, Tenant, listening, serving, working
+from tests.integration.conftest import new_database
+from tests.integration.reconcile.gate import Gate
+from tests.simulator.process import Client as FalClient
+from tests.simulator.process import SimulatorProcess
+from tests.support.requests import new_id
+from workflows.generation import GenerationWorkflow
+from workflows.reconcile import ReconcileWorkflow
+
+NAMESPACE = "reconcile"
+# Everything counts as left behind at once, so that no test waits for it to grow old.
+NOW = ReconcilePlan(stranded_seconds=0, unrelayed_seconds=0, unswept_seconds=0)
+
+
+@dataclass
+class Site:
+    """The service, the way from its API to Temporal, and Temporal itself."""
+
+    service: Service
+    temporal: Client
+    gate: Gate
+
+    async def reconcile(self, plan: ReconcilePlan = NOW) -> dict[str, int]:
+        """One run on the real worker: the repairs that it made."""
+        done = await self.temporal.execute_workflow(
+            ReconcileWorkflow.run,
+            plan,
+            id=new_id("reconcile"),
+            task_queue=names.RECONCILE_QUEUE,
+            execution_timeout=timedelta(seconds=30),
+        )
+        return {kind: times for kind, times in done.items() if times}
+
+    def run(self, generation_id: str) -> WorkflowHandle[GenerationWorkflow, object]:
+        return self.temporal.get_workflow_handle(generation_id)
+
+    async def has_run(self, generation_id: str) -> bool:
+        try:
+            await self.run(generation_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
+
+    async def row(self, generation_id: str) -> Generation:
+        return await PostgresGenerations(self.service.database).get(generation_id)
+
+
+@pytest.fixture(scope="session")
+async def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """In a namespace of its own. Only a run that the reconciler starts polls soon."""
+    temporal = await namespaced_client(servers, new_id(NAMESPACE))
+    simulator = SimulatorProcess(tmp_path_factory.mktemp("fal"), QUICK)
+    gate = Gate(servers.temporal.address)
+    async with AsyncExitStack() as exits:
+        listener = exits.enter_context(listening())
+        await simulator.start()
+        exits.callback(simulator.stop)
+        await gate.listen()
+        exits.push_async_callback(gate.close)
+        port, database_url = int(listener.getsockname()[1]), await new_database(servers.postgres.url)
+        ours = settings_for(servers, database_url, port, simulator.url).model_copy(
+            update={"temporal_namespace": temporal.namespace, "s3_bucket": "reconcile-tests"}
+        )
+        database = composition.database(ours)
+        exits.push_async_callback(database.close)
+        await bootstrap(ours, database)
+        of_worker = ours.model_copy(update={"first_poll_cap_seconds": 0.5})
+        await exits.enter_async_context(working(of_worker, database))
+        of_api = ours.model_copy(update={"temporal_address": gate.address, "first_poll_cap_seconds": None})
+        await exits.enter_async_context(serving(of_api, listener))
+        fal = FalClient(simulator.url)
+        await exits.enter_async_context(fal.http)
+        yield Site(Service(ours.public_url, ours, database, fal, exits), temporal, gate)
+
+
+@pytest.fixture
+async def tenant(site: Site) -> Tenant:
+    return await site.service.tenant()
+
+
+async def job_at_work(tenant: Tenant, prompt: str) -> str:
+    """The id of a generation that its provider is at work on; of one with `[sim:hang]`, for ever."""
+    generation_id = str((await tenant.posted(prompt))["id"])
+    await tenant.generating(generation_id)
+    return generation_id
+
+
+async def delivered(service: Service, *prompts: str) -> bool:
+    """Whether the API has said to the provider that it keeps the webhooks of these jobs."""
+    logs = [await service.fal_log(prompt, "webhook_sent") for prompt in prompts]
+    return all(any(sent["status"] == 200 for sent in log) for log in logs)
