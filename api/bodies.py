@@ -10,7 +10,7 @@ from domain.errors import BodyTooLarge
 
 
 class CappedBodies:
-    """Refuses a body over the cap: before the first byte where its length is announced, else while reading."""
+    """Refuses a body over the cap: before its first byte where the length is announced, else in passing."""
 
     def __init__(self, app: ASGIApp, *, largest_bytes: int) -> None:
         self._app = app
