@@ -49,7 +49,8 @@ class BareSubject:
             raise RunFailed(f"a bare workflow did not complete: {error!r}") from error
 
     async def _lap(self, workflow_id: str) -> Lap:
-        self._submits[workflow_id] = asyncio.get_running_loop().create_future()
+        # Held here as well: it may be heard of before the start is answered, and is then off the list.
+        submitted = self._submits[workflow_id] = asyncio.get_running_loop().create_future()
         begun = time.perf_counter()
         handle = await self._client.start_workflow(
             BareWorkflow.run,
@@ -60,7 +61,7 @@ class BareSubject:
             task_timeout=TASK_TIMEOUT,
         )
         accept_seconds = time.perf_counter() - begun
-        await self._submits[workflow_id]
+        await submitted
         await asyncio.sleep(self._job_seconds * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
         begun = time.perf_counter()
         await handle.signal(BareWorkflow.report_result, workflow_id)

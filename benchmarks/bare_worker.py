@@ -6,6 +6,7 @@ Prints `ready`, then `submitted ID` at each submit. Ends with its standard input
 import asyncio
 import sys
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
@@ -48,6 +49,7 @@ def _worker(client: Client, queue: str, **registered: Any) -> Worker:
         ),
         max_concurrent_activities=_default("worker_max_activities"),
         max_cached_workflows=_default("worker_cached_workflows"),
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=_default("worker_sticky_timeout_seconds")),
         disable_eager_activity_execution=True,
         **registered,
     )

@@ -10,7 +10,7 @@ from rich.table import Table
 from benchmarks.course import Measured
 from benchmarks.percentiles import Spread
 
-# The budgets; docs/operations.md says what each one means.
+# The budgets; docs/benchmarks.md says what each one means.
 RATIO_AT_LEAST = 0.6
 ACCEPT_AT_MOST = 2.5
 REACTION_AT_MOST = 3.0
