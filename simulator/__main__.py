@@ -1,91 +1,61 @@
-"""`python -m simulator fal --port N`: one simulated provider in the foreground until SIGTERM or SIGINT."""
+"""`python -m simulator fal --port N`: one simulated provider, or `all` of them, in the foreground."""
 
 import argparse
-import asyncio
 import logging
-import signal
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
-
-from simulator.app import PROVIDERS, create_app
-from simulator.connection import CuttableProtocol
 from simulator.options import Options
-from simulator.tls import certificate_in
+from simulator.registry import PROVIDERS
+from simulator.serving import serve
 
-STOP_SECONDS = 2
-
-
-class Server(uvicorn.Server):
-    """uvicorn, but a signal ends it with exit code 0; uvicorn raises the signal again at the end."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self._stop)
-        yield
-
-    def _stop(self) -> None:
-        self.should_exit = True
+ALL = "all"
 
 
 def main(arguments: list[str]) -> None:
     """Serve until told to stop."""
-    given = _parser().parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="simulator-") as temporary:
-        options = Options(
-            provider=given.provider,
-            host=given.host,
-            port=given.port,
-            state=given.state or Path(temporary),
-            key=given.key,
-            user_id=given.user_id,
-            job_seconds=given.job_seconds,
-            webhook_retry_seconds=given.webhook_retry_seconds,
-            public_url=given.public_url,
-            tls=given.tls,
-        )
-        _serve(options)
-
-
-def _serve(options: Options) -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    app = create_app(options)
-    certificate = certificate_in(options.state, options.host) if options.tls else None
-    config = uvicorn.Config(
-        app,
-        host=options.host,
-        port=options.port,
-        http=CuttableProtocol,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        # Longer than clients keep theirs: closing one as a submit goes out makes that submit ambiguous.
-        timeout_keep_alive=120,
-        timeout_graceful_shutdown=STOP_SECONDS,
-        ssl_certfile=certificate.certificate_file if certificate else None,
-        ssl_keyfile=certificate.key_file if certificate else None,
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    names = list(PROVIDERS) if given.provider == ALL else [given.provider]
+    ports = given.ports or (
+        [] if given.port is None else [given.port + number for number in range(len(names))]
     )
-    scheme = "https" if certificate else "http"
-    lines = [f"{options.provider} simulator: {scheme}://{options.host}:{options.port}"]
-    if certificate:
-        lines.append(f"test CA: {certificate.ca_file}")
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()
-    Server(config).run()
+    if len(ports) != len(names):
+        parser.error(f"give --port, or --ports with {len(names)} ports, for {', '.join(names)}")
+    if given.provider == ALL and given.public_url:
+        parser.error("--public-url is for one provider")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with tempfile.TemporaryDirectory(prefix="simulator-") as temporary:
+        state = given.state or Path(temporary)
+        polling_port = given.polling_port or max(ports) + 1
+        serve([_options(given, *pair, state, polling_port) for pair in zip(names, ports, strict=True)])
+
+
+def _options(given: argparse.Namespace, name: str, port: int, state: Path, polling_port: int) -> Options:
+    return Options(
+        provider=name,
+        host=given.host,
+        port=port,
+        state=state,
+        key=given.key,
+        user_id=given.user_id,
+        job_seconds=given.job_seconds,
+        webhook_retry_seconds=given.webhook_retry_seconds,
+        public_url=given.public_url,
+        polling_port=polling_port if PROVIDERS[name].has_region else None,
+        polling_url=given.polling_url,
+        result_seconds=given.result_seconds,
+        active_jobs=given.active_jobs,
+        tls=given.tls,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m simulator", description="A simulated image provider.")
-    parser.add_argument("provider", choices=PROVIDERS)
-    parser.add_argument("--port", type=int, required=True)
+    parser = argparse.ArgumentParser(prog="python -m simulator", description="Simulated image providers.")
+    parser.add_argument("provider", choices=[*PROVIDERS, ALL])
+    parser.add_argument("--port", type=int, help="where it listens; of `all`, the first, others follow it")
+    parser.add_argument("--ports", type=_ports, help="of `all`, one for each, as 9100,9101")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(
         "--tls", action="store_true", help="serve https by a test CA, kept in the state directory"
@@ -97,17 +67,22 @@ def _parser() -> argparse.ArgumentParser:
         "--job-seconds", type=float, default=Options.job_seconds, help="how long a job takes, about"
     )
     parser.add_argument(
-        "--webhook-retry-seconds",
-        type=_seconds,
-        default=Options.webhook_retry_seconds,
-        help="waits between attempts to deliver a webhook, as 1,2,5",
+        "--webhook-retry-seconds", type=_seconds, help="waits between attempts to deliver a webhook, as 1,2,5"
     )
     parser.add_argument("--public-url", help="where clients reach it, if not where their requests say")
+    parser.add_argument("--polling-port", type=int, help="where bfl's regional host listens; the next port")
+    parser.add_argument("--polling-url", help="where clients reach that, if not at that port")
+    parser.add_argument("--result-seconds", type=float, help="how long results last; the provider's own time")
+    parser.add_argument("--active-jobs", type=int, help="how many bfl has open at once; 24")
     return parser
 
 
 def _seconds(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split(",") if part.strip())
+
+
+def _ports(text: str) -> list[int]:
+    return [int(part) for part in text.split(",") if part.strip()]
 
 
 if __name__ == "__main__":

@@ -1,31 +1,40 @@
 """Puts one simulated provider together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
 
 from simulator.control import Control
 from simulator.delivery import Deliveries
-from simulator.fal.provider import Fal
 from simulator.faults import FaultSwitches
-from simulator.files import Files
+from simulator.files import Addresses, Files
 from simulator.options import Options
-from simulator.provider import Provider, Workbench
+from simulator.provider import Workbench
+from simulator.registry import PROVIDERS
 from simulator.store import Store
 
-PROVIDERS: dict[str, Callable[[Workbench], Provider]] = {"fal": Fal}
 
+def create_app(options: Options, providers: list[dict[str, str]]) -> Starlette:
+    """The server as an ASGI application. Its store is open from here until the application shuts down.
 
-def create_app(options: Options) -> Starlette:
-    """The server as an ASGI application. Its store is open from here until the application shuts down."""
+    providers: what to say of all that run in this process.
+    """
     options.state.mkdir(parents=True, exist_ok=True)
     store = Store(options.state / f"{options.provider}.sqlite")
-    switches = FaultSwitches(store)
-    bench = Workbench(options, store, switches, Files(store, switches, options.public_url))
-    provider = PROVIDERS[options.provider](bench)
-    deliveries = Deliveries(store, switches, provider.webhooks, options.webhook_retry_seconds)
+    registered = PROVIDERS[options.provider]
+    switches = FaultSwitches(registered.faults, store)
+    addresses = Addresses(
+        registered.result_seconds if options.result_seconds is None else options.result_seconds,
+        store.secret("address_key") if registered.signs_urls else None,
+    )
+    bench = Workbench(options, store, switches, Files(store, switches, options.public_url, addresses))
+    provider = registered.make(bench)
+    retry_seconds = options.webhook_retry_seconds
+    if retry_seconds is None:
+        retry_seconds = registered.webhook_retry_seconds
+    deliveries = Deliveries(store, switches, provider.webhooks, retry_seconds)
     sending: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
@@ -39,6 +48,12 @@ def create_app(options: Options) -> Starlette:
         bench.files.close()
         store.close()
 
-    control = Control(store, options.provider, lambda: any(not task.done() for task in sending))
+    control = Control(
+        store,
+        options.provider,
+        registered.faults,
+        lambda: any(not task.done() for task in sending),
+        providers,
+    )
     routes = [*control.routes, *bench.files.routes, *provider.routes(deliveries)]
     return Starlette(routes=routes, lifespan=lifespan)

@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from simulator.faults import Fault, FaultInvalid
+from simulator.fault_kinds import FaultKinds
+from simulator.faults import Fault, FaultInvalid, parse_fault
 from simulator.store import Store
 from simulator.wire import BodyInvalid, answer, read_json
 
@@ -17,10 +18,22 @@ MAX_BODY_BYTES = 100_000
 
 
 class Control:
-    """is_sending: whether the webhook loop is alive; without it the server is not healthy."""
+    """is_sending: whether the webhook loop is alive; without it the server is not healthy.
 
-    def __init__(self, store: Store, provider: str, is_sending: Callable[[], bool]) -> None:
+    providers: all that run in this process, and where.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        provider: str,
+        kinds: FaultKinds,
+        is_sending: Callable[[], bool],
+        providers: list[dict[str, str]],
+    ) -> None:
+        self._providers = providers
         self._store = store
+        self._kinds = kinds
         self._provider = provider
         self._is_sending = is_sending
 
@@ -28,6 +41,7 @@ class Control:
     def routes(self) -> list[Route]:
         return [
             Route("/_sim/health", self._health, methods=["GET"]),
+            Route("/_sim/providers", self._list_providers, methods=["GET"]),
             Route("/_sim/log", self._log, methods=["GET"]),
             Route("/_sim/jobs", self._jobs, methods=["GET"]),
             Route("/_sim/faults", self._list_faults, methods=["GET"]),
@@ -43,6 +57,9 @@ class Control:
             "webhooks_pending": self._store.pending_count(),
         }
         return answer(body, 200 if healthy else 503)
+
+    async def _list_providers(self, _request: Request) -> Response:
+        return answer({"providers": self._providers})
 
     async def _log(self, request: Request) -> Response:
         try:
@@ -79,7 +96,7 @@ class Control:
         if len(self._store.rules()) >= MAX_RULES:
             return _invalid(f"there are {MAX_RULES} faults already")
         try:
-            rule = _parse_rule(await read_json(request, MAX_BODY_BYTES))
+            rule = _parse_rule(self._kinds, await read_json(request, MAX_BODY_BYTES))
         except (FaultInvalid, BodyInvalid) as error:
             return _invalid(str(error))
         self._store.add_rule(*rule)
@@ -102,7 +119,7 @@ class Control:
         ]
 
 
-def _parse_rule(given: object) -> tuple[Fault, str | None, str | None]:
+def _parse_rule(kinds: FaultKinds, given: object) -> tuple[Fault, str | None, str | None]:
     if not isinstance(given, dict) or not isinstance(given.get("fault"), str):
         raise FaultInvalid("`fault` must name a fault")
     match = given.get("match") or {}
@@ -111,7 +128,8 @@ def _parse_rule(given: object) -> tuple[Fault, str | None, str | None]:
     values = {key: value for key, value in given.items() if key not in ("match", "fault")}
     if values.get("times") is None:
         values.pop("times", None)
-    return Fault.parse(given["fault"], values), _text(match, "prompt"), _text(match, "endpoint")
+    fault = parse_fault(kinds, given["fault"], values)
+    return fault, _text(match, "prompt"), _text(match, "endpoint")
 
 
 def _text(match: dict[str, Any], key: str) -> str | None:

@@ -8,7 +8,8 @@ from typing import Protocol
 
 import httpx
 
-from simulator.faults import Fault, FaultSwitches, Phase, Target
+from simulator.fault_kinds import Phase
+from simulator.faults import Fault, FaultSwitches, Target
 from simulator.jobs import Job
 from simulator.rows import Delivery
 from simulator.store import Store
@@ -20,10 +21,14 @@ _IDLE_SECONDS = 60  # the longest sleep: a clock that jumps must not strand a we
 
 
 class WebhookFormat(Protocol):
-    """How one provider words and signs its webhooks."""
+    """How one provider words, times and signs its webhooks."""
 
-    async def body(self, job: Job) -> bytes: ...
-    def headers(self, job: Job, body: bytes, faults: dict[str, Fault]) -> dict[str, str]: ...
+    def schedule(self, job: Job) -> dict[str, float]:
+        """The events that a new job's address will hear of, each with its time; the last is `completed`."""
+        ...
+
+    async def body(self, job: Job, event: str) -> bytes: ...
+    def headers(self, job: Job, event: str, body: bytes, faults: dict[str, Fault]) -> dict[str, str]: ...
 
 
 class Deliveries:
@@ -38,7 +43,7 @@ class Deliveries:
     ) -> None:
         self._store = store
         self._switches = switches
-        self._format = webhook_format
+        self.format = webhook_format
         self._retry_seconds = retry_seconds
         self._changed = asyncio.Event()
         # A client for each slot, each with one connection: on every request httpx compares all connections of
@@ -66,7 +71,7 @@ class Deliveries:
                 await client.aclose()
 
     async def send_now(self, job_id: str) -> None:
-        """One attempt for a job's webhook, ahead of everything else."""
+        """One attempt for a job's last webhook, ahead of everything else."""
         delivery = self._store.take(job_id)
         if delivery is not None:
             await self._send(delivery, await self._slots.get())
@@ -107,7 +112,8 @@ class Deliveries:
             state, after = self._outcome(delivery, status)
             self._store.save_delivery(after, state)
             attempt = delivery.attempts + 1
-            self._store.log("webhook_sent", job.id, job.prompt, status=status, attempt=attempt, state=state)
+            told = {"event": delivery.event, "status": status, "attempt": attempt, "state": state}
+            self._store.log("webhook_sent", job.id, job.prompt, **told)
 
     async def _prepare(self, job: Job, delivery: Delivery) -> Delivery | None:
         """Make the body, once, and let the faults strike. None: there is nothing to send now."""
@@ -118,7 +124,7 @@ class Deliveries:
         duplicate, delay = faults.get("duplicate_webhook"), faults.get("delay_webhook")
         prepared = replace(
             delivery,
-            body=await self._format.body(job),
+            body=await self.format.body(job, delivery.event),
             faults=tuple(faults.values()),
             copies=1 if duplicate is None else max(1, int(duplicate.number("copies"))),
             due_at=delivery.due_at if delay is None else time.time() + delay.number("seconds"),
@@ -130,7 +136,8 @@ class Deliveries:
         """The status answered; None if there was no answer."""
         assert job.webhook_url is not None
         assert delivery.body is not None
-        headers = self._format.headers(job, delivery.body, {fault.name: fault for fault in delivery.faults})
+        faults = {fault.name: fault for fault in delivery.faults}
+        headers = self.format.headers(job, delivery.event, delivery.body, faults)
         try:
             async with (
                 asyncio.timeout(ATTEMPT_TIMEOUT_SECONDS),

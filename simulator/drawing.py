@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import math
 import textwrap
+from collections.abc import Sequence
 from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
@@ -20,24 +22,64 @@ _SAVE_OPTIONS: dict[str, dict[str, int]] = {
 }
 
 
-def draw(picture: Picture, prompt: str, job_id: str, index: int, *, black: bool = False) -> bytes:
-    """An encoded image at exactly the size asked for. black: what a provider sends when its checker hit."""
+def draw(
+    picture: Picture,
+    prompt: str,
+    job_id: str,
+    index: int,
+    *,
+    black: bool = False,
+    inputs: Sequence[Image.Image] = (),
+    transparent: bool = False,
+    quality: int | None = None,
+) -> bytes:
+    """An encoded image at exactly the size asked for. black: what a provider sends when its checker hit.
+
+    inputs: pictures to edit, each pasted where `input_boxes` says, the new picture showing through its holes.
+    transparent: only circles, inputs and text are opaque. quality: 1 to 100, for jpeg and webp.
+    """
     size = (picture.width, picture.height)
-    image = Image.new("RGB", size) if black else _paint(size, _noise(job_id, index, picture.seed))
-    if not black:
+    if black:
+        image = Image.new("RGB", size)
+    else:
+        image = _paint(size, _noise(job_id, index, picture.seed), transparent=transparent)
+        for source, box in zip(inputs, input_boxes(size, len(inputs)), strict=True):
+            small = source.convert("RGBA").resize((box[2] - box[0], box[3] - box[1]))
+            image.paste(small, box, small)
         _write(image, without_markers(prompt))
+    options = _SAVE_OPTIONS[picture.image_format]
+    if quality is not None and "quality" in options:
+        options = {**options, "quality": quality}
     file = io.BytesIO()
-    image.save(file, picture.image_format, **_SAVE_OPTIONS[picture.image_format])
+    image.save(file, picture.image_format, **options)
     return file.getvalue()
+
+
+def input_boxes(size: tuple[int, int], count: int) -> list[tuple[int, int, int, int]]:
+    """Where the inputs of an edit are pasted: a grid over the upper half, left to right and down."""
+    if count == 0:
+        return []
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    width, height = size[0] / columns, size[1] / 2 / rows
+    boxes = []
+    for index in range(count):
+        row, column = divmod(index, columns)
+        left, top = int((column + 0.1) * width), int((row + 0.1) * height)
+        boxes.append((left, top, left + max(1, int(width * 0.8)), top + max(1, int(height * 0.8))))
+    return boxes
 
 
 def _noise(job_id: str, index: int, seed: int) -> bytes:
     return hashlib.shake_128(f"{job_id}/{index}/{seed}".encode()).digest(256)
 
 
-def _paint(size: tuple[int, int], noise: bytes) -> Image.Image:
+def _paint(size: tuple[int, int], noise: bytes, *, transparent: bool) -> Image.Image:
     """A few random colours blown up into soft clouds, with some circles on them."""
-    image = Image.frombytes("RGB", (4, 4), noise[:48]).resize(size, Image.Resampling.BICUBIC)
+    if transparent:
+        image = Image.new("RGBA", size)
+    else:
+        image = Image.frombytes("RGB", (4, 4), noise[:48]).resize(size, Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(image)
     for start in range(48, 48 + 6 * 6, 6):
         x, y, radius, *colour = noise[start : start + 6]

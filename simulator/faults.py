@@ -1,4 +1,4 @@
-"""The fault switches: what may go wrong, who asked for it, and which of it strikes now.
+"""The fault switches: who asked for which fault, and which of them strike now.
 
 A fault is asked for by a marker in one prompt (`[sim:drop_webhook]`) or for everybody by a rule
 (`PUT /_sim/faults`). Nothing here knows a provider.
@@ -6,72 +6,16 @@ A fault is asked for by a marker in one prompt (`[sim:drop_webhook]`) or for eve
 
 import hashlib
 import re
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-Value = float | str
+from simulator.fault_kinds import FaultKinds, Phase, Value
+
 MAX_MARKERS = 20
 MAX_SECONDS = 86_400.0
 MAX_TIMES = 1_000_000
 
 _MARKER = re.compile(r"\[sim:([^\[\]]{0,200})\]")
-
-
-class Phase(StrEnum):
-    """The moment at which a fault can strike."""
-
-    ADMISSION = "admission"
-    JOB = "job"
-    ANSWER = "answer"
-    STATUS = "status"
-    CANCEL = "cancel"
-    MINT = "mint"
-    WEBHOOK = "webhook"
-    FILE = "file"
-
-
-@dataclass(frozen=True)
-class FaultKind:
-    """values: names with defaults; `[sim:name=value]` sets the first.
-
-    once: whether a marker that does not say `times` strikes once, not always.
-    """
-
-    phase: Phase
-    values: dict[str, Value] = field(default_factory=dict)
-    once: bool = False
-
-
-KINDS: dict[str, FaultKind] = {
-    "submit_latency": FaultKind(Phase.ADMISSION, {"seconds": 5.0}),
-    "submit_429": FaultKind(Phase.ADMISSION, {"retry_after": 1.0}, once=True),
-    "submit_500": FaultKind(Phase.ADMISSION, once=True),
-    "submit_503": FaultKind(Phase.ADMISSION, once=True),
-    "reject": FaultKind(Phase.ADMISSION),
-    "latency": FaultKind(Phase.JOB, {"seconds": 10.0}),
-    "hang": FaultKind(Phase.JOB),
-    "moderation": FaultKind(Phase.JOB),
-    "fail": FaultKind(Phase.JOB),
-    "completed_with_error": FaultKind(Phase.JOB, {"error_type": "runner_disconnected"}),
-    "nsfw": FaultKind(Phase.JOB),
-    "empty_result": FaultKind(Phase.JOB),
-    "early_webhook": FaultKind(Phase.ANSWER),
-    "lost_answer": FaultKind(Phase.ANSWER),
-    "status_429": FaultKind(Phase.STATUS, {"retry_after": 1.0}, once=True),
-    "status_500": FaultKind(Phase.STATUS, once=True),
-    "ignore_cancel": FaultKind(Phase.CANCEL),
-    "expired_url": FaultKind(Phase.MINT, {"times": 1.0, "status": 403.0}, once=True),
-    "drop_webhook": FaultKind(Phase.WEBHOOK),
-    "duplicate_webhook": FaultKind(Phase.WEBHOOK, {"copies": 2.0}),
-    "delay_webhook": FaultKind(Phase.WEBHOOK, {"seconds": 5.0}),
-    "stale_webhook": FaultKind(Phase.WEBHOOK, {"seconds": 600.0}),
-    "forged_webhook": FaultKind(Phase.WEBHOOK),
-    "wrong_account": FaultKind(Phase.WEBHOOK, {"user_id": "user_somebody_else"}),
-    "truncated_body": FaultKind(Phase.FILE, {"length": "whole"}),
-    "wrong_bytes": FaultKind(Phase.FILE),
-    "slow_body": FaultKind(Phase.FILE, {"seconds": 10.0}),
-}
 
 
 class FaultInvalid(ValueError):
@@ -86,25 +30,25 @@ class Fault:
     values: dict[str, Value]
     times: int | None = None
 
-    @classmethod
-    def parse(cls, name: str, given: dict[str, Any], *, once: bool = False) -> "Fault":
-        """Raises FaultInvalid. once: strike once where `given` does not say how often."""
-        kind = KINDS.get(name)
-        if kind is None:
-            raise FaultInvalid(f"there is no fault {name!r}; there are: {', '.join(KINDS)}")
-        defaults = {key: value for key, value in kind.values.items() if key != "times"}
-        unknown = given.keys() - defaults.keys() - {"times"}
-        if unknown:
-            raise FaultInvalid(f"{name} has no value {', '.join(sorted(unknown))}")
-        values = {key: _value(key, given.get(key, default), default) for key, default in defaults.items()}
-        times = given.get("times", 1 if once else None)
-        return cls(name, values, None if times is None else _times(times))
-
     def number(self, key: str) -> float:
         return float(self.values[key])
 
     def text(self, key: str) -> str:
         return str(self.values[key])
+
+
+def parse_fault(kinds: FaultKinds, name: str, given: dict[str, Any], *, once: bool = False) -> Fault:
+    """Raises FaultInvalid. once: strike once where `given` does not say how often."""
+    kind = kinds.get(name)
+    if kind is None:
+        raise FaultInvalid(f"there is no fault {name!r}; there are: {', '.join(kinds)}")
+    defaults = {key: value for key, value in kind.values.items() if key != "times"}
+    unknown = given.keys() - defaults.keys() - {"times"}
+    if unknown:
+        raise FaultInvalid(f"{name} has no value {', '.join(sorted(unknown))}")
+    values = {key: _value(key, given.get(key, default), default) for key, default in defaults.items()}
+    times = given.get("times", 1 if once else None)
+    return Fault(name, values, None if times is None else _times(times))
 
 
 def _value(key: str, given: Any, default: Value) -> Value:
@@ -132,7 +76,7 @@ def _times(given: Any) -> int:
     return times
 
 
-def parse_markers(prompt: str) -> tuple[Fault, ...]:
+def parse_markers(kinds: FaultKinds, prompt: str) -> tuple[Fault, ...]:
     """The faults a prompt asks for: `[sim:NAME]`, `[sim:NAME=VALUE]`, `[sim:NAME=VALUE,key=value]`.
 
     Raises FaultInvalid: a marker with a typing error must not pass for a fault that did no harm.
@@ -140,24 +84,24 @@ def parse_markers(prompt: str) -> tuple[Fault, ...]:
     found = _MARKER.findall(prompt)
     if len(found) > MAX_MARKERS:
         raise FaultInvalid(f"more than {MAX_MARKERS} markers")
-    return tuple(_marker(text) for text in found)
+    return tuple(_marker(kinds, text) for text in found)
 
 
 def without_markers(prompt: str) -> str:
     return " ".join(_MARKER.sub(" ", prompt).split())
 
 
-def _marker(text: str) -> Fault:
+def _marker(kinds: FaultKinds, text: str) -> Fault:
     first, *rest = (part.strip() for part in text.split(","))
     name, has_value, value = first.partition("=")
-    kind = KINDS.get(name)
+    kind = kinds.get(name)
     given: dict[str, Any] = {}
     if kind is not None and has_value:
         given[next(iter(kind.values), "value")] = value
     for pair in rest:
         key, _, value = pair.partition("=")
         given[key.strip()] = value.strip()
-    return Fault.parse(name, given, once=kind is not None and kind.once)
+    return parse_fault(kinds, name, given, once=kind is not None and kind.once)
 
 
 @dataclass(frozen=True)
@@ -208,22 +152,27 @@ class FaultMemory(Protocol):
 class FaultSwitches:
     """Decides which faults strike now. What strikes is counted and logged."""
 
-    def __init__(self, memory: FaultMemory) -> None:
+    def __init__(self, kinds: FaultKinds, memory: FaultMemory) -> None:
+        self.kinds = kinds
         self._memory = memory
+
+    def check(self, prompt: str) -> None:
+        """Raises FaultInvalid where a marker makes no sense at this provider."""
+        parse_markers(self.kinds, prompt)
 
     def strike(self, phase: Phase, target: Target) -> dict[str, Fault]:
         """The faults of this moment by name. A marker goes before a rule of the same name."""
         struck: dict[str, Fault] = {}
-        for fault in parse_markers(target.prompt):
+        for fault in parse_markers(self.kinds, target.prompt):
             if (
-                KINDS[fault.name].phase is phase
+                self.kinds[fault.name].phase is phase
                 and fault.name not in struck
                 and self._has_left(fault, target)
             ):
                 struck[fault.name] = fault
         for rule in self._memory.rules():
             name = rule.fault.name
-            if KINDS[name].phase is phase and name not in struck and rule.applies(target):
+            if self.kinds[name].phase is phase and name not in struck and rule.applies(target):
                 struck[name] = rule.fault
                 self._memory.count_rule(rule.id)
         for name, fault in struck.items():

@@ -1,32 +1,48 @@
 """Serves the results' files, as a provider's CDN does: no key needed, every request draws anew."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import hashlib
+import hmac
+import io
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
+from PIL import Image
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from simulator.connection import close
+from simulator.bodies import HTML, sent
 from simulator.drawing import CONTENT_TYPES, draw
-from simulator.faults import Fault, FaultSwitches, Phase, Target
+from simulator.fault_kinds import Phase
+from simulator.faults import FaultSwitches, Target
 from simulator.jobs import Job, State
 from simulator.store import Store
 
-_CHUNKS = 20
-_HTML = (
-    b"<!doctype html><html><head><title>Just a moment</title></head><body>Checking your browser</body></html>"
-)
+
+@dataclass(frozen=True)
+class Addresses:
+    """What a provider's result addresses are like.
+
+    lifetime_seconds: how long they are good after the job's end; None means always.
+    key: what they are signed with; None leaves them bare.
+    """
+
+    lifetime_seconds: float | None = None
+    key: bytes | None = None
 
 
 class Files:
     """Draws, mints addresses, serves."""
 
-    def __init__(self, store: Store, switches: FaultSwitches, public_url: str | None) -> None:
+    def __init__(
+        self, store: Store, switches: FaultSwitches, public_url: str | None, addresses: Addresses
+    ) -> None:
         self._store = store
         self._switches = switches
         self._public_url = public_url
+        self._addresses = addresses
         self._painters = ThreadPoolExecutor(max_workers=2, thread_name_prefix="painter")
 
     def close(self) -> None:
@@ -44,35 +60,70 @@ class Files:
         """An address for each image of a job, good from now on unless the fault strikes."""
         struck = self._switches.strike(Phase.MINT, Target(job.endpoint, job.prompt, job.id))
         expired = struck.get("expired_url")
-        suffix = "" if expired is None else f"?expired={expired.number('status'):.0f}"
-        names = [f"{index}.{job.picture.image_format}" for index in range(job.picture.count)]
-        return [f"{base_url}/files/{job.id}/{name}{suffix}" for name in names]
+        dead = [] if expired is None else [f"expired={expired.number('status'):.0f}"]
+        paths = [f"/files/{job.id}/{index}.{job.picture.image_format}" for index in range(job.picture.count)]
+        return [f"{base_url}{path}{_query([*self._signed(job, path), *dead])}" for path in paths]
+
+    def is_gone(self, job: Job) -> bool:
+        """Whether the job's result is too old to be had."""
+        ended_at, lifetime_seconds = job.ended_at(), self._addresses.lifetime_seconds
+        return (
+            ended_at is not None
+            and lifetime_seconds is not None
+            and time.time() >= ended_at + lifetime_seconds
+        )
+
+    def _signed(self, job: Job, path: str) -> list[str]:
+        if self._addresses.key is None:
+            return []
+        end = int((job.ended_at() or 0) + (self._addresses.lifetime_seconds or 0))
+        return [f"se={end}", f"sig={_signature(self._addresses.key, path, str(end))}"]
+
+    def _is_refused(self, request: Request) -> bool:
+        """Whether the address is not one of those that were signed."""
+        key, query = self._addresses.key, request.query_params
+        if key is None:
+            return False
+        expected = _signature(key, request.url.path, query.get("se", ""))
+        return not hmac.compare_digest(expected.encode(), query.get("sig", "").encode())
 
     async def image(self, job: Job, index: int) -> bytes:
-        loop, black = asyncio.get_running_loop(), job.fault("nsfw") is not None
-        return await loop.run_in_executor(
-            self._painters, lambda: draw(job.picture, job.prompt, job.id, index, black=black)
-        )
+        black, inputs = job.fault("nsfw") is not None, self._store.inputs(job.id)
+
+        def paint() -> bytes:
+            pictures = [Image.open(io.BytesIO(png)) for png in inputs]
+            return draw(job.picture, job.prompt, job.id, index, black=black, inputs=pictures)
+
+        return await asyncio.get_running_loop().run_in_executor(self._painters, paint)
 
     async def _serve(self, request: Request) -> Response:
         job = self._store.job(request.path_params["job_id"])
         index = None if job is None else _index(job, request.path_params["name"])
         if job is None or index is None or job.state() is not State.DONE:
             return PlainTextResponse("Not found", status_code=404)
-        if (expired := request.query_params.get("expired")) is not None:
-            return self._logged(
-                job, index, PlainTextResponse("Expired", status_code=404 if expired == "404" else 403)
-            )
+        expired = request.query_params.get("expired")
+        if expired is not None or self._is_refused(request) or self.is_gone(job):
+            is_missing = expired == "404" or (expired is None and self._addresses.key is None)
+            gone = PlainTextResponse("Expired", status_code=404 if is_missing else 403)
+            return self._logged(job, index, gone)
         faults = self._switches.strike(Phase.FILE, Target(job.endpoint, job.prompt, job.id))
         content_type = CONTENT_TYPES[job.picture.image_format]
         if "wrong_bytes" in faults:
-            return self._logged(job, index, Response(_HTML, media_type=content_type))
+            return self._logged(job, index, Response(HTML, media_type=content_type))
         body = await self.image(job, index)
-        return self._logged(job, index, _answer(request, body, content_type, faults))
+        return self._logged(job, index, sent(request, body, content_type, faults))
 
     def _logged(self, job: Job, index: int, response: Response) -> Response:
         self._store.log("file_served", job.id, job.prompt, index=index, status=response.status_code)
         return response
+
+
+def _query(parts: list[str]) -> str:
+    return "?" + "&".join(parts) if parts else ""
+
+
+def _signature(key: bytes, path: str, end: str) -> str:
+    return hmac.new(key, f"{path}\n{end}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
 def _index(job: Job, name: str) -> int | None:
@@ -82,32 +133,3 @@ def _index(job: Job, name: str) -> int | None:
     ):
         return None
     return int(number) if int(number) < job.picture.count else None
-
-
-def _answer(request: Request, body: bytes, content_type: str, faults: dict[str, Fault]) -> Response:
-    truncated, slow = faults.get("truncated_body"), faults.get("slow_body")
-    if truncated is not None and truncated.text("length") == "none":
-        # Ended properly and with no length to compare with: only decoding shows that half of it is missing.
-        return StreamingResponse(_chunks(body[: len(body) // 2], 0), media_type=content_type)
-    headers = {"content-length": str(len(body))}
-    if truncated is not None:
-        return StreamingResponse(_cut_off(request, body), headers=headers, media_type=content_type)
-    if slow is not None:
-        return StreamingResponse(
-            _chunks(body, slow.number("seconds")), headers=headers, media_type=content_type
-        )
-    return Response(body, media_type=content_type)
-
-
-async def _chunks(body: bytes, seconds: float) -> AsyncIterator[bytes]:
-    size = max(1, -(-len(body) // _CHUNKS))
-    for start in range(0, len(body), size):
-        yield body[start : start + size]
-        await asyncio.sleep(seconds / _CHUNKS)
-
-
-async def _cut_off(request: Request, body: bytes) -> AsyncIterator[bytes]:
-    yield body[: len(body) // 2]
-    close(request)
-    # Goes nowhere, but the server would complain of a body shorter than announced.
-    yield body[len(body) // 2 :]

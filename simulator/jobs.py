@@ -39,7 +39,7 @@ class Job:
     arguments: the request as the provider's own wire format puts it.
     faults: those that shape the job itself; the others are looked up when they may strike.
     base_url: where the client that submitted it reached us.
-    ends_at: None if it hangs for ever.
+    ends_at: None if it hangs for ever. canceled_at: may lie ahead, for a job that will not make its deadline.
     """
 
     id: str
@@ -57,11 +57,15 @@ class Job:
 
     def state(self, now: float | None = None) -> State:
         now = time.time() if now is None else now
-        if self.canceled_at is not None:
+        if self.canceled_at is not None and now >= self.canceled_at:
             return State.CANCELED
         if self.ends_at is not None and now >= self.ends_at:
             return State.DONE
         return State.RUNNING if now >= self.starts_at else State.QUEUED
+
+    def ended_at(self) -> float | None:
+        """When it ends or has ended, one way or another."""
+        return self.ends_at if self.canceled_at is None else self.canceled_at
 
     def is_open(self) -> bool:
         return self.state() in (State.QUEUED, State.RUNNING)

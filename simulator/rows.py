@@ -12,15 +12,27 @@ from simulator.jobs import Job, Picture
 class Delivery:
     """A webhook that is still to be sent.
 
+    event: what it tells; a job has at most one for each.
     copies: how many times it has yet to be taken. body: None until it was made; every attempt sends the same.
     """
 
     job_id: str
+    event: str
     due_at: float
     attempts: int
     copies: int
     body: bytes | None
     faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which jobs to list. since, until: unix seconds of their making. above, below: their numbers."""
+
+    since: float = 0.0
+    until: float = float("inf")
+    above: int | None = None
+    below: int | None = None
 
 
 def dump_faults(faults: tuple[Fault, ...]) -> str:
@@ -51,6 +63,7 @@ def job_of(row: sqlite3.Row) -> Job:
 def delivery_of(row: sqlite3.Row) -> Delivery:
     return Delivery(
         job_id=row["job_id"],
+        event=row["event"],
         due_at=row["due_at"],
         attempts=row["attempts"],
         copies=row["copies"],

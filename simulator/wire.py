@@ -20,13 +20,19 @@ def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = 
     return Response(dump(body), status, headers, media_type="application/json")
 
 
-async def read_json(request: Request, max_bytes: int) -> Any:
-    """Raises BodyInvalid."""
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """Raises BodyInvalid if it is longer."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > max_bytes:
             raise BodyInvalid(f"body longer than {max_bytes} bytes")
+    return bytes(body)
+
+
+async def read_json(request: Request, max_bytes: int) -> Any:
+    """Raises BodyInvalid."""
+    body = await read_body(request, max_bytes)
     try:
         return json.loads(body, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:

@@ -46,7 +46,9 @@ def status(job: Job, base_url: str, *, with_logs: bool) -> dict[str, Any]:
         return {"status": "IN_QUEUE", **known, "queue_position": job.queue_position(time.time())}
     logs = _logs(job, state) if with_logs else None
     if state is State.RUNNING:
-        return {"status": "IN_PROGRESS", **known, "logs": logs}
+        unknown = job.fault("unknown_status")
+        word = "IN_PROGRESS" if unknown is None else unknown.text("status")
+        return {"status": word, **known, "logs": logs}
     failure = failure_of(job)
     if failure is None:
         return {

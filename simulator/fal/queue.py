@@ -13,7 +13,8 @@ from simulator.fal import answers
 from simulator.fal.errors import failure_of
 from simulator.fal.submit import Desk
 from simulator.fal.webhooks import Signer
-from simulator.faults import Phase, Target
+from simulator.fault_kinds import Phase
+from simulator.faults import Target
 from simulator.jobs import Job
 from simulator.provider import Workbench
 from simulator.wire import answer, dump

@@ -1,28 +1,24 @@
-"""Taking a request in: checks, refusals, and everything that can go wrong around the answer."""
+"""Taking a request in, in fal's words."""
 
-import asyncio
-import time
 import uuid
-from dataclasses import replace
 from typing import Any
 
-import httpx
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from simulator.connection import cut
 from simulator.delivery import Deliveries
 from simulator.fal import answers
 from simulator.fal.arguments import Arguments, detail_of
 from simulator.fal.errors import content_policy_detail
-from simulator.faults import FaultInvalid, Phase, Target, parse_markers
-from simulator.jobs import QUEUED_SHARE, Job, duration_seconds
+from simulator.faults import Fault, FaultInvalid, FaultSwitches, Target
+from simulator.inputs import Input, fetched, opened
+from simulator.intake import Intake, Order, is_webhook_url, new_seed
 from simulator.provider import Workbench
+from simulator.sources import SourceInvalid
 from simulator.wire import BodyInvalid, answer, read_json
 
 MAX_BODY_BYTES = 1_000_000
-MAX_WEBHOOK_URL_CHARACTERS = 4_000
 
 
 class Refused(Exception):
@@ -42,8 +38,7 @@ class Desk:
         self._store = bench.store
         self._switches = bench.switches
         self._files = bench.files
-        self._job_seconds = bench.options.job_seconds
-        self._deliveries = deliveries
+        self._intake = Intake(bench, deliveries)
 
     async def submit(self, request: Request) -> Response:
         endpoint = request.path_params["endpoint"].strip("/")
@@ -51,79 +46,32 @@ class Desk:
         try:
             given = await _read(request)
             prompt = given["prompt"] if isinstance(given.get("prompt"), str) else ""
-            arguments = _parse(given)
+            arguments = _parse(given, self._switches)
             webhook_url = _webhook_url(request)
+            images = [await _image(*place) for place in arguments.addresses()]
             target = Target(endpoint, prompt)
-            await self._admit(target)
+            fault = await self._intake.admit(target)
+            if fault is not None:
+                raise _refusal(fault, prompt)
         except Refused as refused:
             self._store.log("submit_rejected", None, prompt, endpoint=endpoint, status=refused.status)
             return answer({"detail": refused.detail}, refused.status, refused.headers)
-        job = self._accept(target, arguments, given, webhook_url, self._files.base_url(request))
-        return await self._answer(job, request)
+        seed = arguments.seed if arguments.seed is not None else new_seed()
+        base_url = self._files.base_url(request)
+        picture = arguments.picture(seed, images[0].source if images else None)
+        order = Order(target, picture, given, base_url, webhook_url, images)
+        job = self._intake.accept(str(uuid.uuid4()), order)
+        await self._intake.before_answer(job, request)
+        return answer(answers.submitted(job, base_url))
 
-    async def _admit(self, target: Target) -> None:
-        """Raises Refused where a fault turns the request away."""
-        struck = self._switches.strike(Phase.ADMISSION, target)
-        if latency := struck.get("submit_latency"):
-            await asyncio.sleep(latency.number("seconds"))
-        if throttled := struck.get("submit_429"):
-            headers = {"Retry-After": f"{throttled.number('retry_after'):g}"}
-            raise Refused(429, "Too many requests", headers)
-        for name, status in (("submit_500", 500), ("submit_503", 503)):
-            if name in struck:
-                raise Refused(status, "Internal server error" if status == 500 else "Service unavailable")
-        if "reject" in struck:
-            raise Refused(422, content_policy_detail(target.prompt))
-        self._switches.admitted(target)
 
-    def _accept(
-        self,
-        target: Target,
-        arguments: Arguments,
-        given: dict[str, Any],
-        webhook_url: str | None,
-        base_url: str,
-    ) -> Job:
-        now, job_id = time.time(), str(uuid.uuid4())
-        seed = arguments.seed if arguments.seed is not None else uuid.uuid4().int % 2**32
-        with self._store.transaction():
-            pinned = self._switches.strike(Phase.JOB, replace(target, request_id=job_id))
-            latency = pinned.get("latency")
-            lasts = (
-                duration_seconds(job_id, self._job_seconds) if latency is None else latency.number("seconds")
-            )
-            job = Job(
-                id=job_id,
-                endpoint=target.endpoint,
-                prompt=target.prompt,
-                picture=arguments.picture(seed),
-                arguments=given,
-                faults=tuple(pinned.values()),
-                webhook_url=webhook_url,
-                base_url=base_url,
-                created_at=now,
-                starts_at=now + lasts * QUEUED_SHARE,
-                ends_at=None if "hang" in pinned else now + lasts,
-            )
-            self._store.add_job(job)
-            self._store.log(
-                "submit_accepted",
-                job.id,
-                job.prompt,
-                endpoint=job.endpoint,
-                has_webhook=webhook_url is not None,
-            )
-        self._deliveries.wake()
-        return job
-
-    async def _answer(self, job: Job, request: Request) -> Response:
-        struck = self._switches.strike(Phase.ANSWER, Target(job.endpoint, job.prompt, job.id))
-        if "early_webhook" in struck:
-            self._store.end_job(job.id)
-            await self._deliveries.send_now(job.id)
-        if "lost_answer" in struck:
-            cut(request)
-        return answer(answers.submitted(job, self._files.base_url(request)))
+def _refusal(fault: Fault, prompt: str) -> Refused:
+    if fault.name == "submit_429":
+        return Refused(429, "Too many requests", {"Retry-After": f"{fault.number('retry_after'):g}"})
+    if fault.name == "reject":
+        return Refused(422, content_policy_detail(prompt))
+    status = 500 if fault.name == "submit_500" else 503
+    return Refused(status, "Internal server error" if status == 500 else "Service unavailable")
 
 
 async def _read(request: Request) -> dict[str, Any]:
@@ -137,10 +85,10 @@ async def _read(request: Request) -> dict[str, Any]:
     return given
 
 
-def _parse(given: dict[str, Any]) -> Arguments:
+def _parse(given: dict[str, Any], switches: FaultSwitches) -> Arguments:
     try:
         arguments = Arguments.model_validate(given)
-        parse_markers(arguments.prompt)
+        switches.check(arguments.prompt)
     except ValidationError as error:
         raise Refused(422, detail_of(error)) from error
     except FaultInvalid as error:
@@ -149,19 +97,22 @@ def _parse(given: dict[str, Any]) -> Arguments:
     return arguments
 
 
+async def _image(loc: list[str | int], address: str) -> Input:
+    try:
+        return await opened(await fetched(address))
+    except SourceInvalid as error:
+        detail = _invalid(loc, f"Failed to load the image: {error}", "file_download_error", address)
+        raise Refused(422, [detail]) from error
+
+
 def _webhook_url(request: Request) -> str | None:
     url = request.query_params.get("fal_webhook")
     if not url:
         return None
-    try:
-        parts = httpx.URL(url)
-        is_valid = parts.scheme in ("http", "https") and bool(parts.host) and (parts.port or 0) < 65_536
-    except httpx.InvalidURL:
-        is_valid = False
-    if not is_valid or len(url) > MAX_WEBHOOK_URL_CHARACTERS:
+    if not is_webhook_url(url):
         raise Refused(422, [_invalid(["query", "fal_webhook"], "Invalid URL", "url_parsing", url)])
     return url
 
 
-def _invalid(loc: list[str], message: str, kind: str, given: object) -> dict[str, Any]:
+def _invalid(loc: list[str | int], message: str, kind: str, given: object) -> dict[str, Any]:
     return {"loc": loc, "msg": message, "type": kind, "url": "", "ctx": {}, "input": given}

@@ -12,6 +12,7 @@ from simulator.fal.errors import failure_of
 from simulator.faults import Fault
 from simulator.files import Files
 from simulator.jobs import Job
+from simulator.store import COMPLETED
 from simulator.wire import dump
 
 
@@ -41,7 +42,10 @@ class FalWebhooks:
         self._user_id = user_id
         self._files = files
 
-    async def body(self, job: Job) -> bytes:
+    def schedule(self, job: Job) -> dict[str, float]:
+        return {} if job.ends_at is None else {COMPLETED: job.ends_at}
+
+    async def body(self, job: Job, event: str) -> bytes:
         known = {"request_id": job.id, "gateway_request_id": job.id}
         failure = failure_of(job)
         if failure is not None:
@@ -49,7 +53,7 @@ class FalWebhooks:
         payload = await answers.result(job, self._files, job.base_url)
         return dump({**known, "status": "OK", "payload": payload})
 
-    def headers(self, job: Job, body: bytes, faults: dict[str, Fault]) -> dict[str, str]:
+    def headers(self, job: Job, event: str, body: bytes, faults: dict[str, Fault]) -> dict[str, str]:
         """Signed anew for each attempt, as the timestamp must be recent."""
         stale, wrong_account = faults.get("stale_webhook"), faults.get("wrong_account")
         timestamp = str(int(time.time() - (0 if stale is None else stale.number("seconds"))))

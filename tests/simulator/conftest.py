@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.process import Client, SimulatorProcess
+from tests.simulator.bfl_account import BflAccount
+from tests.simulator.process import Client, SimulatorProcess, free_port
 from tests.simulator.receiver import Receiver
+from tests.simulator.replicate_account import ReplicateAccount
 
 QUICK = ("--job-seconds", "0.1", "--webhook-retry-seconds", "0.1,0.1,0.2,0.2,0.4,0.4", "--user-id", "user-1")
 
@@ -25,6 +27,39 @@ async def client(simulator: SimulatorProcess) -> AsyncIterator[Client]:
     async with client.http:
         yield client
         await client.http.delete("/_sim/faults")
+
+
+@pytest.fixture(scope="session")
+async def replicate_simulator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SimulatorProcess]:
+    running = SimulatorProcess(tmp_path_factory.mktemp("replicate"), QUICK, provider="replicate")
+    await running.start()
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture
+async def replicate_account(replicate_simulator: SimulatorProcess) -> AsyncIterator[ReplicateAccount]:
+    account = ReplicateAccount(replicate_simulator.url)
+    async with account.http:
+        yield account
+        await account.http.delete("/_sim/faults")
+
+
+@pytest.fixture(scope="session")
+async def bfl_simulator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SimulatorProcess]:
+    options = (*QUICK, "--polling-port", str(free_port()))
+    running = SimulatorProcess(tmp_path_factory.mktemp("bfl"), options, provider="bfl")
+    await running.start()
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture
+async def bfl_account(bfl_simulator: SimulatorProcess) -> AsyncIterator[BflAccount]:
+    account = BflAccount(bfl_simulator.url)
+    async with account.http:
+        yield account
+        await account.http.delete("/_sim/faults")
 
 
 @pytest.fixture

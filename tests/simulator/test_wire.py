@@ -125,7 +125,7 @@ async def test_logs_come_only_when_asked_for(client: Client, logs: str | None, g
 
 
 async def test_the_event_stream_ends_after_completed(client: Client) -> None:
-    handle = await client.submitted("streamed")
+    handle = await client.submitted("streamed [sim:latency=1]")
     answer = await client.http.get(handle["status_url"] + "/stream", params={"logs": 1})
 
     assert answer.headers["content-type"].startswith("text/event-stream")

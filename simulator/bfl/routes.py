@@ -1,0 +1,87 @@
+"""The routes of Black Forest Labs' API. Its regional host has the same ones."""
+
+import hmac
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from simulator.bfl import answers
+from simulator.bfl.errors import Refused, over_limit, told
+from simulator.bfl.submit import Desk
+from simulator.fault_kinds import Phase
+from simulator.faults import Target
+from simulator.provider import Workbench
+from simulator.wire import answer
+
+CREDITS = 100_000.0
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Routes:
+    """Every route wants an `x-key`. There is none for cancelling, and none for a list."""
+
+    def __init__(self, bench: Workbench, desk: Desk) -> None:
+        self._store = bench.store
+        self._switches = bench.switches
+        self._files = bench.files
+        self._options = bench.options
+        self._desk = desk
+
+    @property
+    def all(self) -> list[Route]:
+        return [
+            Route("/v1/get_result", self._guarded(self._result), methods=["GET"]),
+            Route("/v1/credits", self._guarded(self._credits), methods=["GET"]),
+            Route("/v1/{model}", self._guarded(self._desk.submit), methods=["POST"]),
+        ]
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def guarded(request: Request) -> Response:
+            try:
+                self._check_key(request)
+                return await handler(request)
+            except Refused as refused:
+                return answer(refused.body, refused.status)
+
+        return guarded
+
+    def _check_key(self, request: Request) -> None:
+        """Raises Refused."""
+        key = request.headers.get("x-key", "")
+        expected = self._options.key or key
+        if key and hmac.compare_digest(key.encode(), expected.encode()):
+            return
+        refused = told(401, "Invalid API key") if key else told(403, "Not authenticated")
+        if request.method == "POST":
+            self._store.log("submit_rejected", None, "", status=refused.status)
+        raise refused
+
+    async def _result(self, request: Request) -> Response:
+        task_id = request.query_params.get("id", "")
+        job = self._store.job(task_id)
+        if job is None:
+            return answer(answers.not_found(task_id), 404)
+        struck = self._switches.strike(Phase.STATUS, Target(job.endpoint, job.prompt, job.id))
+        if throttled := struck.get("status_429"):
+            raise over_limit("Too many requests.", throttled.number("retry_after"))
+        if "status_500" in struck:
+            raise told(500, "Internal server error")
+        if lost := struck.get("task_not_found"):
+            return answer(answers.not_found(task_id), 200 if lost.number("status") == 200 else 404)
+        if "wrong_region" in struck and not self._is_regional(request):
+            return answer(answers.not_found(task_id), 404)
+        body = answers.result(job, self._files, self._files.base_url(request))
+        if not job.is_open():
+            self._store.log("result_served", job.id, job.prompt, status=200)
+        return answer(body)
+
+    def _is_regional(self, request: Request) -> bool:
+        """Whether it came in at the polling port."""
+        server = request.scope.get("server")
+        return server is not None and server[1] == self._options.polling_port
+
+    async def _credits(self, _request: Request) -> Response:
+        return answer({"credits": round(CREDITS - self._store.spent(), 2)})

@@ -1,0 +1,113 @@
+"""Taking a task in."""
+
+import uuid
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from simulator.bfl import answers
+from simulator.bfl.errors import Refused, by_fault, invalid, invalid_fields, over_limit, told
+from simulator.bfl.images import FIELDS, given_images, megapixels, picture_of
+from simulator.bfl.models import MODELS, Arguments, Model
+from simulator.delivery import Deliveries
+from simulator.faults import FaultInvalid, Target
+from simulator.intake import Intake, Order, is_webhook_url, new_seed
+from simulator.provider import Workbench
+from simulator.wire import BodyInvalid, answer, read_json
+
+ACTIVE_TASKS = 24
+RETRY_AFTER_SECONDS = 5
+# Eight images of 20 MB in base64 would be 214 MB; nobody sends that here.
+MAX_BODY_BYTES = 64_000_000
+
+
+class Desk:
+    """Accepts tasks."""
+
+    def __init__(self, bench: Workbench, deliveries: Deliveries) -> None:
+        self._store = bench.store
+        self._switches = bench.switches
+        self._files = bench.files
+        self._options = bench.options
+        self._intake = Intake(bench, deliveries)
+
+    async def submit(self, request: Request) -> Response:
+        """Raises Refused."""
+        endpoint, prompt = request.path_params["model"], ""
+        try:
+            model = MODELS.get(endpoint)
+            if model is None:
+                raise told(404, "Not Found")
+            given = await _read(request)
+            prompt = str(given.get("prompt", ""))
+            order = await self._order(endpoint, model, given, self._files.base_url(request))
+            fault = await self._intake.admit(order.target)
+            if fault is not None:
+                raise by_fault(fault)
+            self._check_active_tasks()
+        except Refused as refused:
+            self._store.log("submit_rejected", None, prompt, endpoint=endpoint, status=refused.status)
+            raise
+        job = self._intake.accept(str(uuid.uuid4()), order)
+        struck = await self._intake.before_answer(job, request)
+        return answer(answers.submitted(job, self._polling_url(request, job.id), struck))
+
+    async def _order(self, endpoint: str, model: Model, given: dict[str, Any], base_url: str) -> Order:
+        arguments = self._checked(model, given)
+        images = await given_images(arguments)
+        picture = picture_of(arguments, images, new_seed() if arguments.seed is None else arguments.seed)
+        sizes = [(one.source.width, one.source.height) for one in images.values()]
+        input_mp = round(sum(megapixels(*size) for size in sizes), 2)
+        output_mp = megapixels(picture.width, picture.height)
+        return Order(
+            target=Target(endpoint, arguments.prompt),
+            picture=picture,
+            arguments={
+                **{key: value for key, value in given.items() if key not in FIELDS},
+                "webhook_secret": arguments.webhook_secret,
+                "cost": model.cost(input_mp, output_mp),
+                "input_mp": input_mp,
+                "output_mp": output_mp,
+            },
+            base_url=base_url,
+            webhook_url=arguments.webhook_url,
+            inputs=[image for field, image in images.items() if field != "mask"],
+        )
+
+    def _checked(self, model: Model, given: dict[str, Any]) -> Arguments:
+        try:
+            arguments = model.takes.model_validate(given)
+            self._switches.check(arguments.prompt)
+        except ValidationError as error:
+            raise invalid_fields(error) from error
+        except FaultInvalid as error:
+            raise invalid("prompt", f"simulator: {error}") from error
+        if arguments.webhook_url is not None and not is_webhook_url(arguments.webhook_url):
+            raise invalid("webhook_url", "Input should be a valid URL", "url_parsing")
+        return arguments
+
+    def _check_active_tasks(self) -> None:
+        """Raises Refused when too many are open."""
+        limit = ACTIVE_TASKS if self._options.active_jobs is None else self._options.active_jobs
+        if self._store.open_count() >= limit:
+            raise over_limit(f"Too many active tasks; the limit is {limit}.", RETRY_AFTER_SECONDS)
+
+    def _polling_url(self, request: Request, task_id: str) -> str:
+        """At the regional host: another port here, another name there."""
+        host = request.url.hostname or self._options.host
+        base_url = self._options.polling_url or str(
+            request.url.replace(path="", query="", hostname=host, port=self._options.polling_port)
+        )
+        return f"{base_url.rstrip('/')}/v1/get_result?id={task_id}"
+
+
+async def _read(request: Request) -> dict[str, Any]:
+    try:
+        given = await read_json(request, MAX_BODY_BYTES)
+    except BodyInvalid as error:
+        raise invalid(None, str(error), "json_invalid") from error
+    if not isinstance(given, dict):
+        raise invalid(None, "Input should be a valid dictionary", "dict_type")
+    return given

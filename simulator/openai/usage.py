@@ -1,0 +1,39 @@
+"""What an answer says about its images, and the tokens it counts for them."""
+
+from typing import Any
+
+from simulator.synchronous.order import Order
+
+_TOKENS_PER_SQUARE = {"low": 272, "medium": 1056, "high": 4160}
+_SQUARE_PIXELS = 1024 * 1024
+_TOKENS_PER_INPUT = 323
+
+
+def described(order: Order) -> dict[str, str]:
+    """`auto` as it was settled."""
+    return {
+        "background": "transparent" if order.transparent else "opaque",
+        "output_format": order.picture.image_format,
+        "quality": _quality(order),
+        "size": f"{order.picture.width}x{order.picture.height}",
+    }
+
+
+def usage(order: Order, images: int) -> dict[str, Any]:
+    """Plausible numbers: they grow with the prompt, the inputs, the quality, the size and the images."""
+    text = len(order.prompt) // 4 + 1
+    inputs = _TOKENS_PER_INPUT * len(order.sources)
+    pixels = order.picture.width * order.picture.height
+    output = images * max(1, _TOKENS_PER_SQUARE[_quality(order)] * pixels // _SQUARE_PIXELS)
+    return {
+        "total_tokens": text + inputs + output,
+        "input_tokens": text + inputs,
+        "output_tokens": output,
+        "input_tokens_details": {"text_tokens": text, "image_tokens": inputs},
+        "output_tokens_details": {"image_tokens": output, "text_tokens": 0},
+    }
+
+
+def _quality(order: Order) -> str:
+    asked = str(order.arguments["quality"])
+    return "high" if asked == "auto" else asked

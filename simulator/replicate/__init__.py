@@ -1,0 +1,1 @@
+"""Replicate's predictions API as its clients see it: problems, signed webhooks and uploads included."""

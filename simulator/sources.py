@@ -1,0 +1,89 @@
+"""Input images as the provider sees them: really decoded, and remembered by hash and size."""
+
+import hashlib
+import io
+import warnings
+from base64 import b64decode
+from binascii import Error as BadBase64
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+FORMATS = ("png", "jpeg", "webp")
+_LONGEST_KEPT_PIXELS = 256  # hundreds of requests may wait at once, each with several inputs
+
+
+class SourceInvalid(ValueError):
+    """Not an image that can be decoded, or none of the formats."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input. width, height: as it came; picture: shrunk, since it is only pasted somewhere."""
+
+    sha256: str
+    size_bytes: int
+    width: int
+    height: int
+    image_format: str
+    has_alpha: bool
+    picture: Image.Image
+
+    def entry(self) -> dict[str, Any]:
+        """For the log."""
+        return {
+            "sha256": self.sha256,
+            "bytes": self.size_bytes,
+            "width": self.width,
+            "height": self.height,
+            "format": self.image_format,
+        }
+
+
+def decode(content: bytes) -> Source:
+    """Raises SourceInvalid. Takes time for a large image: call it in a thread."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
+            image.load()
+    except (
+        UnidentifiedImageError,
+        OSError,
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ) as error:
+        raise SourceInvalid(str(error)) from error
+    width, height = image.size
+    has_alpha = image.has_transparency_data
+    image_format = str(image.format).lower()
+    picture = image.convert("RGBA")
+    picture.thumbnail((_LONGEST_KEPT_PIXELS, _LONGEST_KEPT_PIXELS))
+    digest = hashlib.sha256(content).hexdigest()
+    return Source(digest, len(content), width, height, image_format, has_alpha, picture)
+
+
+def masked(source: Source, mask: Source) -> Image.Image:
+    """The source with the mask's holes in it: where they are, the new picture shows."""
+    picture = source.picture.copy()
+    picture.putalpha(mask.picture.getchannel("A").resize(picture.size))
+    return picture
+
+
+def from_base64(text: str) -> bytes:
+    """Raises SourceInvalid."""
+    try:
+        return b64decode(text, validate=True)
+    except (BadBase64, ValueError) as error:
+        raise SourceInvalid(f"not base64: {error}") from error
+
+
+def from_data_url(url: str) -> bytes:
+    """Raises SourceInvalid for anything but `data:…;base64,…`."""
+    head, comma, text = url.partition(",")
+    if not (comma and head.startswith("data:") and head.endswith(";base64")):
+        raise SourceInvalid("not a base64 data URL")
+    return from_base64(text)

@@ -1,0 +1,52 @@
+"""Pictures to send, and a look at those that come back."""
+
+import hashlib
+import io
+from base64 import b64decode, b64encode
+
+from PIL import Image
+
+Colour = tuple[int, ...]
+
+
+def plain(colour: Colour, size: tuple[int, int] = (64, 48), image_format: str = "png") -> bytes:
+    """One colour all over; four numbers make it an RGBA picture."""
+    file = io.BytesIO()
+    Image.new("RGBA" if len(colour) == 4 else "RGB", size, colour).save(file, image_format)
+    return file.getvalue()
+
+
+def mask_with_hole_at_the_left(size: tuple[int, int] = (64, 48)) -> bytes:
+    image = Image.new("RGBA", size, (0, 0, 0, 255))
+    image.paste((0, 0, 0, 0), (0, 0, size[0] // 2, size[1]))
+    file = io.BytesIO()
+    image.save(file, "png")
+    return file.getvalue()
+
+
+def opened(content: bytes | str) -> Image.Image:
+    """content: bytes, or base64 of them."""
+    image = Image.open(io.BytesIO(b64decode(content) if isinstance(content, str) else content))
+    image.load()
+    return image
+
+
+def data_url(content: bytes, content_type: str = "image/png") -> str:
+    return f"data:{content_type};base64,{b64encode(content).decode()}"
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def colour_at(image: Image.Image, box: tuple[int, int, int, int], share: float = 0.5) -> Colour:
+    """In the middle of a box, or at another share of its width."""
+    x, y = box[0] + int((box[2] - box[0]) * share), (box[1] + box[3]) // 2
+    pixel = image.convert("RGB").getpixel((x, y))
+    assert isinstance(pixel, tuple)
+    return tuple(int(part) for part in pixel)
+
+
+def is_near(one: Colour, other: Colour) -> bool:
+    """Whether two colours are the same but for compression."""
+    return all(abs(a - b) <= 12 for a, b in zip(one, other, strict=True))
