@@ -5,23 +5,7 @@ import re
 import pytest
 
 from domain import errors
-from domain.errors import PermanentError, ServiceError, TransientError, describe, every_error
-
-INNER = {ServiceError, PermanentError, TransientError}
-
-
-def tree(base: type[ServiceError] = ServiceError, depth: int = 0) -> list[tuple[int, str]]:
-    """Each class with its depth, in the order of the file."""
-    below = [entry for child in base.__subclasses__() for entry in tree(child, depth + 1)]
-    return [(depth, base.__name__), *below]
-
-
-def drawn() -> list[tuple[int, str]]:
-    assert errors.__doc__ is not None
-    lines = re.findall(
-        r"^([\u2502 ]*(?:[\u251c\u2514]\u2500\u2500 )?)(\w+Error|(?<=\u2500 )\w+)", errors.__doc__, re.M
-    )
-    return [(len(indent) // 4, name) for indent, name in lines]
+from domain.errors import ServiceError, TransientError, describe, every_error
 
 
 def leaves(base: type[ServiceError] = ServiceError) -> list[type[ServiceError]]:
@@ -30,11 +14,6 @@ def leaves(base: type[ServiceError] = ServiceError) -> list[type[ServiceError]]:
 
 
 LEAVES = leaves()
-
-
-def test_the_module_docstring_draws_the_tree_as_it_is() -> None:
-    assert drawn() == tree()
-    assert len(tree()) > len(INNER)
 
 
 def test_every_leaf_has_a_code_and_words_of_its_own() -> None:
