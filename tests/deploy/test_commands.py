@@ -207,7 +207,7 @@ async def test_the_simulator_takes_its_arguments_and_its_addresses_answer(
     assert worker.fal_queue_url == f"http://simulator:{given.port}"
     assert service["volumes"] == [f"simulator:{given.state}"]
     assert health_url(service).port == given.port
-    app = create_app(Options(given.provider, given.host, given.port, tmp_path))
+    app = create_app(Options(given.provider, given.host, given.port, tmp_path), [])
     transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as http:
         for url in (health_url(service), httpx.URL(worker.fal_jwks_url)):
