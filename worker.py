@@ -17,13 +17,21 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 import composition
 from activities.assets import AssetActivities
 from activities.credits import CreditActivities
+from activities.door import Door, PlaceActivities
 from activities.failures import FailureMapping
 from activities.heartbeats import Heartbeats
+from activities.inputs import Inputs
+from activities.keeping import Keeper
+from activities.moderation import ModerationActivities
 from activities.provider import ProviderActivities
 from activities.reconcile import ReconcileActivities
+from activities.synchronous import SynchronousCalls
 from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
 from adapters.database.engine import Database
+from adapters.database.files import PostgresFiles
+from adapters.database.gate import PostgresGate
+from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.ledger import PostgresLedger
 from adapters.database.repairs import PostgresRepairs
@@ -38,7 +46,7 @@ from workflows.reconcile import ReconcileWorkflow
 
 _log = logging.getLogger("darkroom.worker")
 # Pure packages only: a module that is passed through escapes the sandbox's checks.
-_PURE = ("domain", "activities", "workflows.steps", "workflows.progress")
+_PURE = ("domain", "activities", "workflows.attempt", "workflows.steps", "workflows.progress")
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,8 @@ class Activities:
     credits: CreditActivities
     provider: ProviderActivities
     assets: AssetActivities
+    places: PlaceActivities
+    moderation: ModerationActivities
     reconcile: ReconcileActivities
 
 
@@ -57,10 +67,12 @@ class Tuning:
 
     Attributes:
         submits_per_second: By provider; Temporal enforces it over all workers of the queue together.
+        in_flight: By provider: places there, and so the most submits that a queue can have to run at once.
         ledger_slots: Local activities at once; no more than the database pool has connections.
     """
 
     submits_per_second: Mapping[str, float]
+    in_flight: Mapping[str, int]
     ledger_slots: int
     max_activities: int
     cached_workflows: int
@@ -76,6 +88,8 @@ def build_workers(
         activities.credits.reserve_credits,
         activities.credits.settle_credits,
         activities.credits.refund_credits,
+        activities.places.ask_for_place,
+        activities.moderation.check_input,
     ]
     wanted: dict[str, dict[str, Any]] = {
         names.GENERATIONS_QUEUE: {
@@ -93,6 +107,8 @@ def build_workers(
         wanted[names.submit_queue(provider)] = {
             "activities": [activities.provider.submit_job],
             "max_task_queue_activities_per_second": rate,
+            # A synchronous provider's submit lasts for minutes. It holds a slot, and nothing else.
+            "max_concurrent_activities": max(tuning.max_activities, tuning.in_flight[provider]),
         }
         wanted[names.provider_queue(provider)] = {
             "activities": [activities.provider.fetch_result, activities.provider.cancel_job]
@@ -107,6 +123,7 @@ def build_workers(
 
 
 def _worker(client: Client, queue: str, tuning: Tuning, **registered: Any) -> Worker:
+    registered.setdefault("max_concurrent_activities", tuning.max_activities)
     return Worker(
         client,
         task_queue=queue,
@@ -114,7 +131,6 @@ def _worker(client: Client, queue: str, tuning: Tuning, **registered: Any) -> Wo
         workflow_runner=SandboxedWorkflowRunner(
             restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PURE)
         ),
-        max_concurrent_activities=tuning.max_activities,
         max_cached_workflows=tuning.cached_workflows,
         sticky_queue_schedule_to_start_timeout=tuning.sticky_timeout,
         graceful_shutdown_timeout=tuning.grace,
@@ -131,6 +147,7 @@ def tuning_of(settings: Settings) -> Tuning:
         rates["fal"] = settings.fal_submits_per_second
     return Tuning(
         submits_per_second=rates,
+        in_flight={name: plan.in_flight for name, plan in plans.items()},
         ledger_slots=settings.database_pool_size,
         max_activities=settings.worker_max_activities,
         cached_workflows=settings.worker_cached_workflows,
@@ -147,29 +164,42 @@ async def real_activities(
     async with AsyncExitStack() as stack:
         providers = await stack.enter_async_context(composition.providers(settings))
         images = await stack.enter_async_context(composition.images(settings))
-        waits = composition.waits_of(composition.catalogue(settings))
-        task_timeout = timedelta(seconds=settings.workflow_task_timeout_seconds)
+        check = await stack.enter_async_context(composition.input_check(settings))
+        catalogue = composition.catalogue(settings)
+        limits = {name: plan.in_flight for name, plan in catalogue.providers.items()}
+        runs = TemporalRuns(client, task_timeout=timedelta(seconds=settings.workflow_task_timeout_seconds))
         ledger: Ledger = PostgresLedger(database)
-        attempts = PostgresAttempts(database)
-        provider = ProviderActivities(providers, attempts, composition.webhook_url(settings))
+        attempts, assets, files = (
+            PostgresAttempts(database),
+            PostgresAssets(database),
+            PostgresFiles(database),
+        )
+        door = Door(PostgresGate(database, limits), runs)
+        keeper = Keeper(images.inspector, images.store)
+        provider = ProviderActivities(
+            providers.with_jobs,
+            SynchronousCalls(providers.synchronous, attempts, assets, keeper),
+            attempts,
+            Inputs(files, images.store),
+            door,
+            composition.webhook_url(settings),
+        )
         yield Activities(
-            credits=CreditActivities(ledger),
+            credits=CreditActivities(ledger, door),
             provider=provider,
-            assets=AssetActivities(
-                providers,
-                attempts,
-                PostgresAssets(database),
-                images.downloader,
-                images.inspector,
-                images.store,
-            ),
+            assets=AssetActivities(providers.with_jobs, attempts, assets, images.downloader, keeper, door),
+            places=PlaceActivities(door),
+            moderation=ModerationActivities(PostgresGenerations(database), check),
             reconcile=ReconcileActivities(
-                PostgresRepairs(database, waits),
-                TemporalRuns(client, task_timeout=task_timeout),
+                PostgresRepairs(database, catalogue),
+                runs,
                 ledger,
                 PostgresInbox(database),
                 images.store,
                 provider,
+                files,
+                door,
+                limits.keys(),
             ),
         )
 

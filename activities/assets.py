@@ -1,13 +1,15 @@
 """Bringing finished images home."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from temporalio import activity
 
-from activities.metrics import count_stored
-from domain.errors import ResultExpired, ResultUnavailable, ResultUnusable
-from domain.generation import Image, Outcome
-from domain.ports import Assets, Attempts, Downloader, ImageInspector, ObjectStore, Provider, Storing
+from activities.door import Door
+from activities.keeping import Keeper, free_indexes
+from domain.errors import NotDelivered, ResultExpired, ResultUnavailable, ResultUnusable
+from domain.generation import Image, Outcome, Undelivered
+from domain.ports import Assets, Attempts, Downloader, Provider, Storing
 from domain.provider import AttemptRef, ResultFile, StoreAnswer, StoreRequest, StoreState, Verdict
 
 
@@ -20,15 +22,15 @@ class AssetActivities:
         attempts: Attempts,
         assets: Assets,
         downloader: Downloader,
-        inspector: ImageInspector,
-        store: ObjectStore,
+        keeper: Keeper,
+        door: Door,
     ) -> None:
         self._providers = providers
         self._attempts = attempts
         self._assets = assets
         self._downloader = downloader
-        self._inspector = inspector
-        self._store = store
+        self._keeper = keeper
+        self._door = door
 
     @activity.defn
     async def store_assets(self, wanted: StoreRequest) -> StoreAnswer:
@@ -38,53 +40,70 @@ class AssetActivities:
             return StoreAnswer(StoreState.CANCELED)
         if isinstance(storing, Outcome):
             return StoreAnswer(StoreState.ALREADY_TERMINAL, outcome=storing)
-        if storing.stored:
-            return StoreAnswer(StoreState.STORED, len(storing.stored))
-        images = await self._copy_all(wanted.attempt, storing)
-        if not await self._assets.finish_storing(storing.generation.id, images):
+        await self._door.hand_out(storing.provider)
+        if storing.recorded:
+            return StoreAnswer(StoreState.STORED, len(storing.recorded))
+        images, undelivered = await self._images(wanted.attempt, storing)
+        if not images:
+            raise ResultUnusable(f"none of {len(undelivered)} images can be used")
+        generation = storing.generation
+        if not await self._assets.finish_storing(generation.id, images, undelivered):
             # Ended while we stored, by an operator or a deadline: nothing may be left behind.
-            generation = storing.generation
-            await self._store.delete_under(object_prefix(generation.tenant_id, generation.id))
+            await self._keeper.discard(generation)
         return StoreAnswer(StoreState.STORED, len(images))
 
-    async def _copy_all(self, attempt: AttemptRef, storing: Storing) -> list[Image]:
-        # More than was asked for would be stored for nothing: the price covers n.
-        files = storing.files[: storing.generation.request.n]
+    async def _images(
+        self, attempt: AttemptRef, storing: Storing
+    ) -> tuple[list[Image], tuple[Undelivered, ...]]:
+        if storing.delivered:
+            return list(storing.delivered), storing.undelivered
         try:
-            return await self._copy(storing, files or await self._fresh_files(attempt, storing))
+            return await self._copy(storing if storing.files else await self._renewed(attempt, storing))
         except ResultExpired:
-            return await self._copy(storing, await self._fresh_files(attempt, storing))
+            return await self._copy(await self._renewed(attempt, storing), is_renewed=True)
 
-    async def _copy(self, storing: Storing, files: tuple[ResultFile, ...]) -> list[Image]:
-        return [await self._copy_one(storing, index, file) for index, file in enumerate(files)]
+    async def _copy(
+        self, storing: Storing, *, is_renewed: bool = False
+    ) -> tuple[list[Image], tuple[Undelivered, ...]]:
+        """What cannot be used is missing; the others are delivered and paid for."""
+        # More than was asked for would be stored for nothing: the price covers n.
+        n = storing.generation.request.n
+        files = storing.files[:n]
+        indexes = free_indexes(len(files), storing.undelivered)
+        images, unusable, expired = [], [], None
+        for index, file in zip(indexes, files, strict=True):
+            try:
+                images.append(await self._copy_one(storing, index, file))
+            except ResultUnusable as error:
+                activity.logger.warning("image %d of %s: %s", index, storing.generation.id, error)
+                unusable.append(Undelivered(index, error.code))
+            except ResultExpired as error:
+                # Fresh addresses may help. Where they do not, the others are delivered.
+                if not is_renewed:
+                    raise
+                expired = error
+                unusable.append(Undelivered(index, NotDelivered.code))
+        if expired is not None and not images:
+            raise expired
+        # A webhook does not say how many were asked for, so its adapter could not see that some are missing.
+        known = {*indexes, *(image.index for image in storing.undelivered)}
+        missing = [Undelivered(index, NotDelivered.code) for index in range(n) if index not in known]
+        return images, (*storing.undelivered, *unusable, *missing)
 
     async def _copy_one(self, storing: Storing, index: int, file: ResultFile) -> Image:
-        """The key depends on the generation and the index alone, so a re-run overwrites its own."""
-        generation = storing.generation
-        provider = self._providers[generation.request.provider]
-        key = f"{object_prefix(generation.tenant_id, generation.id)}{index}"
-        async with self._downloader.fetch(file.url, provider.result_hosts) as path:
-            facts = await self._inspector.inspect(path)
-            await self._store.put(key, path, facts)
-        count_stored(provider.name, facts.size_bytes)
-        return Image(
-            index, key, facts.width, facts.height, facts.content_type, facts.size_bytes, facts.sha256
-        )
+        hosts = self._providers[storing.provider].result_hosts
+        async with self._downloader.fetch(file.url, hosts) as path:
+            return await self._keeper.keep(storing.generation, storing.provider, index, path)
 
-    async def _fresh_files(self, attempt: AttemptRef, storing: Storing) -> tuple[ResultFile, ...]:
-        """Ask the provider for addresses that are alive. Raises ResultExpired if it has none."""
-        request, job = await self._attempts.job(attempt)
-        if job is None:
+    async def _renewed(self, attempt: AttemptRef, storing: Storing) -> Storing:
+        """With addresses that are alive, from the provider. Raises ResultExpired if it has none."""
+        record = await self._attempts.job(attempt)
+        if record.job is None or storing.provider not in self._providers:
             raise ResultUnusable("no result and no job to ask for one")
-        result = await self._providers[request.provider].fetch(request, job)
+        result = await self._providers[storing.provider].fetch(record.request, record.job)
         if result.verdict is Verdict.RUNNING:
             raise ResultUnavailable("the provider says that the job still runs")
         if result.verdict is not Verdict.SUCCEEDED:
             raise ResultExpired
         await self._attempts.record_result(attempt, result)
-        return result.files[: storing.generation.request.n]
-
-
-def object_prefix(tenant_id: str, generation_id: str) -> str:
-    """Where all objects of a generation are, and nothing else."""
-    return f"{tenant_id}/{generation_id}/"
+        return replace(storing, files=result.files, undelivered=result.undelivered)

@@ -33,5 +33,5 @@ class _Beating(ActivityInboundInterceptor):
 
 async def _beat(every_seconds: float) -> None:
     while True:
-        activity.heartbeat()
         await asyncio.sleep(every_seconds)
+        activity.heartbeat()

@@ -6,19 +6,21 @@ repeat and to race with the workflow it repairs behind: the guarded transactions
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
 from temporalio import activity
 
-from activities.assets import object_prefix
+from activities.door import Door
+from activities.keeping import object_prefix
 from activities.metrics import count_finished, count_repair
 from activities.provider import ProviderActivities
 from domain.errors import WorkflowLost
+from domain.files import StoredFile
 from domain.generation import Ending, Generation, Outcome, Status
-from domain.ports import Inbox, Ledger, ObjectStore, Received, Repairs, Runs, Stranded
+from domain.ports import Files, Inbox, Ledger, ObjectStore, Received, Repairs, Runs, Stranded
 from domain.provider import AttemptRef
 
 _MOST_PER_RUN = 200
@@ -48,6 +50,9 @@ class ReconcileActivities:
         inbox: Inbox,
         store: ObjectStore,
         provider: ProviderActivities,
+        files: Files,
+        door: Door,
+        doors: Collection[str],
     ) -> None:
         self._repairs = repairs
         self._runs = runs
@@ -55,6 +60,9 @@ class ReconcileActivities:
         self._inbox = inbox
         self._store = store
         self._provider = provider
+        self._files = files
+        self._door = door
+        self._doors = doors
 
     @activity.defn
     async def reconcile(self, plan: ReconcilePlan) -> dict[str, int]:
@@ -65,6 +73,8 @@ class ReconcileActivities:
         done += await _each(self._help, stranded, lambda row: row.input.generation_id)
         unswept = await self._repairs.unswept(timedelta(seconds=plan.unswept_seconds), _MOST_PER_RUN)
         done += await _each(self._sweep, unswept, lambda generation: generation.id)
+        done += await _each(self._open_door, list(self._doors), lambda provider: provider)
+        done += await _each(self._forget, await self._files.expired(_MOST_PER_RUN), lambda file: file.id)
         for kind, times in done.items():
             count_repair(kind, times)
         return dict(done)
@@ -109,6 +119,16 @@ class ReconcileActivities:
             return False
         count_finished(refund.outcome)
         return True
+
+    async def _open_door(self, provider: str) -> Repaired:
+        """Places that nobody was told of, or that came free when nobody looked."""
+        return {"places_told": await self._door.hand_out(provider)}
+
+    async def _forget(self, file: StoredFile) -> Repaired:
+        """The object first: a record without an object is found again, an object without one never."""
+        await self._store.delete_under(file.key)
+        await self._files.forget(file.id)
+        return {"files_expired": 1}
 
     async def _call_off(self, attempt: AttemptRef) -> None:
         try:

@@ -23,7 +23,7 @@ from domain import names
 from domain.errors import TemporalUnavailable
 from domain.generation import GenerationInput, Stage
 from domain.ports import RunState
-from domain.provider import ResultSignal
+from domain.provider import AttemptRef, ResultSignal
 
 _CALL_SECONDS = 1.0
 
@@ -79,6 +79,9 @@ class TemporalRuns:
 
     async def report(self, generation_id: str, signal: ResultSignal) -> bool:
         return await self._signal(generation_id, names.REPORT_RESULT, signal)
+
+    async def grant_place(self, attempt: AttemptRef) -> bool:
+        return await self._signal(attempt.generation_id, names.GRANT_PLACE, attempt)
 
     async def request_cancel(self, generation_id: str) -> bool:
         return await self._signal(generation_id, names.REQUEST_CANCEL)

@@ -37,10 +37,14 @@ class HoldState(StrEnum):
 
 @dataclass(frozen=True)
 class Reservation:
-    """The answer to a reserve. `outcome` is set unless the credits are held."""
+    """The answer to a reserve. `outcome` is set unless the credits are held.
+
+    waits: Whether the provider has no free place yet.
+    """
 
     state: HoldState
     outcome: Outcome | None = None
+    waits: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,16 @@
-"""Every error Darkroom raises on purpose: one tree, which docs/errors.md lists with all its codes.
-
-A PermanentError cannot be helped by the same call again. A TransientError may be; it carries
-`retry_after_seconds`. SubmitAmbiguous stands between: the provider may have accepted the job, so it is
-never tried again.
-"""
+"""Every error Darkroom raises on purpose: one tree, which docs/errors.md lists with all its codes."""
 
 from functools import cache
 from typing import ClassVar
+
+from domain.moderation import ModeratedAt
 
 
 class ServiceError(Exception):
     """Base of every deliberate error.
 
-    `code` is part of the public API: the HTTP `code`, the Temporal failure type and the anchor in
-    docs/errors.md. `message` is fixed text that may be shown anywhere. The text given to the
-    constructor may hold a provider's words: it goes to logs and PostgreSQL, never into Temporal.
-    `retryable` says whether a client that posts the same generation anew can expect another ending.
+    `code` is part of the API. It and `message` may be shown anywhere; the constructor's text may hold a
+    provider's words and stays in logs and PostgreSQL. `retryable`: a new generation may end otherwise.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -27,13 +22,13 @@ class ServiceError(Exception):
 
 
 class PermanentError(ServiceError):
-    """Retrying the same call cannot succeed."""
+    """The same call cannot succeed."""
 
     retryable = False
 
 
 class InvalidInput(PermanentError):
-    """A field is missing, unknown, or outside its limits. `errors` names each field."""
+    """A field is missing, unknown, or outside its limits. `errors` names each."""
 
     code = "invalid_input"
     message = "The request is not valid for this model."
@@ -93,10 +88,24 @@ class ImageNotFound(PermanentError):
 
 
 class ModelNotFound(PermanentError):
-    """The catalogue has no such model, or its provider is switched off."""
+    """The catalogue has no such model."""
 
     code = "model_not_found"
     message = "No such model."
+
+
+class ModelUnavailable(PermanentError):
+    """The model's provider has no credentials on this installation."""
+
+    code = "model_unavailable"
+    message = "This model is switched off on this installation."
+
+
+class FileNotFound(PermanentError):
+    """This tenant has no file with that id, or it has expired."""
+
+    code = "file_not_found"
+    message = "No such file."
 
 
 class TenantNotFound(PermanentError):
@@ -128,10 +137,21 @@ class InsufficientCredits(PermanentError):
 
 
 class ContentRejected(PermanentError):
-    """The provider refused the prompt or the image on content grounds."""
+    """A content rule, the provider's or our own, was broken by the request or by the image."""
 
     code = "content_rejected"
-    message = "The provider refused the content."
+    message = "The content was refused on content grounds."
+
+    def __init__(self, detail: str | None = None, *, at: ModeratedAt = ModeratedAt.INPUT) -> None:
+        self.at = at
+        super().__init__(detail)
+
+
+class NotDelivered(PermanentError):
+    """The provider sent fewer images than were asked for. It ends no generation: the others are kept."""
+
+    code = "not_delivered"
+    message = "The provider did not send this image."
 
 
 class ProviderRefused(PermanentError):
@@ -141,60 +161,59 @@ class ProviderRefused(PermanentError):
     message = "The provider refused the request."
 
 
-class ProviderFailed(PermanentError):
+class MayEndOtherwise(PermanentError):
+    """How a generation ended, and how a new one need not end."""
+
+    retryable = True
+
+
+class ProviderFailed(MayEndOtherwise):
     """The provider accepted the job and then failed it. A new generation may succeed."""
 
     code = "provider_failed"
     message = "The provider could not make the image."
-    retryable = True
 
 
-class ProviderTimedOut(PermanentError):
+class ProviderTimedOut(MayEndOtherwise):
     """No result before the deadline."""
 
     code = "provider_timed_out"
     message = "The provider did not finish in time."
-    retryable = True
 
 
-class SubmitUnknown(PermanentError):
+class SubmitUnknown(MayEndOtherwise):
     """The deadline passed and nobody knows whether the provider took the job."""
 
     code = "submit_unknown"
     message = "It is not known whether the provider accepted the job; credits were returned."
-    retryable = True
 
 
-class QueueTimedOut(PermanentError):
+class QueueTimedOut(MayEndOtherwise):
     """No free place at the provider for too long. Nothing was submitted."""
 
     code = "queue_timed_out"
     message = "The provider had no free place in time."
-    retryable = True
 
 
-class ResultUnusable(PermanentError):
+class ResultUnusable(MayEndOtherwise):
     """The result is not a whole image of an allowed kind and size."""
 
     code = "result_unusable"
     message = "The provider's result is not a usable image."
-    retryable = True
 
 
-class ResultExpired(PermanentError):
+class ResultExpired(MayEndOtherwise):
     """The provider no longer serves the result."""
 
     code = "result_expired"
     message = "The provider's result expired before it could be stored."
-    retryable = True
 
 
-class WorkflowLost(PermanentError):
+class WorkflowLost(MayEndOtherwise):
     """The workflow was terminated or failed while the generation was open."""
 
     code = "workflow_lost"
     message = "The generation was stopped by an operator or a fault; credits were returned."
-    retryable = True
 
 
 class SubmitAmbiguous(ServiceError):
@@ -247,6 +266,13 @@ class StorageUnavailable(TransientError):
     message = "The image store is not available."
 
 
+class ModerationUnavailable(TransientError):
+    """Our own input check could not be made. A request that was not checked is not let through."""
+
+    code = "moderation_unavailable"
+    message = "The input check is not available; try again."
+
+
 class TemporalUnavailable(TransientError):
     """Temporal could not be reached within the time allowed."""
 
@@ -263,10 +289,8 @@ class DatabaseUnavailable(TransientError):
 
 def every_error(base: type[ServiceError] = ServiceError) -> dict[str, type[ServiceError]]:
     """Each error class by its code, the inner nodes of the tree left out."""
-    children = base.__subclasses__()
-    if not children:
-        return {base.code: base}
-    return {code: error for child in children for code, error in every_error(child).items()}
+    below = (every_error(child).items() for child in base.__subclasses__())
+    return {code: error for items in below for code, error in items} or {base.code: base}
 
 
 @cache

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from domain.errors import describe
+from domain.moderation import ModeratedAt
 
 
 class Status(StrEnum):
@@ -70,6 +71,8 @@ class Waits:
         poll_jitter: Up to this share is added to a pause, from 0 to 1.
         deadline_seconds: From the end of the submit to giving up.
         queue_timeout_seconds: How long a submit may stand in line before it begins.
+        submit_timeout_seconds: How long one submit may take; minutes where the provider answers with the
+            image itself.
     """
 
     first_poll_seconds: float
@@ -78,17 +81,32 @@ class Waits:
     poll_jitter: float
     deadline_seconds: float
     queue_timeout_seconds: float
+    submit_timeout_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """Where a generation may go if its first provider does not take it or fails it for free."""
+
+    model: str
+    provider: str
+    waits: Waits
 
 
 @dataclass(frozen=True)
 class GenerationInput:
-    """A workflow's input: who it is for and how long to wait. Everything else is in the row."""
+    """A workflow's input: who it is for and how long to wait. Everything else is in the row.
+
+    checks_input: Whether our own moderation looks at the request before any credits are held.
+    """
 
     generation_id: str
     tenant_id: str
     model: str
     provider: str
     waits: Waits
+    fallback: Fallback | None = None
+    checks_input: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +119,10 @@ class GenerationRequest:
         parameters: What the model takes beside the prompt: n, size, seed, output_format, …
         n: Images asked for, 1 or more.
         price_credits: Whole credits for all images; fixed for the life of the generation.
+        inputs: Ids of the client's stored images, in order.
+        mask: Id of the stored image whose alpha says what of the first input to paint anew.
+        charges_rejected: Whether what moderation refuses is charged nevertheless.
+        fallback: The same request as another model takes it; its price is never looked at.
     """
 
     model: str
@@ -111,14 +133,21 @@ class GenerationRequest:
     n: int
     price_credits: int
     metadata: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    mask: str | None = None
+    charges_rejected: bool = False
+    fallback: "GenerationRequest | None" = None
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a generation failed: a code from domain/errors.py and the stage it happened in."""
+    """Why a generation failed: a code from domain/errors.py and where.
+
+    stage: The stage it happened in; for content that was refused, whether input or output was.
+    """
 
     code: str
-    stage: Stage
+    stage: Stage | ModeratedAt
 
     @property
     def message(self) -> str:
@@ -137,12 +166,14 @@ class Ending:
         code: For FAILED, a code of domain/errors.py.
         attention: Why an operator should look at it, as a code; None if there is no need.
         unless_submitted: Leave everything as it is if a submit has begun.
+        moderated_at: For content that was refused: the request's or the image's.
     """
 
     status: Status
     code: str | None = None
     attention: str | None = None
     unless_submitted: bool = False
+    moderated_at: ModeratedAt | None = None
 
 
 @dataclass(frozen=True)
@@ -170,6 +201,14 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Undelivered:
+    """An image that was asked for and did not come: `content_rejected` or `not_delivered`."""
+
+    index: int
+    code: str
+
+
+@dataclass(frozen=True)
 class Generation:
     """A generation as the database knows it."""
 
@@ -189,6 +228,7 @@ class Generation:
     processing_at: datetime | None
     finished_at: datetime | None
     images: tuple[Image, ...] = ()
+    undelivered: tuple[Undelivered, ...] = ()
 
     @property
     def outcome(self) -> Outcome:

@@ -3,6 +3,7 @@
 GENERATION_WORKFLOW = "GenerationWorkflow"
 REPORT_RESULT = "report_result"
 REQUEST_CANCEL = "request_cancel"
+GRANT_PLACE = "grant_place"
 STATUS_QUERY = "status"
 
 RECONCILE_WORKFLOW = "ReconcileWorkflow"

@@ -27,6 +27,10 @@ class Progress:
         self.next_poll_at = next_poll.isoformat(timespec="milliseconds")
         self.gives_up_at = deadline.isoformat(timespec="milliseconds")
 
+    def goes_elsewhere(self) -> None:
+        """The first provider's job and polls say nothing about the next one's."""
+        self.provider_job_id, self.next_poll_at, self.gives_up_at = None, None, None
+
     def paragraph(self, provider: str) -> str:
         """Where the job stands and what it waits for, as an operator reads it."""
         sentences = [f"**{self.stage}**: {_STORY[self.stage].format(provider=provider)}"]
@@ -45,7 +49,7 @@ class Progress:
 _STORY = {
     Stage.CREATED: "accepted; nothing has happened yet.",
     Stage.RESERVING: "holding the price on the tenant's account.",
-    Stage.THROTTLED: "credits are held; standing in line for {provider}, whose submit rate is limited.",
+    Stage.THROTTLED: "credits are held; standing in line for a place at {provider}.",
     Stage.SUBMITTING: "credits are held; the job is on its way to {provider}.",
     Stage.SUBMIT_UNKNOWN: (
         "credits are held; {provider} may or may not have the job, so it is not submitted again."

@@ -11,10 +11,12 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.assets import AssetActivities
     from activities.credits import CreditActivities
+    from activities.door import PlaceActivities
+    from activities.moderation import ModerationActivities
     from activities.provider import ProviderActivities
     from activities.reconcile import ReconcileActivities, ReconcilePlan
     from domain.credits import Refund, Reservation
-    from domain.generation import Ending, GenerationInput, Outcome
+    from domain.generation import Ending, Outcome, Waits
     from domain.names import ASSETS_QUEUE, GENERATIONS_QUEUE, RECONCILE_QUEUE, provider_queue, submit_queue
     from domain.provider import AttemptRef, PollAnswer, StoreAnswer, StoreRequest, SubmitAnswer
 
@@ -42,46 +44,68 @@ async def settle(generation_id: str) -> Outcome:
     return await _ledger(CreditActivities.settle_credits, [generation_id], "Charge for what is stored")
 
 
-async def refund(generation_id: str, ending: Ending) -> Refund:
-    return await _ledger(CreditActivities.refund_credits, [generation_id, ending], "Return the hold")
-
-
-async def submit(job: GenerationInput, attempt: AttemptRef) -> SubmitAnswer:
-    """Stands in line for as long as the input allows; once begun, it is short and never cut."""
-    return await workflow.execute_activity_method(
-        ProviderActivities.submit_job,
-        attempt,
-        task_queue=submit_queue(job.provider),
-        schedule_to_start_timeout=timedelta(seconds=job.waits.queue_timeout_seconds),
-        start_to_close_timeout=timedelta(seconds=60),
-        heartbeat_timeout=timedelta(seconds=5),
-        retry_policy=_UNTIL_TAKEN,
-        summary=f"Submit attempt {attempt.ordinal} to {job.provider}",
+async def refund(generation_id: str, ending: Ending, provider: str) -> Refund:
+    return await _ledger(
+        CreditActivities.refund_credits, [generation_id, ending, provider], "Return the hold"
     )
 
 
-async def fetch(job: GenerationInput, attempt: AttemptRef, number: int) -> PollAnswer:
+async def ask_for_place(attempt: AttemptRef) -> bool:
+    return await _ledger(PlaceActivities.ask_for_place, [attempt], "Ask for a place at the provider")
+
+
+async def check_input(generation_id: str) -> bool:
+    return await workflow.execute_activity_method(
+        ModerationActivities.check_input,
+        generation_id,
+        task_queue=GENERATIONS_QUEUE,
+        schedule_to_close_timeout=timedelta(minutes=5),
+        start_to_close_timeout=timedelta(seconds=15),
+        retry_policy=_UNTIL_DONE,
+        summary="Look at the request before it costs anything",
+    )
+
+
+async def submit(provider: str, waits: Waits, attempt: AttemptRef, *, hurry: bool) -> SubmitAnswer:
+    """Stands in line for as long as the plan allows; once begun, it is never cut.
+
+    hurry: There is somewhere else to go, so a provider that takes nothing is not asked for long.
+    """
+    return await workflow.execute_activity_method(
+        ProviderActivities.submit_job,
+        attempt,
+        task_queue=submit_queue(provider),
+        schedule_to_start_timeout=timedelta(seconds=waits.queue_timeout_seconds),
+        start_to_close_timeout=timedelta(seconds=waits.submit_timeout_seconds),
+        # A call that lasts for minutes need not be missed within seconds.
+        heartbeat_timeout=timedelta(seconds=max(5.0, waits.submit_timeout_seconds / 30)),
+        retry_policy=_A_FEW_TIMES if hurry else _UNTIL_TAKEN,
+        summary=f"Submit attempt {attempt.ordinal} to {provider}",
+    )
+
+
+async def fetch(provider: str, attempt: AttemptRef, number: int) -> PollAnswer:
     return await workflow.execute_activity_method(
         ProviderActivities.fetch_result,
         attempt,
-        task_queue=provider_queue(job.provider),
+        task_queue=provider_queue(provider),
         schedule_to_close_timeout=timedelta(seconds=90),
         start_to_close_timeout=timedelta(seconds=30),
         heartbeat_timeout=timedelta(seconds=5),
         retry_policy=_ONCE,  # the poll timer is the retry
-        summary=f"Poll {number} of {job.provider}",
+        summary=f"Poll {number} of {provider}",
     )
 
 
-async def cancel(job: GenerationInput, attempt: AttemptRef) -> bool:
+async def cancel(provider: str, attempt: AttemptRef) -> bool:
     return await workflow.execute_activity_method(
         ProviderActivities.cancel_job,
         attempt,
-        task_queue=provider_queue(job.provider),
+        task_queue=provider_queue(provider),
         schedule_to_close_timeout=timedelta(seconds=30),
         start_to_close_timeout=timedelta(seconds=10),
         retry_policy=_A_FEW_TIMES,
-        summary=f"Call {job.provider} off",
+        summary=f"Call {provider} off",
     )
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.engine import Database
-from adapters.database.results import files_of
+from adapters.database.results import Stored, delivered_of, files_of, pairs, undelivered_of
 from adapters.database.rows import (
     images_of,
     is_terminal,
@@ -15,11 +15,12 @@ from adapters.database.rows import (
     move_to,
     outcome_of,
     to_generation,
+    to_request,
 )
 from adapters.database.tables import AttemptRow, ImageRow, InboxRow
-from domain.generation import Image, Outcome, Stage
+from domain.generation import Generation, Image, Outcome, Stage, Undelivered
 from domain.ports import Storing
-from domain.provider import AttemptRef, ResultFile, Verdict
+from domain.provider import AttemptRef, Verdict
 
 
 class PostgresAssets:
@@ -37,10 +38,29 @@ class PostgresAssets:
                 if row.cancel_requested_at is not None:
                     return None
                 move_to(row, Stage.STORING)
-            stored = (await images_of(session, [row.id])).get(row.id, ())
-            return Storing(to_generation(row), await _files(session, attempt, inbox_id), stored)
+            result = await _result(session, attempt, inbox_id)
+            return Storing(
+                generation=to_generation(row),
+                provider=to_request(row, attempt.ordinal).provider,
+                files=files_of(result),
+                delivered=delivered_of(result),
+                undelivered=undelivered_of(result),
+                recorded=(await images_of(session, [row.id])).get(row.id, ()),
+            )
 
-    async def finish_storing(self, generation_id: str, images: Sequence[Image]) -> bool:
+    async def expect_objects(self, generation_id: str) -> Generation | None:
+        async with self._database.begin() as session:
+            row = await locked_generation(session, generation_id)
+            if is_terminal(row):
+                return None
+            if row.storing_at is None:
+                # What the reconciler looks at when it sweeps up behind a generation that failed.
+                row.storing_at = await session.scalar(select(func.now()))
+            return to_generation(row)
+
+    async def finish_storing(
+        self, generation_id: str, images: Sequence[Image], undelivered: Sequence[Undelivered] = ()
+    ) -> bool:
         async with self._database.begin() as session:
             row = await locked_generation(session, generation_id)
             # On a re-run, or when an attempt outlived its workflow, the first record of the images stands.
@@ -61,16 +81,16 @@ class PostgresAssets:
                 )
                 for image in images
             )
+            row.undelivered = pairs(undelivered)
             move_to(row, Stage.SETTLING)
             return True
 
 
-async def _files(session: AsyncSession, attempt: AttemptRef, inbox_id: int | None) -> tuple[ResultFile, ...]:
-    """The newest address of each file: from a poll if there was one, else from the webhook."""
+async def _result(session: AsyncSession, attempt: AttemptRef, inbox_id: int | None) -> Stored:
+    """The newest word on the files: from a poll or an answer if there was one, else from the webhook."""
     record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
-    polled = files_of(record.result) if record is not None else ()
-    if polled:
-        return polled
+    if record is not None and record.result is not None and record.result["verdict"] == Verdict.SUCCEEDED:
+        return record.result
     query = select(InboxRow).where(
         col(InboxRow.generation_id) == attempt.generation_id,
         col(InboxRow.ordinal) == attempt.ordinal,
@@ -79,4 +99,4 @@ async def _files(session: AsyncSession, attempt: AttemptRef, inbox_id: int | Non
     if inbox_id is not None:
         query = query.where(col(InboxRow.id) == inbox_id)
     event = await session.scalar(query.order_by(col(InboxRow.id)).limit(1))
-    return files_of(event.result) if event is not None else ()
+    return event.result if event is not None else None

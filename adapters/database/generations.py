@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from adapters.database.engine import Database
 from adapters.database.ids import new_id
-from adapters.database.rows import images_of, is_terminal, locked_generation, to_generation
+from adapters.database.rows import fallback_values, images_of, is_terminal, locked_generation, to_generation
 from adapters.database.tables import GenerationRow
 from domain.errors import GenerationNotFound, IdempotencyKeyReused, TooLateToCancel
 from domain.generation import Generation, GenerationRequest, Stage, Status
@@ -35,7 +35,7 @@ class PostgresGenerations:
             .on_conflict_do_nothing(index_elements=["tenant_id", "idempotency_key"])
             .returning(GenerationRow)
         )
-        async with self._database.begin() as session:
+        async with self._database.each() as session:
             row = await session.scalar(statement)
             if row is not None:
                 return to_generation(row), True
@@ -48,6 +48,14 @@ class PostgresGenerations:
             if existing.fingerprint != fingerprint:
                 raise IdempotencyKeyReused
             return await _with_images(session, existing), False
+
+    async def find_by_key(self, tenant_id: str, key: str) -> tuple[Generation, str] | None:
+        query = select(GenerationRow).where(
+            col(GenerationRow.tenant_id) == tenant_id, col(GenerationRow.idempotency_key) == key
+        )
+        async with self._database.begin() as session:
+            row = await session.scalar(query)
+            return (await _with_images(session, row), row.fingerprint) if row is not None else None
 
     async def get(self, generation_id: str) -> Generation:
         async with self._database.begin() as session:
@@ -107,6 +115,10 @@ def _values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
         "prompt": request.prompt,
         "parameters": dict(request.parameters),
         "client_metadata": dict(request.metadata),
+        "inputs": list(request.inputs),
+        "mask": request.mask,
+        "fallback": fallback_values(request),
+        "charges_rejected": request.charges_rejected,
         "n": request.n,
         "price_credits": request.price_credits,
         "status": Status.CREATED,

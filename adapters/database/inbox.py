@@ -2,14 +2,16 @@
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from adapters.database.attempts import note_webhook
 from adapters.database.engine import Database
 from adapters.database.results import to_json
-from adapters.database.tables import AttemptRow, GenerationRow, InboxRow
+from adapters.database.rows import locked_generation, to_request
+from adapters.database.tables import AttemptRow, InboxRow
 from domain.errors import GenerationNotFound
 from domain.generation import Status
+from domain.moderation import ModeratedAt
 from domain.ports import Received
 from domain.provider import AttemptRef, ProviderEvent, ResultSignal, Verdict
 
@@ -22,10 +24,13 @@ class PostgresInbox:
 
     async def receive(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> Received:
         async with self._database.begin() as session:
-            generation = await session.get(GenerationRow, attempt.generation_id)
-            if generation is None or generation.provider != provider:
+            # Locked, or this would overwrite what a poll writes down at the same moment.
+            generation = await locked_generation(session, attempt.generation_id)
+            if to_request(generation, attempt.ordinal).provider != provider:
                 raise GenerationNotFound
-            genuine = await _is_about(session, attempt, event)
+            record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
+            # As far as the attempt knows its job yet.
+            genuine = record is not None and record.provider_job_id in (None, event.job_id)
             row = await session.scalar(
                 insert(InboxRow)
                 .values(
@@ -37,12 +42,18 @@ class PostgresInbox:
                     # A job id that is not the attempt's proves nothing: the provider is asked instead.
                     verdict=event.result.verdict if genuine else Verdict.CHECK,
                     code=event.result.code if genuine else None,
+                    moderated_at=event.result.moderated_at if genuine else None,
+                    is_free=genuine and event.result.is_free,
                     result=to_json(event.result),
                     late=Status(generation.status).is_terminal,
                 )
                 .on_conflict_do_nothing(index_elements=["provider", "event_id"])
                 .returning(InboxRow)
             )
+            is_final = event.result.verdict in (Verdict.SUCCEEDED, Verdict.FAILED)
+            if row is not None and record is not None and genuine and is_final:
+                # Beside the attempt, where its cost is counted.
+                await note_webhook(session, generation, record, event.result)
             if row is None:
                 row = await session.scalar(
                     select(InboxRow).where(
@@ -53,7 +64,7 @@ class PostgresInbox:
             return received(row)
 
     async def mark_relayed(self, inbox_id: int) -> None:
-        async with self._database.begin() as session:
+        async with self._database.each() as session:
             await session.execute(
                 update(InboxRow)
                 .where(col(InboxRow.id) == inbox_id, col(InboxRow.relayed_at).is_(None))
@@ -64,11 +75,6 @@ class PostgresInbox:
 def received(row: InboxRow) -> Received:
     """The row as its reader needs it."""
     assert row.id is not None
-    signal = ResultSignal(row.id, row.ordinal, row.verdict, row.code)
+    at = ModeratedAt(row.moderated_at) if row.moderated_at else None
+    signal = ResultSignal(row.id, row.ordinal, row.verdict, row.code, at, row.is_free)
     return Received(signal, row.generation_id, row.relayed_at is not None)
-
-
-async def _is_about(session: AsyncSession, attempt: AttemptRef, event: ProviderEvent) -> bool:
-    """Whether the event's job is the attempt's, as far as the attempt knows its job yet."""
-    record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
-    return record is not None and record.provider_job_id in (None, event.job_id)

@@ -5,18 +5,40 @@ unique index `transfers_one_resolution` is what makes a second resolution imposs
 only turn a repeat into the stored answer instead of an error.
 """
 
-from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy import bindparam, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.engine import Database
 from adapters.database.rows import is_terminal, locked_generation, move_to, outcome_of
-from adapters.database.tables import AccountRow, AttemptRow, EntryRow, GenerationRow, ImageRow, TransferRow
+from adapters.database.tables import AccountRow, AttemptRow, GenerationRow, ImageRow, TransferRow
 from domain.credits import AccountKind, HoldState, Refund, Reservation, TransferKind
-from domain.errors import InsufficientCredits, ResultUnusable, WorkflowLost
+from domain.errors import ContentRejected, InsufficientCredits, ResultUnusable, WorkflowLost
 from domain.generation import Ending, Outcome, Stage, Status
 
 Changes = dict[AccountKind, int]
+
+_BALANCES = (
+    select(col(AccountRow.kind), col(AccountRow.balance_credits))
+    .where(col(AccountRow.tenant_id) == bindparam("tenant"))
+    .order_by(col(AccountRow.id))
+    .with_for_update()
+)
+_TRANSFER = select(exists().where(col(TransferRow.id) == bindparam("id")))
+_DELIVERED = select(func.count()).select_from(ImageRow).where(col(ImageRow.generation_id) == bindparam("id"))
+
+# One statement, because the database checks that the rows of a statement balance.
+_MOVE = text("""
+    WITH moved AS (
+        UPDATE accounts SET balance_credits = balance_credits + change.amount
+        FROM unnest(CAST(:accounts AS text[]), CAST(:amounts AS bigint[]))
+            WITH ORDINALITY AS change (account_id, amount, place)
+        WHERE accounts.id = change.account_id
+        RETURNING change.*, accounts.balance_credits
+    )
+    INSERT INTO entries (transfer_id, account_id, amount_credits, balance_after)
+    SELECT CAST(:transfer AS text), account_id, amount, balance_credits FROM moved ORDER BY place
+""")
 
 
 class PostgresLedger:
@@ -33,7 +55,7 @@ class PostgresLedger:
             if row.cancel_requested_at is not None:
                 outcome = await _end(session, row, Ending(Status.CANCELED))
                 return Reservation(HoldState.CANCELED, outcome)
-            if await session.get(TransferRow, hold_id(row.id)) is not None:
+            if await session.scalar(_TRANSFER, {"id": hold_id(row.id)}):
                 return Reservation(HoldState.HELD)
             balances = await locked_balances(session, row.tenant_id)
             if balances[AccountKind.AVAILABLE] < row.price_credits:
@@ -53,9 +75,7 @@ class PostgresLedger:
             row = await locked_generation(session, generation_id)
             if is_terminal(row):
                 return await outcome_of(session, row)
-            delivered = await session.scalar(
-                select(func.count()).select_from(ImageRow).where(col(ImageRow.generation_id) == row.id)
-            )
+            delivered = await session.scalar(_DELIVERED, {"id": row.id})
             if not delivered:
                 raise ResultUnusable("settle without a stored image")
             charged = row.price_credits * min(delivered, row.n) // row.n
@@ -90,40 +110,22 @@ def account_id(tenant_id: str, kind: AccountKind) -> str:
 
 async def locked_balances(session: AsyncSession, tenant_id: str) -> dict[AccountKind, int]:
     """A tenant's balances, held until the transaction ends; empty for an unknown tenant."""
-    query = (
-        select(col(AccountRow.kind), col(AccountRow.balance_credits))
-        .where(col(AccountRow.tenant_id) == tenant_id)
-        .order_by(col(AccountRow.id))
-        .with_for_update()
-    )
-    return {AccountKind(kind): balance for kind, balance in await session.execute(query)}
+    return {
+        AccountKind(kind): balance
+        for kind, balance in await session.execute(_BALANCES, {"tenant": tenant_id})
+    }
 
 
 async def post(session: AsyncSession, transfer: TransferRow, changes: Changes) -> None:
     """Write a transfer, its entries and the new balances. The accounts must be locked."""
     session.add(transfer)
     await session.flush()
-    entries = []
     # An account that nothing moves on gets no entry, unless the whole transfer is of nothing.
     moved = {kind: amount for kind, amount in changes.items() if amount} or changes
-    for kind, amount in moved.items():
-        account = account_id(transfer.tenant_id, kind)
-        balance = await session.scalar(
-            update(AccountRow)
-            .where(col(AccountRow.id) == account)
-            .values(balance_credits=col(AccountRow.balance_credits) + amount)
-            .returning(col(AccountRow.balance_credits))
-        )
-        entries.append(
-            {
-                "transfer_id": transfer.id,
-                "account_id": account,
-                "amount_credits": amount,
-                "balance_after": balance,
-            }
-        )
-    # One statement, because the database checks that the rows of a statement balance.
-    await session.execute(insert(EntryRow).values(entries))
+    accounts = [account_id(transfer.tenant_id, kind) for kind in moved]
+    await session.execute(
+        _MOVE, {"transfer": transfer.id, "accounts": accounts, "amounts": list(moved.values())}
+    )
 
 
 async def _transfer(
@@ -145,26 +147,34 @@ async def _transfer(
 async def _end(session: AsyncSession, row: GenerationRow, ending: Ending) -> Outcome:
     """Return the hold, if there is one, and write how the generation ended."""
     held = row.held_credits
-    holds = await session.get(TransferRow, hold_id(row.id)) is not None
+    holds = await session.scalar(_TRANSFER, {"id": hold_id(row.id)})
     if ending.status is Status.FAILED:
-        row.error_code, row.error_stage = ending.code, row.stage
+        row.error_code, row.error_stage = ending.code, ending.moderated_at or row.stage
     row.needs_attention = ending.attention or row.needs_attention
-    row.refunded_credits = held
+    # Some providers bill what their moderation refuses; a model of theirs may pass that on.
+    charges = holds and row.charges_rejected and ending.code == ContentRejected.code
+    charged = held if charges else 0
+    row.charged_credits, row.refunded_credits = charged, held - charged
     move_to(row, Stage(ending.status))
-    if holds:
+    if charges:
+        changes = {AccountKind.HELD: -held, AccountKind.SPENT: held}
+        await _transfer(session, row, TransferKind.SETTLE, held, changes)
+    elif holds:
         kind = TransferKind.EXPIRE if ending.code == WorkflowLost.code else TransferKind.REFUND
         changes = {AccountKind.AVAILABLE: held, AccountKind.HELD: -held}
         await _transfer(session, row, kind, held, changes)
-    return Outcome(row.id, ending.status, ending.code)
+    return Outcome(row.id, ending.status, ending.code, charged)
 
 
 async def _may_be_submitted(session: AsyncSession, generation_id: str) -> bool:
+    """Whether a provider may be at work on it. One that failed it for free is done."""
     return bool(
         await session.scalar(
             select(
                 exists().where(
                     col(AttemptRow.generation_id) == generation_id,
                     col(AttemptRow.state).in_(("sending", "accepted")),
+                    col(AttemptRow.is_free).is_not(True),
                 )
             )
         )

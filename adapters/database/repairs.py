@@ -1,6 +1,6 @@
 """What the reconciler looks for, each list limited."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import func, or_, select, update
@@ -8,9 +8,10 @@ from sqlmodel import col
 
 from adapters.database.engine import Database
 from adapters.database.inbox import received
-from adapters.database.rows import to_generation, to_request
+from adapters.database.rows import to_generation
 from adapters.database.tables import AttemptRow, GenerationRow, InboxRow
-from domain.generation import Generation, GenerationInput, GenerationRequest, Stage, Status, Waits
+from domain.catalogue import Catalogue
+from domain.generation import Generation, Stage, Status
 from domain.ports import Received, Stranded
 from domain.provider import AttemptRef
 
@@ -20,9 +21,9 @@ _OPEN = (Status.CREATED, Status.QUEUED, Status.PROCESSING)
 class PostgresRepairs:
     """Open generations that have not moved, webhooks nobody was told of, objects left behind."""
 
-    def __init__(self, database: Database, waits: Callable[[GenerationRequest], Waits]) -> None:
+    def __init__(self, database: Database, catalogue: Catalogue) -> None:
         self._database = database
-        self._waits = waits
+        self._catalogue = catalogue
 
     async def stranded(self, older_than: timedelta, limit: int) -> Sequence[Stranded]:
         """Longest unseen first; those returned count as seen."""
@@ -87,9 +88,9 @@ class PostgresRepairs:
             )
 
     def _stranded(self, row: GenerationRow, attempt: AttemptRef | None) -> Stranded:
-        waits = self._waits(to_request(row))
+        generation = to_generation(row)
         return Stranded(
-            input=GenerationInput(row.id, row.tenant_id, row.model, row.provider, waits),
+            input=self._catalogue.workflow_input(row.id, row.tenant_id, generation.request),
             title=row.model,
             stage=Stage(row.stage),
             attempt=attempt,

@@ -1,19 +1,31 @@
 """Generation rows: locked for a change, turned into what the domain knows, moved to a stage."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from adapters.database.results import unpaired
 from adapters.database.tables import GenerationRow, ImageRow
 from domain.errors import GenerationNotFound
 from domain.generation import Generation, GenerationRequest, Image, Outcome, Problem, Stage, Status
+from domain.moderation import ModeratedAt
+
+# Built once: SQLAlchemy works out a cache key for every statement that it has not seen, which is slow.
+_LOCKED = select(GenerationRow).where(col(GenerationRow.id) == bindparam("id")).with_for_update()
+_IMAGES = (
+    select(ImageRow)
+    .where(col(ImageRow.generation_id).in_(bindparam("ids", expanding=True)))
+    .order_by(col(ImageRow.index))
+)
 
 
 async def locked_generation(session: AsyncSession, generation_id: str) -> GenerationRow:
     """The row, held until the transaction ends. Always the first lock taken. Raises GenerationNotFound."""
-    row = await session.get(GenerationRow, generation_id, with_for_update=True)
+    row: GenerationRow | None = await session.scalar(_LOCKED, {"id": generation_id})
     if row is None:
         raise GenerationNotFound
     return row
@@ -21,11 +33,8 @@ async def locked_generation(session: AsyncSession, generation_id: str) -> Genera
 
 async def images_of(session: AsyncSession, generation_ids: Sequence[str]) -> dict[str, tuple[Image, ...]]:
     """The stored images of each generation, by index."""
-    query = (
-        select(ImageRow).where(col(ImageRow.generation_id).in_(generation_ids)).order_by(col(ImageRow.index))
-    )
     images: dict[str, tuple[Image, ...]] = {}
-    for row in await session.scalars(query):
+    for row in await session.scalars(_IMAGES, {"ids": generation_ids}):
         images[row.generation_id] = (*images.get(row.generation_id, ()), _image(row))
     return images
 
@@ -47,7 +56,27 @@ def move_to(row: GenerationRow, stage: Stage) -> None:
     row.stage, row.status = stage, stage.status
 
 
-def to_request(row: GenerationRow) -> GenerationRequest:
+def to_request(row: GenerationRow, ordinal: int = 1) -> GenerationRequest:
+    """What was asked for, as the provider of this attempt takes it."""
+    if ordinal > 1 and row.fallback is not None:
+        return replace(_request(row), **row.fallback)
+    return _request(row)
+
+
+def fallback_values(request: GenerationRequest) -> dict[str, Any] | None:
+    """What of a request is another one with its fallback; the rest is shared."""
+    other = request.fallback
+    if other is None:
+        return None
+    return {
+        "model": other.model,
+        "provider": other.provider,
+        "endpoint": other.endpoint,
+        "parameters": dict(other.parameters),
+    }
+
+
+def _request(row: GenerationRow) -> GenerationRequest:
     return GenerationRequest(
         model=row.model,
         provider=row.provider,
@@ -57,17 +86,23 @@ def to_request(row: GenerationRow) -> GenerationRequest:
         n=row.n,
         price_credits=row.price_credits,
         metadata=row.client_metadata,
+        inputs=tuple(row.inputs),
+        mask=row.mask,
+        charges_rejected=row.charges_rejected,
     )
 
 
 def to_generation(row: GenerationRow, images: tuple[Image, ...] = ()) -> Generation:
     problem = None
     if row.error_code is not None:
-        problem = Problem(row.error_code, Stage(row.error_stage or Stage.CREATED))
+        problem = Problem(row.error_code, _where(row.error_stage))
+    request = to_request(row)
+    if row.fallback is not None:
+        request = replace(request, fallback=to_request(row, ordinal=2))
     return Generation(
         id=row.id,
         tenant_id=row.tenant_id,
-        request=to_request(row),
+        request=request,
         status=Status(row.status),
         stage=Stage(row.stage),
         problem=problem,
@@ -81,7 +116,12 @@ def to_generation(row: GenerationRow, images: tuple[Image, ...] = ()) -> Generat
         processing_at=row.processing_at,
         finished_at=row.finished_at,
         images=images,
+        undelivered=unpaired(row.undelivered),
     )
+
+
+def _where(stage: str | None) -> Stage | ModeratedAt:
+    return ModeratedAt(stage) if stage in list(ModeratedAt) else Stage(stage or Stage.CREATED)
 
 
 def _image(row: ImageRow) -> Image:

@@ -55,6 +55,17 @@ BEGIN
 END $$
 """
 
+# Whichever way a provider's work ends, its place is free in the same transaction: none can leak.
+LEAVE = """
+CREATE FUNCTION leave_place() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.stage <> OLD.stage AND NEW.stage IN ('storing', 'completed', 'failed', 'canceled') THEN
+        DELETE FROM places WHERE generation_id = NEW.id;
+    END IF;
+    RETURN NULL;
+END $$
+"""
+
 TRIGGERS = (
     "CREATE TRIGGER transfers_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON transfers"
     " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
@@ -64,9 +75,11 @@ TRIGGERS = (
     " FOR EACH STATEMENT EXECUTE FUNCTION refuse_imbalance()",
     "CREATE TRIGGER generations_forward BEFORE UPDATE ON generations"
     " FOR EACH ROW EXECUTE FUNCTION advance_generation()",
+    "CREATE TRIGGER generations_leave AFTER UPDATE ON generations"
+    " FOR EACH ROW EXECUTE FUNCTION leave_place()",
 )
 
-for statement in (IMMUTABLE, BALANCED, FORWARD, *TRIGGERS):
+for statement in (IMMUTABLE, BALANCED, FORWARD, LEAVE, *TRIGGERS):
     # DDL() fills in `%(...)s` itself, so a literal percent sign is doubled.
     ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
     event.listen(SQLModel.metadata, "after_create", ddl)

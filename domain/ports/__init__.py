@@ -1,40 +1,50 @@
 """What workflows, activities and routes need from outside. Implemented in `adapters`."""
 
+from domain.ports.files import Files
 from domain.ports.outside import (
     Downloader,
-    ImageFacts,
     ImageInspector,
+    InputCheck,
     ObjectStore,
     Provider,
     Runs,
     RunState,
+    SynchronousProvider,
     WebhookReader,
 )
 from domain.ports.records import (
+    Admission,
     Assets,
+    AttemptRecord,
     Attempts,
     Authenticator,
     CreditAccounts,
+    Gate,
     Generations,
     Inbox,
     Ledger,
     Page,
     Received,
     Repairs,
+    Standing,
     Storing,
     Stranded,
 )
 
 __all__ = [
+    "Admission",
     "Assets",
+    "AttemptRecord",
     "Attempts",
     "Authenticator",
     "CreditAccounts",
     "Downloader",
+    "Files",
+    "Gate",
     "Generations",
-    "ImageFacts",
     "ImageInspector",
     "Inbox",
+    "InputCheck",
     "Ledger",
     "ObjectStore",
     "Page",
@@ -43,7 +53,9 @@ __all__ = [
     "Repairs",
     "RunState",
     "Runs",
+    "Standing",
     "Storing",
     "Stranded",
+    "SynchronousProvider",
     "WebhookReader",
 ]

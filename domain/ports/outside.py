@@ -7,8 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from domain.files import ImageFacts
 from domain.generation import GenerationInput, GenerationRequest
-from domain.provider import ProviderEvent, ProviderJob, ProviderResult, ResultSignal, Submission
+from domain.provider import (
+    Answer,
+    AttemptRef,
+    ProviderEvent,
+    ProviderJob,
+    ProviderResult,
+    ResultSignal,
+    Submission,
+)
 
 
 class Provider(Protocol):
@@ -34,14 +43,36 @@ class Provider(Protocol):
         ...
 
 
+class SynchronousProvider(Protocol):
+    """A service that answers with the images themselves, after seconds or minutes: there is no job."""
+
+    name: str
+
+    async def generate(self, submission: Submission, folder: Path) -> Answer:
+        """Make the images and write each to a file in `folder`, which lives as long as the call's caller.
+
+        Raises like `Provider.submit`: once a byte has left and no whole answer came back, SubmitAmbiguous.
+        """
+        ...
+
+
+class InputCheck(Protocol):
+    """Our own content rules, asked before any credits are held."""
+
+    async def check(self, prompt: str) -> str | None:
+        """Why the prompt is refused, for our records; None if it may pass. Raises ModerationUnavailable."""
+        ...
+
+
 class WebhookReader(Protocol):
     """One provider's way of signing and wording its callbacks."""
 
-    async def read(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
+    async def read(self, headers: Mapping[str, str], body: bytes, attempt: AttemptRef) -> ProviderEvent:
         """The event a callback carries.
 
-        headers: names in lower case. body: the raw bytes. Raises SignatureInvalid for anything forged,
-        stale or malformed, VerificationUnavailable if that cannot be told, and nothing else.
+        headers: names in lower case. body: the raw bytes. attempt: whose callback address was called, as
+        some sign each attempt with a secret of its own. Raises SignatureInvalid for anything forged, stale
+        or malformed, VerificationUnavailable if that cannot be told, and nothing else.
         """
         ...
 
@@ -58,17 +89,6 @@ class Downloader(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class ImageFacts:
-    """What the bytes themselves say."""
-
-    width: int
-    height: int
-    content_type: str
-    size_bytes: int
-    sha256: str
-
-
 class ImageInspector(Protocol):
     """Looks at bytes, and believes nothing else."""
 
@@ -82,6 +102,10 @@ class ObjectStore(Protocol):
 
     async def put(self, key: str, path: Path, facts: ImageFacts) -> None:
         """Whole or not at all, and there afterwards with the right size."""
+        ...
+
+    def fetch(self, key: str) -> AbstractAsyncContextManager[Path]:
+        """The whole object as a temporary file. Raises StorageUnavailable also where there is none."""
         ...
 
     async def delete_under(self, prefix: str) -> int:
@@ -108,6 +132,10 @@ class Runs(Protocol):
 
     async def report(self, generation_id: str, signal: ResultSignal) -> bool:
         """False if no workflow is open to hear it."""
+        ...
+
+    async def grant_place(self, attempt: AttemptRef) -> bool:
+        """Tell a waiting workflow that its provider has room; False if no workflow is open to hear it."""
         ...
 
     async def request_cancel(self, generation_id: str) -> bool:

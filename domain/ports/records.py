@@ -7,6 +7,7 @@ from typing import Protocol
 
 from domain.access import Caller
 from domain.credits import Balance, Entry, Refund, Reservation
+from domain.errors import PermanentError
 from domain.generation import (
     Ending,
     Generation,
@@ -16,9 +17,11 @@ from domain.generation import (
     Outcome,
     Stage,
     Status,
+    Undelivered,
 )
 from domain.provider import (
     AttemptRef,
+    PollAnswer,
     ProviderEvent,
     ProviderJob,
     ProviderResult,
@@ -83,6 +86,10 @@ class Generations(Protocol):
         """Store a request; False if the key already had one. Raises IdempotencyKeyReused."""
         ...
 
+    async def find_by_key(self, tenant_id: str, key: str) -> tuple[Generation, str] | None:
+        """What an Idempotency-Key already stands for, and its fingerprint."""
+        ...
+
     async def get(self, generation_id: str) -> Generation:
         """Raises GenerationNotFound."""
         ...
@@ -111,7 +118,7 @@ class Attempts(Protocol):
 
     async def accepted(self, attempt: AttemptRef, job: ProviderJob) -> None: ...
 
-    async def rejected(self, attempt: AttemptRef, code: str, provider_message: str) -> None: ...
+    async def rejected(self, attempt: AttemptRef, error: PermanentError) -> None: ...
 
     async def not_sent(self, attempt: AttemptRef) -> None:
         """The provider provably has nothing: the attempt may be begun again."""
@@ -121,20 +128,94 @@ class Attempts(Protocol):
         """Nobody knows; accepted after all if a webhook has told us meanwhile."""
         ...
 
-    async def job(self, attempt: AttemptRef) -> tuple[GenerationRequest, ProviderJob | None]:
-        """What was asked for, and the provider's handle where one is known."""
+    async def job(self, attempt: AttemptRef) -> "AttemptRecord":
+        """What was asked for, and what is known of it. Raises GenerationNotFound."""
         ...
 
     async def record_result(self, attempt: AttemptRef, result: ProviderResult) -> None: ...
 
+    async def answered(
+        self, attempt: AttemptRef, job_id: str, result: ProviderResult, images: Sequence[Image]
+    ) -> bool:
+        """A synchronous provider's whole answer; False if it comes late, for a generation that has ended."""
+        ...
+
 
 @dataclass(frozen=True)
 class Storing:
-    """A result on its way home. `stored` is not empty if an earlier run already finished."""
+    """A result on its way home.
+
+    provider: Whose result it is. files: where to fetch it, or delivered: what a synchronous provider's
+    answer has put into our storage already. recorded: not empty if an earlier run already finished.
+    """
 
     generation: Generation
+    provider: str
     files: tuple[ResultFile, ...]
-    stored: tuple[Image, ...]
+    delivered: tuple[Image, ...]
+    undelivered: tuple[Undelivered, ...]
+    recorded: tuple[Image, ...]
+
+
+@dataclass(frozen=True)
+class AttemptRecord:
+    """An attempt as the database knows it.
+
+    request: As its own provider takes it. job: where the provider is known to have one. verdict: where the
+    end is known already.
+    """
+
+    request: GenerationRequest
+    job: ProviderJob | None
+    verdict: PollAnswer | None
+
+
+class Gate(Protocol):
+    """Places at providers, handed out in turn to the tenants that wait."""
+
+    async def ask(self, attempt: AttemptRef) -> "Admission":
+        """Take a place or a position in the line. Safe to repeat, and how a waiting one looks again."""
+        ...
+
+    async def hand_out(self, provider: str) -> Sequence[AttemptRef]:
+        """Give free places to those whose turn it is; all who have one and do not know it yet."""
+        ...
+
+    async def told(self, attempt: AttemptRef) -> None:
+        """Its workflow knows of its place."""
+        ...
+
+    async def slow_down(self, provider: str, seconds: float) -> None:
+        """Let nobody in for a while."""
+        ...
+
+    async def closed_seconds(self, provider: str) -> float:
+        """For how long nobody is let in; 0 where the door is open."""
+        ...
+
+    async def standing(self, generation_id: str) -> "Standing | None":
+        """Where a waiting generation stands; None for one that does not wait."""
+        ...
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Whether there is a place.
+
+    to_tell: others that got theirs by the way. left: the provider whose place was given up for this one.
+    """
+
+    granted: bool
+    to_tell: tuple[AttemptRef, ...] = ()
+    left: str | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A position in a provider's line."""
+
+    since: datetime
+    ahead: int
 
 
 class Assets(Protocol):
@@ -144,7 +225,13 @@ class Assets(Protocol):
         """What to store; the outcome if it has ended; None if a cancel came first."""
         ...
 
-    async def finish_storing(self, generation_id: str, images: Sequence[Image]) -> bool:
+    async def expect_objects(self, generation_id: str) -> Generation | None:
+        """Note that objects are about to be put before storing begins; None if the generation has ended."""
+        ...
+
+    async def finish_storing(
+        self, generation_id: str, images: Sequence[Image], undelivered: Sequence[Undelivered] = ()
+    ) -> bool:
         """Record all images at once; False if the generation has ended without any."""
         ...
 

@@ -1,0 +1,111 @@
+"""Images that clients bring: recorded once their bytes are stored, kept while used, then forgotten."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, insert, literal, or_, select, update
+from sqlmodel import col
+
+from adapters.database.engine import Database
+from adapters.database.tables import FileRow, GenerationRow
+from domain.errors import FileNotFound
+from domain.files import ImageFacts, StoredFile
+from domain.generation import Status
+
+_UNUSED = timedelta(hours=24)
+_USED = timedelta(days=7)
+_OPEN = (Status.CREATED, Status.QUEUED, Status.PROCESSING)
+
+
+class PostgresFiles:
+    """The record of every stored input. The clock is the database's."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, tenant_id: str, file_id: str, key: str, facts: ImageFacts) -> StoredFile:
+        statement = (
+            insert(FileRow)
+            .values(
+                id=file_id,
+                tenant_id=tenant_id,
+                key=key,
+                width=facts.width,
+                height=facts.height,
+                content_type=facts.content_type,
+                size_bytes=facts.size_bytes,
+                sha256=facts.sha256,
+                has_alpha=facts.has_alpha,
+                expires_at=func.now() + _UNUSED,
+            )
+            .returning(FileRow)
+        )
+        async with self._database.begin() as session:
+            return _file((await session.scalars(statement)).one())
+
+    async def use(self, tenant_id: str, file_ids: Sequence[str]) -> Sequence[StoredFile]:
+        statement = (
+            update(FileRow)
+            .where(*_theirs(tenant_id), col(FileRow.id).in_(file_ids))
+            .values(expires_at=func.greatest(col(FileRow.expires_at), func.now() + _USED))
+            .returning(FileRow)
+        )
+        async with self._database.begin() as session:
+            found = (await session.scalars(statement)).all()
+            return _in_order(found, file_ids)
+
+    async def get_for(self, tenant_id: str, file_id: str) -> StoredFile:
+        query = select(FileRow).where(*_theirs(tenant_id), col(FileRow.id) == file_id)
+        async with self._database.begin() as session:
+            return _in_order((await session.scalars(query)).all(), [file_id])[0]
+
+    async def get(self, file_ids: Sequence[str]) -> Sequence[StoredFile]:
+        query = select(FileRow).where(col(FileRow.id).in_(file_ids))
+        async with self._database.begin() as session:
+            return _in_order((await session.scalars(query)).all(), file_ids)
+
+    async def expired(self, limit: int) -> Sequence[StoredFile]:
+        needed = select(literal(1)).where(
+            col(GenerationRow.tenant_id) == col(FileRow.tenant_id),
+            col(GenerationRow.status).in_(_OPEN),
+            or_(
+                col(GenerationRow.inputs).op("?")(col(FileRow.id)),
+                col(GenerationRow.mask) == col(FileRow.id),
+            ),
+        )
+        query = (
+            select(FileRow)
+            .where(col(FileRow.expires_at) <= func.now(), ~needed.exists())
+            .order_by(col(FileRow.expires_at))
+            .limit(limit)
+        )
+        async with self._database.begin() as session:
+            return [_file(row) for row in await session.scalars(query)]
+
+    async def forget(self, file_id: str) -> None:
+        async with self._database.begin() as session:
+            await session.execute(delete(FileRow).where(col(FileRow.id) == file_id))
+
+
+def _theirs(tenant_id: str) -> tuple[Any, ...]:
+    return (col(FileRow.tenant_id) == tenant_id, col(FileRow.expires_at) > func.now())
+
+
+def _in_order(rows: Sequence[FileRow], file_ids: Sequence[str]) -> Sequence[StoredFile]:
+    files = {row.id: _file(row) for row in rows}
+    if not files.keys() >= set(file_ids):
+        raise FileNotFound
+    return [files[file_id] for file_id in file_ids]
+
+
+def _file(row: FileRow) -> StoredFile:
+    facts = ImageFacts(
+        width=row.width,
+        height=row.height,
+        content_type=row.content_type,
+        size_bytes=row.size_bytes,
+        sha256=row.sha256,
+        has_alpha=row.has_alpha,
+    )
+    return StoredFile(row.id, row.tenant_id, row.key, facts, row.created_at, row.expires_at)

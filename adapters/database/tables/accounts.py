@@ -1,0 +1,110 @@
+"""Tenants, keys, credits."""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field, SQLModel
+
+from adapters.database.tables.columns import count_column, moment_column, text_column
+
+
+class TenantRow(SQLModel, table=True):
+    """Whoever generations, keys and credits belong to."""
+
+    __tablename__ = "tenants"
+
+    id: str = Field(sa_column=text_column(primary_key=True))
+    name: str = Field(sa_column=text_column())
+    created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
+
+
+class ApiKeyRow(SQLModel, table=True):
+    """An API key. The secret is kept as SHA-256: it is 32 random bytes, so a slow hash adds nothing."""
+
+    __tablename__ = "api_keys"
+
+    id: str = Field(sa_column=text_column(primary_key=True))
+    tenant_id: str = Field(sa_column=text_column(ForeignKey("tenants.id", ondelete="RESTRICT")))
+    secret_sha256: str = Field(sa_column=text_column())
+    scopes: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
+    revoked_at: datetime | None = Field(default=None, sa_column=moment_column())
+
+
+class AccountRow(SQLModel, table=True):
+    """One of a tenant's four accounts. The balance is a projection of its entries."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "kind"),
+        CheckConstraint("kind IN ('issued', 'available', 'held', 'spent')", name="accounts_kind"),
+        CheckConstraint(
+            "CASE WHEN kind = 'issued' THEN balance_credits <= 0 ELSE balance_credits >= 0 END",
+            name="accounts_no_overdraft",
+        ),
+    )
+
+    id: str = Field(sa_column=text_column(primary_key=True))
+    tenant_id: str = Field(sa_column=text_column(ForeignKey("tenants.id", ondelete="RESTRICT")))
+    kind: str = Field(sa_column=text_column())
+    balance_credits: int = Field(sa_column=count_column(0))
+
+
+class TransferRow(SQLModel, table=True):
+    """One movement of credits, never changed. Ids are made from what moves, so a repeat collides."""
+
+    __tablename__ = "transfers"
+    __table_args__ = (
+        CheckConstraint("kind IN ('grant', 'hold', 'settle', 'refund', 'expire')", name="transfers_kind"),
+        CheckConstraint("amount_credits >= 0", name="transfers_amount"),
+        CheckConstraint("(kind = 'grant') = (hold_id IS NULL)", name="transfers_hold"),
+        CheckConstraint("(kind = 'grant') = (generation_id IS NULL)", name="transfers_generation"),
+        # The guarantee behind "a hold is resolved exactly once".
+        Index(
+            "transfers_one_resolution",
+            "hold_id",
+            unique=True,
+            postgresql_where=text("kind <> 'hold'"),
+        ),
+        Index("transfers_one_hold", "generation_id", unique=True, postgresql_where=text("kind = 'hold'")),
+        Index("transfers_by_generation", "generation_id"),
+    )
+
+    id: str = Field(sa_column=text_column(primary_key=True))
+    tenant_id: str = Field(sa_column=text_column(ForeignKey("tenants.id", ondelete="RESTRICT")))
+    kind: str = Field(sa_column=text_column())
+    hold_id: str | None = Field(
+        default=None, sa_column=text_column(ForeignKey("transfers.id", ondelete="RESTRICT"), nullable=True)
+    )
+    generation_id: str | None = Field(
+        default=None, sa_column=text_column(ForeignKey("generations.id", ondelete="RESTRICT"), nullable=True)
+    )
+    amount_credits: int = Field(sa_column=count_column())
+    created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
+
+
+class EntryRow(SQLModel, table=True):
+    """One side of a transfer, never changed. The entries of a transfer add up to zero."""
+
+    __tablename__ = "entries"
+    __table_args__ = (
+        UniqueConstraint("transfer_id", "account_id"),
+        Index("entries_by_account", "account_id", "id"),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
+    transfer_id: str = Field(sa_column=text_column(ForeignKey("transfers.id", ondelete="RESTRICT")))
+    account_id: str = Field(sa_column=text_column(ForeignKey("accounts.id", ondelete="RESTRICT")))
+    amount_credits: int = Field(sa_column=count_column())
+    balance_after: int = Field(sa_column=count_column())

@@ -1,0 +1,30 @@
+"""How this schema writes its columns."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+TERMINAL = "('completed', 'failed', 'canceled')"
+
+
+def moment_column(*, nullable: bool = True) -> Any:
+    """An aware UTC moment. The database's clock sets it, so that hosts' clocks are never compared."""
+    default = None if nullable else text("now()")
+    return Column(DateTime(timezone=True), nullable=nullable, server_default=default)
+
+
+def text_column(*arguments: Any, nullable: bool = False, primary_key: bool = False) -> Any:
+    return Column(Text, *arguments, nullable=nullable, primary_key=primary_key)
+
+
+def count_column(default: int | None = None) -> Any:
+    return Column(BigInteger, nullable=False, server_default=None if default is None else text(str(default)))
+
+
+def flag_column() -> Any:
+    return Column(Boolean, nullable=False, server_default=text("false"))
+
+
+def json_column(default: str) -> Any:
+    return Column(JSONB, nullable=False, server_default=text(default))

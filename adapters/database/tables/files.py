@@ -1,0 +1,40 @@
+"""Images that clients bring."""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Text,
+)
+from sqlmodel import Field, SQLModel
+
+from adapters.database.tables.columns import count_column, flag_column, moment_column, text_column
+
+
+class FileRow(SQLModel, table=True):
+    """An image that a client brought. The object behind `key` has exactly these bytes."""
+
+    __tablename__ = "files"
+    __table_args__ = (
+        CheckConstraint(
+            "width > 0 AND height > 0 AND size_bytes > 0 AND length(sha256) = 64", name="files_facts"
+        ),
+        Index("files_by_expiry", "expires_at"),
+    )
+
+    id: str = Field(sa_column=text_column(primary_key=True))
+    tenant_id: str = Field(sa_column=text_column(ForeignKey("tenants.id", ondelete="RESTRICT")))
+    key: str = Field(sa_column=Column(Text, nullable=False, unique=True))
+    width: int = Field(sa_column=count_column())
+    height: int = Field(sa_column=count_column())
+    content_type: str = Field(sa_column=text_column())
+    size_bytes: int = Field(sa_column=count_column())
+    sha256: str = Field(sa_column=text_column())
+    has_alpha: bool = Field(sa_column=flag_column())
+    created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
+    # Each use puts it off.
+    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))

@@ -1,0 +1,181 @@
+"""A generation and what belongs to it."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Numeric,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from adapters.database.tables.columns import (
+    TERMINAL,
+    count_column,
+    flag_column,
+    json_column,
+    moment_column,
+    text_column,
+)
+
+
+class GenerationRow(SQLModel, table=True):
+    """A generation: what was asked for, where it stands, how it ended."""
+
+    __tablename__ = "generations"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "idempotency_key"),
+        CheckConstraint(
+            f"status IN ('created', 'queued', 'processing', {TERMINAL[1:-1]})", name="generations_status"
+        ),
+        CheckConstraint("n >= 1 AND price_credits >= 0", name="generations_amounts"),
+        CheckConstraint(
+            "held_credits IN (0, price_credits) AND charged_credits >= 0 AND refunded_credits >= 0"
+            " AND charged_credits + refunded_credits <= held_credits",
+            name="generations_cost",
+        ),
+        CheckConstraint(f"(status IN {TERMINAL}) = (finished_at IS NOT NULL)", name="generations_finished"),
+        CheckConstraint("(status = 'failed') = (error_code IS NOT NULL)", name="generations_error"),
+        Index("generations_by_tenant", "tenant_id", text("created_at DESC"), text("id DESC")),
+        Index("generations_open", "checked_at", postgresql_where=text(f"status NOT IN {TERMINAL}")),
+        Index(
+            "generations_unswept",
+            "finished_at",
+            postgresql_where=text(
+                "status IN ('failed', 'canceled') AND storing_at IS NOT NULL AND swept_at IS NULL"
+            ),
+        ),
+    )
+
+    id: str = Field(sa_column=text_column(primary_key=True))
+    tenant_id: str = Field(sa_column=text_column(ForeignKey("tenants.id", ondelete="RESTRICT")))
+    idempotency_key: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    fingerprint: str = Field(sa_column=text_column())
+    model: str = Field(sa_column=text_column())
+    provider: str = Field(sa_column=text_column())
+    endpoint: str = Field(sa_column=text_column())
+    prompt: str = Field(sa_column=text_column())
+    parameters: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    client_metadata: dict[str, str] = Field(sa_column=Column("metadata", JSONB, nullable=False))
+    n: int = Field(sa_column=count_column())
+    price_credits: int = Field(sa_column=count_column())
+    held_credits: int = Field(default=0, sa_column=count_column(0))
+    charged_credits: int = Field(default=0, sa_column=count_column(0))
+    refunded_credits: int = Field(default=0, sa_column=count_column(0))
+    status: str = Field(sa_column=text_column())
+    stage: str = Field(sa_column=text_column())
+    error_code: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    error_stage: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    needs_attention: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    cancel_requested_at: datetime | None = Field(default=None, sa_column=moment_column())
+    created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
+    queued_at: datetime | None = Field(default=None, sa_column=moment_column())
+    processing_at: datetime | None = Field(default=None, sa_column=moment_column())
+    storing_at: datetime | None = Field(default=None, sa_column=moment_column())
+    finished_at: datetime | None = Field(default=None, sa_column=moment_column())
+    # When the reconciler last looked at an open generation, and last cleared up behind an ended one.
+    checked_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
+    swept_at: datetime | None = Field(default=None, sa_column=moment_column())
+    # Ids of files, in the client's order, and of the mask.
+    inputs: list[str] = Field(default_factory=list, sa_column=json_column("'[]'"))
+    mask: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    # The same request as another provider's model takes it, where the client's model names one.
+    fallback: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+    charges_rejected: bool = Field(default=False, sa_column=flag_column())
+    undelivered: list[list[Any]] = Field(default_factory=list, sa_column=json_column("'[]'"))
+
+
+class AttemptRow(SQLModel, table=True):
+    """One try at one provider, written before a byte leaves."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        CheckConstraint("ordinal >= 1", name="attempts_ordinal"),
+        CheckConstraint("state IN ('sending', 'accepted', 'rejected', 'not_sent')", name="attempts_state"),
+        CheckConstraint("state <> 'accepted' OR provider_job_id IS NOT NULL", name="attempts_job"),
+        CheckConstraint("(cost_amount IS NULL) = (cost_unit IS NULL)", name="attempts_cost"),
+        Index("attempts_by_day", "started_at"),
+    )
+
+    generation_id: str = Field(
+        sa_column=text_column(ForeignKey("generations.id", ondelete="RESTRICT"), primary_key=True)
+    )
+    ordinal: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    provider: str = Field(sa_column=text_column())
+    endpoint: str = Field(sa_column=text_column())
+    state: str = Field(sa_column=text_column())
+    provider_job_id: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    provider_urls: dict[str, str] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
+    result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
+    code: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    provider_message: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    started_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
+    answered_at: datetime | None = Field(default=None, sa_column=moment_column())
+    moderated_at: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    # Whether the provider charges nothing for how the attempt ended; null until that is known.
+    is_free: bool | None = Field(default=None, sa_column=Column(Boolean))
+    cost_amount: Decimal | None = Field(default=None, sa_column=Column(Numeric))
+    cost_unit: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    # When a result came that nobody waited for any more.
+    late_at: datetime | None = Field(default=None, sa_column=moment_column())
+
+
+class ImageRow(SQLModel, table=True):
+    """One stored image; the object behind `key` has exactly these bytes."""
+
+    __tablename__ = "images"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint(
+            "index >= 0 AND width > 0 AND height > 0 AND size_bytes > 0 AND length(sha256) = 64",
+            name="images_facts",
+        ),
+    )
+
+    generation_id: str = Field(
+        sa_column=text_column(ForeignKey("generations.id", ondelete="RESTRICT"), primary_key=True)
+    )
+    index: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    key: str = Field(sa_column=Column(Text, nullable=False, unique=True))
+    width: int = Field(sa_column=count_column())
+    height: int = Field(sa_column=count_column())
+    content_type: str = Field(sa_column=text_column())
+    size_bytes: int = Field(sa_column=count_column())
+    sha256: str = Field(sa_column=text_column())
+    created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
+
+
+class InboxRow(SQLModel, table=True):
+    """A provider's webhook, kept before anyone is told of it."""
+
+    __tablename__ = "inbox"
+    __table_args__ = (
+        UniqueConstraint("provider", "event_id"),
+        Index("inbox_unrelayed", "received_at", postgresql_where=text("relayed_at IS NULL")),
+        Index("inbox_by_generation", "generation_id"),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
+    provider: str = Field(sa_column=text_column())
+    event_id: str = Field(sa_column=text_column())
+    generation_id: str = Field(sa_column=text_column(ForeignKey("generations.id", ondelete="RESTRICT")))
+    ordinal: int = Field(sa_column=count_column())
+    provider_job_id: str = Field(sa_column=text_column())
+    verdict: str = Field(sa_column=text_column())
+    code: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    result: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    late: bool = Field(sa_column=flag_column())
+    received_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
+    relayed_at: datetime | None = Field(default=None, sa_column=moment_column())
+    moderated_at: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    is_free: bool = Field(default=False, sa_column=flag_column())
