@@ -2,34 +2,68 @@
 
 Reference: fal-ai/fal `projects/fal_client` and fal's pages `model-apis/queue`, `model-apis/errors`
 (read 2026-08-21). Unconfirmed there, so both readings are accepted: the status of a result asked for
-too early (400 is what two independent clients expect), and whether a finished cancel answers 202 or 200.
+too early (400 is what two independent clients expect), whether a finished cancel answers 202 or 200, and
+what a locked account is answered.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
-from adapters.providers.answers import is_token, json_object, retry_after_seconds, storable
+from adapters.providers import calls
+from adapters.providers.answers import cost_of, is_token, json_object, storable
+from adapters.providers.meanings import Meaning
+from adapters.providers.uploads import UploadBody, json_body, markers
 from domain.catalogue import pixels
 from domain.errors import (
     ContentRejected,
     InvalidInput,
-    PermanentError,
+    NotDelivered,
     ProviderFailed,
     ProviderRefused,
     ProviderThrottled,
     ProviderUnavailable,
     ResultUnusable,
-    ServiceError,
     SubmitAmbiguous,
 )
-from domain.generation import GenerationRequest
-from domain.provider import ProviderJob, ProviderResult, ResultFile, Submission, Verdict
+from domain.generation import GenerationRequest, Undelivered
+from domain.moderation import ModeratedAt
+from domain.provider import InputImage, ProviderJob, ProviderResult, ResultFile, Submission, Verdict
 
+# fal bills no 5xx, and nothing that it never took. A job that ended in a 4xx it may bill: a GPU may have run.
+ERRORS: Mapping[str, Meaning] = {
+    "429": Meaning(ProviderThrottled),
+    "503 with an error_type on submit": Meaning(ProviderUnavailable),
+    "5xx on submit": Meaning(SubmitAmbiguous, is_free=False),
+    "422 on submit": Meaning(InvalidInput),
+    "4xx on submit": Meaning(ProviderRefused),
+    "content_policy_violation": Meaning(ContentRejected, is_free=False, at=ModeratedAt.INPUT),
+    "has_nsfw_concepts": Meaning(ContentRejected, is_free=False, at=ModeratedAt.OUTPUT),
+    "no_media_generated": Meaning(ProviderFailed, is_free=False),
+    "no usable image": Meaning(ResultUnusable, is_free=False),
+    "422": Meaning(InvalidInput, is_free=False),
+    "404 on a job": Meaning(ProviderFailed, is_free=False),
+    "4xx": Meaning(ProviderRefused, is_free=False),
+    "5xx": Meaning(ProviderFailed),
+    "request_timeout": Meaning(ProviderFailed),
+    "startup_timeout": Meaning(ProviderFailed),
+    "runner_scheduling_failure": Meaning(ProviderFailed),
+    "runner_connection_timeout": Meaning(ProviderFailed),
+    "runner_connection_refused": Meaning(ProviderFailed),
+    "runner_connection_error": Meaning(ProviderFailed),
+    "runner_disconnected": Meaning(ProviderFailed),
+    "runner_incomplete_response": Meaning(ProviderFailed),
+    "runner_server_error": Meaning(ProviderFailed),
+    "internal_error": Meaning(ProviderFailed),
+    "another error_type": Meaning(ProviderFailed, is_free=False),
+}
 _STILL_RUNNING = ("IN_QUEUE", "IN_PROGRESS")
-_MOST_WORDS = 2000
+_UNIT = "billable_unit"
+# Models that take one input image; every other takes a list of them as `image_urls`.
+_ONE_IMAGE = frozenset({"fal-ai/flux-pro/kontext", "fal-ai/flux-pro/kontext/max"})
+# Under these names fal's models take what we name so too.
+_SAME_NAME = ("aspect_ratio", "resolution", "seed", "output_format", "quality", "background")
 
 
 class FalProvider:
@@ -46,26 +80,22 @@ class FalProvider:
         self.result_hosts = result_hosts
 
     async def submit(self, submission: Submission) -> ProviderJob:
-        url = self._url(submission.request.endpoint)
-        try:
-            response = await self._http.post(
-                url,
-                params={"fal_webhook": submission.webhook_url},
-                json=_input(submission.request),
-                # The platform would run a failing job up to ten times; we decide about repeats.
-                headers=self._headers | {"X-Fal-No-Retry": "1"},
-            )
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise ProviderUnavailable(f"fal: {type(error).__name__}") from error
-        except httpx.HTTPError as error:
-            raise SubmitAmbiguous(f"fal: {type(error).__name__}") from error
-        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise ProviderThrottled("fal: 429", retry_after_seconds=retry_after_seconds(response))
-        if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-            raise ProviderUnavailable("fal: 503", retry_after_seconds=retry_after_seconds(response))
+        body = _body(submission)
+        response = await calls.submit(
+            self._http,
+            self.name,
+            calls.under(self._queue_url, submission.request.endpoint),
+            params={"fal_webhook": submission.webhook_url} if submission.webhook_url else None,
+            content=body,
+            # The platform would run a failing job up to ten times; we decide about repeats.
+            headers=self._headers | body.headers | {"X-Fal-No-Retry": "1"},
+        )
+        if response.status_code == httpx.codes.SERVICE_UNAVAILABLE and _is_fals_own(response):
+            raise calls.unavailable(self.name, response)
         if response.is_client_error:
-            raise _refusal(response.status_code, json_object(response))
-        return self._job(submission.request, response)
+            name, words = _read(response.status_code, json_object(response))
+            raise ERRORS.get(f"{name} on submit", ERRORS[name]).raised(words)
+        return self._job(response)
 
     async def fetch(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
         response = await self._ask("GET", self._job_url(request, job, "status"))
@@ -75,11 +105,14 @@ class FalProvider:
         if response.is_client_error:
             # Our key or our address is wrong. The job is still there, and so is the time to mend it.
             raise ProviderUnavailable(f"fal: {response.status_code} on a status")
-        if status.get("status") != "COMPLETED":
-            return ProviderResult(Verdict.RUNNING)
+        word = status.get("status")
+        if word != "COMPLETED":
+            unknown = storable(word) if isinstance(word, str) and word not in _STILL_RUNNING else None
+            return ProviderResult(Verdict.RUNNING, unknown_status=unknown)
         # COMPLETED says that it ended, not how: an error may stand beside it, and the result decides.
         if status.get("error") and status.get("error_type"):
-            return _failed(ProviderFailed, f"{status['error_type']}: {status['error']}")
+            kind = str(status["error_type"])
+            return ERRORS.get(kind, ERRORS["another error_type"]).failed(f"{kind}: {status['error']}")
         return await self._result(request, job)
 
     async def cancel(self, request: GenerationRequest, job: ProviderJob) -> bool:
@@ -94,46 +127,24 @@ class FalProvider:
             return _forgotten()
         if not response.is_success:
             return failure(response.status_code, json_object(response))
-        return success(json_object(response), response.headers.get("x-fal-billable-units"))
+        return success(json_object(response), request.n, response.headers.get("x-fal-billable-units"))
 
     async def _ask(self, method: str, url: httpx.URL) -> httpx.Response:
-        """A request that is safe to repeat. Raises ProviderUnavailable, ProviderThrottled."""
-        try:
-            response = await self._http.request(method, url, headers=self._headers)
-        except httpx.HTTPError as error:
-            raise ProviderUnavailable(f"fal: {type(error).__name__}") from error
-        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise ProviderThrottled("fal: 429", retry_after_seconds=retry_after_seconds(response))
-        is_the_jobs_own = "x-fal-request-id" in response.headers
-        if response.is_redirect or (response.is_server_error and not is_the_jobs_own):
-            raise ProviderUnavailable(
-                f"fal: {response.status_code}", retry_after_seconds=retry_after_seconds(response)
-            )
+        """Raises ProviderUnavailable, ProviderThrottled; not for an error that is the job's own."""
+        response = await calls.ask(self._http, self.name, method, url, headers=self._headers)
+        if response.is_server_error and not _is_the_jobs(response):
+            raise calls.unavailable(self.name, response)
         return response
 
-    def _url(self, path: str) -> httpx.URL:
-        return self._queue_url.copy_with(path=self._queue_url.path.rstrip("/") + "/" + quote(path, safe="/"))
-
-    def _job(self, request: GenerationRequest, response: httpx.Response) -> ProviderJob:
+    def _job(self, response: httpx.Response) -> ProviderJob:
         """The job of an answer. One that is not clearly an acceptance is ambiguous: never asked again."""
         body = json_object(response)
         job_id = body.get("request_id")
         if not response.is_success or not isinstance(job_id, str) or not is_token(job_id):
             raise SubmitAmbiguous(f"fal: {response.status_code} without a request id")
         urls = {purpose: body.get(f"{purpose}_url") for purpose in ("status", "response", "cancel")}
-        return ProviderJob(job_id, {purpose: str(url) for purpose, url in urls.items() if self._is_ours(url)})
-
-    def _is_ours(self, url: object) -> bool:
-        """Whether our key may be sent there: only to the queue host that we were configured with."""
-        if not isinstance(url, str) or not is_token(url):
-            return False
-        try:
-            parsed = httpx.URL(url)
-        except httpx.InvalidURL:
-            return False
-        # `raw_host`: the decoded form of a broken international name raises.
-        there = (parsed.scheme, parsed.raw_host, parsed.port, parsed.userinfo)
-        return there == (self._queue_url.scheme, self._queue_url.raw_host, self._queue_url.port, b"")
+        ours = {purpose: str(url) for purpose, url in urls.items() if calls.is_at(url, self._queue_url)}
+        return ProviderJob(job_id, ours)
 
     def _job_url(self, request: GenerationRequest, job: ProviderJob, purpose: str) -> httpx.URL:
         """fal's own address for the purpose, else the one its clients build: the sub-path is dropped."""
@@ -141,60 +152,105 @@ class FalProvider:
             return httpx.URL(job.urls[purpose])
         app = "/".join(request.endpoint.split("/")[:2])
         suffix = "" if purpose == "response" else f"/{purpose}"
-        return self._url(f"{app}/requests/{job.job_id}{suffix}")
+        return calls.under(self._queue_url, f"{app}/requests/{job.job_id}{suffix}")
 
 
-def success(output: Mapping[str, Any], billable_units: str | None = None) -> ProviderResult:
-    """A finished job's output. No image in it, or a black one, is no success."""
+def success(output: Mapping[str, Any], n: int | None, billable_units: str | None = None) -> ProviderResult:
+    """A finished job's output. Without one image that can be used, it is no success.
+
+    n: how many were asked for, where that is known: a webhook does not say it.
+    """
     images = output.get("images")
     if not isinstance(images, list):
         images = [output.get("image")]
-    urls = [image.get("url") for image in images if isinstance(image, dict)]
-    files = tuple(ResultFile(url) for url in urls if isinstance(url, str) and is_token(url))
-    flags = output.get("has_nsfw_concepts")
-    if isinstance(flags, list) and any(flags):
-        return _failed(ContentRejected, "has_nsfw_concepts")
-    if not files or len(files) < len(images):
-        return _failed(ResultUnusable, f"{len(files)} usable addresses for {len(images)} images")
-    return ProviderResult(Verdict.SUCCEEDED, files=files, billable_units=billable_units)
+    files = {index: ResultFile(image["url"]) for index, image in enumerate(images) if _has_address(image)}
+    blackened = _blackened(output.get("has_nsfw_concepts"), len(images))
+    if images and len(blackened) == len(images):
+        return ERRORS["has_nsfw_concepts"].failed("has_nsfw_concepts")
+    usable = [file for index, file in files.items() if index not in blackened]
+    if not usable:
+        return ERRORS["no usable image"].failed(f"{len(files)} usable addresses for {len(images)} images")
+    codes = dict.fromkeys(set(range(len(images))) - files.keys(), ResultUnusable.code)
+    codes |= dict.fromkeys(blackened, ContentRejected.code)
+    lost = [Undelivered(index, codes[index]) for index in sorted(codes)]
+    missing = [Undelivered(index, NotDelivered.code) for index in range(len(images), n or 0)]
+    return ProviderResult(
+        Verdict.SUCCEEDED,
+        files=tuple(usable),
+        undelivered=(*lost, *missing),
+        cost=cost_of(billable_units, _UNIT),
+    )
 
 
 def failure(status_code: int, body: Mapping[str, Any]) -> ProviderResult:
     """A finished job's error: its own status and body, as a result or a webhook carries them."""
-    error = _refusal(status_code, body)
-    return ProviderResult(Verdict.FAILED, code=error.code, provider_message=str(error))
+    name, words = _read(status_code, body)
+    return ERRORS[name].failed(words)
 
 
-def _refusal(status_code: int, body: Mapping[str, Any]) -> PermanentError:
+def _has_address(image: object) -> bool:
+    url = image.get("url") if isinstance(image, dict) else None
+    return isinstance(url, str) and is_token(url)
+
+
+def _blackened(flags: object, images: int) -> Sequence[int]:
+    """Which images the checker made black. Flags that do not match the images speak of all of them."""
+    if not isinstance(flags, list) or not any(flags):
+        return ()
+    if len(flags) != images:
+        return range(images)
+    return [index for index, flag in enumerate(flags) if flag]
+
+
+def _is_fals_own(response: httpx.Response) -> bool:
+    """Whether fal says which of its troubles it was. Else something on the way there may have answered."""
+    return bool(response.headers.get("x-fal-error-type") or json_object(response).get("error_type"))
+
+
+def _is_the_jobs(response: httpx.Response) -> bool:
+    """Whether an error is the job's own, in fal's words, and not one of what stands in front of fal."""
+    body = json_object(response)
+    return "x-fal-request-id" in response.headers and bool(body.get("detail") or body.get("error_type"))
+
+
+def _read(status_code: int, body: Mapping[str, Any]) -> tuple[str, str]:
+    """Which error it is, and its words. Its types say more than its status."""
     detail = body.get("detail", body.get("error", ""))
-    kinds = (
-        [item.get("type") for item in detail if isinstance(item, dict)] if isinstance(detail, list) else []
-    )
-    words = storable(f"fal: {status_code} {kinds or ''} {detail!s}"[:_MOST_WORDS])
-    if "content_policy_violation" in kinds:
-        return ContentRejected(words)
-    if "no_media_generated" in kinds or status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-        return ProviderFailed(words)
+    listed = detail if isinstance(detail, list) else []
+    kinds = [item.get("type") for item in listed if isinstance(item, dict)]
+    return _name(status_code, kinds), f"fal: {status_code} {kinds or ''} {detail!s}"
+
+
+def _name(status_code: int, kinds: Sequence[object]) -> str:
+    for kind in ("content_policy_violation", "no_media_generated"):
+        if kind in kinds:
+            return kind
     if status_code == httpx.codes.UNPROCESSABLE_ENTITY:
-        return InvalidInput(words)
-    return ProviderRefused(words)
+        return "422"
+    return "5xx" if status_code >= httpx.codes.INTERNAL_SERVER_ERROR else "4xx"
 
 
 def _forgotten() -> ProviderResult:
-    return _failed(ProviderFailed, "fal no longer knows the request")
+    return ERRORS["404 on a job"].failed("fal no longer knows the request")
 
 
-def _failed(error: type[ServiceError], words: str) -> ProviderResult:
-    return ProviderResult(Verdict.FAILED, code=error.code, provider_message=storable(words[:_MOST_WORDS]))
+def _body(submission: Submission) -> UploadBody:
+    request, given = submission.request, submission.request.parameters
+    body = {**given.get("options", {}), "prompt": request.prompt, "num_images": request.n}
+    body |= {name: given[name] for name in _SAME_NAME if given.get(name) is not None}
+    if given.get("size", "auto") != "auto":
+        width, height = pixels(given["size"])
+        body["image_size"] = {"width": width, "height": height}
+    takes_one = request.endpoint in _ONE_IMAGE
+    images = markers(submission.images[:1] if takes_one else submission.images)
+    masks = markers([] if submission.mask is None else [submission.mask])
+    urls = [_data_uri(marker, image) for marker, image in images.items()]
+    if urls:
+        body |= {"image_url": urls[0]} if takes_one else {"image_urls": urls}
+    for marker, image in masks.items():
+        body["mask_url"] = _data_uri(marker, image)
+    return json_body(body, images | masks)
 
 
-def _input(request: GenerationRequest) -> dict[str, Any]:
-    width, height = pixels(request.parameters["size"])
-    body = {
-        "prompt": request.prompt,
-        "num_images": request.n,
-        "image_size": {"width": width, "height": height},
-        "output_format": request.parameters["output_format"],
-        "seed": request.parameters.get("seed"),
-    }
-    return {name: value for name, value in body.items() if value is not None}
+def _data_uri(marker: str, image: InputImage) -> str:
+    return f"data:{image.content_type};base64,{marker}"

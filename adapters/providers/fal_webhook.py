@@ -8,7 +8,6 @@ independent verifiers agrees with it.
 import asyncio
 import base64
 import hashlib
-import json
 import logging
 import re
 import time
@@ -20,9 +19,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from adapters.providers import fal
-from adapters.providers.answers import is_token, json_object
+from adapters.providers.answers import event_object, is_token, json_object
 from domain.errors import SignatureInvalid, VerificationUnavailable
-from domain.provider import ProviderEvent, ProviderResult, Verdict
+from domain.provider import AttemptRef, ProviderEvent, ProviderResult, Verdict
 
 _log = logging.getLogger("darkroom.fal")
 _TOLERANCE_SECONDS = 300
@@ -96,7 +95,7 @@ class FalWebhookReader:
         self._user_id = user_id
         self._now = now
 
-    async def read(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
+    async def read(self, headers: Mapping[str, str], body: bytes, attempt: AttemptRef) -> ProviderEvent:
         request_id = headers.get("x-fal-webhook-request-id", "")
         user_id = headers.get("x-fal-webhook-user-id", "")
         timestamp = headers.get("x-fal-webhook-timestamp", "")
@@ -108,7 +107,7 @@ class FalWebhookReader:
         lines = (request_id, user_id, timestamp, hashlib.sha256(body).hexdigest())
         if not await self._keys.verify(signature, "\n".join(lines).encode(errors="replace")):
             raise SignatureInvalid
-        event = _object(body)
+        event = event_object(body)
         if not is_token(request_id) or event.get("request_id") != request_id:
             raise SignatureInvalid
         # fal repeats a delivery with a new timestamp, so what it says is what identifies it.
@@ -121,22 +120,13 @@ def _result(event: Mapping[str, Any]) -> ProviderResult:
     if event.get("payload_error") or not isinstance(payload, dict):
         return ProviderResult(Verdict.CHECK)
     if event.get("status") == "OK":
-        return fal.success(payload)
+        return fal.success(payload, None)
     if event.get("status") == "ERROR":
         words = event.get("error")
         code = _STATUS_CODE.search(words) if isinstance(words, str) else None
-        return fal.failure(int(code[1]) if code else httpx.codes.INTERNAL_SERVER_ERROR, payload)
+        # Without a status nobody can say whether it was billed; the queue knows.
+        return fal.failure(int(code[1]), payload) if code else ProviderResult(Verdict.CHECK)
     return ProviderResult(Verdict.CHECK)
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        event = json.loads(body)
-    except (ValueError, RecursionError):
-        raise SignatureInvalid from None
-    if not isinstance(event, dict):
-        raise SignatureInvalid
-    return event
 
 
 def _unhex(text: str) -> bytes:
