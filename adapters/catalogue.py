@@ -1,18 +1,31 @@
 """Reads models.toml into the catalogue, and refuses to start on a mistake in it."""
 
 import tomllib
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from domain.catalogue import Catalogue, Model, ProviderPlan, pixels
+from adapters.parameters import parameter
+from domain.catalogue import Catalogue, Model, ProviderPlan
 from domain.generation import Waits
+from domain.limits import InputLimits, Parameter
+from domain.model import Price
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
+ParameterName = Literal[
+    "prompt", "n", "size", "aspect_ratio", "resolution", "seed",
+    "output_format", "quality", "background", "options",
+]  # fmt: skip
+Kind = Literal["text_to_image", "edit", "reference"]
+ContentType = Literal["image/png", "image/jpeg", "image/webp"]
+Endpoint = Annotated[str, Field(min_length=1, max_length=200)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Credits = Annotated[int, Field(ge=0, le=1_000_000, strict=True)]
+
+_MOST_IMAGES = 16
 
 
 class _Strict(BaseModel):
@@ -25,51 +38,115 @@ class _Waits(_Strict):
     longest_poll_seconds: Seconds
     poll_jitter: Annotated[float, Field(ge=0, le=1)]
     deadline_seconds: Seconds
+    submit_timeout_seconds: Seconds = 60.0
+
+
+class _Inputs(_Strict):
+    least: Annotated[int, Field(ge=0, le=_MOST_IMAGES)] = 0
+    most: Annotated[int, Field(ge=1, le=_MOST_IMAGES)]
+    largest_bytes: PositiveInt
+    largest_total_bytes: PositiveInt | None = None
+    largest_pixels: PositiveInt
+    smallest_edge: PositiveInt = 1
+    content_types: Annotated[tuple[ContentType, ...], Field(min_length=1)]
+    mask: Literal["no", "optional", "required"] = "no"
+    largest_mask_bytes: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _least_before_most(self) -> "_Inputs":
+        if self.least > self.most:
+            raise ValueError("least is more than most")
+        return self
+
+
+class _Price(_Strict):
+    per_image: Credits = 0
+    by: ParameterName | None = None
+    steps: dict[str, Credits] = Field(default_factory=dict)
+    per_megapixel: bool = False
+    usual_megapixels: Annotated[int, Field(ge=1, le=64)] = 1
 
 
 class _Model(_Strict):
     title: Annotated[str, Field(min_length=1, max_length=80)]
-    kind: Annotated[str, Field(pattern="^text_to_image$")]
+    kinds: Annotated[tuple[Kind, ...], Field(min_length=1)]
     provider: Name
-    endpoint: Annotated[str, Field(min_length=1, max_length=200)]
-    price_credits: Annotated[int, Field(ge=0, le=1_000_000)]
-    largest_n: Annotated[int, Field(ge=1, le=16)]
-    longest_prompt_characters: Annotated[int, Field(ge=1, le=32_000)]
-    sizes: Annotated[tuple[str, ...], Field(min_length=1)]
-    formats: Annotated[tuple[str, ...], Field(min_length=1)]
+    endpoint: Endpoint
+    edit_endpoint: Endpoint | None = None
+    # A text is the name of a schema in `schemas`, or of waits in `waits`.
+    parameters: dict[ParameterName, str | dict[str, Any]]
+    inputs: _Inputs | None = None
+    price: _Price
     webhook: bool
-    waits: _Waits
+    typical_seconds: Seconds
+    waits: str | _Waits
+    fallback: Name | None = None
+    moderation: Literal["refund", "charge"] = "refund"
 
-    @field_validator("sizes")
-    @classmethod
-    def _are_sizes(cls, sizes: tuple[str, ...]) -> tuple[str, ...]:
-        for size in sizes:
-            pixels(size)
-        return sizes
-
-    @field_validator("formats")
-    @classmethod
-    def _are_formats(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := set(formats) - {"png", "jpeg", "webp"}:
-            raise ValueError(f"unknown formats {sorted(unknown)}")
-        return formats
+    @model_validator(mode="after")
+    def _kinds_fit_inputs(self) -> "_Model":
+        takes_images = bool({"edit", "reference"} & set(self.kinds))
+        if takes_images != (self.inputs is not None):
+            raise ValueError("inputs belong to the kinds edit and reference, and these to inputs")
+        if self.inputs is not None and ("text_to_image" in self.kinds) != (self.inputs.least == 0):
+            raise ValueError("inputs.least is 0 for the kind text_to_image, and only for that")
+        return self
 
 
 class _Provider(_Strict):
     submits_per_second: Annotated[float, Field(gt=0, le=1000)]
+    in_flight: Annotated[int, Field(ge=1, le=10_000)]
 
 
 class _File(_Strict):
     providers: dict[Name, _Provider]
     models: dict[Name, _Model]
+    schemas: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    waits: dict[str, _Waits] = Field(default_factory=dict)
     version: PositiveInt = 1
 
     @model_validator(mode="after")
-    def _providers_exist(self) -> "_File":
+    def _names_are_known(self) -> "_File":
         for name, model in self.models.items():
             if model.provider not in self.providers:
                 raise ValueError(f"models.{name}: no providers.{model.provider}")
+            if isinstance(model.waits, str) and model.waits not in self.waits:
+                raise ValueError(f"models.{name}: no waits.{model.waits}")
+            for schema in model.parameters.values():
+                if isinstance(schema, str) and schema not in self.schemas:
+                    raise ValueError(f"models.{name}: no schemas.{schema}")
+            self._check_fallback(name, model)
         return self
+
+    def _check_fallback(self, name: str, model: _Model) -> None:
+        if model.fallback is None:
+            return
+        other = self.models.get(model.fallback)
+        if other is None:
+            raise ValueError(f"models.{name}: its fallback {model.fallback} is no model")
+        if other.provider == model.provider:
+            raise ValueError(f"models.{name}: its fallback {model.fallback} is on the same provider")
+
+
+@dataclass(frozen=True)
+class _Patience:
+    """What an installation says about every model's waits."""
+
+    queue_timeout_seconds: float
+    deadline_cap_seconds: float | None
+    first_poll_cap_seconds: float | None
+
+    def waits(self, written: _Waits) -> Waits:
+        waits = Waits(**written.model_dump(), queue_timeout_seconds=self.queue_timeout_seconds)
+        if (cap := self.deadline_cap_seconds) is not None:
+            waits = replace(waits, deadline_seconds=min(waits.deadline_seconds, cap))
+        if (cap := self.first_poll_cap_seconds) is not None:
+            waits = replace(
+                waits,
+                first_poll_seconds=min(waits.first_poll_seconds, cap),
+                longest_poll_seconds=min(waits.longest_poll_seconds, 4 * cap),
+            )
+        return waits
 
 
 def load_catalogue(
@@ -79,40 +156,74 @@ def load_catalogue(
     queue_timeout_seconds: float,
     deadline_cap_seconds: float | None = None,
     first_poll_cap_seconds: float | None = None,
+    checks_input: bool = False,
 ) -> Catalogue:
-    """The models whose provider is among `providers`; the others are off.
+    """Every model; those whose provider is not among `providers` are off.
 
-    The caps shorten waits for a whole installation. Raises pydantic.ValidationError, OSError.
+    The caps shorten waits for a whole installation. Raises ValueError for any mistake in the file, OSError.
     """
     file = _File.model_validate(tomllib.loads(path.read_text()))
-    models = {
-        name: _model(name, model, queue_timeout_seconds, deadline_cap_seconds, first_poll_cap_seconds)
-        for name, model in file.models.items()
-        if model.provider in providers
-    }
+    patience = _Patience(queue_timeout_seconds, deadline_cap_seconds, first_poll_cap_seconds)
+    models = {name: _model(name, model, file, patience) for name, model in file.models.items()}
     plans = {
-        name: ProviderPlan(name, plan.submits_per_second)
+        name: ProviderPlan(name, plan.submits_per_second, plan.in_flight)
         for name, plan in file.providers.items()
         if name in providers
     }
-    return Catalogue(models, plans)
+    return Catalogue(models, plans, checks_input=checks_input)
 
 
-def _model(
-    name: str,
-    model: _Model,
-    queue_timeout_seconds: float,
-    deadline_cap_seconds: float | None,
-    first_poll_cap_seconds: float | None,
-) -> Model:
-    fields = model.model_dump(exclude={"waits"})
-    waits = Waits(**model.waits.model_dump(), queue_timeout_seconds=queue_timeout_seconds)
-    if deadline_cap_seconds is not None:
-        waits = replace(waits, deadline_seconds=min(waits.deadline_seconds, deadline_cap_seconds))
-    if first_poll_cap_seconds is not None:
-        waits = replace(
-            waits,
-            first_poll_seconds=min(waits.first_poll_seconds, first_poll_cap_seconds),
-            longest_poll_seconds=min(waits.longest_poll_seconds, 4 * first_poll_cap_seconds),
-        )
-    return Model(id=name, waits=waits, **fields)
+def _model(name: str, model: _Model, file: _File, patience: _Patience) -> Model:
+    try:
+        parameters: dict[str, Parameter] = {
+            field: parameter(field, file.schemas[schema] if isinstance(schema, str) else schema)
+            for field, schema in model.parameters.items()
+        }
+        _check_parameters(parameters)
+        _check_price(model.price, parameters)
+    except ValueError as error:
+        raise ValueError(f"models.{name}: {error}") from error
+    return Model(
+        id=name,
+        parameters=parameters,
+        price=Price(**model.price.model_dump()),
+        waits=patience.waits(file.waits[model.waits] if isinstance(model.waits, str) else model.waits),
+        inputs=_limits(model.inputs) if model.inputs is not None else None,
+        charges_rejected=model.moderation == "charge",
+        **model.model_dump(exclude={"parameters", "price", "waits", "inputs", "moderation"}),
+    )
+
+
+def _limits(inputs: _Inputs) -> InputLimits:
+    fields = inputs.model_dump()
+    fields["largest_total_bytes"] = inputs.largest_total_bytes or inputs.largest_bytes * inputs.most
+    fields["largest_mask_bytes"] = inputs.largest_mask_bytes or inputs.largest_bytes
+    return InputLimits(**fields)
+
+
+def _check_parameters(parameters: Mapping[str, Parameter]) -> None:
+    """What the rest of the code takes for granted."""
+    if not {"prompt", "n"} <= parameters.keys():
+        raise ValueError("parameters: prompt and n are needed")
+    n = parameters["n"]
+    if n.schema.get("type") != "integer" or n.check(0) == [] or n.check(_MOST_IMAGES + 1) == []:
+        raise ValueError(f"n: a whole number within 1 to {_MOST_IMAGES}")
+    if n.default is None:
+        raise ValueError("n: a default is needed")
+    if parameters["prompt"].schema.get("type") != "string":
+        raise ValueError("prompt: a string")
+
+
+def _check_price(price: _Price, parameters: Mapping[str, Parameter]) -> None:
+    """There must be a price for everything that a client may ask for."""
+    if price.per_megapixel and "size" not in parameters:
+        raise ValueError("price: per_megapixel needs the parameter size")
+    if price.by is None:
+        if price.steps:
+            raise ValueError("price: steps need by")
+        return
+    by = parameters.get(price.by)
+    if by is None or by.default is None:
+        raise ValueError(f"price: {price.by} is no parameter with a default")
+    if set(by.schema.get("enum", ())) != set(price.steps):
+        raise ValueError(f"price: steps must be exactly the values of {price.by}")

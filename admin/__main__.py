@@ -5,14 +5,17 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any
 
 import composition
+from adapters.database.costs import cost_lines
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.tenants import PostgresTenants
 from adapters.process import configure_logging, run
 from admin.bootstrap import bootstrap
+from admin.trial import try_provider
 from domain.access import Scope
 from domain.errors import ServiceError
 from settings import Settings
@@ -44,6 +47,20 @@ async def _grant(wanted: argparse.Namespace, _: Settings, database: Database) ->
     return {"available_credits": balance.available}
 
 
+async def _costs(wanted: argparse.Namespace, _: Settings, database: Database) -> dict[str, Any]:
+    lines = await cost_lines(database, wanted.days)
+    return {"costs": [{name: _plain(value) for name, value in asdict(line).items()} for line in lines]}
+
+
+async def _try_provider(wanted: argparse.Namespace, settings: Settings, _: Database) -> dict[str, Any]:
+    return await try_provider(settings, wanted.provider, wanted.model, wanted.prompt)
+
+
+def _plain(value: object) -> object:
+    """Numbers stay exact: a cost that became a float would not add up."""
+    return value if value is None or isinstance(value, str | int) else str(value)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m admin", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -66,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     grant.add_argument("tenant_id")
     grant.add_argument("amount", type=int)
     grant.add_argument("--reference", required=True, help="what this grant is for; repeats do nothing")
+    costs = command("costs", _costs, "provider cost by day and provider, with and without an image")
+    costs.add_argument("--days", type=int, choices=range(1, 367), metavar="1-366", default=7)
+    trial = command("try-provider", _try_provider, "one job with your own key, step by step; it costs money")
+    trial.add_argument("provider")
+    trial.add_argument("--model", help="an id of the catalogue (default: the provider's first)")
+    trial.add_argument("--prompt", default="A lighthouse in the fog, linocut in two colours")
     return parser
 
 

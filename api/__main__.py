@@ -9,19 +9,25 @@ from api.app import create_app
 from settings import Settings
 
 _GRACE_SECONDS = 10
+# Connections and requests; over that uvicorn answers 503 by itself.
+_MOST_AT_ONCE = 1000
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> int:
-    config = uvicorn.Config(
+def config_of(settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
         create_app(settings),
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,
         access_log=False,  # paths hold callback tokens and image signatures
         timeout_graceful_shutdown=_GRACE_SECONDS,
+        limit_concurrency=_MOST_AT_ONCE,
         server_header=False,
     )
-    server = uvicorn.Server(config)
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> int:
+    server = uvicorn.Server(config_of(settings))
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,7 @@
 """The HTTP application: the only module here that picks adapters and reads settings."""
 
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
@@ -8,21 +9,36 @@ from fastapi import FastAPI
 
 import composition
 from adapters.database.credits import PostgresCreditAccounts
+from adapters.database.engine import Database
+from adapters.database.files import PostgresFiles
+from adapters.database.gate import PostgresGate
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.tenants import PostgresTenants
 from adapters.providers.client import provider_client
+from adapters.storage.download import GuardedDownloader
+from adapters.storage.guard import guarded_pool
+from adapters.storage.inspect import PillowInspector
 from adapters.temporal import TemporalRuns, connect
 from api import problems
 from api.bodies import CappedBodies
 from api.deps import Parts
+from api.inputs import InputImages
 from api.intake import Intake
 from api.live import LiveViews
 from api.metrics import Measured
 from api.readiness import Readiness
-from api.routes import credits, generations, health, images, models, webhooks
+from api.routes import credits, files, generations, health, images, models, webhooks
 from api.views import Views
+from domain.ports import ObjectStore
 from settings import Settings
+
+_DECODING_THREADS = 2
+# What multipart puts around a file.
+_AROUND_A_FILE_BYTES = 10_000
+# Providers report addresses of images, not images.
+_LARGEST_WEBHOOK_BYTES = 2_000_000
+_BODY_WITHIN_SECONDS = 60.0
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -42,10 +58,19 @@ def build_app(settings: Settings, **arguments: object) -> FastAPI:
         summary="AI image generation as a durable workflow.",
         **arguments,  # type: ignore[arg-type]  # FastAPI types each of its keywords apart
     )
-    for routes in (generations, images, models, credits, webhooks, health):
+    for routes in (generations, images, files, models, credits, webhooks, health):
         app.include_router(routes.router)
     problems.install(app)
-    app.add_middleware(CappedBodies, largest_bytes=settings.max_body_bytes)
+    caps = {
+        files.router.prefix: settings.max_input_bytes + _AROUND_A_FILE_BYTES,
+        webhooks.router.prefix: min(settings.max_body_bytes, _LARGEST_WEBHOOK_BYTES),
+    }
+    app.add_middleware(
+        CappedBodies,
+        largest_bytes=settings.max_body_bytes,
+        by_prefix=caps,
+        whole_within_seconds=_BODY_WITHIN_SECONDS,
+    )
     app.add_middleware(Measured)
     return app
 
@@ -61,13 +86,17 @@ async def real_parts(settings: Settings) -> AsyncIterator[Parts]:
         client = await connect(composition.temporal_address(settings), lazy=True)
         task_timeout = timedelta(seconds=settings.workflow_task_timeout_seconds)
         runs = TemporalRuns(client, task_timeout=task_timeout)
-        catalogue, row = composition.catalogue(settings), PostgresGenerations(database)
+        catalogue, rows = composition.catalogue(settings), PostgresGenerations(database)
+        inputs = await stack.enter_async_context(_inputs(settings, database, store))
         yield Parts(
             catalogue=catalogue,
-            generations=row,
+            generations=rows,
+            files=PostgresFiles(database),
+            gate=PostgresGate(database, {}),  # to look at; only workers hand out places
+            inputs=inputs,
             credits=PostgresCreditAccounts(database),
             authenticator=PostgresTenants(database),
-            intake=Intake(catalogue, row, PostgresInbox(database), runs),
+            intake=Intake(catalogue, rows, inputs, PostgresInbox(database), runs),
             live=LiveViews(runs),
             store=store,
             readers=composition.webhook_readers(settings, http),
@@ -77,6 +106,28 @@ async def real_parts(settings: Settings) -> AsyncIterator[Parts]:
                 essential="postgres",
             ),
             master_key=settings.master_key.get_secret_value(),
+        )
+
+
+@asynccontextmanager
+async def _inputs(settings: Settings, database: Database, store: ObjectStore) -> AsyncIterator[InputImages]:
+    """What brings clients' images in. Its way out opens nothing that only results may come from."""
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(guarded_pool(settings.input_hosts))
+        threads = stack.enter_context(ThreadPoolExecutor(_DECODING_THREADS, thread_name_prefix="decode"))
+        downloader = GuardedDownloader(
+            pool,
+            largest_bytes=settings.max_input_bytes,
+            total_seconds=settings.input_timeout_seconds,
+        )
+        yield InputImages(
+            PostgresFiles(database),
+            store,
+            PillowInspector(threads, largest_pixels=settings.max_image_pixels),
+            downloader,
+            hosts=settings.input_hosts,
+            largest_bytes=settings.max_input_bytes,
+            fetch_seconds=settings.input_timeout_seconds,
         )
 
 

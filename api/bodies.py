@@ -1,5 +1,7 @@
-"""A cap on every request body, answered as a problem like any other error."""
+"""A cap and a time limit on every request body, answered as a problem like any other error."""
 
+import asyncio
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -10,34 +12,64 @@ from domain.errors import BodyTooLarge
 
 
 class CappedBodies:
-    """Refuses a body over the cap: before its first byte where the length is announced, else in passing."""
+    """Refuses a body over the cap: before its first byte if its length is announced, else while reading.
 
-    def __init__(self, app: ASGIApp, *, largest_bytes: int) -> None:
+    One that is not whole in time is refused too; the time begins when the application starts to read.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        largest_bytes: int,
+        by_prefix: Mapping[str, int],
+        whole_within_seconds: float,
+    ) -> None:
+        """by_prefix: caps of their own for paths that begin so."""
         self._app = app
+        self._whole_within_seconds = whole_within_seconds
         self._largest_bytes = largest_bytes
+        self._by_prefix = by_prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif _announced_bytes(scope) > self._largest_bytes:
+            return
+        cap = self._cap(scope["path"])
+        if _announced_bytes(scope) > cap:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
             await problem(status, BodyTooLarge.code, BodyTooLarge.message)(scope, receive, send)
         else:
-            await self._app(scope, self._counting(receive), send)
+            await self._app(scope, _bounded(receive, cap, self._whole_within_seconds), send)
 
-    def _counting(self, receive: Receive) -> Receive:
-        read_bytes = 0
+    def _cap(self, path: str) -> int:
+        caps = (cap for prefix, cap in self._by_prefix.items() if path.startswith(prefix))
+        return next(caps, self._largest_bytes)
 
-        async def counted() -> Message:
-            nonlocal read_bytes
-            message = await receive()
-            read_bytes += len(message.get("body", b""))
-            if read_bytes > self._largest_bytes:
-                # The one exception that FastAPI lets through from the reading of a body.
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            return message
 
-        return counted
+def _bounded(receive: Receive, cap: int, seconds: float) -> Receive:
+    read_bytes, is_whole = 0, False
+    deadline: float | None = None
+
+    async def bounded() -> Message:
+        nonlocal read_bytes, is_whole, deadline
+        if is_whole:
+            return await receive()  # waits for the client to go away, however long the answer takes
+        if deadline is None:
+            deadline = asyncio.get_running_loop().time() + seconds
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError as error:
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, headers={"Connection": "close"}) from error
+        is_whole = not message.get("more_body", False)
+        read_bytes += len(message.get("body", b""))
+        if read_bytes > cap:
+            # The one exception that FastAPI lets through from the reading of a body.
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return message
+
+    return bounded
 
 
 def _announced_bytes(scope: Scope) -> int:

@@ -1,21 +1,39 @@
-"""What a route may ask for."""
+"""What a route may ask for.
 
-from collections.abc import Callable, Mapping
+Each is a coroutine: FastAPI would call a plain function on a thread, for every request.
+"""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, HTTPException, Request, status
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
+from api.inputs import InputImages
 from api.intake import Intake
 from api.live import LiveViews
 from api.readiness import Readiness
+from api.schemas import GenerationCreate
 from api.views import Views
 from domain.access import Caller, Scope
 from domain.catalogue import Catalogue
-from domain.errors import GenerationNotFound, IdempotencyKeyInvalid, Unauthenticated
-from domain.ports import Authenticator, CreditAccounts, Generations, ObjectStore, WebhookReader
+from domain.errors import (
+    FileNotFound,
+    GenerationNotFound,
+    IdempotencyKeyInvalid,
+    InvalidInput,
+    Unauthenticated,
+)
+from domain.ports import Authenticator, CreditAccounts, Files, Gate, Generations, ObjectStore, WebhookReader
 
 _LONGEST_KEY = 255
+# More than any field takes; its own, smaller limit is checked and put into words by the schema.
+_WIDEST = 50
+_FILE_ID = re.compile(r"file_[0-9a-z]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -26,6 +44,9 @@ class Parts:
     generations: Generations
     credits: CreditAccounts
     authenticator: Authenticator
+    files: Files
+    gate: Gate
+    inputs: InputImages
     intake: Intake
     live: LiveViews
     store: ObjectStore
@@ -35,7 +56,7 @@ class Parts:
     master_key: str
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:
     parts: Parts = request.app.state.parts
     return parts
 
@@ -54,8 +75,8 @@ async def _caller(request: Request, parts: PartsDep) -> Caller:
 AnyCaller = Annotated[Caller, Depends(_caller)]
 
 
-def _with_scope(scope: Scope) -> Callable[[Caller], Caller]:
-    def check(caller: AnyCaller) -> Caller:
+def _with_scope(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
+    async def check(caller: AnyCaller) -> Caller:
         caller.require(scope)
         return caller
 
@@ -67,7 +88,7 @@ Writer = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS))]
 CreditReader = Annotated[Caller, Depends(_with_scope(Scope.READ_CREDITS))]
 
 
-def _idempotency_key(request: Request) -> str | None:
+async def _idempotency_key(request: Request) -> str | None:
     """The header, bare or quoted as the draft standard writes it; None if it was not sent."""
     given = request.headers.getlist("idempotency-key")
     if not given:
@@ -80,12 +101,49 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _generation_id(generation_id: str) -> str:
+async def _generation_id(generation_id: str) -> str:
     """As it stands in the path, unless it holds a NUL, which PostgreSQL cannot be asked about."""
     if "\0" in generation_id:
         raise GenerationNotFound
     return generation_id
 
 
+async def _generation_body(request: Request, _: Writer) -> GenerationCreate:
+    """Read by hand, as FastAPI would read and parse megabytes before it asks whose they are."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await request.body()
+    if media_type != "application/json" or not body:
+        raise InvalidInput(errors=(("body", "a JSON object, sent as application/json"),))
+    try:
+        given = json.loads(body)
+        _refuse_wide(given)
+        return GenerationCreate.model_validate(given)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_input=False)) from error
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(status.HTTP_400_BAD_REQUEST) from error
+
+
+def _refuse_wide(given: object) -> None:
+    """Validation would write one error for each of a hundred thousand fields or items."""
+    if not isinstance(given, dict):
+        return
+    if len(given) > _WIDEST:
+        raise InvalidInput(errors=(("body", f"at most {_WIDEST} fields"),))
+    for name in GenerationCreate.model_fields:
+        value = given.get(name)
+        if isinstance(value, dict | list) and len(value) > _WIDEST:
+            what = "fields" if isinstance(value, dict) else "items"
+            raise InvalidInput(errors=((name, f"at most {_WIDEST} {what}"),))
+
+
+async def _file_id(file_id: str) -> str:
+    if not _FILE_ID.fullmatch(file_id):
+        raise FileNotFound
+    return file_id
+
+
+GenerationBody = Annotated[GenerationCreate, Depends(_generation_body)]
+FileId = Annotated[str, Depends(_file_id)]
 GenerationId = Annotated[str, Depends(_generation_id)]
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]

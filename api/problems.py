@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from api.schemas import FieldProblem, Problem
 from domain import errors
@@ -24,7 +25,9 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.GenerationNotFound: HTTPStatus.NOT_FOUND,
     errors.ImageNotFound: HTTPStatus.NOT_FOUND,
     errors.ModelNotFound: HTTPStatus.NOT_FOUND,
+    errors.FileNotFound: HTTPStatus.NOT_FOUND,
     errors.TenantNotFound: HTTPStatus.NOT_FOUND,
+    errors.ModelUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TooLateToCancel: HTTPStatus.CONFLICT,
     errors.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
 }
@@ -33,6 +36,8 @@ _CODES = {
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: errors.BodyTooLarge.code,
     HTTPStatus.BAD_REQUEST: InvalidInput.code,
+    HTTPStatus.REQUEST_TIMEOUT: "request_timeout",
+    HTTPStatus.TOO_MANY_REQUESTS: "too_many_at_once",
 }
 
 
@@ -41,6 +46,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -91,6 +97,12 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     return problem(status, _CODES.get(status, "http_error"), status.phrase, (), error.headers)
+
+
+async def _gone(_: Request, __: Exception) -> JSONResponse:
+    """The client hung up in the middle of its body: nobody reads this, and it is no error of ours."""
+    status = HTTPStatus.BAD_REQUEST
+    return problem(status, _CODES[status], status.phrase)
 
 
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:

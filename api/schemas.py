@@ -1,17 +1,22 @@
 """The wire: what a client sends and gets. Separate from `domain` so that either can change alone."""
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 
 from domain.credits import AccountKind, TransferKind
 from domain.generation import Stage, Status
+from domain.moderation import ModeratedAt
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def _storable(text: str) -> str:
     """Refuse what PostgreSQL cannot hold: NUL, and surrogates without their other half."""
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if _UNSTORABLE.search(text):
         raise ValueError("must not contain NUL or lone surrogates")
     return text
 
@@ -19,6 +24,8 @@ def _storable(text: str) -> str:
 Text = Annotated[str, Field(strict=True), AfterValidator(_storable)]
 # Wider than any model's own limit; those are checked against the catalogue, with the model's numbers.
 WholeNumber = Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]
+Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+Word = Annotated[Text, Field(max_length=20)]
 
 
 class _Body(BaseModel):
@@ -31,16 +38,30 @@ class GenerationCreate(_Body):
     model: Annotated[Text, Field(min_length=1, max_length=100)]
     prompt: Annotated[Text, Field(min_length=1, max_length=32_000)]
     n: WholeNumber | None = None
-    size: Annotated[Text, Field(max_length=20)] | None = None
-    aspect_ratio: Annotated[Text, Field(max_length=20)] | None = None
+    size: Word | None = None
+    aspect_ratio: Word | None = None
+    resolution: Word | None = None
     seed: WholeNumber | None = None
-    output_format: Annotated[Text, Field(max_length=20)] | None = None
+    output_format: Word | None = None
+    quality: Word | None = None
+    background: Word | None = None
+    options: (
+        Annotated[
+            dict[
+                Annotated[Text, Field(max_length=100)],
+                StrictBool | WholeNumber | Number | Annotated[Text, Field(max_length=1000)],
+            ],
+            Field(max_length=20),
+        ]
+        | None
+    ) = None
     inputs: Annotated[list[Text], Field(max_length=16)] | None = None
+    mask: Text | None = None
     metadata: Annotated[dict[Text, Text], Field(max_length=16)] | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Everything the model is asked about."""
-        return self.model_dump(exclude={"model", "metadata"})
+        """Everything the model is asked about but images."""
+        return self.model_dump(exclude={"model", "inputs", "mask", "metadata"})
 
 
 class ImageView(BaseModel):
@@ -55,6 +76,20 @@ class ImageView(BaseModel):
     sha256: str
 
 
+class UndeliveredView(BaseModel):
+    """An image that was asked for and did not come, and why: a code of docs/errors.md."""
+
+    index: int
+    code: str
+
+
+class QueueView(BaseModel):
+    """A position in the provider's line: since when, and how many come first."""
+
+    since: datetime
+    ahead: int
+
+
 class CostView(BaseModel):
     """Whole credits. `reserved` is what was held; in the end it equals `charged` + `refunded`."""
 
@@ -65,11 +100,14 @@ class CostView(BaseModel):
 
 
 class ErrorView(BaseModel):
-    """Why a generation failed. `code` is one of docs/errors.md."""
+    """Why a generation failed. `code` is one of docs/errors.md.
+
+    stage: For `content_rejected`, whether the `input` or the `output` was refused.
+    """
 
     code: str
     message: str
-    stage: Stage
+    stage: Stage | ModeratedAt
     retryable: bool
 
 
@@ -88,7 +126,10 @@ class GenerationView(BaseModel):
     stage: Stage
     model: str
     prompt: str
+    inputs: list[str]
+    mask: str | None
     images: list[ImageView]
+    undelivered: list[UndeliveredView]
     cost: CostView
     error: ErrorView | None
     metadata: dict[str, str]
@@ -97,6 +138,7 @@ class GenerationView(BaseModel):
     processing_at: datetime | None
     finished_at: datetime | None
     urls: UrlsView
+    queue: QueueView | None = None
     temporal_ui: str | None = None
     live: dict[str, Any] | None = None
 
@@ -108,24 +150,67 @@ class GenerationPage(BaseModel):
     next_cursor: str | None
 
 
+class InputLimitsView(BaseModel):
+    """What images a model takes. `least` is 0 where it also makes images from a prompt alone."""
+
+    least: int
+    most: int
+    largest_bytes: int
+    largest_total_bytes: int
+    largest_pixels: int
+    smallest_edge: int
+    content_types: list[str]
+    mask: Literal["no", "optional", "required"]
+    largest_mask_bytes: int
+
+
+class PriceView(BaseModel):
+    """Credits for one image: (`per_image` + the step of `by`), once for each megapixel if `per_megapixel`."""
+
+    per_image: int
+    by: str | None
+    steps: dict[str, int]
+    per_megapixel: bool
+    usual_megapixels: int
+
+
 class ModelView(BaseModel):
-    """What a model takes and costs."""
+    """What a model takes and costs. `parameters` holds a JSON Schema for each."""
 
     id: str
     title: str
     kind: str
+    kinds: list[str]
     provider: str
-    price_credits: int
-    largest_n: int
-    longest_prompt_characters: int
-    sizes: list[str]
-    output_formats: list[str]
+    available: bool
+    parameters: dict[str, Mapping[str, Any]]
+    inputs: InputLimitsView | None
+    price: PriceView
+    typical_seconds: float
+    longest_seconds: float
+    webhook: bool
+    fallback: str | None
+    moderation: Literal["refund", "charge"]
 
 
 class ModelList(BaseModel):
-    """Every model that is switched on."""
+    """Every model, also those that are switched off here."""
 
     data: list[ModelView]
+
+
+class FileView(BaseModel):
+    """A stored image that generations may use until it expires; each use puts that off."""
+
+    id: str
+    width: int
+    height: int
+    content_type: str
+    size_bytes: int
+    sha256: str
+    has_alpha: bool
+    created_at: datetime
+    expires_at: datetime
 
 
 class BalanceView(BaseModel):

@@ -1,19 +1,25 @@
 """From what the domain knows to what a client sees."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from api.schemas import (
     CostView,
     EntryView,
     ErrorView,
+    FileView,
     GenerationView,
     ImageView,
+    InputLimitsView,
     ModelView,
+    PriceView,
+    UndeliveredView,
     UrlsView,
 )
-from domain.catalogue import Model
+from domain.catalogue import Catalogue
 from domain.credits import Entry
+from domain.files import StoredFile
 from domain.generation import Generation, Image
+from domain.model import Model
 from domain.tokens import image_signature
 
 
@@ -43,7 +49,12 @@ class Views:
             stage=generation.stage,
             model=request.model,
             prompt=request.prompt,
+            inputs=list(request.inputs),
+            mask=request.mask,
             images=[self._image(generation.id, image) for image in generation.images],
+            undelivered=[
+                UndeliveredView(index=missing.index, code=missing.code) for missing in generation.undelivered
+            ],
             cost=CostView(
                 estimated=request.price_credits,
                 reserved=generation.held_credits,
@@ -76,18 +87,29 @@ class Views:
         )
 
 
-def model_view(model: Model) -> ModelView:
+def model_view(catalogue: Catalogue, model: Model) -> ModelView:
+    waits = model.waits
     return ModelView(
         id=model.id,
         title=model.title,
-        kind=model.kind,
+        kind=model.kinds[0],
+        kinds=list(model.kinds),
         provider=model.provider,
-        price_credits=model.price_credits,
-        largest_n=model.largest_n,
-        longest_prompt_characters=model.longest_prompt_characters,
-        sizes=list(model.sizes),
-        output_formats=list(model.formats),
+        available=catalogue.is_available(model),
+        parameters={name: parameter.schema for name, parameter in model.parameters.items()},
+        inputs=InputLimitsView(**asdict(model.inputs)) if model.inputs is not None else None,
+        price=PriceView(**asdict(model.price)),
+        typical_seconds=model.typical_seconds,
+        longest_seconds=waits.submit_timeout_seconds + waits.deadline_seconds,
+        webhook=model.webhook,
+        fallback=model.fallback,
+        moderation="charge" if model.charges_rejected else "refund",
     )
+
+
+def file_view(file: StoredFile) -> FileView:
+    moments = {"created_at": file.created_at, "expires_at": file.expires_at}
+    return FileView(id=file.id, **asdict(file.facts), **moments)
 
 
 def entry_view(entry: Entry) -> EntryView:

@@ -18,14 +18,16 @@ from domain.errors import ResultUnusable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+# All that is given out for IPv6 today.
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 # Over what `ipaddress` calls global but should not be reached for a stranger's address: multicast,
-# translations of IPv4 addresses, and ranges that Python 3.11 still counts as public.
+# translations of IPv4 addresses, ranges that Python 3.11 still counts as public, and the public address
+# by which Azure serves its machines their own secrets.
 _REFUSED = [
     ipaddress.ip_network(network)
     for network in (
-        "0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/4", "240.0.0.0/4",
-        "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/32", "2001:db8::/32", "2002::/16",
-        "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+        "0.0.0.0/8", "100.64.0.0/10", "168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/4",
+        "240.0.0.0/4", "2001::/32", "2001:db8::/32", "2002::/16", "3fff::/20",
     )
 ]  # fmt: skip
 
@@ -34,6 +36,8 @@ def is_public(address: Address) -> bool:
     """Whether an untrusted address may be connected to."""
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
+    if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST:
+        return False
     if any(address.version == network.version and address in network for network in _REFUSED):
         return False
     return address.is_global

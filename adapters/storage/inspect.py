@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from domain.errors import ResultUnusable
-from domain.ports import ImageFacts
+from domain.files import ImageFacts
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 # Pillow's name for a JPEG with further pictures behind its first, which is the one that everybody shows.
@@ -32,17 +32,18 @@ def _inspect(path: Path, largest_pixels: int) -> ImageFacts:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            width, height, kind = _decode(path, largest_pixels)
+            width, height, kind, has_alpha = _decode(path, largest_pixels)
     except ResultUnusable:
         raise
     except Exception as error:
         raise ResultUnusable(f"not a whole image: {type(error).__name__}") from error
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
-    return ImageFacts(width, height, _CONTENT_TYPES[kind], path.stat().st_size, digest.hexdigest())
+    size_bytes = path.stat().st_size
+    return ImageFacts(width, height, _CONTENT_TYPES[kind], size_bytes, digest.hexdigest(), has_alpha)
 
 
-def _decode(path: Path, largest_pixels: int) -> tuple[int, int, str]:
+def _decode(path: Path, largest_pixels: int) -> tuple[int, int, str, bool]:
     """Both checks: `verify` finds a PNG without its end, `load` a JPEG cut in half."""
     with Image.open(path, formats=_FORMATS) as image:
         if image.width * image.height > largest_pixels:
@@ -51,4 +52,5 @@ def _decode(path: Path, largest_pixels: int) -> tuple[int, int, str]:
     with Image.open(path, formats=_FORMATS) as image:
         image.load()
         assert image.format is not None
-        return image.width, image.height, image.format
+        # An alpha channel proper: a palette's one transparent colour cannot say what to paint anew.
+        return image.width, image.height, image.format, "A" in image.getbands()

@@ -1,8 +1,10 @@
 """Our own storage: any S3-compatible server, through the `minio` client."""
 
 import asyncio
-from collections.abc import Callable
+import tempfile
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +17,7 @@ from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
 from domain.errors import StorageUnavailable
-from domain.ports import ImageFacts
+from domain.files import ImageFacts
 
 _SMALLEST_PART_BYTES = 5 * 1024 * 1024
 _MOST_DELETED = 1000
@@ -23,7 +25,7 @@ T = TypeVar("T")
 
 
 class S3Store:
-    """Puts, checks, deletes and signs. The blocking client runs on a bounded pool of threads.
+    """Puts, checks, fetches, deletes and signs. The blocking client runs on a bounded pool of threads.
 
     The region is explicit: asking the server for it would cost a request, and rclone cannot answer.
     """
@@ -44,6 +46,14 @@ class S3Store:
 
     async def put(self, key: str, path: Path, facts: ImageFacts) -> None:
         await self._call(lambda: self._put(key, path, facts))
+
+    @asynccontextmanager
+    async def fetch(self, key: str) -> AsyncIterator[Path]:
+        # A caller that gives up leaves a thread behind that may still be writing into the folder.
+        with tempfile.TemporaryDirectory(prefix="darkroom-", ignore_cleanup_errors=True) as folder:
+            path = Path(folder) / "object"
+            await self._call(lambda: self._client.fget_object(self._bucket, key, str(path)))
+            yield path
 
     async def delete_under(self, prefix: str) -> int:
         return await self._call(lambda: self._delete_under(prefix))

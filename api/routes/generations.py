@@ -5,22 +5,28 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 
 from api.cursors import generation_cursor, read_generation_cursor
-from api.deps import GenerationId, IdempotencyKey, PartsDep, Reader, Writer
-from api.schemas import GenerationCreate, GenerationPage, GenerationView
-from domain.generation import Status
+from api.deps import GenerationBody, GenerationId, IdempotencyKey, PartsDep, Reader, Writer
+from api.intake import Wanted
+from api.schemas import GenerationCreate, GenerationPage, GenerationView, QueueView
+from domain.generation import Stage, Status
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
 _ASK_AGAIN = "2"
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": GenerationCreate.model_json_schema()}},
+    }
+}
 
 
-@router.post("", status_code=status.HTTP_202_ACCEPTED)
+@router.post("", status_code=status.HTTP_202_ACCEPTED, openapi_extra=_BODY)
 async def create_generation(
-    body: GenerationCreate, key: IdempotencyKey, caller: Writer, parts: PartsDep, response: Response
+    body: GenerationBody, key: IdempotencyKey, caller: Writer, parts: PartsDep, response: Response
 ) -> GenerationView:
     """Accept a generation. Repeating the call with the same Idempotency-Key returns the same one."""
-    generation, is_new = await parts.intake.accept(
-        caller.tenant_id, body.model, body.parameters(), body.metadata or {}, key
-    )
+    wanted = Wanted(body.model, body.parameters(), body.metadata or {}, tuple(body.inputs or ()), body.mask)
+    generation, is_new = await parts.intake.accept(caller.tenant_id, wanted, key)
     response.headers["Location"] = parts.views.generation_url(generation.id)
     response.headers["Retry-After"] = _ASK_AGAIN
     if not is_new:
@@ -53,6 +59,8 @@ async def get_generation(
     """Where a generation stands, from its row. `live=true` also asks its workflow, if that is quick."""
     generation = await parts.generations.get_for(caller.tenant_id, generation_id)
     view = parts.views.generation(generation)
+    if generation.stage is Stage.THROTTLED and (standing := await parts.gate.standing(generation_id)):
+        view.queue = QueueView(since=standing.since, ahead=standing.ahead)
     if not generation.status.is_terminal:
         response.headers["Retry-After"] = _ASK_AGAIN
         if live and (told := await parts.live.of(caller.tenant_id, generation_id)) is not None:

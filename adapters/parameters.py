@@ -1,0 +1,140 @@
+"""JSON Schemas of the catalogue's parameters: checked when they are read, then used to check values.
+
+Only keywords that a limit can be put into words for are taken; JSON Schema itself would pass over a misspelt
+one in silence. `imageSize` is our own, for models that take any `WIDTHxHEIGHT` within bounds:
+`{multiple_of, least_edge, largest_edge, largest_pixels, largest_ratio}`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import SchemaError
+from jsonschema.validators import extend
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic import PositiveInt as Positive
+
+from domain.limits import Parameter, pixels
+
+_KEYWORDS = {
+    "additionalProperties", "anyOf", "default", "description", "enum", "imageSize", "maximum", "maxLength",
+    "minimum", "minLength", "pattern", "properties", "type",
+}  # fmt: skip
+
+
+class _ImageSize(BaseModel):
+    """Bounds of a free size. `largest_ratio` is of the longer side to the shorter."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    multiple_of: Positive
+    least_edge: Positive
+    largest_edge: Positive
+    largest_pixels: Positive
+    largest_ratio: float = Field(default=100.0, ge=1)
+
+    def admits(self, value: object) -> bool:
+        try:
+            width, height = pixels(value) if isinstance(value, str) else (0, 0)
+        except ValueError:
+            return False
+        shorter, longer = sorted((width, height))
+        return (
+            self.least_edge <= shorter
+            and longer <= self.largest_edge
+            and width % self.multiple_of == height % self.multiple_of == 0
+            and width * height <= self.largest_pixels
+            and longer <= shorter * self.largest_ratio
+        )
+
+    def in_words(self) -> str:
+        ratio = (
+            f", one side at most {self.largest_ratio:g} times the other" if self.largest_ratio < 100 else ""
+        )
+        return (
+            f"WIDTHxHEIGHT, both a multiple of {self.multiple_of} from {self.least_edge} "
+            f"to {self.largest_edge}, at most {self.largest_pixels} pixels{ratio}"
+        )
+
+
+def parameter(name: str, schema: Mapping[str, Any]) -> Parameter:
+    """A parameter that checks its values by the schema. Raises ValueError for a schema that is wrong."""
+    _refuse_unknown_keywords(name, schema)
+    try:
+        _Validator.check_schema(schema)
+    except SchemaError as error:
+        raise ValueError(f"{name}: no JSON Schema: {error.message}") from error
+    check = partial(_broken, schema, _Validator(schema))
+    if "default" in schema and (found := check(schema["default"])):
+        raise ValueError(f"{name}: its default is not {found[0][1]}")
+    return Parameter(schema, check)
+
+
+def _broken(
+    schema: Mapping[str, Any], validator: Draft202012Validator, value: object
+) -> Sequence[tuple[str, str]]:
+    """Each broken part once, with the whole limit of that part."""
+    parts = {str(error.path[0]) if error.path else "" for error in validator.iter_errors(value)}
+    inner = schema.get("properties", {})
+    return [(part, _in_words(inner[part] if part else schema)) for part in sorted(parts)]
+
+
+def _image_size(
+    _: Draft202012Validator, bounds: Mapping[str, Any], value: object, __: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    if not _ImageSize.model_validate(bounds).admits(value):
+        yield ValidationError("not a size within bounds")
+
+
+def _is_whole(_: object, value: object) -> bool:
+    """JSON Schema also calls 50.0 an integer; a provider that reads the number strictly would not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_Validator = extend(  # type: ignore[no-untyped-call]  # its stub leaves the return type out
+    Draft202012Validator,
+    {"imageSize": _image_size},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole),
+)
+
+
+def _refuse_unknown_keywords(name: str, schema: Mapping[str, Any]) -> None:
+    if unknown := schema.keys() - _KEYWORDS:
+        raise ValueError(f"{name}: unknown keywords {sorted(unknown)}")
+    if "properties" in schema and schema.get("additionalProperties") is not False:
+        raise ValueError(f"{name}: properties need additionalProperties = false")
+    if "imageSize" in schema:
+        _ImageSize.model_validate(schema["imageSize"])
+    for inner, part in [*schema.get("properties", {}).items(), *enumerate(schema.get("anyOf", ()))]:
+        _refuse_unknown_keywords(f"{name}.{inner}", part)
+
+
+def _in_words(schema: Mapping[str, Any]) -> str:
+    """The limit as a client is told it."""
+    for keyword, words in _WORDS.items():
+        if keyword in schema:
+            return words(schema)
+    return _TYPES.get(str(schema.get("type")), "a valid value")
+
+
+def _number(schema: Mapping[str, Any]) -> str:
+    article = "a whole number from " if schema.get("type") == "integer" else ""
+    return f"{article}{schema.get('minimum', 'any')} to {schema.get('maximum', 'any')}"
+
+
+def _alternatives(schema: Mapping[str, Any]) -> str:
+    return ", or ".join(_in_words(part) for part in schema["anyOf"])
+
+
+# The first keyword that a schema has puts its limit into words.
+_WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "enum": lambda schema: f"one of {', '.join(map(str, schema['enum']))}",
+    "anyOf": _alternatives,
+    "imageSize": lambda schema: _ImageSize.model_validate(schema["imageSize"]).in_words(),
+    "maximum": _number,
+    "minimum": _number,
+    "maxLength": lambda schema: f"{schema.get('minLength', 0)} to {schema['maxLength']} characters",
+    "properties": lambda schema: f"takes only {', '.join(schema['properties'])}",
+}
+_TYPES = {"boolean": "true or false", "integer": "a whole number", "number": "a number", "string": "a text"}

@@ -1,0 +1,43 @@
+"""The file in a multipart body, on disk and never whole in memory."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+
+from domain.errors import InvalidInput
+
+_MOST_FIELDS = 10
+_WANTED = (("file", "one image, as a file of multipart/form-data"),)
+
+
+@asynccontextmanager
+async def uploaded(request: Request) -> AsyncIterator[Path]:
+    """The field `file`; its name and type are not looked at. Raises InvalidInput."""
+    # Any other form would be read into memory.
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise InvalidInput(errors=_WANTED)
+    form = await _form(request)
+    try:
+        part = form.get("file")
+        if not isinstance(part, UploadFile):
+            raise InvalidInput(errors=_WANTED)
+        with tempfile.NamedTemporaryFile(prefix="darkroom-") as file:
+            await asyncio.to_thread(shutil.copyfileobj, part.file, file)
+            file.flush()
+            yield Path(file.name)
+    finally:
+        await form.close()
+
+
+async def _form(request: Request) -> FormData:
+    try:
+        return await request.form(max_files=1, max_fields=_MOST_FIELDS)
+    except (UnicodeError, LookupError) as error:
+        # Names are decoded as the client's `charset` says, and Python knows some that only ever raise.
+        raise InvalidInput(errors=_WANTED) from error
