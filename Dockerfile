@@ -18,15 +18,19 @@ RUN groupadd --gid 10001 darkroom \
     && install -d -o darkroom -g darkroom -m 0700 /var/lib/simulator
 WORKDIR /app
 COPY --from=packages /opt/venv /opt/venv
-COPY composition.py models.toml settings.py worker.py ./
+COPY models.toml settings.py worker.py ./
 COPY activities/ activities/
 COPY adapters/ adapters/
 COPY admin/ admin/
 COPY api/ api/
+COPY composition/ composition/
 COPY domain/ domain/
 COPY migrations/ migrations/
 COPY simulator/ simulator/
 COPY workflows/ workflows/
+# Temporal's sandbox imports the modules of the workflows anew for every run, and without bytecode compiles
+# them each time. They never change in here, so nobody need look whether they have.
+RUN python -m compileall -q --invalidation-mode unchecked-hash workflows
 USER 10001:10001
 CMD ["python", "-m", "api"]
 

@@ -11,7 +11,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # `exec`, so that a signal sent to make's child is sent to Python and not to a shell around it.
-demo: $(READY) ## Start everything on temporary data, make three generations, check all of it (ARGS=--keep)
+demo: $(READY) ## Start everything on temporary data, make seven generations, check all of it (ARGS=--keep)
 	@exec $(RUN) -m devstack demo $(ARGS)
 
 up: $(READY) ## Run the whole stack until Ctrl-C; its data stays in .darkroom/
@@ -19,7 +19,7 @@ up: $(READY) ## Run the whole stack until Ctrl-C; its data stays in .darkroom/
 
 test: $(READY) ## Run every test against real servers (ARGS="-k name")
 	@$(RUN) -m devstack install --tests
-	@exec $(RUN) -m pytest $(ARGS)
+	@exec $(RUN) -m pytest -n 4 --dist loadfile $(ARGS)
 
 check: $(READY) ## Lint, formatting, types, and which way imports point
 	.venv/bin/ruff check

@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx
 
 from devstack import commands
-from devstack.datadir import DataDir
 from devstack.errors import NotReady
 from devstack.processes import Command, Supervisor
 from devstack.stopping import StopFlag
@@ -41,46 +40,6 @@ def start(
         )
     )
     supervisor.wait_ready(name, lambda: answers(ready_url), timeout_seconds=READY_TIMEOUT_SECONDS)
-
-
-def start_simulator(
-    supervisor: Supervisor, data: DataDir, provider: str, arguments: tuple[str, ...] = ()
-) -> str:
-    """The provider's simulator, with its jobs kept in the data folder; its base URL.
-
-    arguments: more options of `python -m simulator`.
-    """
-    name = f"simulator-{provider}"
-    port, folder = data.port(name), data.path / name
-    folder.mkdir(mode=0o700, exist_ok=True)
-    url = f"http://127.0.0.1:{port}"
-    key, user_id = _simulated_account(data, provider)
-    account = ("--state", str(folder), "--key", key, "--user-id", user_id)
-    start(
-        supervisor,
-        name,
-        ("-m", "simulator", provider, "--port", str(port), *account, *arguments),
-        env={},
-        ready_url=f"{url}/_sim/health",
-    )
-    return url
-
-
-def simulator_settings(data: DataDir, provider: str, url: str) -> dict[str, str]:
-    """The settings that send our worker to the simulator instead of to the provider."""
-    key, user_id = _simulated_account(data, provider)
-    prefix = provider.upper()
-    return {
-        f"{prefix}_KEY": key,
-        f"{prefix}_USER_ID": user_id,
-        f"{prefix}_QUEUE_URL": url,
-        f"{prefix}_JWKS_URL": f"{url}/.well-known/jwks.json",
-        f"{prefix}_RESULT_HOSTS": url,
-    }
-
-
-def _simulated_account(data: DataDir, provider: str) -> tuple[str, str]:
-    return data.secret(f"{provider}_key"), data.secret(f"{provider}_user_id")
 
 
 def run_admin(*arguments: str, env: Mapping[str, str], stop: StopFlag) -> str:

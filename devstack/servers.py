@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from devstack import datadir, install, objectstore, postgres, python_parts, temporal
+from devstack import datadir, install, objectstore, postgres, simulators, temporal
 from devstack.console import Say, silent
 from devstack.datadir import DataDir
 from devstack.errors import StackError
@@ -24,8 +24,6 @@ from devstack.postgres import Postgres
 from devstack.processes import Supervisor
 from devstack.stopping import StopFlag
 from devstack.temporal import Temporal
-
-PROVIDERS = ("fal",)
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Servers:
 def running_servers(
     folder: Path | None = None,
     *,
-    providers: tuple[str, ...] = PROVIDERS,
+    with_simulators: bool = True,
     is_durable: bool = False,
     stop: StopFlag | None = None,
     say: Say = silent,
@@ -53,7 +51,7 @@ def running_servers(
         data = DataDir(folder or exits.enter_context(datadir.temporary_folder()))
         exits.enter_context(data.held())
         supervisor = exits.enter_context(Supervisor(data.path, stop=stop, say=say))
-        yield start_servers(supervisor, data, providers=providers, is_durable=is_durable, say=say)
+        yield start_servers(supervisor, data, with_simulators=with_simulators, is_durable=is_durable, say=say)
 
 
 def install_missing(*, stop: StopFlag, say: Say) -> None:
@@ -68,7 +66,7 @@ def start_servers(
     supervisor: Supervisor,
     data: DataDir,
     *,
-    providers: tuple[str, ...],
+    with_simulators: bool = True,
     simulator_arguments: tuple[str, ...] = (),
     is_durable: bool,
     say: Say,
@@ -79,17 +77,16 @@ def start_servers(
         starting_postgres = pool.submit(_postgres, supervisor, data, say, is_durable=is_durable)
         starting_temporal = pool.submit(_temporal, supervisor, data, say)
         starting_s3 = pool.submit(_s3, supervisor, data, say)
-        simulators = {
-            provider: pool.submit(
-                python_parts.start_simulator, supervisor, data, provider, simulator_arguments
+        starting_simulators = None
+        if with_simulators:
+            starting_simulators = pool.submit(
+                simulators.start_simulators, supervisor, data, simulator_arguments
             )
-            for provider in providers
-        }
         return Servers(
             starting_postgres.result(),
             starting_temporal.result(),
             starting_s3.result(),
-            {provider: starting.result() for provider, starting in simulators.items()},
+            starting_simulators.result() if starting_simulators else {},
         )
 
 

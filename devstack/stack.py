@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devstack import datadir, python_parts
+from devstack import datadir, python_parts, simulators
 from devstack.client_account import ClientAccount, open_account
 from devstack.console import Say, say
 from devstack.datadir import DataDir
 from devstack.processes import Supervisor
 from devstack.record import StackRecord
-from devstack.servers import PROVIDERS, Servers, start_servers
+from devstack.servers import Servers, start_servers
 from devstack.stopping import StopFlag
 
 BUCKET = "darkroom"
@@ -92,11 +92,10 @@ def running_stack(
         record = StackRecord(data.path)
         supervisor = exits.enter_context(Supervisor(data.path, stop=stop, say=say, on_change=record.update))
         exits.callback(record.withdraw)
-        say("starting PostgreSQL, Temporal, the object store and the simulator …")
+        say("starting PostgreSQL, Temporal, the object store and the simulators …")
         servers = start_servers(
             supervisor,
             data,
-            providers=PROVIDERS,
             simulator_arguments=simulator_arguments,
             is_durable=is_durable,
             say=say,
@@ -146,8 +145,7 @@ def _environment(data: DataDir, servers: Servers, settings: Mapping[str, str]) -
     ours = {name: os.environ.get(name, value) for name, value in settings.items()}
     if servers.temporal.ui_url:
         ours["TEMPORAL_UI_URL"] = servers.temporal.ui_url
-    for provider, url in servers.simulators.items():
-        ours |= python_parts.simulator_settings(data, provider, url)
+    ours |= simulators.settings(data, servers.simulators)
     return ours | {
         "MASTER_KEY": os.environ.get("MASTER_KEY") or data.secret("master_key"),
         "DATABASE_URL": servers.postgres.url,

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from devstack.demo.cases import CONTENT_TYPE, FORMAT, POLLING, REJECTED, SIZE, WEBHOOK, Case
+from devstack.demo.cases import CASES, KINDS, Case
 from devstack.demo.client import Tracked
 
 Problems = list[str]
@@ -32,9 +32,11 @@ def ending(each: Tracked) -> Problems:
     return problems
 
 
-def image(name: str, described: dict[str, Any], content: bytes, content_type: str) -> Problems:
+def image(case: Case, described: dict[str, Any], content: bytes, content_type: str) -> Problems:
     """The bytes are a whole image, and the one that the job describes."""
-    label = f"{name}: image {described['index']}"
+    label = f"{case.name}: image {described['index']}"
+    described_size = f"{described['width']}x{described['height']}"
+    meant_type = f"image/{case.output_format}" if case.output_format else described["content_type"]
     try:
         with Image.open(BytesIO(content)) as picture:
             picture.load()
@@ -42,11 +44,11 @@ def image(name: str, described: dict[str, Any], content: bytes, content_type: st
     except (OSError, UnidentifiedImageError) as error:
         return [f"{label} cannot be decoded: {error}"]
     expectations = {
-        "format and size": (found, (FORMAT, SIZE)),
-        "described size": (f"{described['width']}x{described['height']}", SIZE),
+        "format and size": (found, (meant_type.removeprefix("image/"), described_size)),
+        "described size": (described_size, case.size or described_size),
         "length": (len(content), described["size_bytes"]),
         "sha256": (hashlib.sha256(content).hexdigest(), described["sha256"]),
-        "content type": ((content_type, described["content_type"]), (CONTENT_TYPE, CONTENT_TYPE)),
+        "content type": ((content_type, described["content_type"]), (meant_type, meant_type)),
     }
     return [
         f"{label}: {what} is {is_}, not {meant}"
@@ -81,11 +83,17 @@ def entries(generations: Sequence[Tracked], lines: Sequence[dict[str, Any]]) -> 
     return problems
 
 
-def provider_log(log: Sequence[dict[str, Any]]) -> Problems:
+def kinds(generations: Sequence[Tracked]) -> Problems:
+    """Every kind of model was shown."""
+    shown = {each.case.kind for each in generations if each.job["status"] == "completed"}
+    return [f"no {kind} was completed" for kind in KINDS if kind not in shown]
+
+
+def provider_log(provider: str, log: Sequence[dict[str, Any]]) -> Problems:
     """By the simulator's own log, each was submitted once and finished in the way it was meant to."""
     problems = []
-    for case in (WEBHOOK, POLLING, REJECTED):
-        of_case = [entry for entry in log if entry["prompt"] == case.request["prompt"]]
+    for case in (case for case in CASES if case.provider == provider):
+        of_case = [entry for entry in log if entry["prompt"] == case.prompt]
         submits = [entry for entry in of_case if entry["kind"] == "submit_accepted"]
         if len(submits) != 1:
             problems.append(f"{case.name}: the provider accepted it {len(submits)} times")
@@ -101,10 +109,10 @@ def _finished_by(case: Case, of_case: Sequence[dict[str, Any]]) -> Problems:
     news = [
         entry["kind"] for entry in of_case if _is_webhook_taken(entry) or entry["kind"] == "result_served"
     ]
-    meant = "result_served" if case is POLLING else "webhook_sent"
+    meant = "webhook_sent" if case.finished_by == "webhook" else "result_served"
     if not news:
         return [f"{case.name}: neither a webhook nor a poll brought the result"]
-    if news[0] != meant or (case is POLLING and "webhook_sent" in news):
+    if news[0] != meant:
         return [f"{case.name}: it was finished by {news[0]}, not by {meant}"]
     return []
 

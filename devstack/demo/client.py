@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx
 
 from devstack.demo.cases import Case
+from devstack.demo.pictures import CONTENT_TYPE, PictureName, picture
 from devstack.errors import NotReady
 from devstack.stopping import StopFlag
 
@@ -60,14 +61,23 @@ class Client:
         self._http.close()
 
     def post(self, case: Case) -> Tracked:
+        """Upload the case's pictures, then ask for its images."""
+        file_ids = [self._upload(name) for name in case.pictures]
         posted_at = time.monotonic()
         key = {"Idempotency-Key": str(uuid4())}
-        response = self._http.post("/v1/generations", json=case.request, headers=key)
+        response = self._http.post("/v1/generations", json=case.request(file_ids), headers=key)
         if response.status_code != httpx.codes.ACCEPTED:
             raise NotReady(f"POST /v1/generations answered {response.status_code}: {response.text}")
         tracked = Tracked(case, response.json(), posted_at)
         tracked.see(tracked.job)
         return tracked
+
+    def _upload(self, name: PictureName) -> str:
+        files = {"file": (f"{name}.png", picture(name), CONTENT_TYPE)}
+        response = self._http.post("/v1/files", files=files)
+        if response.status_code != httpx.codes.CREATED:
+            raise NotReady(f"POST /v1/files answered {response.status_code}: {response.text}")
+        return str(response.json()["id"])
 
     def watch(
         self,

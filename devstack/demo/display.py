@@ -37,7 +37,7 @@ def _say_stage(each: Tracked) -> None:
 
 
 def _table(generations: list[Tracked]) -> Table:
-    table = Table(title="Three generations", title_justify="left", expand=True)
+    table = Table(title="Every kind of model, one lifecycle", title_justify="left", expand=True)
     table.add_column("what is to happen", ratio=2)
     table.add_column("status", min_width=len("processing"))
     table.add_column("stages so far", ratio=3)

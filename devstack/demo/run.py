@@ -49,7 +49,10 @@ def _make_and_check(stack: Stack, client: Client, stop: StopFlag) -> checks.Prob
     _say_account(before, after, lines)
     problems += checks.account(generations, before, after)
     problems += checks.entries(generations, lines)
-    return problems + checks.provider_log(_simulator_log(stack))
+    problems += checks.kinds(generations)
+    for provider, url in stack.servers.simulators.items():
+        problems += checks.provider_log(provider, _simulator_log(url))
+    return problems
 
 
 def _say_generation(client: Client, each: Tracked) -> checks.Problems:
@@ -61,7 +64,7 @@ def _say_generation(client: Client, each: Tracked) -> checks.Problems:
     for described in job["images"]:
         response = client.download(described["url"])
         content_type = response.headers.get("content-type", "")
-        wrong = checks.image(each.case.name, described, response.content, content_type)
+        wrong = checks.image(each.case, described, response.content, content_type)
         verdict = "NOT WHOLE" if wrong else "whole"
         size = f"{described['width']}x{described['height']}, {described['size_bytes']} bytes, {verdict}"
         say(f"  image {described['index']}      {described['url']}\n               {content_type} {size}")
@@ -84,9 +87,9 @@ def _say_account(before: dict[str, Any], after: dict[str, Any], lines: list[dict
         say(f"    {line['kind']:<7} {line['account']:<10} {change}  {of}".rstrip())
 
 
-def _simulator_log(stack: Stack) -> list[dict[str, Any]]:
-    url = f"{stack.servers.simulators['fal']}/_sim/log?limit={LOG_ENTRIES_MAX}"
-    entries: list[dict[str, Any]] = httpx.get(url, timeout=10.0, trust_env=False).json()["entries"]
+def _simulator_log(url: str) -> list[dict[str, Any]]:
+    answer = httpx.get(f"{url}/_sim/log", params={"limit": LOG_ENTRIES_MAX}, timeout=10.0, trust_env=False)
+    entries: list[dict[str, Any]] = answer.json()["entries"]
     return entries
 
 

@@ -38,6 +38,12 @@ def megapixels(width: int, height: int) -> float:
     return round(width * height / 1_000_000, 2)
 
 
+def white_share(mask: Input) -> float:
+    """How much of the image is painted anew: what counts is the mask's colour, and never its alpha."""
+    counts = mask.source.picture.convert("L").histogram()
+    return round(sum(counts[128:]) / sum(counts), 2)
+
+
 async def _image(field: str, text: str) -> Input:
     try:
         content = await fetched(text) if text.startswith(("http", "data:")) else from_base64(text)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from simulator.bfl import answers
 from simulator.bfl.errors import Refused, by_fault, invalid, invalid_fields, over_limit, told
-from simulator.bfl.images import FIELDS, given_images, megapixels, picture_of
+from simulator.bfl.images import FIELDS, given_images, megapixels, picture_of, white_share
 from simulator.bfl.models import MODELS, Arguments, Model
 from simulator.delivery import Deliveries
 from simulator.faults import FaultInvalid, Target
@@ -51,6 +51,9 @@ class Desk:
             self._store.log("submit_rejected", None, prompt, endpoint=endpoint, status=refused.status)
             raise
         job = self._intake.accept(str(uuid.uuid4()), order)
+        if "mask_white_share" in order.arguments:
+            share = order.arguments["mask_white_share"]
+            self._store.log("mask_read", job.id, prompt, white_share=share)
         struck = await self._intake.before_answer(job, request)
         return answer(answers.submitted(job, self._polling_url(request, job.id), struck))
 
@@ -70,6 +73,7 @@ class Desk:
                 "cost": model.cost(input_mp, output_mp),
                 "input_mp": input_mp,
                 "output_mp": output_mp,
+                **({"mask_white_share": white_share(images["mask"])} if "mask" in images else {}),
             },
             base_url=base_url,
             webhook_url=arguments.webhook_url,

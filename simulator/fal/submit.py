@@ -10,7 +10,7 @@ from starlette.responses import Response
 from simulator.delivery import Deliveries
 from simulator.fal import answers
 from simulator.fal.arguments import Arguments, detail_of
-from simulator.fal.errors import content_policy_detail
+from simulator.fal.errors import content_policy_detail, infrastructure_failure
 from simulator.faults import Fault, FaultInvalid, FaultSwitches, Target
 from simulator.inputs import Input, fetched, opened
 from simulator.intake import Intake, Order, is_webhook_url, new_seed
@@ -24,10 +24,10 @@ MAX_BODY_BYTES = 1_000_000
 class Refused(Exception):
     """The request was not accepted: no job, and nothing is charged."""
 
-    def __init__(self, status: int, detail: Any, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, status: int, detail: Any, headers: dict[str, str] | None = None, **more: str) -> None:
         super().__init__(status)
         self.status = status
-        self.detail = detail
+        self.body = {"detail": detail, **more}
         self.headers = headers
 
 
@@ -55,7 +55,7 @@ class Desk:
                 raise _refusal(fault, prompt)
         except Refused as refused:
             self._store.log("submit_rejected", None, prompt, endpoint=endpoint, status=refused.status)
-            return answer({"detail": refused.detail}, refused.status, refused.headers)
+            return answer(refused.body, refused.status, refused.headers)
         seed = arguments.seed if arguments.seed is not None else new_seed()
         base_url = self._files.base_url(request)
         picture = arguments.picture(seed, images[0].source if images else None)
@@ -70,8 +70,10 @@ def _refusal(fault: Fault, prompt: str) -> Refused:
         return Refused(429, "Too many requests", {"Retry-After": f"{fault.number('retry_after'):g}"})
     if fault.name == "reject":
         return Refused(422, content_policy_detail(prompt))
-    status = 500 if fault.name == "submit_500" else 503
-    return Refused(status, "Internal server error" if status == 500 else "Service unavailable")
+    if fault.name == "submit_500":
+        return Refused(500, "Internal server error")
+    failure = infrastructure_failure("runner_scheduling_failure")
+    return Refused(failure.status, headers=failure.headers, **failure.body)
 
 
 async def _read(request: Request) -> dict[str, Any]:
