@@ -20,7 +20,7 @@ _exit_code = 0
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """PostgreSQL, Temporal and MinIO, on free ports and temporary data."""
-    with running_servers(providers=()) as servers:
+    with running_servers(with_simulators=False) as servers:
         yield servers
 
 

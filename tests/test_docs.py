@@ -7,12 +7,13 @@ import pytest
 from prometheus_client import Counter
 
 from activities import metrics as worker_metrics
-from adapters.catalogue import _File, _Model, _Provider, _Waits
+from adapters.catalogue import _File, _Inputs, _Model, _Price, _Provider, _Waits, load_catalogue
 from api import metrics as api_metrics
 from api.problems import _CODES
 from domain import names
 from domain.errors import ServiceError, every_error
 from domain.generation import Stage, Status
+from domain.model import Model
 from settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -20,11 +21,15 @@ DOCS = ROOT / "docs"
 CONFIGURATION = (DOCS / "configuration.md").read_text()
 ERRORS = (DOCS / "errors.md").read_text()
 OPERATIONS = (DOCS / "operations.md").read_text()
+MODELS = (DOCS / "models.md").read_text()
+CATALOGUE = load_catalogue(ROOT / "models.toml", providers=(), queue_timeout_seconds=1)
 
 HTTP_ONLY_CODES = {*_CODES.values(), "http_error", ServiceError.code} - every_error().keys()
 WORKER_METRICS = [name for name in vars(worker_metrics).values() if str(name).startswith("darkroom_")]
 API_COUNTERS = [api_metrics.accepted, api_metrics.deferred, api_metrics.webhooks]
-FIELDS = [field for part in (_File, _Provider, _Model, _Waits) for field in part.model_fields]
+FIELDS = [
+    field for part in (_File, _Provider, _Model, _Inputs, _Price, _Waits) for field in part.model_fields
+]
 LONGEST_ADR_LINES = 60
 
 
@@ -42,7 +47,7 @@ def rows_of(document: str, name: str) -> list[str]:
 
 
 def default_text(default: object) -> str:
-    if default is None:
+    if default is None or default == ():
         return "unset"
     if isinstance(default, tuple):
         return f"`{','.join(default)}`"
@@ -65,6 +70,22 @@ def test_no_setting_is_documented_that_is_gone() -> None:
 @pytest.mark.parametrize("field", sorted(set(FIELDS)))
 def test_field_of_the_catalogue_is_documented(field: str) -> None:
     assert rows_of(CONFIGURATION, field)
+
+
+def test_every_model_has_its_row_and_no_other() -> None:
+    assert first_cells(MODELS) == list(CATALOGUE.models)
+
+
+@pytest.mark.parametrize("model", CATALOGUE.models.values(), ids=lambda model: model.id)
+def test_model_is_documented_as_it_is(model: Model) -> None:
+    [row] = rows_of(MODELS, model.id)
+    _, _, provider, kinds, images, most, price, _ = (cell.strip() for cell in row.split("|"))
+
+    assert provider == f"`{model.provider}`"
+    assert kinds == ", ".join(f"`{kind}`" for kind in model.kinds)
+    assert images.partition(",")[0].endswith(str(model.inputs.most) if model.inputs else "\u2013")
+    assert int(most) == model.parameters["n"].schema["maximum"]
+    assert all(str(step) in price for step in model.price.steps.values() or [model.price.per_image])
 
 
 def test_errors_have_one_heading_each_and_no_other() -> None:
@@ -121,7 +142,8 @@ def test_decision_is_short(path: Path) -> None:
 def test_files_that_a_document_names_are_there(path: Path) -> None:
     """A path in backquotes that begins with one of our folders, and a link to a file."""
     text = path.read_text()
-    folders = "activities|adapters|admin|api|deploy|devstack|docs|domain|migrations|tests|workflows"
+    folders = "activities|adapters|admin|api|composition|deploy|devstack|docs|domain|migrations|simulator"
+    folders += "|tests|workflows"
     named = re.findall(rf"`((?:{folders})/[\w./-]+)`", text)
     linked = re.findall(r"\]\(([\w./-]+\.md)(?:#[\w-]+)?\)", text)
     missing = [name for name in named if not (ROOT / name).exists()]

@@ -4,18 +4,18 @@ import ast
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from temporalio import activity, workflow
 
-from activities.assets import AssetActivities
-from activities.credits import CreditActivities
-from activities.provider import ProviderActivities
-from activities.reconcile import ReconcileActivities
+from worker import Activities
 from workflows.generation import GenerationWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
 ROOT = Path(__file__).parents[1]
+# The classes whose methods the worker registers.
+OWNERS = tuple(get_type_hints(Activities).values())
 LONGEST_MODULE_LINES = 300
 LONGEST_FUNCTION_LINES = 50
 # A workflow must take its clock and its chance from Temporal, or a replay goes another way.
@@ -36,6 +36,8 @@ IMPURE_MODULES = {"random", "secrets"}
 WIRE_NAMES = {
     "workflow": {"GenerationWorkflow", "ReconcileWorkflow"},
     "activity": {
+        "ask_for_place",
+        "check_input",
         "reserve_credits",
         "settle_credits",
         "refund_credits",
@@ -45,7 +47,7 @@ WIRE_NAMES = {
         "store_assets",
         "reconcile",
     },
-    "signal": {"report_result", "request_cancel"},
+    "signal": {"report_result", "request_cancel", "grant_place"},
     "query": {"status"},
     "update": set[str](),
 }
@@ -75,8 +77,7 @@ def _defined(kind: str) -> set[str]:
         ]
         return {definition.name or "" for definition in found}
     if kind == "activity":
-        owners = (CreditActivities, ProviderActivities, AssetActivities, ReconcileActivities)
-        methods = [method for owner in owners for _, method in inspect.getmembers(owner, inspect.isfunction)]
+        methods = [method for owner in OWNERS for _, method in inspect.getmembers(owner, inspect.isfunction)]
         definitions = [activity._Definition.from_callable(method) for method in methods]
         return {definition.name or "" for definition in definitions if definition is not None}
     handlers = [

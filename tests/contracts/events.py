@@ -1,19 +1,47 @@
-"""An attempt that may be begun, and what a provider may say of it."""
+"""Attempts that may be begun, and what a provider may say of them."""
+
+from dataclasses import replace
 
 from domain.credits import HoldState
-from domain.provider import AttemptRef, ProviderEvent, ProviderResult, ResultFile, Verdict
+from domain.errors import ProviderFailed
+from domain.generation import GenerationRequest
+from domain.provider import AttemptRef, ProviderCost, ProviderEvent, ProviderResult, ResultFile, Verdict
 from tests.contracts.subjects import Subject
-from tests.support.requests import new_id
+from tests.support.requests import new_id, request
 
 FILES = (ResultFile("https://v3.fal.media/files/a.png"),)
 
 
-async def attempt_of_a_hold(subject: Subject) -> AttemptRef:
+def with_fallback(
+    wanted: GenerationRequest | None = None, *, provider: str = "replicate"
+) -> GenerationRequest:
+    """A request that another provider takes too, in its own words and at a price nobody looks at."""
+    wanted = wanted or request()
+    elsewhere = replace(
+        wanted,
+        model="flux-schnell-elsewhere",
+        provider=provider,
+        endpoint="black-forest-labs/flux-schnell",
+        parameters={"n": wanted.n, "aspect_ratio": "1:1"},
+        price_credits=wanted.price_credits + 3,
+    )
+    return replace(wanted, fallback=elsewhere)
+
+
+async def attempt_of_a_hold(subject: Subject, wanted: GenerationRequest | None = None) -> AttemptRef:
     """The first attempt of a generation whose credits are held, not begun."""
-    generation_id = await subject.books.add(await subject.books.tenant(10))
+    generation_id = await subject.books.add(await subject.books.tenant(10), wanted)
     assert (await subject.ledger.reserve(generation_id)).state is HoldState.HELD
     return AttemptRef(generation_id)
 
 
 def succeeded(job_id: str, files: tuple[ResultFile, ...] = FILES) -> ProviderEvent:
-    return ProviderEvent(new_id("event"), job_id, ProviderResult(Verdict.SUCCEEDED, files=files))
+    return event(ProviderResult(Verdict.SUCCEEDED, files=files), job_id)
+
+
+def failed(*, is_free: bool, cost: ProviderCost | None = None) -> ProviderResult:
+    return ProviderResult(Verdict.FAILED, ProviderFailed.code, is_free=is_free, cost=cost)
+
+
+def event(result: ProviderResult, job_id: str = "job-1") -> ProviderEvent:
+    return ProviderEvent(new_id("event"), job_id, result)

@@ -1,30 +1,44 @@
 """A small model of what generations on one tenant's credits must come to, and the steps to compare it by."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from domain.credits import Balance, HoldState, Refund, Reservation
 from domain.errors import (
+    ContentRejected,
     InsufficientCredits,
     ProviderFailed,
+    ProviderRefused,
     QueueTimedOut,
     ResultUnusable,
+    ServiceError,
     TooLateToCancel,
     WorkflowLost,
 )
 from domain.generation import Ending, Outcome, Status
+from domain.moderation import ModeratedAt
 from domain.ports import Storing
-from domain.provider import AttemptRef, ProviderJob, SubmitAnswer, SubmitState
+from domain.provider import AttemptRef, PollAnswer, ProviderJob, SubmitAnswer, SubmitState
+from tests.contracts.events import failed
 from tests.contracts.subjects import Subject
 from tests.support.books import images
 from tests.support.requests import request
 
+FREE = failed(is_free=True)
+# The answer to a submit that is run again, by the attempt's state.
+BEGUN_BEFORE = {
+    "sending": SubmitAnswer(SubmitState.UNKNOWN),
+    "rejected": SubmitAnswer(SubmitState.REJECTED, code=ProviderRefused.code),
+    "accepted": SubmitAnswer(SubmitState.ACCEPTED, job_id="job-1"),
+    "free": SubmitAnswer(SubmitState.ACCEPTED, job_id="job-1", verdict=PollAnswer.of(FREE)),
+}
 ENDINGS = {
     1: Ending(Status.CANCELED),
     2: Ending(Status.FAILED, ProviderFailed.code),
     3: Ending(Status.FAILED, WorkflowLost.code, attention="workflow_lost"),
     4: Ending(Status.FAILED, QueueTimedOut.code, unless_submitted=True),
+    5: Ending(Status.FAILED, ContentRejected.code, moderated_at=ModeratedAt.OUTPUT),
 }
 
 
@@ -32,19 +46,35 @@ ENDINGS = {
 class Life:
     """What the model knows of a generation.
 
-    attempt: the state of its one attempt. resolution: kind and amount of what resolved the hold.
+    attempts: the state of each, by ordinal; `free` is an accepted one that failed free of charge. ordinal:
+    of the attempt that a step is about. resolution: kind and amount of what resolved the hold.
     """
 
     id: str
     n: int
     price: int
+    charges_rejected: bool = False
     cancel: bool = False
     held: bool = False
-    attempt: str | None = None
+    attempts: dict[int, str] = field(default_factory=dict)
+    ordinal: int = 1
     storing: bool = False
     stored: int = 0
     outcome: Outcome | None = None
     resolution: tuple[str, int] | None = None
+
+    @property
+    def ref(self) -> AttemptRef:
+        return AttemptRef(self.id, self.ordinal)
+
+    @property
+    def attempt(self) -> str | None:
+        return self.attempts.get(self.ordinal)
+
+    @property
+    def may_be_charged(self) -> bool:
+        """By any provider."""
+        return any(state in ("sending", "accepted") for state in self.attempts.values())
 
     @property
     def open_hold(self) -> int:
@@ -57,11 +87,12 @@ class Life:
         return [("hold", self.price), *resolutions] if self.held else []
 
     def end(self, status: Status, code: str | None = None) -> Outcome:
-        """As a reserve or a refund ends it: whatever is held goes back."""
+        """As a reserve or a refund ends it: whatever is held goes back, or is charged for a refusal."""
+        charges = self.held and self.charges_rejected and code == ContentRejected.code
         if self.held:
             kind = "expire" if code == WorkflowLost.code else "refund"
-            self.resolution = (kind, self.price)
-        self.outcome = Outcome(self.id, status, code)
+            self.resolution = ("settle" if charges else kind, self.price)
+        self.outcome = Outcome(self.id, status, code, self.price if charges else 0)
         return self.outcome
 
 
@@ -83,9 +114,10 @@ class LedgerModel:
         spent = sum(life.outcome.charged_credits for life in self.lives if life.outcome)
         return Balance(self.granted - held - spent, held, spent)
 
-    async def create(self, n: int, price: int) -> None:
-        wanted = request(n=n, price_credits=price)
-        self.lives.append(Life(await self.subject.books.add(self.tenant_id, wanted), n, price))
+    async def create(self, n: int, price: int, *, charges_rejected: bool) -> None:
+        wanted = replace(request(n=n, price_credits=price), charges_rejected=charges_rejected)
+        generation_id = await self.subject.books.add(self.tenant_id, wanted)
+        self.lives.append(Life(generation_id, n, price, charges_rejected))
 
     async def grant(self, life: Life, number: int) -> None:
         await self.subject.books.grant(self.tenant_id, number)
@@ -97,6 +129,8 @@ class LedgerModel:
             await self.reserve(life, number)
         elif life.attempt in (None, "not_sent"):
             await self.begin(life, number)
+        elif life.attempt in ("rejected", "free"):
+            await self.go_elsewhere(life, number)
         elif life.attempt == "sending":
             await self.accept(life, number)
         elif not life.storing:
@@ -133,40 +167,55 @@ class LedgerModel:
     async def begin(self, life: Life, number: int) -> None:
         if not life.held:
             return
-        answer = await self.subject.attempts.begin(AttemptRef(life.id))
+        answer = await self.subject.attempts.begin(life.ref)
         if life.outcome is not None:
             assert answer == SubmitAnswer(SubmitState.ALREADY_TERMINAL, outcome=life.outcome)
-        elif life.attempt == "accepted":
-            assert answer == SubmitAnswer(SubmitState.ACCEPTED, job_id="job-1")
-        elif life.attempt == "sending":
-            assert answer == SubmitAnswer(SubmitState.UNKNOWN)
+        elif life.attempt in BEGUN_BEFORE:
+            assert answer == BEGUN_BEFORE[life.attempt]
         elif life.cancel:
             assert answer == SubmitAnswer(SubmitState.CANCELED)
+        elif life.may_be_charged:
+            assert answer == SubmitAnswer(SubmitState.REJECTED, code=ServiceError.code)
         else:
-            assert answer == request(n=life.n, price_credits=life.price)
-            life.attempt = "sending"
+            wanted = request(n=life.n, price_credits=life.price)
+            assert answer == replace(wanted, charges_rejected=life.charges_rejected)
+            life.attempts[life.ordinal] = "sending"
+
+    async def go_elsewhere(self, life: Life, number: int) -> None:
+        """To the second attempt, or after a Reset back to the first."""
+        life.ordinal = 3 - life.ordinal
 
     async def never_send(self, life: Life, number: int) -> None:
         if life.attempt == "sending":
-            await self.subject.attempts.not_sent(AttemptRef(life.id))
-            life.attempt = "not_sent"
+            await self.subject.attempts.not_sent(life.ref)
+            life.attempts[life.ordinal] = "not_sent"
+
+    async def reject(self, life: Life, number: int) -> None:
+        if life.attempt == "sending":
+            await self.subject.attempts.rejected(life.ref, ProviderRefused())
+            life.attempts[life.ordinal] = "rejected"
 
     async def accept(self, life: Life, number: int) -> None:
         if life.attempt in ("sending", "accepted"):
-            await self.subject.attempts.accepted(AttemptRef(life.id), ProviderJob("job-1", {}))
-            life.attempt = "accepted"
+            await self.subject.attempts.accepted(life.ref, ProviderJob("job-1", {}))
+            life.attempts[life.ordinal] = "accepted"
+
+    async def fail_for_free(self, life: Life, number: int) -> None:
+        if life.attempt == "accepted" and not life.storing:
+            await self.subject.attempts.record_result(life.ref, FREE)
+            life.attempts[life.ordinal] = "free"
 
     async def begin_storing(self, life: Life, number: int) -> None:
         if life.attempt != "accepted":
             return
-        answer = await self.subject.assets.begin_storing(AttemptRef(life.id), None)
+        answer = await self.subject.assets.begin_storing(life.ref, None)
         if life.outcome is not None:
             assert answer == life.outcome
         elif life.cancel:
             assert answer is None
         else:
             assert isinstance(answer, Storing)
-            assert len(answer.stored) == life.stored
+            assert len(answer.recorded) == life.stored
             life.storing = True
 
     async def finish_storing(self, life: Life, number: int) -> None:
@@ -194,7 +243,7 @@ class LedgerModel:
         refund = await self.subject.ledger.refund(life.id, ending)
         if life.outcome is not None:
             assert refund == Refund(life.outcome)
-        elif ending.unless_submitted and life.attempt in ("sending", "accepted"):
+        elif ending.unless_submitted and life.may_be_charged:
             assert refund == Refund(None, submitted=True)
         else:
             assert refund == Refund(life.end(ending.status, ending.code))

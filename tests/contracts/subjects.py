@@ -1,5 +1,6 @@
 """The two databases that pass one suite for each port: the fakes, and PostgreSQL behind the adapters."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,18 +8,36 @@ from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
+from adapters.database.files import PostgresFiles
+from adapters.database.gate import PostgresGate
 from adapters.database.inbox import PostgresInbox
 from adapters.database.ledger import PostgresLedger
+from adapters.database.tables import AttemptRow
 from domain.credits import AccountKind, Balance
 from domain.generation import Generation, GenerationRequest, Stage
-from domain.ports import Assets, Attempts, Inbox, Ledger
+from domain.ports import Assets, Attempts, Files, Gate, Inbox, Ledger
+from domain.provider import AttemptRef, ProviderCost
 from tests.support.books import PostgresBooks, images
 from tests.support.memory_assets import MemoryAssets
 from tests.support.memory_attempts import MemoryAttempts
 from tests.support.memory_books import MemoryBooks
+from tests.support.memory_files import MemoryFiles
+from tests.support.memory_gate import MemoryGate
 from tests.support.memory_inbox import MemoryInbox
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.requests import new_id, request
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What is kept of an attempt for operators and accounting, and no port hands out."""
+
+    state: str
+    code: str | None
+    moderated_at: str | None
+    is_free: bool
+    cost: ProviderCost | None
+    is_late: bool
 
 
 class Books(Protocol):
@@ -33,23 +52,40 @@ class Books(Protocol):
     async def balance(self, tenant_id: str) -> Balance: ...
     async def transfers(self, generation_id: str) -> list[tuple[str, int]]: ...
     async def assert_sound(self, tenant_id: str) -> None: ...
+    async def noted(self, attempt: AttemptRef) -> Noted: ...
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One database under test."""
+    """One database under test. gate: makes one with so many places at each provider."""
 
     books: Books
     ledger: Ledger
     attempts: Attempts
     assets: Assets
     inbox: Inbox
+    files: Files
+    gate: Callable[[Mapping[str, int]], Gate]
 
 
 def in_memory() -> Subject:
     rows = MemoryBooks()
     books = BooksInMemory(rows)
-    return Subject(books, MemoryLedger(rows), MemoryAttempts(rows), MemoryAssets(rows), MemoryInbox(rows))
+
+    def gate(places: Mapping[str, int]) -> MemoryGate:
+        gate = MemoryGate(rows)
+        gate.places.update(places)
+        return gate
+
+    return Subject(
+        books,
+        MemoryLedger(rows),
+        MemoryAttempts(rows),
+        MemoryAssets(rows),
+        MemoryInbox(rows),
+        MemoryFiles(),
+        gate,
+    )
 
 
 def on_postgres(database: Database) -> Subject:
@@ -59,6 +95,8 @@ def on_postgres(database: Database) -> Subject:
         PostgresAttempts(database),
         PostgresAssets(database),
         PostgresInbox(database),
+        PostgresFiles(database),
+        lambda places: PostgresGate(database, places),
     )
 
 
@@ -67,6 +105,16 @@ class BooksOnPostgres(PostgresBooks):
 
     async def grant(self, tenant_id: str, credits: int) -> None:
         await PostgresCreditAccounts(self.database).grant(tenant_id, credits, new_id("grant"))
+
+    async def noted(self, attempt: AttemptRef) -> Noted:
+        async with self.database.begin() as session:
+            row = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
+        assert row is not None
+        cost = None
+        if row.cost_amount is not None and row.cost_unit is not None:
+            cost = ProviderCost(row.cost_amount, row.cost_unit)
+        is_late = row.late_at is not None
+        return Noted(row.state, row.code, row.moderated_at, bool(row.is_free), cost, is_late)
 
 
 class BooksInMemory:
@@ -106,6 +154,12 @@ class BooksInMemory:
             for transfer in self._rows.journal
             if transfer.generation_id == generation_id
         ]
+
+    async def noted(self, attempt: AttemptRef) -> Noted:
+        record = self._rows.row(attempt.generation_id).records[attempt.ordinal]
+        return Noted(
+            record.state, record.code, record.moderated_at, record.is_free, record.cost, record.is_late
+        )
 
     async def assert_sound(self, tenant_id: str) -> None:
         accounts, journal = self._rows.accounts[tenant_id], self._rows.journal

@@ -2,16 +2,17 @@
 
 import pytest
 
-from domain.errors import GenerationNotFound, ProviderFailed, TooLateToCancel
-from domain.generation import Ending, Outcome, Stage, Status
+from domain.errors import ContentRejected, GenerationNotFound, NotDelivered, ProviderFailed, TooLateToCancel
+from domain.generation import Ending, Outcome, Stage, Status, Undelivered
 from domain.ports import Storing
 from domain.provider import AttemptRef, ProviderEvent, ProviderResult, ResultFile, Verdict
-from tests.contracts.events import FILES, attempt_of_a_hold, succeeded
+from tests.contracts.events import FILES, attempt_of_a_hold, event, succeeded, with_fallback
 from tests.contracts.subjects import Subject
 from tests.support.books import images
 from tests.support.requests import new_id
 
 LATER_FILES = (ResultFile("https://v3.fal.media/files/b.png"),)
+MISSING = (Undelivered(1, ContentRejected.code), Undelivered(2, NotDelivered.code))
 CANCELED = Ending(Status.CANCELED)
 REFUSED = ProviderResult(Verdict.FAILED, ProviderFailed.code)
 
@@ -43,7 +44,8 @@ async def test_storing_never_begins_after_a_cancel(subject: Subject, attempt: At
 async def test_a_cancel_is_too_late_once_storing_has_begun(subject: Subject, attempt: AttemptRef) -> None:
     storing = await subject.assets.begin_storing(attempt, None)
     assert isinstance(storing, Storing)
-    assert (storing.generation.stage, storing.stored) == (Stage.STORING, ())
+    assert (storing.generation.stage, storing.recorded) == (Stage.STORING, ())
+    assert (storing.provider, storing.files, storing.delivered, storing.undelivered) == ("fal", (), (), ())
     with pytest.raises(TooLateToCancel):
         await subject.books.cancel(attempt.generation_id)
     assert isinstance(await subject.assets.begin_storing(attempt, None), Storing)
@@ -66,7 +68,7 @@ async def test_images_are_recorded_once(subject: Subject, attempt: AttemptRef) -
     assert await subject.assets.finish_storing(attempt.generation_id, stored[:1])
     again = await subject.assets.begin_storing(attempt, None)
     assert isinstance(again, Storing)
-    assert again.stored == tuple(stored)
+    assert again.recorded == tuple(stored)
     assert again.generation.stage is Stage.SETTLING
 
 
@@ -85,12 +87,20 @@ async def test_a_webhook_brings_the_files(subject: Subject, attempt: AttemptRef)
     assert await files(subject, attempt, inbox_id) == FILES
 
 
-async def test_the_files_are_those_of_the_webhook_that_was_named(
+@pytest.mark.parametrize("named", [0, 1, None])
+async def test_the_files_are_those_of_the_first_webhook_whichever_is_named(
+    subject: Subject, attempt: AttemptRef, named: int | None
+) -> None:
+    kept = [await received(subject, attempt, succeeded("job-1", files)) for files in (FILES, LATER_FILES)]
+    assert await files(subject, attempt, None if named is None else kept[named]) == FILES
+
+
+async def test_the_files_are_those_of_the_webhook_that_was_named_where_a_poll_says_otherwise(
     subject: Subject, attempt: AttemptRef
 ) -> None:
-    await received(subject, attempt, succeeded("job-1"))
-    later = await received(subject, attempt, succeeded("job-1", LATER_FILES))
-    assert await files(subject, attempt, later) == LATER_FILES
+    kept = [await received(subject, attempt, succeeded("job-1", files)) for files in (FILES, LATER_FILES)]
+    await subject.attempts.record_result(attempt, REFUSED)
+    assert await files(subject, attempt, kept[1]) == LATER_FILES
     assert await files(subject, attempt, None) == FILES
 
 
@@ -120,7 +130,65 @@ async def test_a_poll_without_a_success_leaves_the_files_of_a_webhook(
     assert await files(subject, attempt, inbox_id) == FILES
 
 
+async def test_a_webhook_tells_what_will_not_come(subject: Subject, attempt: AttemptRef) -> None:
+    result = ProviderResult(Verdict.SUCCEEDED, files=FILES, undelivered=MISSING)
+    inbox_id = await received(subject, attempt, event(result))
+    storing = await subject.assets.begin_storing(attempt, inbox_id)
+    assert isinstance(storing, Storing)
+    assert (storing.files, storing.undelivered) == (FILES, MISSING)
+
+
+async def test_what_an_answer_delivered_is_there_already(subject: Subject, attempt: AttemptRef) -> None:
+    delivered = tuple(images(attempt.generation_id, 2))
+    result = ProviderResult(Verdict.SUCCEEDED, undelivered=MISSING)
+    assert await subject.attempts.answered(attempt, "job-1", result, delivered)
+    for _ in range(2):
+        storing = await subject.assets.begin_storing(attempt, None)
+        assert isinstance(storing, Storing)
+        assert (storing.files, storing.delivered, storing.undelivered) == ((), delivered, MISSING)
+        assert storing.recorded == ()
+
+
+async def test_a_failed_answer_delivers_nothing(subject: Subject, attempt: AttemptRef) -> None:
+    assert await subject.attempts.answered(attempt, "job-1", REFUSED, images(attempt.generation_id))
+    storing = await subject.assets.begin_storing(attempt, None)
+    assert isinstance(storing, Storing)
+    assert storing.delivered == ()
+
+
+async def test_what_did_not_come_is_kept_beside_what_did(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.assets.begin_storing(attempt, None)
+    stored = images(attempt.generation_id)
+    assert await subject.assets.finish_storing(attempt.generation_id, stored, MISSING)
+    assert await subject.assets.finish_storing(attempt.generation_id, stored, MISSING[:1])
+    await subject.ledger.settle(attempt.generation_id)
+    generation = await subject.books.read(attempt.generation_id)
+    assert (generation.images, generation.undelivered) == (tuple(stored), MISSING)
+
+
+async def test_objects_are_expected_of_an_open_generation_only(subject: Subject, attempt: AttemptRef) -> None:
+    expecting = await subject.assets.expect_objects(attempt.generation_id)
+    assert expecting == await subject.books.read(attempt.generation_id)
+    assert expecting.stage is Stage.SUBMITTING, "storing has not begun, so a cancel may still come"
+    await subject.books.cancel(attempt.generation_id)
+    assert await subject.assets.expect_objects(attempt.generation_id) is not None
+    await subject.ledger.refund(attempt.generation_id, CANCELED)
+    assert await subject.assets.expect_objects(attempt.generation_id) is None
+
+
+async def test_the_provider_is_that_of_the_attempt(subject: Subject) -> None:
+    first = await attempt_of_a_hold(subject, with_fallback())
+    second = AttemptRef(first.generation_id, 2)
+    await subject.attempts.begin(second)
+    await subject.attempts.record_result(second, ProviderResult(Verdict.SUCCEEDED, files=FILES))
+    storing = await subject.assets.begin_storing(second, None)
+    assert isinstance(storing, Storing)
+    assert (storing.provider, storing.files) == ("replicate", FILES)
+
+
 async def test_an_unknown_generation_is_not_found(subject: Subject) -> None:
+    with pytest.raises(GenerationNotFound):
+        await subject.assets.expect_objects(new_id("gen"))
     with pytest.raises(GenerationNotFound):
         await subject.assets.begin_storing(AttemptRef(new_id("gen")), None)
     with pytest.raises(GenerationNotFound):

@@ -1,14 +1,21 @@
 """What Attempts promise, in memory and on PostgreSQL: one submit each, whatever is re-run."""
 
-from dataclasses import replace
-
 import pytest
 
 from domain.credits import Refund
-from domain.errors import ContentRejected, GenerationNotFound, QueueTimedOut
+from domain.errors import (
+    ContentRejected,
+    GenerationNotFound,
+    PermanentError,
+    ProviderRefused,
+    QueueTimedOut,
+)
 from domain.generation import Ending, GenerationRequest, Stage, Status
+from domain.moderation import ModeratedAt
+from domain.ports import AttemptRecord
 from domain.provider import (
     AttemptRef,
+    PollAnswer,
     ProviderJob,
     ProviderResult,
     SubmitAnswer,
@@ -21,6 +28,7 @@ from tests.support.requests import new_id
 
 JOB = ProviderJob("job-1", {"status": "https://queue.fal.run/job-1/status"})
 ACCEPTED = SubmitAnswer(SubmitState.ACCEPTED, job_id="job-1")
+FINISHED = SubmitAnswer(SubmitState.ACCEPTED, job_id="job-1", verdict=PollAnswer(Verdict.SUCCEEDED))
 UNKNOWN = SubmitAnswer(SubmitState.UNKNOWN)
 CANCELED = Ending(Status.CANCELED)
 
@@ -36,12 +44,13 @@ async def stage(subject: Subject, attempt: AttemptRef) -> Stage:
 
 async def test_only_the_first_begin_may_submit(subject: Subject, attempt: AttemptRef) -> None:
     first = await subject.attempts.begin(attempt)
+    assert isinstance(first, GenerationRequest)
     assert first == (await subject.books.read(attempt.generation_id)).request
     assert await stage(subject, attempt) is Stage.SUBMITTING
     assert await subject.attempts.begin(attempt) == UNKNOWN
     assert await subject.attempts.unknown(attempt) == UNKNOWN
     assert await stage(subject, attempt) is Stage.SUBMIT_UNKNOWN
-    assert await subject.attempts.job(attempt) == (first, None)
+    assert await subject.attempts.job(attempt) == AttemptRecord(first, None, None)
 
 
 async def test_what_was_provably_not_sent_may_be_begun_again(subject: Subject, attempt: AttemptRef) -> None:
@@ -53,10 +62,11 @@ async def test_what_was_provably_not_sent_may_be_begun_again(subject: Subject, a
 
 async def test_a_rerun_gets_the_accepted_job(subject: Subject, attempt: AttemptRef) -> None:
     asked = await subject.attempts.begin(attempt)
+    assert isinstance(asked, GenerationRequest)
     await subject.attempts.accepted(attempt, JOB)
     assert await stage(subject, attempt) is Stage.GENERATING
     assert await subject.attempts.begin(attempt) == ACCEPTED
-    assert await subject.attempts.job(attempt) == (asked, JOB)
+    assert await subject.attempts.job(attempt) == AttemptRecord(asked, JOB, None)
 
 
 async def test_an_answer_that_came_after_all_ends_the_not_knowing(
@@ -69,22 +79,25 @@ async def test_an_answer_that_came_after_all_ends_the_not_knowing(
     assert await stage(subject, attempt) is Stage.GENERATING
 
 
-async def test_a_rerun_gets_the_rejection(subject: Subject, attempt: AttemptRef) -> None:
+@pytest.mark.parametrize(
+    ("error", "code", "at"),
+    [
+        (ProviderRefused("no credit"), ProviderRefused.code, None),
+        (ContentRejected("not that", at=ModeratedAt.INPUT), ContentRejected.code, ModeratedAt.INPUT),
+        (ContentRejected("not this", at=ModeratedAt.OUTPUT), ContentRejected.code, ModeratedAt.OUTPUT),
+    ],
+)
+async def test_a_rerun_gets_the_rejection(
+    subject: Subject, attempt: AttemptRef, error: PermanentError, code: str, at: ModeratedAt | None
+) -> None:
     asked = await subject.attempts.begin(attempt)
-    await subject.attempts.rejected(attempt, ContentRejected.code, "not that")
-    assert await subject.attempts.begin(attempt) == SubmitAnswer(
-        SubmitState.REJECTED, code=ContentRejected.code
-    )
-    assert await subject.attempts.job(attempt) == (asked, None)
-
-
-async def test_attempts_do_not_know_of_each_other(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.begin(attempt)
-    await subject.attempts.rejected(attempt, ContentRejected.code, "not that")
-    second = replace(attempt, ordinal=2)
-    assert isinstance(await subject.attempts.begin(second), GenerationRequest)
-    await subject.inbox.receive("fal", attempt, succeeded("job-1"))
-    assert await subject.attempts.unknown(second) == UNKNOWN
+    assert isinstance(asked, GenerationRequest)
+    await subject.attempts.rejected(attempt, error)
+    rejected = SubmitAnswer(SubmitState.REJECTED, code=code, moderated_at=at)
+    assert await subject.attempts.begin(attempt) == rejected
+    assert await subject.attempts.job(attempt) == AttemptRecord(asked, None, None)
+    noted = await subject.books.noted(attempt)
+    assert (noted.state, noted.code, noted.moderated_at, noted.is_free) == ("rejected", code, at, True)
 
 
 async def test_a_webhook_proves_an_unanswered_submit(subject: Subject, attempt: AttemptRef) -> None:
@@ -92,17 +105,19 @@ async def test_a_webhook_proves_an_unanswered_submit(subject: Subject, attempt: 
     assert await subject.attempts.unknown(attempt) == UNKNOWN
     await subject.inbox.receive("fal", attempt, succeeded("job-1"))
     assert await subject.attempts.unknown(attempt) == ACCEPTED
-    assert await subject.attempts.begin(attempt) == ACCEPTED
+    assert await subject.attempts.begin(attempt) == FINISHED
     assert await stage(subject, attempt) is Stage.GENERATING
 
 
 async def test_a_poll_finds_the_job_that_only_a_webhook_has_named(
     subject: Subject, attempt: AttemptRef
 ) -> None:
-    await subject.attempts.begin(attempt)
+    asked = await subject.attempts.begin(attempt)
+    assert isinstance(asked, GenerationRequest)
     await subject.inbox.receive("fal", attempt, succeeded("job-1"))
-    assert (await subject.attempts.job(attempt))[1] == ProviderJob("job-1", {})
-    assert await subject.attempts.begin(attempt) == ACCEPTED
+    found = await subject.attempts.job(attempt)
+    assert found == AttemptRecord(asked, ProviderJob("job-1", {}), PollAnswer(Verdict.SUCCEEDED))
+    assert await subject.attempts.begin(attempt) == FINISHED
 
 
 async def test_a_cancel_comes_before_the_submit(subject: Subject, attempt: AttemptRef) -> None:
@@ -130,11 +145,10 @@ async def test_a_late_answer_is_recorded_and_reopens_nothing(subject: Subject, a
     await subject.attempts.begin(attempt)
     outcome = (await subject.ledger.refund(attempt.generation_id, CANCELED)).outcome
     await subject.attempts.accepted(attempt, JOB)
-    await subject.attempts.record_result(attempt, ProviderResult(Verdict.RUNNING))
     assert await subject.attempts.unknown(attempt) == SubmitAnswer(
         SubmitState.ALREADY_TERMINAL, outcome=outcome
     )
-    assert (await subject.attempts.job(attempt))[1] == JOB
+    assert (await subject.attempts.job(attempt)).job == JOB
     assert (await subject.books.read(attempt.generation_id)).outcome == outcome
 
 
@@ -167,10 +181,14 @@ async def test_an_attempt_that_was_never_begun_is_not_found(
     with pytest.raises(GenerationNotFound):
         await subject.attempts.accepted(about, JOB)
     with pytest.raises(GenerationNotFound):
-        await subject.attempts.rejected(about, ContentRejected.code, "not that")
+        await subject.attempts.rejected(about, ContentRejected("not that"))
     with pytest.raises(GenerationNotFound):
         await subject.attempts.not_sent(about)
     with pytest.raises(GenerationNotFound):
         await subject.attempts.unknown(about)
     with pytest.raises(GenerationNotFound):
-        await subject.attempts.record_result(about, ProviderResult(Verdict.RUNNING))
+        await subject.attempts.record_result(about, ProviderResult(Verdict.SUCCEEDED))
+    with pytest.raises(GenerationNotFound):
+        await subject.attempts.answered(about, "job-1", ProviderResult(Verdict.SUCCEEDED), ())
+    with pytest.raises(GenerationNotFound):
+        await subject.attempts.job(about)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from domain.errors import ContentRejected, GenerationNotFound
+from domain.moderation import ModeratedAt
 from domain.provider import AttemptRef, ProviderEvent, ProviderJob, ProviderResult, ResultSignal, Verdict
 from tests.contracts.events import attempt_of_a_hold, succeeded
 from tests.contracts.subjects import Subject
@@ -22,10 +23,18 @@ async def attempt(subject: Subject) -> AttemptRef:
 async def test_an_event_becomes_the_signal_that_its_workflow_is_told(
     subject: Subject, attempt: AttemptRef
 ) -> None:
-    refused = ProviderResult(Verdict.FAILED, ContentRejected.code, provider_message="not that")
+    refused = ProviderResult(
+        Verdict.FAILED,
+        ContentRejected.code,
+        moderated_at=ModeratedAt.OUTPUT,
+        is_free=True,
+        provider_message="not that",
+    )
     received = await subject.inbox.receive("fal", attempt, ProviderEvent(new_id("event"), "job-1", refused))
     inbox_id = received.signal.inbox_id
-    assert received.signal == ResultSignal(inbox_id, 1, Verdict.FAILED, ContentRejected.code)
+    assert received.signal == ResultSignal(
+        inbox_id, 1, Verdict.FAILED, ContentRejected.code, ModeratedAt.OUTPUT, is_free=True
+    )
     assert (received.generation_id, received.relayed) == (attempt.generation_id, False)
 
 
@@ -58,10 +67,11 @@ async def test_an_event_about_another_job_only_asks_for_a_check(
     await subject.attempts.accepted(attempt, ProviderJob("job-1", {}))
     other = (await subject.inbox.receive("fal", attempt, succeeded("job-2"))).signal
     assert (other.verdict, other.code) == (Verdict.CHECK, None)
+    assert (await subject.attempts.job(attempt)).verdict is None
     assert (await subject.inbox.receive("fal", attempt, succeeded("job-1"))).signal.verdict == (
         Verdict.SUCCEEDED
     )
-    assert (await subject.attempts.job(attempt))[1] == ProviderJob("job-1", {})
+    assert (await subject.attempts.job(attempt)).job == ProviderJob("job-1", {})
 
 
 async def test_an_event_before_its_attempt_only_asks_for_a_check(

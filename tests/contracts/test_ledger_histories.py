@@ -15,7 +15,10 @@ STEPS: tuple[Step, ...] = (
     LedgerModel.reserve,
     LedgerModel.begin,
     LedgerModel.never_send,
+    LedgerModel.reject,
     LedgerModel.accept,
+    LedgerModel.fail_for_free,
+    LedgerModel.go_elsewhere,
     LedgerModel.begin_storing,
     LedgerModel.finish_storing,
     LedgerModel.settle,
@@ -23,9 +26,9 @@ STEPS: tuple[Step, ...] = (
 )
 # Half of all steps lead on, or hardly a generation would get as far as to its images.
 MIXED_STEPS = st.sampled_from(STEPS + (LedgerModel.advance,) * len(STEPS))
-LIVES = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 7)), min_size=2, max_size=2)
+LIVES = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 7), st.booleans()), min_size=2, max_size=2)
 HISTORIES = st.lists(
-    st.tuples(MIXED_STEPS, st.integers(0, 1), st.integers(1, len(ENDINGS))), min_size=20, max_size=40
+    st.tuples(MIXED_STEPS, st.integers(0, 1), st.integers(1, len(ENDINGS))), min_size=30, max_size=40
 )
 
 
@@ -42,11 +45,11 @@ HISTORIES = st.lists(
 )
 @given(credits=st.integers(0, 12), lives=LIVES, history=HISTORIES)
 async def test_any_history_leaves_the_books_sound(
-    subject: Subject, credits: int, lives: list[tuple[int, int]], history: list[tuple[Step, int, int]]
+    subject: Subject, credits: int, lives: list[tuple[int, int, bool]], history: list[tuple[Step, int, int]]
 ) -> None:
     model = LedgerModel(subject, await subject.books.tenant(credits), credits)
-    for n, price in lives:
-        await model.create(n, price)
+    for n, price, charges_rejected in lives:
+        await model.create(n, price, charges_rejected=charges_rejected)
     for step, index, number in history:
         await step(model, model.lives[index], number)
         await model.compare()

@@ -11,7 +11,7 @@ import pytest
 
 from devstack.install import S3Kind
 from domain.errors import StorageUnavailable
-from domain.ports import ImageFacts
+from domain.files import ImageFacts
 from tests.contracts.object_stores import BUCKET, MemorySubject, S3Subject, Subject, running
 from tests.support.eventually import eventually
 from tests.support.memory_store import Served
@@ -87,6 +87,22 @@ async def test_what_was_put_is_served_as_it_was(
     url = await subject.store.signed_url(f"{tenant}/gen_1/0", method="GET", lifetime=MINUTE)
 
     assert subject.served("GET", url) == Served(200, content_type, len(BODY), BODY)
+
+
+async def test_what_was_put_is_fetched_as_it_was(subject: Subject, tenant: str, image: Image) -> None:
+    key = f"{tenant}/files/file_1"
+    await subject.store.put(key, *image())
+    async with subject.store.fetch(key) as path:
+        fetched = path.read_bytes()
+
+    assert fetched == BODY
+    assert not path.exists()
+
+
+async def test_nothing_cannot_be_fetched(subject: Subject, tenant: str) -> None:
+    with pytest.raises(StorageUnavailable):
+        async with subject.store.fetch(f"{tenant}/files/file_1"):
+            pass
 
 
 async def test_putting_twice_leaves_one_object_and_the_last_word(
@@ -190,6 +206,9 @@ async def test_a_store_that_is_away_is_unavailable(subject: Subject, tenant: str
         await away.put(f"{tenant}/gen_1/0", *image())
     with pytest.raises(StorageUnavailable):
         await away.delete_under(f"{tenant}/")
+    with pytest.raises(StorageUnavailable):
+        async with away.fetch(f"{tenant}/gen_1/0"):
+            pass
 
     assert f"{tenant}/gen_1/0" in await away.signed_url(f"{tenant}/gen_1/0", method="GET", lifetime=MINUTE)
 

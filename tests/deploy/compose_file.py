@@ -41,14 +41,17 @@ def services(env: Mapping[str, str]) -> dict[str, Service]:
 
 def variables() -> set[str]:
     """Every name that the file takes from its environment."""
-    written = {match["name"] for match in _VARIABLE.finditer(COMPOSE_FILE.read_text())}
-    passed_on = {
+    return {match["name"] for match in _VARIABLE.finditer(COMPOSE_FILE.read_text())} | passed_on()
+
+
+def passed_on() -> set[str]:
+    """The names that a service is given only where the environment has them."""
+    return {
         name
         for service in raw_services().values()
         for name, value in service.get("environment", {}).items()
         if value is None
     }
-    return written | passed_on
 
 
 def read_env(path: Path) -> dict[str, str]:

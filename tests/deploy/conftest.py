@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from settings import Settings
+from tests.deploy.app_settings import APP_SERVICES, read_settings
 from tests.deploy.compose_file import COMPOSE_FILE, ROOT, Service, read_env, services
 
 
@@ -29,3 +31,8 @@ def dot_env(folder: Path) -> dict[str, str]:
 def compose(dot_env: dict[str, str]) -> dict[str, Service]:
     """The services, as that .env fills them."""
     return services(dot_env)
+
+
+@pytest.fixture
+def settings(compose: dict[str, Service], monkeypatch: pytest.MonkeyPatch) -> dict[str, Settings]:
+    return {name: read_settings(compose[name], monkeypatch) for name in APP_SERVICES}

@@ -3,24 +3,17 @@
 import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 import pytest
 
-import composition
 from adapters.health import health_server
-from adapters.storage.guard import is_allowed
 from admin.__main__ import _parser as admin_parser
 from api.app import build_app
 from settings import Settings
-from simulator.__main__ import _parser as simulator_parser
-from simulator.app import create_app
-from simulator.options import Options
-from tests.deploy.compose_file import ROOT, Service, raw_services, services
+from tests.deploy.app_settings import APP_SERVICES, health_url
+from tests.deploy.compose_file import ROOT, Service, raw_services
 from tests.simulator.process import free_port
-
-APP_SERVICES = ("bootstrap", "api", "worker")
 
 # What each foreign image documents.
 FOREIGN_NAMES = {
@@ -38,25 +31,6 @@ FOREIGN_NAMES = {
 }
 
 
-def read_settings(service: Service, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """What a service of ours reads from the environment that it is given."""
-    with monkeypatch.context() as patched:
-        for field in Settings.model_fields:
-            patched.delenv(field.upper(), raising=False)
-        for variable, value in service["environment"].items():
-            patched.setenv(variable, value)
-        return Settings()
-
-
-@pytest.fixture
-def settings(compose: dict[str, Service], monkeypatch: pytest.MonkeyPatch) -> dict[str, Settings]:
-    return {name: read_settings(compose[name], monkeypatch) for name in APP_SERVICES}
-
-
-def health_url(service: Service) -> httpx.URL:
-    return httpx.URL(service["healthcheck"]["test"][-1])
-
-
 @pytest.mark.parametrize("name", APP_SERVICES)
 def test_every_name_that_our_services_are_given_is_a_setting(name: str) -> None:
     known = {field.upper() for field in Settings.model_fields}
@@ -70,7 +44,7 @@ def test_every_name_that_another_image_is_given_is_one_it_documents(name: str) -
 
 
 def test_the_services_of_ours_agree_with_each_other(settings: dict[str, Settings]) -> None:
-    differ = {"api_host", "worker_host"}
+    differ = {"api_host", "worker_host", "worker_grace_seconds"}
     api, worker, bootstrap = (
         {name: value for name, value in settings[service].model_dump().items() if name not in differ}
         for service in ("api", "worker", "bootstrap")
@@ -131,26 +105,6 @@ def test_what_browsers_are_sent_to_is_published(
     assert api.temporal_ui_url == f"http://{ui_port.rsplit(':', 1)[0]}"
 
 
-def test_the_models_load_and_lead_to_the_simulator(settings: dict[str, Settings]) -> None:
-    worker = settings["worker"]
-
-    assert composition.enabled_providers(worker) == ("fal",)
-    assert "flux-schnell" in composition.catalogue(worker).models
-    assert is_allowed(httpx.URL("http://simulator:8090/files/job/0.jpeg"), worker.fal_result_hosts)
-
-
-def test_without_the_simulators_lines_the_addresses_are_fals_own(
-    dot_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = ("fal_queue_url", "fal_jwks_url", "fal_result_hosts")
-    shorter = {name: value for name, value in dot_env.items() if name.lower() not in names}
-
-    worker = read_settings(services(shorter)["worker"], monkeypatch)
-
-    for name in names:
-        assert getattr(worker, name) == Settings.model_fields[name].default
-
-
 def test_the_worker_is_given_longer_than_its_grace(
     compose: dict[str, Service], settings: dict[str, Settings]
 ) -> None:
@@ -192,26 +146,6 @@ def test_the_bootstrap_command_is_one_of_admins(compose: dict[str, Service]) -> 
     wanted = admin_parser().parse_args(compose["bootstrap"]["command"][3:])
 
     assert wanted.do.__name__ == "_bootstrap"
-
-
-async def test_the_simulator_takes_its_arguments_and_its_addresses_answer(
-    compose: dict[str, Service], settings: dict[str, Settings], tmp_path: Path
-) -> None:
-    service, worker = compose["simulator"], settings["worker"]
-    assert service["command"][:3] == ["python", "-m", "simulator"]
-
-    given = simulator_parser().parse_args(service["command"][3:])
-
-    assert worker.fal_key is not None
-    assert (given.key, given.user_id) == (worker.fal_key.get_secret_value(), worker.fal_user_id)
-    assert worker.fal_queue_url == f"http://simulator:{given.port}"
-    assert service["volumes"] == [f"simulator:{given.state}"]
-    assert health_url(service).port == given.port
-    app = create_app(Options(given.provider, given.host, given.port, tmp_path), [])
-    transport = httpx.ASGITransport(app)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as http:
-        for url in (health_url(service), httpx.URL(worker.fal_jwks_url)):
-            assert (await http.get(url)).status_code == 200
 
 
 def test_the_other_health_checks_ask_the_port_that_is_served(compose: dict[str, Service]) -> None:

@@ -15,6 +15,7 @@ from tests.deploy.compose_file import (
     ROOT,
     Service,
     VariableMissing,
+    passed_on,
     raw_services,
     read_env,
     services,
@@ -26,10 +27,8 @@ ONE_SHOTS = {"temporal-schema", "temporal-init", "bootstrap"}
 LONG_RUNNING = {"postgresql", "temporal", "temporal-ui", "minio", "api", "worker", "simulator"}
 DEPRECATED_IMAGES = ("temporalio/auto-setup", "temporalio/base-", "minio/minio", "bitnami/")
 COMPOSE_OWN_VARIABLES = {"COMPOSE_PROFILES"}
-OPTIONAL = {"PUBLISH_ADDRESS", "FAL_QUEUE_URL", "FAL_JWKS_URL", "FAL_RESULT_HOSTS", "LOG_LEVEL"} | {
-    "SHOW_TEMPORAL_UI_LINKS"
-}
-SECRET_NAME = re.compile(r"PASSWORD|SECRET|_PWD$|_KEY$|DATABASE_URL")
+OPTIONAL = {"PUBLISH_ADDRESS"} | passed_on()
+SECRET_NAME = re.compile(r"PASSWORD|SECRET|_PWD$|_KEY$|_TOKEN$|DATABASE_URL")
 
 
 def test_it_has_these_services_and_no_others() -> None:
@@ -112,7 +111,7 @@ def test_nothing_is_published_beyond_this_machine_by_default(compose: dict[str, 
     assert published == {
         "api": ["127.0.0.1:8000:8000"],
         "minio": ["127.0.0.1:9000:9000"],
-        "simulator": ["127.0.0.1:8090:8090"],
+        "simulator": [f"127.0.0.1:{port}:{port}" for port in range(8090, 8096)],
         "temporal-ui": ["127.0.0.1:8233:8080"],
     }
 
@@ -156,7 +155,7 @@ def test_every_file_that_is_mounted_exists_and_cannot_be_written(compose: dict[s
 def test_no_secret_is_written_in_it() -> None:
     for name, service in raw_services().items():
         for variable, value in service.get("environment", {}).items():
-            if SECRET_NAME.search(variable):
+            if value is not None and SECRET_NAME.search(variable):
                 assert re.search(r"\$\{\w+:\?[^}]+\}", value), f"{name}: {variable}"
         assert not any(re.search(r"[0-9a-f]{32}", text) for text in strings(service)), name
 
@@ -175,7 +174,11 @@ def test_it_starts_without(name: str, dot_env: dict[str, str]) -> None:
 
 
 def test_the_example_names_every_variable_that_is_taken_and_no_other() -> None:
-    assert read_env(ROOT / ".env.example").keys() == variables() | COMPOSE_OWN_VARIABLES
+    example = ROOT / ".env.example"
+    left_out = set(re.findall(r"^# ([A-Z_]+)=", example.read_text(), re.MULTILINE))
+
+    assert read_env(example).keys() | left_out == variables() | COMPOSE_OWN_VARIABLES
+    assert left_out <= OPTIONAL
 
 
 def test_no_two_services_are_published_on_one_port(compose: dict[str, Service]) -> None:

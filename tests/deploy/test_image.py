@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -152,8 +153,6 @@ def test_the_copied_tree_starts_by_itself(tree: Path, dot_env: dict[str, str]) -
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
         "S3_ACCESS_KEY": "access",
         "S3_SECRET_KEY": dot_env["S3_SECRET_KEY"],
-        "FAL_KEY": dot_env["FAL_KEY"],
-        "FAL_USER_ID": dot_env["FAL_USER_ID"],
     }
     code = "\n".join(
         (
@@ -180,3 +179,21 @@ def test_the_copied_tree_starts_by_itself(tree: Path, dot_env: dict[str, str]) -
     assert started.returncode == 0, started.stderr
     assert "flux-schnell" in started.stdout
     assert re.search(r"^\d{4}", started.stdout, re.MULTILINE), started.stdout
+
+
+def test_the_workflows_are_there_as_bytecode(tree: Path) -> None:
+    """By the image's own command, and the import system takes what it made."""
+    [command] = re.findall(r"^RUN (python -m compileall .+)$", stage("app"), re.MULTILINE)
+    python, *arguments = command.split()
+    assert python == "python"
+
+    env = {"PYTHONDONTWRITEBYTECODE": "1"}  # As in the image: it is about imports only.
+    subprocess.run([sys.executable, *arguments], cwd=tree, env=env, check=True, timeout=30)  # noqa: S603
+
+    sources = sorted((tree / "workflows").rglob("*.py"))
+    assert sources
+    for source in sources:
+        compiled = Path(importlib.util.cache_from_source(source)).read_bytes()
+        unchecked_hash = 1
+        assert compiled[:4] == importlib.util.MAGIC_NUMBER
+        assert int.from_bytes(compiled[4:8], "little") == unchecked_hash

@@ -24,7 +24,7 @@ FACTS = {
     *("api_url", "api_key", "tenant_id", "temporal_address", "temporal_namespace", "temporal_ui_url"),
     *("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_bucket", "database_url", "simulators", "pids"),
 }
-PARTS = {"supervisor", "postgres", "temporal", "s3", "simulator-fal", "worker", "api"}
+PARTS = {"supervisor", "postgres", "temporal", "s3", "simulator", "worker", "api"}
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -1,5 +1,6 @@
 """What the reconciler finds: open generations that stand still, untold webhooks, unswept endings."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,18 +10,45 @@ from adapters.database.attempts import PostgresAttempts
 from adapters.database.inbox import PostgresInbox
 from adapters.database.ledger import PostgresLedger
 from adapters.database.repairs import PostgresRepairs
-from domain.generation import Ending, Stage, Status
+from domain.catalogue import Catalogue
+from domain.generation import Ending, Fallback, Stage, Status, Waits
+from domain.model import Model, Price
 from domain.provider import AttemptRef, ProviderEvent, ProviderResult, Verdict
 from tests.support.books import PostgresBooks
-from tests.support.requests import QUICK_WAITS, generation_input, new_id
+from tests.support.requests import QUICK_WAITS, generation_input, new_id, request
 
+ELSEWHERE_WAITS = replace(QUICK_WAITS, deadline_seconds=120)
+
+
+def model(model_id: str, provider: str, waits: Waits) -> Model:
+    return Model(
+        id=model_id,
+        title=model_id,
+        kinds=("text_to_image",),
+        provider=provider,
+        endpoint=model_id,
+        parameters={},
+        price=Price(4),
+        waits=waits,
+        typical_seconds=2,
+        webhook=True,
+    )
+
+
+CATALOGUE = Catalogue(
+    {
+        "flux-schnell": model("flux-schnell", "fal", QUICK_WAITS),
+        "elsewhere": model("elsewhere", "replicate", ELSEWHERE_WAITS),
+    },
+    {},
+)
 A_MINUTE = timedelta(minutes=1)
 MANY = 1000
 
 
 @pytest.fixture
 def repairs(books: PostgresBooks) -> PostgresRepairs:
-    return PostgresRepairs(books.database, lambda _: QUICK_WAITS)
+    return PostgresRepairs(books.database, CATALOGUE)
 
 
 async def age(
@@ -53,6 +81,33 @@ async def test_a_stranded_generation_comes_with_all_its_start_needs(
     assert mine.input == generation_input(generation_id, tenant_id)
     assert (mine.stage, mine.attempt) == (Stage.SUBMITTING, AttemptRef(generation_id, 1))
     assert not mine.cancel_requested
+
+
+async def test_a_stranded_generation_comes_with_its_second_attempt_and_where_that_goes(
+    books: PostgresBooks, repairs: PostgresRepairs
+) -> None:
+    tenant_id = await books.tenant(10)
+    fallback = replace(request(provider="replicate"), model="elsewhere")
+    generation_id = await books.add(tenant_id, replace(request(), fallback=fallback))
+    await PostgresLedger(books.database).reserve(generation_id)
+    attempts, first, second = (
+        PostgresAttempts(books.database),
+        AttemptRef(generation_id),
+        AttemptRef(generation_id, 2),
+    )
+    await attempts.begin(first)
+    await attempts.not_sent(first)
+    await attempts.begin(second)
+    await age(books, generation_id)
+
+    found = await repairs.stranded(A_MINUTE, MANY)
+
+    [mine] = [stranded for stranded in found if stranded.input.generation_id == generation_id]
+    assert mine.input == replace(
+        generation_input(generation_id, tenant_id),
+        fallback=Fallback("elsewhere", "replicate", ELSEWHERE_WAITS),
+    )
+    assert mine.attempt == second
 
 
 async def test_stranded_is_what_is_open_and_old_longest_unseen_first_and_seen_once(
@@ -106,15 +161,19 @@ async def test_unrelayed_is_what_is_old_and_was_not_told(
     assert not {fresh, told} & every
 
 
+@pytest.mark.parametrize("way", ["begin_storing", "expect_objects"])
 async def test_unswept_is_what_ended_without_images_after_storing_had_begun(
-    books: PostgresBooks, repairs: PostgresRepairs
+    books: PostgresBooks, repairs: PostgresRepairs, way: str
 ) -> None:
     tenant_id = await books.tenant(20)
     ledger, assets = PostgresLedger(books.database), PostgresAssets(books.database)
     begun, never_begun, completed = [await books.add(tenant_id) for _ in range(3)]
     for generation_id in (begun, never_begun, completed):
         await ledger.reserve(generation_id)
-    await assets.begin_storing(AttemptRef(begun), None)
+    if way == "begin_storing":
+        await assets.begin_storing(AttemptRef(begun), None)
+    else:
+        await assets.expect_objects(begun)
     await books.store(completed)
     await ledger.settle(completed)
     for generation_id in (begun, never_begun):

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from domain.generation import Image, Outcome, Stage
+from domain.generation import Generation, Image, Outcome, Stage, Undelivered
 from domain.ports import Storing
-from domain.provider import AttemptRef, ResultFile, Verdict
+from domain.provider import AttemptRef, ProviderResult, Verdict
 from tests.support.memory_books import MemoryBooks
 
 
@@ -22,24 +22,44 @@ class MemoryAssets:
             if row.cancel_requested:
                 return None
             row.enter(Stage.STORING)
-        return Storing(row.generation(), self._files(attempt, inbox_id), row.images)
+        result, images = self._result(attempt, inbox_id)
+        return Storing(
+            generation=row.generation(),
+            provider=row.asked_of(attempt.ordinal).provider,
+            files=result.files if result is not None else (),
+            delivered=images,
+            undelivered=result.undelivered if result is not None else (),
+            recorded=row.images,
+        )
 
-    async def finish_storing(self, generation_id: str, images: Sequence[Image]) -> bool:
+    async def expect_objects(self, generation_id: str) -> Generation | None:
+        row = self._books.row(generation_id)
+        if row.status.is_terminal:
+            return None
+        row.expects_objects = True
+        return row.generation()
+
+    async def finish_storing(
+        self, generation_id: str, images: Sequence[Image], undelivered: Sequence[Undelivered] = ()
+    ) -> bool:
         row = self._books.row(generation_id)
         if row.images:
             return True
         if row.status.is_terminal:
             return False
-        row.images = tuple(images)
+        row.images, row.undelivered = tuple(images), tuple(undelivered)
         row.enter(Stage.SETTLING)
         return True
 
-    def _files(self, attempt: AttemptRef, inbox_id: int | None) -> tuple[ResultFile, ...]:
+    def _result(
+        self, attempt: AttemptRef, inbox_id: int | None
+    ) -> tuple[ProviderResult | None, tuple[Image, ...]]:
         record = self._books.row(attempt.generation_id).records.get(attempt.ordinal)
-        if record is not None and record.result is not None and record.result.files:
-            return record.result.files
+        told = record.result if record is not None else None
+        if record is not None and told is not None and told.verdict is Verdict.SUCCEEDED:
+            return told, record.images
         for kept in self._books.kept(attempt):
             signal = kept.received.signal
             if signal.verdict == Verdict.SUCCEEDED and inbox_id in (None, signal.inbox_id):
-                return kept.event.result.files
-        return ()
+                return kept.event.result, ()
+        return None, ()

@@ -1,8 +1,25 @@
 """Submits in memory, which pass the same suite as those in PostgreSQL."""
 
-from domain.errors import GenerationNotFound
-from domain.generation import GenerationRequest, Stage
-from domain.provider import AttemptRef, ProviderJob, ProviderResult, SubmitAnswer, SubmitState
+from collections.abc import Sequence
+from dataclasses import replace
+
+from domain.errors import (
+    ContentRejected,
+    GenerationNotFound,
+    PermanentError,
+    ProviderUnavailable,
+    ServiceError,
+)
+from domain.generation import GenerationRequest, Image, Stage
+from domain.ports import AttemptRecord
+from domain.provider import (
+    AttemptRef,
+    PollAnswer,
+    ProviderJob,
+    ProviderResult,
+    SubmitAnswer,
+    SubmitState,
+)
 from tests.support.memory_books import MemoryBooks, Record, Row
 
 
@@ -17,26 +34,27 @@ class MemoryAttempts:
         record = row.records.get(attempt.ordinal)
         if row.status.is_terminal:
             return SubmitAnswer(SubmitState.ALREADY_TERMINAL, outcome=row.outcome())
-        if record is not None and record.state == "accepted":
-            assert record.job is not None
-            return SubmitAnswer(SubmitState.ACCEPTED, job_id=record.job.job_id)
-        if record is not None and record.state == "rejected":
-            return SubmitAnswer(SubmitState.REJECTED, code=record.code)
-        if record is not None and record.state == "sending":
-            return self._unknown(row, attempt)
+        if record is not None and (record.state != "not_sent" or self._adopt(row, attempt) is not None):
+            return self._begun_before(row, attempt, record)
         if row.cancel_requested:
             return SubmitAnswer(SubmitState.CANCELED)
-        sends = record.sends + 1 if record is not None else 1
-        row.records[attempt.ordinal] = Record(sends=sends)
+        for ordinal, other in row.records.items():
+            if ordinal != attempt.ordinal and _may_be_charged(other):
+                error = ProviderUnavailable if ordinal > attempt.ordinal else ServiceError
+                return SubmitAnswer(SubmitState.REJECTED, code=error.code)
+        record = row.records.setdefault(attempt.ordinal, Record())
+        record.state, record.sends = "sending", record.sends + 1
+        row.begun.append(attempt.ordinal)
         row.enter(Stage.SUBMITTING)
-        return row.request
+        return row.asked_of(attempt.ordinal)
 
     async def accepted(self, attempt: AttemptRef, job: ProviderJob) -> None:
         self._accept(*self._record(attempt), job)
 
-    async def rejected(self, attempt: AttemptRef, code: str, provider_message: str) -> None:
+    async def rejected(self, attempt: AttemptRef, error: PermanentError) -> None:
         _, record = self._record(attempt)
-        record.state, record.code = "rejected", code
+        record.state, record.code, record.is_free = "rejected", error.code, True
+        record.moderated_at = error.at if isinstance(error, ContentRejected) else None
 
     async def not_sent(self, attempt: AttemptRef) -> None:
         self._record(attempt)[1].state = "not_sent"
@@ -47,14 +65,32 @@ class MemoryAttempts:
             return SubmitAnswer(SubmitState.ALREADY_TERMINAL, outcome=row.outcome())
         return self._unknown(row, attempt)
 
-    async def job(self, attempt: AttemptRef) -> tuple[GenerationRequest, ProviderJob | None]:
+    async def job(self, attempt: AttemptRef) -> AttemptRecord:
         row, record = self._record(attempt)
         if record.state == "sending":
             self._adopt(row, attempt)
-        return row.request, record.job
+        return AttemptRecord(row.asked_of(attempt.ordinal), record.job, _verdict(record))
 
     async def record_result(self, attempt: AttemptRef, result: ProviderResult) -> None:
-        self._record(attempt)[1].result = result
+        row, _ = self._record(attempt)
+        row.note(attempt.ordinal, result)
+
+    async def answered(
+        self, attempt: AttemptRef, job_id: str, result: ProviderResult, images: Sequence[Image]
+    ) -> bool:
+        row, record = self._record(attempt)
+        self._accept(row, record, ProviderJob(job_id, {}))
+        row.note(attempt.ordinal, result, images)
+        return not record.is_late
+
+    def _begun_before(self, row: Row, attempt: AttemptRef, record: Record) -> SubmitAnswer:
+        if record.state == "accepted":
+            assert record.job is not None
+            verdict = _verdict(record)
+            return SubmitAnswer(SubmitState.ACCEPTED, job_id=record.job.job_id, verdict=verdict)
+        if record.state == "rejected":
+            return SubmitAnswer(SubmitState.REJECTED, code=record.code, moderated_at=record.moderated_at)
+        return self._unknown(row, attempt)
 
     def _record(self, attempt: AttemptRef) -> tuple[Row, Record]:
         row = self._books.row(attempt.generation_id)
@@ -80,6 +116,19 @@ class MemoryAttempts:
         return job
 
     def _accept(self, row: Row, record: Record, job: ProviderJob) -> None:
-        record.state, record.job = "accepted", job
+        record.state, record.job, record.cost = "accepted", replace(job, cost=None), job.cost or record.cost
         if row.stage in (Stage.SUBMITTING, Stage.SUBMIT_UNKNOWN):
             row.enter(Stage.GENERATING)
+
+
+def _may_be_charged(record: Record) -> bool:
+    sent = record.state in ("sending", "accepted") or record.result is not None
+    return sent and not record.is_free
+
+
+def _verdict(record: Record) -> PollAnswer | None:
+    if record.result is None:
+        return None
+    return PollAnswer(
+        record.result.verdict, record.code, moderated_at=record.moderated_at, is_free=record.is_free
+    )

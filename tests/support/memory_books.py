@@ -1,14 +1,34 @@
 """All rows in memory. The ports that stand on them share them, as the adapters share a database."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from domain.credits import AccountKind, Balance, TransferKind
 from domain.errors import GenerationNotFound, TooLateToCancel
-from domain.generation import Generation, GenerationRequest, Image, Outcome, Problem, Stage, Status
+from domain.generation import (
+    Generation,
+    GenerationRequest,
+    Image,
+    Outcome,
+    Problem,
+    Stage,
+    Status,
+    Undelivered,
+)
+from domain.moderation import ModeratedAt
 from domain.ports import Received
-from domain.provider import AttemptRef, ProviderEvent, ProviderJob, ProviderResult, ResultSignal, Verdict
+from domain.provider import (
+    AttemptRef,
+    ProviderCost,
+    ProviderEvent,
+    ProviderJob,
+    ProviderResult,
+    ResultSignal,
+    Verdict,
+)
 from tests.support.requests import NOW
+
+_FINAL = (Verdict.SUCCEEDED, Verdict.FAILED)
 
 
 @dataclass
@@ -18,8 +38,13 @@ class Record:
     state: str = "sending"
     job: ProviderJob | None = None
     code: str | None = None
+    moderated_at: ModeratedAt | None = None
     result: ProviderResult | None = None
-    sends: int = 1
+    images: tuple[Image, ...] = ()
+    cost: ProviderCost | None = None
+    is_free: bool = False
+    is_late: bool = False
+    sends: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,10 +80,13 @@ class Row:
     transfers: list[TransferKind] = field(default_factory=list)
     charged_credits: int = 0
     code: str | None = None
-    error_stage: Stage = Stage.CREATED
+    error_stage: Stage | ModeratedAt = Stage.CREATED
     attention: str | None = None
     records: dict[int, Record] = field(default_factory=dict)
+    begun: list[int] = field(default_factory=list)
     images: tuple[Image, ...] = ()
+    undelivered: tuple[Undelivered, ...] = ()
+    expects_objects: bool = False
 
     @property
     def status(self) -> Status:
@@ -72,6 +100,41 @@ class Row:
         self.stage = stage
         self.stages.append(stage)
 
+    def asked_of(self, ordinal: int) -> GenerationRequest:
+        """The request as the provider of this attempt takes it."""
+        asked, other = replace(self.request, fallback=None), self.request.fallback
+        if ordinal == 1 or other is None:
+            return asked
+        return replace(
+            asked,
+            model=other.model,
+            provider=other.provider,
+            endpoint=other.endpoint,
+            parameters=other.parameters,
+        )
+
+    def note(self, ordinal: int, result: ProviderResult, images: Sequence[Image] = ()) -> None:
+        """What an attempt's provider said in the end."""
+        record = self.records[ordinal]
+        is_news = record.result is None or (record.is_free and not result.is_free)
+        record.result, record.images, record.code = result, tuple(images), result.code
+        record.moderated_at, record.is_free = result.moderated_at, result.is_free
+        record.cost = result.cost or record.cost
+        if is_news:
+            record.is_late = record.is_late or self._is_past(ordinal)
+
+    def note_webhook(self, ordinal: int, result: ProviderResult) -> None:
+        """What has been noted before stands, but for this: what was free may turn out to be charged."""
+        record = self.records[ordinal]
+        if record.result is None:
+            self.note(ordinal, result)
+        elif record.is_free and not result.is_free:
+            record.is_free, record.cost = False, result.cost or record.cost
+            record.is_late = record.is_late or self._is_past(ordinal)
+
+    def _is_past(self, ordinal: int) -> bool:
+        return self.status.is_terminal or self.begun[-1] != ordinal
+
     def outcome(self) -> Outcome:
         return self.generation().outcome
 
@@ -79,7 +142,7 @@ class Row:
         return Generation(
             id=self.id,
             tenant_id=self.tenant_id,
-            request=self.request,
+            request=replace(self.request, fallback=self.asked_of(2) if self.request.fallback else None),
             status=self.status,
             stage=self.stage,
             problem=Problem(self.code, self.error_stage) if self.code else None,
@@ -93,6 +156,7 @@ class Row:
             processing_at=None,
             finished_at=NOW if self.status.is_terminal else None,
             images=self.images if self.status is Status.COMPLETED else (),
+            undelivered=self.undelivered,
         )
 
 
@@ -131,8 +195,13 @@ class MemoryBooks:
     def keep(self, provider: str, attempt: AttemptRef, event: ProviderEvent, *, genuine: bool) -> Received:
         """Put an event into the inbox, unless it is there. What is not genuine only asks for a check."""
         verdict, code = (event.result.verdict, event.result.code) if genuine else (Verdict.CHECK, None)
-        signal = ResultSignal(len(self.inbox) + 1, attempt.ordinal, verdict, code)
+        at = event.result.moderated_at if genuine else None
+        is_free = genuine and event.result.is_free
+        signal = ResultSignal(len(self.inbox) + 1, attempt.ordinal, verdict, code, at, is_free)
         kept = Kept(attempt, event, Received(signal, attempt.generation_id, relayed=False))
+        row, is_new = self.row(attempt.generation_id), (provider, event.event_id) not in self.inbox
+        if is_new and genuine and verdict in _FINAL and attempt.ordinal in row.records:
+            row.note_webhook(attempt.ordinal, event.result)
         return self.inbox.setdefault((provider, event.event_id), kept).received
 
     def kept(self, attempt: AttemptRef) -> list[Kept]:

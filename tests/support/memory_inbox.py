@@ -16,7 +16,7 @@ class MemoryInbox:
 
     async def receive(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> Received:
         row = self._books.row(attempt.generation_id)
-        if row.request.provider != provider:
+        if row.asked_of(attempt.ordinal).provider != provider:
             raise GenerationNotFound
         record = row.records.get(attempt.ordinal)
         known = record.job.job_id if record is not None and record.job is not None else event.job_id

@@ -1,7 +1,7 @@
 """Credits in memory, which pass the same suites as those in PostgreSQL."""
 
 from domain.credits import AccountKind, HoldState, Refund, Reservation, TransferKind
-from domain.errors import InsufficientCredits, ResultUnusable, WorkflowLost
+from domain.errors import ContentRejected, InsufficientCredits, ResultUnusable, WorkflowLost
 from domain.generation import Ending, Outcome, Stage, Status
 from tests.support.memory_books import MemoryBooks, Row
 
@@ -52,19 +52,24 @@ class MemoryLedger:
         row = self._books.row(generation_id)
         if row.status.is_terminal:
             return Refund(row.outcome())
-        submitted = any(record.state in ("sending", "accepted") for record in row.records.values())
+        records = row.records.values()
+        submitted = any(each.state in ("sending", "accepted") and not each.is_free for each in records)
         if ending.unless_submitted and submitted:
             return Refund(None, submitted=True)
         return Refund(self._end(row, ending))
 
     def _end(self, row: Row, ending: Ending) -> Outcome:
-        if row.transfers:
-            held = row.held_credits
+        held, refuses = row.held_credits, row.request.charges_rejected
+        if row.transfers and refuses and ending.code == ContentRejected.code:
+            row.charged_credits = held
+            changes = {AccountKind.HELD: -held, AccountKind.SPENT: held}
+            self._books.move(row, TransferKind.SETTLE, held, changes)
+        elif row.transfers:
             kind = TransferKind.EXPIRE if ending.code == WorkflowLost.code else TransferKind.REFUND
             changes = {AccountKind.AVAILABLE: held, AccountKind.HELD: -held}
             self._books.move(row, kind, held, changes)
         if ending.status is Status.FAILED:
-            row.code, row.error_stage = ending.code, row.stage
+            row.code, row.error_stage = ending.code, ending.moderated_at or row.stage
         row.attention = ending.attention or row.attention
         row.enter(Stage(ending.status))
         return row.outcome()

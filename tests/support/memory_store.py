@@ -1,14 +1,16 @@
 """An object store in memory, which passes the same suite as the real ones."""
 
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 from domain.errors import StorageUnavailable
-from domain.ports import ImageFacts
+from domain.files import ImageFacts
 
 _MOST_DELETED = 1000
 
@@ -42,6 +44,16 @@ class MemoryStore:
         if len(content) != facts.size_bytes:
             raise StorageUnavailable(f"{len(content)} bytes for {facts.size_bytes}")
         self.objects[key], self.types[key] = content, facts.content_type
+
+    @asynccontextmanager
+    async def fetch(self, key: str) -> AsyncIterator[Path]:
+        self._reach()
+        if key not in self.objects:
+            raise StorageUnavailable("no such object")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "object"
+            path.write_bytes(self.objects[key])
+            yield path
 
     async def delete_under(self, prefix: str) -> int:
         self._reach()

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from domain.errors import ResultExpired
+from domain.errors import ResultExpired, SubmitAmbiguous
+from domain.files import ImageFacts
 from domain.generation import GenerationRequest
-from domain.ports import ImageFacts
-from domain.provider import ProviderJob, ProviderResult, ResultFile, Submission, Verdict
+from domain.provider import Answer, ProviderJob, ProviderResult, ResultFile, Submission, Verdict
 
 RUNNING = ProviderResult(Verdict.RUNNING)
+Submitted = ProviderJob | Exception | asyncio.Event
 
 
 def opened() -> asyncio.Event:
@@ -31,11 +32,12 @@ class Script:
     """What becomes of one generation. Of a list of answers, the last one goes on for ever.
 
     Attributes:
+        submits: An event is a submit that reaches the provider and is never answered.
         submit_gate: A submit waits here before it answers.
         cancels: Jobs that were called off.
     """
 
-    submits: list[ProviderJob | Exception] = field(default_factory=lambda: [ProviderJob("job-1", {})])
+    submits: list[Submitted] = field(default_factory=lambda: [ProviderJob("job-1", {})])
     polls: list[ProviderResult | Exception] = field(default_factory=lambda: [RUNNING])
     submit_gate: asyncio.Event = field(default_factory=opened)
     store_gate: asyncio.Event = field(default_factory=opened)
@@ -49,10 +51,10 @@ class Script:
 class ScriptedProvider:
     """The Provider port. A script is found by the prompt, which is a generation's own."""
 
-    name = "fal"
     result_hosts: tuple[str, ...] = ("results.test",)
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "fal") -> None:
+        self.name = name
         self.scripts: dict[str, Script] = {}
 
     async def submit(self, submission: Submission) -> ProviderJob:
@@ -63,6 +65,9 @@ class ScriptedProvider:
         if isinstance(answer, Exception):
             raise answer
         script.submitted.append(submission)
+        if isinstance(answer, asyncio.Event):
+            await answer.wait()
+            raise SubmitAmbiguous("nobody was waiting any more")
         return answer
 
     async def fetch(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
@@ -76,6 +81,42 @@ class ScriptedProvider:
     async def cancel(self, request: GenerationRequest, job: ProviderJob) -> bool:
         self.scripts[request.prompt].cancels.append(job.job_id)
         return True
+
+
+@dataclass
+class Call:
+    """What becomes of one generation at a provider that answers with the images themselves.
+
+    images: the bytes of each. error: raised instead. gate: the answer waits here.
+    """
+
+    result: ProviderResult = field(default_factory=lambda: ProviderResult(Verdict.SUCCEEDED))
+    images: tuple[bytes, ...] = (b"an image",)
+    error: Exception | None = None
+    gate: asyncio.Event = field(default_factory=opened)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    calls: int = 0
+
+
+class ScriptedSynchronousProvider:
+    """The SynchronousProvider port. A call is found by the prompt, which is a generation's own."""
+
+    name = "openai"
+
+    def __init__(self) -> None:
+        self.calls: dict[str, Call] = {}
+
+    async def generate(self, submission: Submission, folder: Path) -> Answer:
+        call = self.calls[submission.request.prompt]
+        call.calls += 1
+        call.begun.set()
+        await call.gate.wait()
+        if call.error is not None:
+            raise call.error
+        paths = tuple(folder / f"{number}" for number in range(len(call.images)))
+        for path, content in zip(paths, call.images, strict=True):
+            path.write_bytes(content)
+        return Answer("req-1", call.result, paths)
 
 
 class ScriptedDownloader:
@@ -108,3 +149,16 @@ class TrustingInspector:
     async def inspect(self, path: Path) -> ImageFacts:
         content = path.read_bytes()  # noqa: ASYNC240 - a small file, in a test
         return ImageFacts(512, 512, "image/jpeg", len(content), hashlib.sha256(content).hexdigest())
+
+
+@dataclass
+class ForbiddenWords:
+    """The InputCheck port: `words` are refused, and `error` is raised where one is set."""
+
+    words: set[str] = field(default_factory=set)
+    error: Exception | None = None
+
+    async def check(self, prompt: str) -> str | None:
+        if self.error is not None:
+            raise self.error
+        return next((word for word in self.words if word in prompt), None)

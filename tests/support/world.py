@@ -11,22 +11,47 @@ from temporalio.client import Client, WorkflowHandle
 
 from activities.assets import AssetActivities
 from activities.credits import CreditActivities
+from activities.door import Door, PlaceActivities
+from activities.inputs import Inputs
+from activities.keeping import Keeper
+from activities.moderation import ModerationActivities
 from activities.provider import ProviderActivities
 from activities.reconcile import ReconcileActivities
+from activities.synchronous import SynchronousCalls
 from adapters.temporal import TemporalRuns
 from domain.credits import Balance, Refund, Reservation
 from domain.errors import DatabaseUnavailable
-from domain.generation import Ending, Generation, GenerationInput, Outcome, Stage, Waits
+from domain.generation import (
+    Ending,
+    Fallback,
+    Generation,
+    GenerationInput,
+    GenerationRequest,
+    Outcome,
+    Stage,
+    Waits,
+)
 from domain.ports import Provider, Received, Stranded
-from domain.provider import AttemptRef, ProviderEvent, ProviderResult
+from domain.provider import AttemptRef, ProviderEvent, ProviderJob, ProviderResult
 from tests.support.eventually import eventually
 from tests.support.memory_assets import MemoryAssets
 from tests.support.memory_attempts import MemoryAttempts
 from tests.support.memory_books import MemoryBooks, Row
+from tests.support.memory_files import MemoryFiles
+from tests.support.memory_gate import MemoryGate
+from tests.support.memory_generations import MemoryGenerations
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.memory_store import MemoryStore
 from tests.support.requests import QUICK_WAITS, generation_input, new_id, request
-from tests.support.scripted import Script, ScriptedDownloader, ScriptedProvider, TrustingInspector
+from tests.support.scripted import (
+    Call,
+    ForbiddenWords,
+    Script,
+    ScriptedDownloader,
+    ScriptedProvider,
+    ScriptedSynchronousProvider,
+    TrustingInspector,
+)
 from worker import Activities, Tuning, build_workers
 from workflows.generation import GenerationWorkflow
 from workflows.progress import Progress
@@ -59,6 +84,20 @@ class InterruptedLedger(MemoryLedger):
         self.calls.append((step, generation_id))
         if generation_id in self.away:
             raise DatabaseUnavailable
+
+
+class InterruptedAttempts(MemoryAttempts):
+    """Attempts whose next acceptances cannot be written down, as in a failover of the database."""
+
+    def __init__(self, books: MemoryBooks) -> None:
+        super().__init__(books)
+        self.lost: dict[str, int] = {}
+
+    async def accepted(self, attempt: AttemptRef, job: ProviderJob) -> None:
+        if self.lost.get(attempt.generation_id, 0) > 0:
+            self.lost[attempt.generation_id] -= 1
+            raise DatabaseUnavailable
+        await super().accepted(attempt, job)
 
 
 class NothingToRepair:
@@ -94,10 +133,12 @@ class Job:
     script: Script
     handle: Handle
 
-    async def webhook(self, result: ProviderResult, *, ordinal: int = 1) -> None:
+    async def webhook(
+        self, result: ProviderResult, *, ordinal: int = 1, provider: str = "fal", job_id: str = "job-1"
+    ) -> None:
         """As the API does it: kept first, then told to the workflow."""
-        event = ProviderEvent(new_id("event"), "job-1", result)
-        received = self.world.books.keep("fal", AttemptRef(self.id, ordinal), event, genuine=True)
+        event = ProviderEvent(new_id("event"), job_id, result)
+        received = self.world.books.keep(provider, AttemptRef(self.id, ordinal), event, genuine=True)
         await self.handle.signal(GenerationWorkflow.report_result, received.signal)
 
     async def request_cancel(self) -> None:
@@ -136,11 +177,16 @@ class World:
     client: Client
     books: MemoryBooks = field(default_factory=MemoryBooks)
     provider: ScriptedProvider = field(default_factory=ScriptedProvider)
+    other: ScriptedProvider = field(default_factory=lambda: ScriptedProvider("replicate"))
+    synchronous: ScriptedSynchronousProvider = field(default_factory=ScriptedSynchronousProvider)
+    check: ForbiddenWords = field(default_factory=ForbiddenWords)
     downloader: ScriptedDownloader = field(default_factory=ScriptedDownloader)
     store: MemoryStore = field(default_factory=MemoryStore)
 
     def __post_init__(self) -> None:
         self.ledger = InterruptedLedger(self.books)
+        self.attempts = InterruptedAttempts(self.books)
+        self.gate = MemoryGate(self.books)
         self.runs = TemporalRuns(self.client, task_timeout=timedelta(seconds=10))
 
     async def start(
@@ -154,17 +200,36 @@ class World:
         provider: str = "fal",
         cancel_first: bool = False,
         ledger_is_away: bool = False,
+        elsewhere: Script | None = None,
+        call: Call | None = None,
+        asked: GenerationRequest | None = None,
+        checks_input: bool = False,
     ) -> Job:
+        """elsewhere: the fallback's script, at Replicate. call: what a synchronous provider does."""
         generation_id, tenant_id = new_id("gen"), new_id("ten")
         script = script or Script()
         prompt = f"a secret fox {generation_id}"
         self.provider.scripts[prompt] = script
         self.books.grant(tenant_id, credits)
-        row = self.books.add(generation_id, tenant_id, request(prompt, n=n, price_credits=price_credits))
+        wanted = replace(asked or request(n=n, price_credits=price_credits), prompt=prompt)
+        fallback = None
+        if call is not None:
+            self.synchronous.calls[prompt], provider = call, "openai"
+            wanted = replace(wanted, provider=provider)
+        if elsewhere is not None:
+            self.other.scripts[prompt] = elsewhere
+            wanted = replace(wanted, fallback=replace(wanted, model="other", provider="replicate"))
+            fallback = Fallback("other", "replicate", waits)
+        row = self.books.add(generation_id, tenant_id, wanted)
         row.cancel_requested = cancel_first
         if ledger_is_away:
             self.ledger.away.add(generation_id)
-        job = replace(generation_input(generation_id, tenant_id, waits), provider=provider)
+        job = replace(
+            generation_input(generation_id, tenant_id, waits),
+            provider=provider,
+            fallback=fallback,
+            checks_input=checks_input,
+        )
         return Job(self, generation_id, tenant_id, row, script, await self.run(job))
 
     async def run(self, job: GenerationInput) -> Handle:
@@ -172,36 +237,41 @@ class World:
         return self.client.get_workflow_handle_for(GenerationWorkflow.run, job.generation_id)
 
     def activities(self) -> Activities:
-        providers: dict[str, Provider] = {"fal": self.provider}
-        attempts = MemoryAttempts(self.books)
+        providers: dict[str, Provider] = {"fal": self.provider, "replicate": self.other}
+        attempts, assets, files = self.attempts, MemoryAssets(self.books), MemoryFiles()
+        door = Door(self.gate, self.runs)
+        keeper = Keeper(TrustingInspector(), self.store)
         provider = ProviderActivities(
-            providers, attempts, lambda name, attempt: f"https://api.test/{name}/{attempt.ordinal}"
+            providers,
+            SynchronousCalls({"openai": self.synchronous}, attempts, assets, keeper),
+            attempts,
+            Inputs(files, self.store),
+            door,
+            lambda name, attempt: f"https://api.test/{name}/{attempt.ordinal}",
         )
         nothing = NothingToRepair()
         return Activities(
-            credits=CreditActivities(self.ledger),
+            credits=CreditActivities(self.ledger, door),
             provider=provider,
-            assets=AssetActivities(
-                providers,
-                attempts,
-                MemoryAssets(self.books),
-                self.downloader,
-                TrustingInspector(),
-                self.store,
+            assets=AssetActivities(providers, attempts, assets, self.downloader, keeper, door),
+            places=PlaceActivities(door),
+            moderation=ModerationActivities(MemoryGenerations(self.books), self.check),
+            reconcile=ReconcileActivities(
+                nothing, self.runs, self.ledger, nothing, self.store, provider, files, door, ()
             ),
-            reconcile=ReconcileActivities(nothing, self.runs, self.ledger, nothing, self.store, provider),
         )
 
 
 @asynccontextmanager
-async def running_world(client: Client) -> AsyncIterator[World]:
-    """Nothing is cached, so every workflow task replays the whole history: each test tests determinism."""
+async def running_world(client: Client, *, cached_workflows: int = 0) -> AsyncIterator[World]:
+    """If nothing is cached, every workflow task replays the whole history: each test tests determinism."""
     world = World(client)
     tuning = Tuning(
-        submits_per_second={"fal": 1000.0},
+        submits_per_second=dict.fromkeys(("fal", "replicate", "openai"), 1000.0),
+        in_flight={"fal": 50, "replicate": 50, "openai": 200},
         ledger_slots=10,
         max_activities=50,
-        cached_workflows=0,
+        cached_workflows=cached_workflows,
         grace=timedelta(seconds=2),
         sticky_timeout=timedelta(seconds=2),
     )

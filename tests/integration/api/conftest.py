@@ -9,6 +9,7 @@ import composition
 from admin.bootstrap import bootstrap
 from devstack.servers import Servers
 from settings import Settings
+from tests.integration.api.pictures import LARGEST_INPUT_BYTES, LARGEST_PIXELS, picture_server
 from tests.integration.api.service import Service, Tenant, listening, serving, working
 from tests.integration.conftest import new_database
 from tests.simulator.process import KEY, SimulatorProcess
@@ -18,7 +19,9 @@ USER_ID = "user-1"
 QUICK = ("--job-seconds", "0.1", "--webhook-retry-seconds", "0.1,0.1,0.2", "--user-id", USER_ID)
 
 
-def settings_for(servers: Servers, database_url: str, api_port: int, fal_url: str) -> Settings:
+def settings_for(
+    servers: Servers, database_url: str, api_port: int, fal_url: str, pictures_url: str
+) -> Settings:
     """Production's settings on test servers; waits are short, and the reconciler keeps out of the way."""
     return Settings(
         master_key="a master key that only these tests use",
@@ -31,6 +34,10 @@ def settings_for(servers: Servers, database_url: str, api_port: int, fal_url: st
         s3_region=servers.s3.region,
         s3_bucket="api-tests",
         public_url=f"http://127.0.0.1:{api_port}",
+        max_input_bytes=LARGEST_INPUT_BYTES,
+        max_image_pixels=LARGEST_PIXELS,
+        input_hosts=("*", pictures_url),
+        input_timeout_seconds=3,
         fal_key=KEY,
         fal_user_id=USER_ID,
         fal_queue_url=fal_url,
@@ -53,7 +60,8 @@ async def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
         exits.callback(simulator.stop)
         port = int(listener.getsockname()[1])
         database_url = await new_database(servers.postgres.url)
-        settings = settings_for(servers, database_url, port, simulator.url)
+        pictures = await exits.enter_async_context(picture_server())
+        settings = settings_for(servers, database_url, port, simulator.url, pictures.origin)
         database = composition.database(settings)
         exits.push_async_callback(database.close)
         await bootstrap(settings, database)
@@ -61,7 +69,7 @@ async def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
         await exits.enter_async_context(serving(settings, listener))
         fal = FalClient(simulator.url)
         await exits.enter_async_context(fal.http)
-        yield Service(settings.public_url, settings, database, fal, exits)
+        yield Service(settings.public_url, settings, database, fal, pictures, exits)
 
 
 @pytest.fixture

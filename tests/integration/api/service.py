@@ -24,6 +24,7 @@ from domain.provider import AttemptRef
 from settings import Settings
 from tests.simulator.process import Client as FalClient
 from tests.support.eventually import eventually
+from tests.unit.adapters.raw_server import RawServer
 from worker import build_workers, real_activities, tuning_of
 
 MODEL = "flux-schnell"
@@ -84,12 +85,16 @@ class Tenant:
 
 @dataclass
 class Service:
-    """The running service. `fal` asks the simulator, `database` looks behind the API."""
+    """The running service. `fal` asks the simulator, `database` looks behind the API.
+
+    pictures: the one server that inputs may come from beside public ones; it shows `PICTURE`.
+    """
 
     url: str
     settings: Settings
     database: Database
     fal: FalClient
+    pictures: RawServer
     exits: AsyncExitStack
 
     async def tenant(self, credits: int = 100, scopes: Sequence[Scope] = tuple(Scope)) -> Tenant:
@@ -113,6 +118,11 @@ class Service:
         """The one number that a query gives."""
         async with self.database.begin() as session:
             return int((await session.execute(text(query), values)).scalar_one())
+
+    async def expire_file(self, file_id: str) -> None:
+        """Let its time be over."""
+        async with self.database.begin() as session:
+            await session.execute(text("UPDATE files SET expires_at = now() WHERE id = :id"), {"id": file_id})
 
     async def inbox_rows(self, generation_id: str) -> int:
         return await self.count("SELECT count(*) FROM inbox WHERE generation_id = :id", id=generation_id)

@@ -54,6 +54,13 @@ BODIES: dict[str, tuple[bytes, str, int]] = {
     "a form": (b"model=flux-schnell&prompt=a", "application/x-www-form-urlencoded", 422),
 }
 TOO_LARGE_BYTES = 60_000_000
+MANY: dict[str, Any] = {str(number): [] for number in range(51)}
+WIDE: dict[str, tuple[dict[str, Any], str, str]] = {
+    "the body": (MANY, "body", "at most 50 fields"),
+    "options": ({"options": MANY}, "options", "at most 50 fields"),
+    "metadata": ({"metadata": MANY}, "metadata", "at most 50 fields"),
+    "inputs": ({"inputs": list(MANY.values())}, "inputs", "at most 50 items"),
+}
 
 
 def assert_problem(answer: httpx.Response, status: int, code: str) -> None:
@@ -87,6 +94,38 @@ async def test_a_body_that_is_no_request_is_refused(service: Service, tenant: Te
     assert await service.generations_of(tenant) == 0
 
 
+@pytest.mark.parametrize("where", WIDE)
+async def test_a_wide_object_is_refused_once_and_not_field_by_field(
+    service: Service, tenant: Tenant, where: str
+) -> None:
+    fields, name, limit = WIDE[where]
+
+    refused = await tenant.http.post("/v1/generations", json={**GOOD, **fields})
+
+    assert_problem(refused, 422, "invalid_input")
+    assert refused.json()["errors"] == [{"field": name, "message": limit}]
+    assert await service.generations_of(tenant) == 0
+
+
+@pytest.mark.parametrize("value", [3.0, 10.0])
+async def test_a_number_with_a_point_is_not_whole(service: Service, tenant: Tenant, value: float) -> None:
+    body = {**GOOD, "model": "flux-dev", "options": {"num_inference_steps": value}}
+
+    refused = await tenant.http.post("/v1/generations", json=body)
+
+    assert_problem(refused, 422, "invalid_input")
+    assert [error["field"] for error in refused.json()["errors"]] == ["options.num_inference_steps"]
+    assert await service.generations_of(tenant) == 0
+
+
+async def test_a_webhook_is_small(service: Service) -> None:
+    provider = await service.client(service.url)
+
+    refused = await provider.post(service.webhook_url("gen_unknown"), content=b" " * 2_000_001)
+
+    assert_problem(refused, 413, "body_too_large")
+
+
 @pytest.mark.parametrize("path", ["/v1/generations", "/v1/webhooks/fal/{id}/{token}"])
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "in chunks"])
 async def test_a_body_over_the_cap_is_refused(
@@ -104,6 +143,15 @@ async def test_a_body_over_the_cap_is_refused(
 
     assert_problem(refused, 413, "body_too_large")
     assert await service.generations_of(tenant) == 0
+
+
+@pytest.mark.parametrize("path", ["/v1/generations", "/v1/files"])
+async def test_a_strangers_body_is_not_looked_at(service: Service, path: str) -> None:
+    stranger = await service.client(service.url, "dk_nobody")
+
+    refused = await stranger.post(path, content=b"[" * 100_000, headers={"Content-Type": JSON})
+
+    assert_problem(refused, 401, "unauthenticated")
 
 
 async def test_an_unknown_model_is_not_found(service: Service, tenant: Tenant) -> None:

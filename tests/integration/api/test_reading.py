@@ -4,7 +4,9 @@ import time
 
 from sqlalchemy import text
 
+from adapters.database.generations import PostgresGenerations
 from tests.integration.api.service import PRICE, Service, Tenant, listening, serving, unique
+from tests.support.requests import request
 
 DEAD = "127.0.0.1:1"
 
@@ -56,9 +58,21 @@ async def test_the_models_say_what_they_take_and_cost(tenant: Tenant) -> None:
     models = {model["id"]: model for model in (await tenant.get("/v1/models"))["data"]}
     assert {"flux-schnell", "flux-dev"} <= models.keys()
     schnell = models["flux-schnell"]
-    assert (schnell["price_credits"], schnell["largest_n"], schnell["provider"]) == (PRICE, 4, "fal")
-    assert "512x512" in schnell["sizes"]
+    assert (schnell["provider"], schnell["kind"], schnell["available"]) == ("fal", "text_to_image", True)
+    assert schnell["price"]["per_image"] == PRICE
+    assert schnell["parameters"]["n"] == {"type": "integer", "minimum": 1, "maximum": 4, "default": 1}
+    assert "512x512" in schnell["parameters"]["size"]["enum"]
+    assert schnell["inputs"] is None
     assert await tenant.get("/v1/models/flux-schnell") == schnell
+
+
+async def test_a_model_that_is_off_says_so_and_takes_nothing(service: Service, tenant: Tenant) -> None:
+    model = await tenant.get("/v1/models/flux-2-pro")
+    refused = await tenant.http.post("/v1/generations", json={"model": "flux-2-pro", "prompt": "a fox"})
+
+    assert (model["available"], model["kinds"][-1], model["inputs"]["most"]) == (False, "reference", 8)
+    assert (refused.status_code, refused.json()["code"]) == (503, "model_unavailable")
+    assert await service.generations_of(tenant) == 0
 
 
 async def test_health_and_readiness(service: Service) -> None:
@@ -103,3 +117,48 @@ async def test_without_temporal_a_post_is_accepted_and_kept(service: Service, te
         row = await session.execute(stored, {"id": accepted.json()["id"]})
         assert row.scalar_one() == "created"
     assert await tenant.credits() == (100, 0, 0)
+
+
+async def test_a_generation_that_stands_in_line_says_since_when_and_behind_how_many(
+    service: Service, tenant: Tenant
+) -> None:
+    provider = unique("nobody")
+    first, second = [await standing_still(service, tenant, provider) for _ in range(2)]
+    queues = [(await tenant.get(f"/v1/generations/{job}"))["queue"] for job in (first, second)]
+
+    assert [queue["ahead"] for queue in queues] == [0, 1]
+    assert queues[0]["since"] < queues[1]["since"]
+    assert all(job["queue"] is None for job in (await tenant.get("/v1/generations"))["data"])
+
+
+async def test_what_was_not_delivered_is_listed_beside_what_was(service: Service, tenant: Tenant) -> None:
+    job = await tenant.ended((await tenant.posted(unique("a pair"), n=2))["id"])
+    assert (job["undelivered"], job["queue"], job["inputs"], job["mask"]) == ([], None, [], None)
+    async with service.database.begin() as session:
+        await session.execute(
+            text("""UPDATE generations SET undelivered = '[[2, "content_rejected"]]' WHERE id = :id"""),
+            {"id": job["id"]},
+        )
+
+    told = await tenant.get(f"/v1/generations/{job['id']}")
+
+    assert told["undelivered"] == [{"index": 2, "code": "content_rejected"}]
+
+
+async def standing_still(service: Service, tenant: Tenant, provider: str) -> str:
+    """A generation in the line of a provider that nobody hands out places at."""
+    rows = PostgresGenerations(service.database)
+    generation, _ = await rows.create(tenant.id, request(provider=provider), None, "fingerprint")
+    async with service.database.begin() as session:
+        await session.execute(
+            text("UPDATE generations SET status = 'queued', stage = 'throttled' WHERE id = :id"),
+            {"id": generation.id},
+        )
+        await session.execute(
+            text(
+                "INSERT INTO places (generation_id, ordinal, provider, tenant_id)"
+                " VALUES (:id, 1, :provider, :tenant)"
+            ),
+            {"id": generation.id, "provider": provider, "tenant": tenant.id},
+        )
+    return generation.id

@@ -18,6 +18,7 @@ from domain import names
 from domain.generation import Generation
 from tests.conftest import namespaced_client
 from tests.integration.api.conftest import QUICK, settings_for
+from tests.integration.api.pictures import picture_server
 from tests.integration.api.service import Service, Tenant, listening, serving, working
 from tests.integration.conftest import new_database
 from tests.integration.reconcile.gate import Gate
@@ -80,7 +81,8 @@ async def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> As
         await gate.listen()
         exits.push_async_callback(gate.close)
         port, database_url = int(listener.getsockname()[1]), await new_database(servers.postgres.url)
-        ours = settings_for(servers, database_url, port, simulator.url).model_copy(
+        pictures = await exits.enter_async_context(picture_server())
+        ours = settings_for(servers, database_url, port, simulator.url, pictures.origin).model_copy(
             update={"temporal_namespace": temporal.namespace, "s3_bucket": "reconcile-tests"}
         )
         database = composition.database(ours)
@@ -92,7 +94,7 @@ async def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> As
         await exits.enter_async_context(serving(of_api, listener))
         fal = FalClient(simulator.url)
         await exits.enter_async_context(fal.http)
-        yield Site(Service(ours.public_url, ours, database, fal, exits), temporal, gate)
+        yield Site(Service(ours.public_url, ours, database, fal, pictures, exits), temporal, gate)
 
 
 @pytest.fixture

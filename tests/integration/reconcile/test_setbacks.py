@@ -6,9 +6,17 @@ from datetime import timedelta
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+import composition
+from activities.door import Door
+from activities.inputs import Inputs
+from activities.keeping import Keeper
 from activities.provider import ProviderActivities
 from activities.reconcile import ReconcileActivities
+from activities.synchronous import SynchronousCalls
+from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
+from adapters.database.files import PostgresFiles
+from adapters.database.gate import PostgresGate
 from adapters.database.inbox import PostgresInbox
 from adapters.database.ledger import PostgresLedger
 from adapters.database.repairs import PostgresRepairs
@@ -21,8 +29,7 @@ from tests.integration.api.service import Tenant, unique
 from tests.integration.reconcile.conftest import NOW, Site, delivered, job_at_work
 from tests.support.eventually import eventually
 from tests.support.memory_store import MemoryStore
-from tests.support.requests import QUICK_WAITS
-from tests.support.scripted import ScriptedProvider
+from tests.support.scripted import ScriptedProvider, TrustingInspector
 
 
 class PartlyAway(TemporalRuns):
@@ -56,14 +63,22 @@ async def reconcile(
     if runs is None:
         runs = PartlyAway(site.temporal, task_timeout=timedelta(seconds=10))
         runs.unanswered = unanswered
-    ledger, attempts = PostgresLedger(database), PostgresAttempts(database)
+    attempts, files = PostgresAttempts(database), PostgresFiles(database)
+    own_store = store or MemoryStore()
+    door = Door(PostgresGate(database, {}), runs)
+    keeper = Keeper(TrustingInspector(), own_store)
+    synchronous = SynchronousCalls({}, attempts, PostgresAssets(database), keeper)
+    inputs = Inputs(files, own_store)
     activities = ReconcileActivities(
-        PostgresRepairs(database, lambda _: QUICK_WAITS),
+        PostgresRepairs(database, composition.catalogue(site.service.settings)),
         runs,
-        ledger,
+        PostgresLedger(database),
         PostgresInbox(database),
-        store or MemoryStore(),
-        ProviderActivities(providers or {}, attempts, lambda *_: ""),
+        own_store,
+        ProviderActivities(providers or {}, synchronous, attempts, inputs, door, lambda *_: ""),
+        files,
+        door,
+        (),
     )
     done: dict[str, int] = await ActivityEnvironment().run(activities.reconcile, NOW)
     return {kind: times for kind, times in done.items() if times}

@@ -1,9 +1,12 @@
 """Reading parts of a provider's answer that may be anything."""
 
+from decimal import Decimal
+
 import httpx
 import pytest
 
-from adapters.providers.answers import is_token, json_object, retry_after_seconds, storable
+from adapters.providers.answers import cost_of, is_token, json_object, retry_after_seconds, storable
+from domain.provider import ProviderCost
 
 NOW = "Mon, 01 Jan 2024 00:00:00 GMT"
 
@@ -60,6 +63,44 @@ def test_a_moment_means_nothing_without_the_answers_own_clock() -> None:
     assert retry_after_seconds(httpx.Response(429)) is None
 
 
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        ({"retry_after": 5}, 5),
+        ({"retry_after": 1.5}, 1.5),
+        ({"retry_after": "5"}, 5),
+        ({"retry_after": 99_999}, 3600),
+        ({"detail": "Request was throttled. Your rate limit resets in ~30s."}, 30),
+        ({"detail": "Your rate limit resets in 7s", "retry_after": None}, 7),
+        ({"retry_after": 5, "detail": "resets in ~30s"}, 5),
+        ({"retry_after": -1}, None),
+        ({"retry_after": "soon"}, None),
+        ({"retry_after": [5]}, None),
+        ({"retry_after": 10**400}, None),
+        ({"detail": "resets in ~soon"}, None),
+        ([5], None),
+    ],
+)
+def test_a_body_may_say_when_to_come_again(body: object, seconds: float | None) -> None:
+    assert retry_after_seconds(httpx.Response(429, json=body)) == seconds
+
+
+def test_a_header_counts_before_the_body() -> None:
+    response = httpx.Response(429, json={"retry_after": 5}, headers={"Retry-After": "9"})
+
+    assert retry_after_seconds(response) == 9
+
+
+@pytest.mark.parametrize(("amount", "exact"), [(3, "3"), (0, "0"), (1.1, "1.1"), ("0.030", "0.030")])
+def test_a_cost_is_exactly_what_was_told(amount: object, exact: str) -> None:
+    assert cost_of(amount, "token") == ProviderCost(Decimal(exact), "token")
+
+
+@pytest.mark.parametrize("amount", [None, "", "many", -1, "nan", "-inf", 10**9, [3], {}, True])
+def test_a_cost_that_is_no_amount_is_none(amount: object) -> None:
+    assert cost_of(amount, "token") is None
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"null", b"1", b"{", b"\xff", b"[" * 100_000, b"9" * 5000])
 def test_anything_but_an_object_is_an_empty_one(content: bytes) -> None:
     assert json_object(httpx.Response(200, content=content)) == {}
@@ -76,4 +117,5 @@ def test_nothing_else_is_a_token(text: str) -> None:
 
 
 def test_words_lose_what_postgresql_cannot_hold_and_nothing_else() -> None:
+    assert len(storable("x" * 3000)) == 2000
     assert storable("a\0b\ud800c \u00e9\n\U0001f98a") == "ab?c \u00e9\n\U0001f98a"

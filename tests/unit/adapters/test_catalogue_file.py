@@ -5,36 +5,53 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from adapters.catalogue import load_catalogue
 from domain.catalogue import Catalogue, ProviderPlan
-from domain.errors import ModelNotFound
+from domain.errors import ModelNotFound, ModelUnavailable
 from domain.generation import Waits
+from domain.limits import InputLimits
 
+SHIPPED = Path(__file__).parents[3] / "models.toml"
 WAITS = (
     "{ first_poll_seconds = 10, poll_factor = 1.5, longest_poll_seconds = 60, poll_jitter = 0.2, "
     "deadline_seconds = 600 }"
 )
-PROVIDERS = "[providers.fal]\nsubmits_per_second = 10.0\n[providers.other]\nsubmits_per_second = 0.5\n"
+PROVIDERS = (
+    "[providers.fal]\nsubmits_per_second = 10.0\nin_flight = 40\n"
+    "[providers.other]\nsubmits_per_second = 0.5\nin_flight = 1\n"
+)
+SHARED = (
+    f"[waits]\nslow = {WAITS.replace('600', '900')}\n"
+    '[schemas]\nfew = { type = "integer", minimum = 1, maximum = 2, default = 1 }\n'
+)
+PROMPT = '{ type = "string", minLength = 1, maxLength = 100 }'
+N = '{ type = "integer", minimum = 1, maximum = 4, default = 1 }'
+QUALITY = '{ enum = ["low", "high"], default = "low" }'
+INPUTS = '{ most = 2, largest_bytes = 1000, largest_pixels = 100, content_types = ["image/png"] }'
 MODEL: dict[str, str] = {
     "title": '"A model"',
-    "kind": '"text_to_image"',
+    "kinds": '["text_to_image"]',
     "provider": '"fal"',
     "endpoint": '"fal-ai/flux/dev"',
-    "price_credits": "2",
-    "largest_n": "4",
-    "longest_prompt_characters": "100",
-    "sizes": '["1024x1024", "512x512"]',
-    "formats": '["jpeg", "png"]',
+    "parameters": f"{{ prompt = {PROMPT}, n = {N} }}",
+    "price": "{ per_image = 2 }",
+    "typical_seconds": "5",
     "webhook": "true",
     "waits": WAITS,
 }
 
 
-def text(*, providers: str = PROVIDERS, name: str = "one", without: str = "", **changes: str) -> str:
+def text(*, before: str = PROVIDERS, name: str = "one", without: str = "", **changes: str) -> str:
     fields = {key: value for key, value in {**MODEL, **changes}.items() if key != without}
-    return f"{providers}[models.{name}]\n" + "\n".join(f"{key} = {value}" for key, value in fields.items())
+    return (
+        f"{before}[models.{name}]\n" + "\n".join(f"{key} = {value}" for key, value in fields.items()) + "\n"
+    )
+
+
+def parameters(**more: str) -> str:
+    given = {"prompt": PROMPT, "n": N, **more}
+    return "{ " + ", ".join(f"{name} = {schema}" for name, schema in given.items() if schema) + " }"
 
 
 @pytest.fixture
@@ -52,20 +69,41 @@ def test_a_model_is_read_as_it_is_written(models_file: Path) -> None:
     model = catalogue.model("one")
 
     assert (model.id, model.provider, model.endpoint) == ("one", "fal", "fal-ai/flux/dev")
-    assert (model.price_credits, model.largest_n, model.webhook) == (2, 4, True)
-    assert (model.sizes, model.formats) == (("1024x1024", "512x512"), ("jpeg", "png"))
+    assert (model.kinds, model.price.per_image, model.webhook) == (("text_to_image",), 2, True)
+    assert model.parameters["n"].schema == {"type": "integer", "minimum": 1, "maximum": 4, "default": 1}
+    assert (model.inputs, model.fallback, model.charges_rejected) == (None, None, False)
     assert model.waits == Waits(10, 1.5, 60, 0.2, 600, 3600)
-    assert catalogue.providers == {"fal": ProviderPlan("fal", 10.0)}
+    assert catalogue.providers == {"fal": ProviderPlan("fal", 10.0, 40)}
 
 
-def test_the_models_of_a_provider_that_is_off_are_off(models_file: Path) -> None:
-    content = text() + "\n" + text(providers="", name="two", provider='"other"')
+def test_waits_and_schemas_can_be_shared_by_name(models_file: Path) -> None:
+    content = text(before=PROVIDERS + SHARED, parameters=parameters(n='"few"'), waits='"slow"')
+    model = load(models_file, content).model("one")
+
+    assert model.waits.deadline_seconds == 900
+    assert model.parameters["n"].schema["maximum"] == 2
+
+
+def test_limits_of_inputs_are_read_and_filled_in(models_file: Path) -> None:
+    content = text(kinds='["text_to_image", "edit"]', inputs=INPUTS, moderation='"charge"')
+    model = load(models_file, content).model("one")
+
+    assert model.inputs == InputLimits(0, 2, 1000, 2000, 100, 1, ("image/png",), "no", 1000)
+    assert model.charges_rejected
+
+
+def test_the_models_of_a_provider_that_is_off_are_listed_and_off(models_file: Path) -> None:
+    content = text() + text(before="", name="two", provider='"other"')
     with_one, with_both = (load(models_file, content, providers=on) for on in (("fal",), ("fal", "other")))
 
-    assert (set(with_one.models), set(with_both.models)) == ({"one"}, {"one", "two"})
-    assert set(with_both.providers) == {"fal", "other"}
+    assert set(with_one.models) == set(with_both.models) == {"one", "two"}
+    assert (set(with_one.providers), set(with_both.providers)) == ({"fal"}, {"fal", "other"})
+    assert [with_one.is_available(model) for model in with_one.models.values()] == [True, False]
+    with pytest.raises(ModelUnavailable):
+        with_one.request("two", {"prompt": "x"}, {})
     with pytest.raises(ModelNotFound):
-        with_one.model("two")
+        with_one.request("three", {"prompt": "x"}, {})
+    assert with_both.request("two", {"prompt": "x"}, {}).provider == "other"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +132,7 @@ def test_caps_shorten_waits_and_never_stretch_them(
 
 @pytest.mark.parametrize("name", sorted(MODEL))
 def test_a_missing_field_is_named(models_file: Path, name: str) -> None:
-    with pytest.raises(ValidationError, match=rf"models\.one\.{name}\n"):
+    with pytest.raises(ValueError, match=rf"models\.one\.{name}\n"):
         load(models_file, text(without=name))
 
 
@@ -104,27 +142,20 @@ def test_a_missing_field_is_named(models_file: Path, name: str) -> None:
         ("colour", '"red"'),
         ("title", '""'),
         ("title", '"' + "x" * 81 + '"'),
-        ("kind", '"video"'),
+        ("kinds", "[]"),
+        ("kinds", '["video"]'),
         ("provider", '"nobody"'),
         ("provider", '"FAL"'),
         ("endpoint", '""'),
-        ("price_credits", "-1"),
-        ("price_credits", "1.5"),
-        ("price_credits", "1000001"),
-        ("largest_n", "0"),
-        ("largest_n", "17"),
-        ("longest_prompt_characters", "0"),
-        ("sizes", "[]"),
-        ("sizes", '["1024"]'),
-        ("sizes", '["1024X1024"]'),
-        ("sizes", '["0x1024"]'),
-        ("sizes", '["1024x1024 "]'),
-        ("sizes", '["100000x1024"]'),
-        ("sizes", '["512x512", "big"]'),
-        ("formats", "[]"),
-        ("formats", '["gif"]'),
-        ("formats", '["PNG"]'),
+        ("edit_endpoint", '""'),
+        ("price", "{ per_image = -1 }"),
+        ("price", "{ per_image = 1.5 }"),
+        ("price", "{ per_image = 1000001 }"),
+        ("price", "{ per_image = 1, per_pixel = 2 }"),
         ("webhook", '"sometimes"'),
+        ("typical_seconds", "0"),
+        ("moderation", '"keep"'),
+        ("waits", '"slow"'),
         ("waits", WAITS.replace("first_poll_seconds = 10", "first_poll_seconds = 0")),
         ("waits", WAITS.replace("poll_factor = 1.5", "poll_factor = 0.9")),
         ("waits", WAITS.replace("poll_jitter = 0.2", "poll_jitter = 1.1")),
@@ -135,8 +166,86 @@ def test_a_missing_field_is_named(models_file: Path, name: str) -> None:
     ],
 )
 def test_a_mistake_in_a_model_is_refused(models_file: Path, field: str, value: str) -> None:
-    with pytest.raises(ValidationError, match=r"models"):
+    with pytest.raises(ValueError, match="models"):
         load(models_file, text(**{field: value}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"prompt": ""}, "prompt and n are needed"),
+        ({"n": ""}, "prompt and n are needed"),
+        ({"zoom": N}, "zoom"),
+        ({"size": '"missing"'}, r"no schemas\.missing"),
+        ({"prompt": N}, "prompt: a string"),
+        ({"n": QUALITY}, "n: a whole number within 1 to 16"),
+        ({"n": N.replace("minimum = 1", "minimum = 0")}, "n: a whole number within 1 to 16"),
+        ({"n": N.replace("maximum = 4", "maximum = 17")}, "n: a whole number within 1 to 16"),
+        ({"n": N.replace(", default = 1", "")}, "n: a default is needed"),
+        ({"n": N.replace("default = 1", "default = 5")}, "n: its default is not"),
+        ({"seed": '{ type = "whole" }'}, "seed: no JSON Schema"),
+        ({"seed": '{ type = "integer", maxmum = 4 }'}, r"seed: unknown keywords \['maxmum'\]"),
+        ({"size": "{ imageSize = { multiple_of = 16 } }"}, "least_edge"),
+        ({"size": '{ anyOf = [{ enum = ["auto"] }, { form = 1 }] }'}, r"size\.1: unknown keywords"),
+        ({"options": '{ type = "object", properties = {} }'}, "additionalProperties"),
+    ],
+)
+def test_a_mistake_in_a_parameter_is_refused(
+    models_file: Path, changed: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        load(models_file, text(parameters=parameters(**changed)))
+
+
+@pytest.mark.parametrize(
+    ("price", "message"),
+    [
+        ("{ per_megapixel = true }", "needs the parameter size"),
+        ("{ steps = { low = 1, high = 2 } }", "steps need by"),
+        ('{ by = "resolution", steps = { 1K = 1 } }', "resolution is no parameter"),
+        ('{ by = "seed", steps = { 1K = 1 } }', "seed is no parameter with a default"),
+        ('{ by = "quality", steps = { low = 1 } }', "exactly the values of quality"),
+        ('{ by = "quality", steps = { low = 1, high = 2, best = 3 } }', "exactly the values of quality"),
+        ('{ by = "n", steps = { one = 1 } }', "exactly the values of n"),
+    ],
+)
+def test_a_price_that_is_not_there_for_every_request_is_refused(
+    models_file: Path, price: str, message: str
+) -> None:
+    known = parameters(quality=QUALITY, seed='{ type = "integer" }')
+
+    with pytest.raises(ValueError, match=message):
+        load(models_file, text(parameters=known, price=price))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kinds": '["edit"]'},
+        {"inputs": INPUTS},
+        {"kinds": '["edit"]', "inputs": INPUTS},
+        {"kinds": '["text_to_image", "edit"]', "inputs": INPUTS.replace("{ ", "{ least = 1, ")},
+        {"kinds": '["edit"]', "inputs": INPUTS.replace("{ ", "{ least = 3, ")},
+        {"kinds": '["edit"]', "inputs": INPUTS.replace("{ ", '{ least = 1, mask = "maybe", ')},
+        {
+            "kinds": '["edit"]',
+            "inputs": INPUTS.replace("image/png", "image/gif").replace("{ ", "{ least = 1, "),
+        },
+        {"kinds": '["edit"]', "inputs": INPUTS.replace("most = 2", "least = 1, most = 17")},
+    ],
+    ids=range(8),
+)
+def test_inputs_that_do_not_fit_the_kinds_are_refused(models_file: Path, changes: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="models"):
+        load(models_file, text(**changes))
+
+
+@pytest.mark.parametrize(("fallback", "message"), [("three", "is no model"), ("two", "on the same provider")])
+def test_a_fallback_that_is_none_is_refused(models_file: Path, fallback: str, message: str) -> None:
+    content = text(fallback=f'"{fallback}"') + text(before="", name="two")
+
+    with pytest.raises(ValueError, match=message):
+        load(models_file, content)
 
 
 @pytest.mark.parametrize(
@@ -144,20 +253,22 @@ def test_a_mistake_in_a_model_is_refused(models_file: Path, field: str, value: s
     [
         "",
         PROVIDERS,
-        text(providers=""),
+        text(before=""),
         text(name='"Upper"'),
         text(name='"with space"'),
         text(name=f'"{"x" * 65}"'),
-        text(providers=PROVIDERS.replace("0.5", "0")),
-        text(providers=PROVIDERS.replace("0.5", "1001")),
-        text(providers=PROVIDERS + "burst = 5\n"),
+        text(before=PROVIDERS.replace("0.5", "0")),
+        text(before=PROVIDERS.replace("0.5", "1001")),
+        text(before=PROVIDERS.replace("in_flight = 1\n", "")),
+        text(before=PROVIDERS.replace("in_flight = 1\n", "in_flight = 0\n")),
+        text(before=PROVIDERS + "burst = 5\n"),
         "extra = 1\n" + text(),
         "version = 0\n" + text(),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_a_mistake_around_the_models_is_refused(models_file: Path, content: str) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValueError, match="validation error"):
         load(models_file, content)
 
 
@@ -167,8 +278,23 @@ def test_a_file_that_is_no_toml_is_refused(models_file: Path, content: str) -> N
         load(models_file, content)
 
 
-def test_the_catalogue_that_we_ship_is_right() -> None:
-    shipped = Path(__file__).parents[3] / "models.toml"
-    catalogue = load_catalogue(shipped, providers=("fal",), queue_timeout_seconds=1)
+def test_the_catalogue_that_we_ship_has_each_provider_and_each_kind() -> None:
+    catalogue = load_catalogue(SHIPPED, providers=("fal",), queue_timeout_seconds=1)
+    models = catalogue.models.values()
 
-    assert {"flux-schnell", "flux-dev"} <= set(catalogue.models)
+    assert {"flux-schnell", "flux-2-pro", "gpt-image-2", "nano-banana-2", "flux-fill"} <= set(
+        catalogue.models
+    )
+    providers = {"fal", "replicate", "bfl", "openai", "gemini", "together"}
+    assert {model.provider for model in models} == providers
+    assert {kind for model in models for kind in model.kinds} == {"text_to_image", "edit", "reference"}
+
+
+def test_what_we_ship_sends_no_more_in_one_request_than_there_is_time_for() -> None:
+    models = load_catalogue(SHIPPED, providers=("fal",), queue_timeout_seconds=1).models.values()
+    jobs = [model for model in models if model.provider in ("fal", "bfl") and model.inputs is not None]
+    several = [model for model in jobs if model.inputs is not None and model.inputs.most > 1]
+
+    assert {model.provider for model in several} == {"fal", "bfl"}
+    assert {model.inputs.largest_total_bytes for model in several if model.inputs} == {40_000_000}
+    assert {model.waits.submit_timeout_seconds for model in jobs} == {180}

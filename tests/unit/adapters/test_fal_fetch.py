@@ -1,20 +1,21 @@
 """Asking fal's queue about a job, and calling it off: every answer that fal documents, and some others."""
 
+from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 
 from domain.errors import ProviderThrottled, ProviderUnavailable
-from domain.provider import ProviderJob, ProviderResult, ResultFile, Verdict
+from domain.generation import Undelivered
+from domain.provider import ProviderCost, ProviderJob, ProviderResult, ResultFile, Verdict
+from tests.unit.adapters.answering import Answer, Wire
 from tests.unit.adapters.fal_requests import (
     JOB,
     KEY,
     QUEUE,
     REQUEST,
     REQUESTS,
-    Answer,
-    Wire,
     fal_answering,
     fal_on,
 )
@@ -39,7 +40,6 @@ async def result_of(status: int, body: Any = None, **headers: str) -> ProviderRe
         httpx.Response(202, json={"status": "IN_QUEUE", "queue_position": 3}),
         httpx.Response(202, json={"status": "IN_PROGRESS", "logs": None}),
         httpx.Response(200, json={"status": "IN_PROGRESS"}),
-        httpx.Response(200, json={"status": "SOMETHING_NEW"}),
         httpx.Response(200, json={"status": ["COMPLETED"]}),
         httpx.Response(200, json=["COMPLETED"]),
         httpx.Response(200, content=b"<html>"),
@@ -51,6 +51,19 @@ async def test_a_status_that_is_not_completed_leaves_the_job_running(answer: htt
     assert await fetched({STATUS: answer}) == ProviderResult(Verdict.RUNNING)
 
 
+async def test_a_status_word_that_we_do_not_know_is_still_running_and_told() -> None:
+    result = await fetched({STATUS: httpx.Response(200, json={"status": "SOMETHING\0NEW"})})
+
+    assert result == ProviderResult(Verdict.RUNNING, unknown_status="SOMETHINGNEW")
+
+
+async def test_images_that_did_not_come_are_named() -> None:
+    result = await result_of(200, IMAGES)
+
+    assert result.files == (ResultFile("https://v3.fal.media/a.png"),)
+    assert result.undelivered == (Undelivered(1, "not_delivered"),)
+
+
 async def test_a_completed_job_is_fetched_with_our_key_and_told_in_order() -> None:
     images = {"images": [{"url": "https://v3.fal.media/b"}, {"url": "https://v3.fal.media/a"}]}
     headers = {"x-fal-billable-units": "2"}
@@ -58,7 +71,9 @@ async def test_a_completed_job_is_fetched_with_our_key_and_told_in_order() -> No
     result = await fal_on(wire.http).fetch(REQUEST, JOB)
 
     files = (ResultFile("https://v3.fal.media/b"), ResultFile("https://v3.fal.media/a"))
-    assert result == ProviderResult(Verdict.SUCCEEDED, files=files, billable_units="2")
+    assert result == ProviderResult(
+        Verdict.SUCCEEDED, files=files, cost=ProviderCost(Decimal(2), "billable_unit")
+    )
     assert {request.headers["authorization"] for request in wire.requests} == {f"Key {KEY}"}
 
 
@@ -164,6 +179,12 @@ async def test_a_result_that_is_the_jobs_own_error_ends_it(status: int, body: ob
 async def test_a_result_that_only_the_way_there_failed_is_asked_again(status: int) -> None:
     with pytest.raises(ProviderUnavailable):
         await result_of(status, {"detail": "Bad gateway"})
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"detail": None}, {"message": "upstream reset"}])
+async def test_a_failure_in_other_words_than_fals_is_asked_again(body: object) -> None:
+    with pytest.raises(ProviderUnavailable):
+        await result_of(502, body, **{"x-fal-request-id": "job-1"})
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "base64", "utf-16", "idna", "undefined"])

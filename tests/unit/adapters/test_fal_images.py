@@ -10,7 +10,7 @@ from adapters.storage.download import GuardedDownloader
 from adapters.storage.guard import guarded_pool
 from adapters.storage.inspect import PillowInspector
 from domain.errors import ResultExpired, ResultUnavailable, ResultUnusable, ServiceError
-from domain.ports import ImageFacts
+from domain.files import ImageFacts
 from domain.provider import ProviderResult
 from tests.unit.adapters.fal_jobs import asking, ended, result_of
 from tests.unit.adapters.fal_requests import REQUEST

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from adapters.providers.fal import failure, success
+from domain.generation import Undelivered
+from domain.moderation import ModeratedAt
 from domain.provider import ResultFile, Verdict
 
 A, B = {"url": "https://fal.media/a"}, {"url": "https://fal.media/b"}
@@ -24,7 +26,7 @@ A, B = {"url": "https://fal.media/a"}, {"url": "https://fal.media/b"}
     ],
 )
 def test_images_in_any_shape_are_files_in_order(output: dict[str, Any], urls: list[str]) -> None:
-    result = success(output, "1")
+    result = success(output, None, "1")
 
     assert result.verdict is Verdict.SUCCEEDED
     assert result.files == tuple(ResultFile(url) for url in urls)
@@ -48,23 +50,74 @@ def test_images_in_any_shape_are_files_in_order(output: dict[str, Any], urls: li
         {"images": [{"url": "https://fal.media/a b"}]},
         {"images": [{"url": "https://fal.media/\0"}]},
         {"images": [{"url": "https://fal.media/\ud800"}]},
-        {"images": [A, None]},
-        {"images": [A, {"url": "\n"}]},
+        {"images": [None, {"url": "\n"}]},
         {"image": None},
         {"image": [A]},
     ],
 )
-def test_an_output_without_every_image_is_unusable(output: dict[str, Any]) -> None:
-    result = success(output)
+def test_an_output_without_an_image_is_unusable(output: dict[str, Any]) -> None:
+    result = success(output, 1)
 
     assert (result.verdict, result.code, result.files) == (Verdict.FAILED, "result_unusable", ())
 
 
-@pytest.mark.parametrize("flags", [[True], [False, True]])
-def test_a_picture_that_was_blackened_is_a_rejection(flags: list[bool]) -> None:
-    result = success({"images": [A, B], "has_nsfw_concepts": flags})
+@pytest.mark.parametrize("flags", [[True], [True, True], [False, False, True]])
+def test_pictures_that_were_all_blackened_are_a_rejection(flags: list[bool]) -> None:
+    result = success({"images": [A, B], "has_nsfw_concepts": flags}, 2)
 
     assert (result.verdict, result.code) == (Verdict.FAILED, "content_rejected")
+    assert (result.moderated_at, result.is_free) == (ModeratedAt.OUTPUT, False)
+
+
+def test_a_picture_that_was_blackened_is_named_and_the_others_are_kept() -> None:
+    result = success({"images": [A, B, A], "has_nsfw_concepts": [False, True, False]}, 4)
+
+    assert (result.verdict, result.files) == (Verdict.SUCCEEDED, (ResultFile(A["url"]), ResultFile(A["url"])))
+    assert result.undelivered == (Undelivered(1, "content_rejected"), Undelivered(3, "not_delivered"))
+
+
+@pytest.mark.parametrize("entry", [None, 5, {}, {"url": None}, {"url": "\n"}])
+def test_an_entry_that_cannot_be_used_is_named_and_the_others_are_kept(entry: object) -> None:
+    result = success({"images": [entry, A, B, entry], "has_nsfw_concepts": [False, False, True, True]}, 5)
+
+    assert (result.verdict, result.files) == (Verdict.SUCCEEDED, (ResultFile(A["url"]),))
+    assert result.undelivered == (
+        Undelivered(0, "result_unusable"),
+        Undelivered(2, "content_rejected"),
+        Undelivered(3, "content_rejected"),
+        Undelivered(4, "not_delivered"),
+    )
+
+
+def test_entries_that_are_black_or_of_no_use_leave_nothing_to_deliver() -> None:
+    result = success({"images": [None, A], "has_nsfw_concepts": [False, True]}, 2)
+
+    assert (result.verdict, result.code) == (Verdict.FAILED, "result_unusable")
+
+
+def test_without_a_word_on_how_many_were_asked_for_none_is_missing() -> None:
+    assert success({"images": [A]}, None).undelivered == ()
+
+
+@pytest.mark.parametrize("units", [None, "", "many", "-1", "nan", "inf", "1e30", "9" * 5000])
+def test_a_cost_that_is_no_amount_is_none(units: str | None) -> None:
+    assert success({"images": [A]}, 1, units).cost is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_free"),
+    [
+        (500, {}, True),
+        (504, {"detail": "x", "error_type": "request_timeout"}, True),
+        (422, {"detail": [{"type": "content_policy_violation"}]}, False),
+        (422, {"detail": [{"type": "value_error"}]}, False),
+        (422, {"detail": [{"type": "no_media_generated"}]}, False),
+        (499, {}, False),
+        (429, {}, False),
+    ],
+)
+def test_only_what_fal_never_bills_is_free(status: int, body: dict[str, Any], *, is_free: bool) -> None:
+    assert failure(status, body).is_free is is_free
 
 
 @pytest.mark.parametrize(

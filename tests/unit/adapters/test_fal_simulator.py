@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from decimal import Decimal
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from domain.errors import (
     SignatureInvalid,
     SubmitAmbiguous,
 )
-from domain.provider import ProviderJob, ProviderResult, Verdict
+from domain.provider import AttemptRef, ProviderCost, ProviderJob, ProviderResult, Verdict
 from tests.simulator.process import SimulatorProcess
 from tests.simulator.receiver import Received, Receiver
 from tests.support.eventually import eventually
@@ -44,7 +45,8 @@ async def test_a_job_goes_from_submit_to_its_images(
 
     assert first == ProviderResult(Verdict.RUNNING)
     assert set(job.urls) == {"status", "response", "cancel"}
-    assert (result.verdict, len(result.files), result.billable_units) == (Verdict.SUCCEEDED, 2, "2")
+    assert (result.verdict, len(result.files), result.undelivered) == (Verdict.SUCCEEDED, 2, ())
+    assert result.cost == ProviderCost(Decimal(2), "billable_unit")
     assert all(file.url.startswith(fal_simulator.url) for file in result.files)
 
 
@@ -174,7 +176,6 @@ async def webhook_of(fal: FalProvider, receiver: Receiver, prompt: str) -> tuple
         ("latency=0", Verdict.SUCCEEDED, None),
         ("moderation", Verdict.FAILED, "content_rejected"),
         ("fail", Verdict.FAILED, "provider_failed"),
-        ("completed_with_error", Verdict.FAILED, "provider_failed"),
         ("nsfw", Verdict.FAILED, "content_rejected"),
         ("empty_result", Verdict.FAILED, "result_unusable"),
         ("early_webhook", Verdict.SUCCEEDED, None),
@@ -190,12 +191,22 @@ async def test_a_webhook_says_the_same_as_the_queue(
     code: str | None,
 ) -> None:
     job, received = await webhook_of(fal, receiver, f"called back [sim:{marker}]")
-    event = await reader_on(http, fal_simulator).read(received.headers, received.body)
+    event = await reader_on(http, fal_simulator).read(received.headers, received.body, AttemptRef("gen_1"))
     polled = await ended(fal, job)
 
     assert event.job_id == job.job_id
     assert (event.result.verdict, event.result.code) == (verdict, code)
     assert (polled.verdict, polled.code) == (verdict, code)
+
+
+async def test_a_webhook_that_names_no_status_sends_us_to_ask(
+    http: httpx.AsyncClient, fal: FalProvider, fal_simulator: SimulatorProcess, receiver: Receiver
+) -> None:
+    job, received = await webhook_of(fal, receiver, "called back [sim:completed_with_error]")
+    event = await reader_on(http, fal_simulator).read(received.headers, received.body, AttemptRef("gen_1"))
+
+    assert (event.job_id, event.result) == (job.job_id, ProviderResult(Verdict.CHECK))
+    assert (await ended(fal, job)).code == "provider_failed"
 
 
 @pytest.mark.parametrize("marker", ["forged_webhook", "stale_webhook", "wrong_account"])
@@ -208,7 +219,7 @@ async def test_a_webhook_that_is_not_ours_is_refused(
 ) -> None:
     _, received = await webhook_of(fal, receiver, f"not ours [sim:{marker}]")
     with pytest.raises(SignatureInvalid):
-        await reader_on(http, fal_simulator).read(received.headers, received.body)
+        await reader_on(http, fal_simulator).read(received.headers, received.body, AttemptRef("gen_1"))
 
 
 async def test_many_submits_at_once_are_as_many_jobs(fal: FalProvider) -> None:

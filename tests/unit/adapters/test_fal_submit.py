@@ -9,6 +9,7 @@ import pytest
 from domain.errors import (
     ContentRejected,
     InvalidInput,
+    ProviderFailed,
     ProviderRefused,
     ProviderThrottled,
     ProviderUnavailable,
@@ -16,6 +17,7 @@ from domain.errors import (
     SubmitAmbiguous,
 )
 from domain.provider import ProviderJob
+from tests.unit.adapters.answering import Wire, body_of
 from tests.unit.adapters.fal_requests import (
     JOB,
     KEY,
@@ -23,8 +25,6 @@ from tests.unit.adapters.fal_requests import (
     REQUEST,
     REQUESTS,
     SUBMISSION,
-    Wire,
-    body_of,
     fal_answering,
     fal_on,
 )
@@ -91,7 +91,7 @@ async def test_a_request_that_broke_on_the_way_is_ambiguous(error: type[httpx.HT
         await fal_answering(error("no")).submit(SUBMISSION)
 
 
-@pytest.mark.parametrize("status", [100, 204, 301, 302, 307, 500, 502, 504, 520])
+@pytest.mark.parametrize("status", [100, 204, 301, 302, 307, 408, 499, 500, 502, 503, 504, 520])
 async def test_a_status_that_tells_nothing_is_ambiguous(status: int) -> None:
     with pytest.raises(SubmitAmbiguous):
         await fal_answering(httpx.Response(status, json={"detail": "?"})).submit(SUBMISSION)
@@ -114,17 +114,36 @@ async def test_an_id_beside_a_failure_is_no_acceptance(status: int) -> None:
         ),
     ],
 )
-@pytest.mark.parametrize(("status", "error"), [(429, ProviderThrottled), (503, ProviderUnavailable)])
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (429, {}, ProviderThrottled),
+        (503, {"detail": "x", "error_type": "runner_scheduling_failure"}, ProviderUnavailable),
+    ],
+)
 async def test_a_full_queue_is_waited_for(
     status: int,
+    body: dict[str, str],
     error: type[ProviderThrottled | ProviderUnavailable],
     headers: dict[str, str],
     seconds: float | None,
 ) -> None:
     with pytest.raises(error) as caught:
-        await fal_answering(httpx.Response(status, headers=headers)).submit(SUBMISSION)
+        await fal_answering(httpx.Response(status, json=body, headers=headers)).submit(SUBMISSION)
 
     assert caught.value.retry_after_seconds == seconds
+
+
+async def test_fals_own_word_for_unavailable_may_stand_in_a_header_alone() -> None:
+    headers = {"X-Fal-Error-Type": "runner_scheduling_failure"}
+    with pytest.raises(ProviderUnavailable):
+        await fal_answering(httpx.Response(503, headers=headers)).submit(SUBMISSION)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Service Unavailable</html>", b'{"error_type": null}'])
+async def test_a_503_that_is_not_in_fals_words_is_ambiguous(body: bytes) -> None:
+    with pytest.raises(SubmitAmbiguous):
+        await fal_answering(httpx.Response(503, content=body)).submit(SUBMISSION)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +160,7 @@ async def test_a_full_queue_is_waited_for(
         (422, [1, 2], InvalidInput),
         (422, {"detail": [{"type": "content_policy_violation"}]}, ContentRejected),
         (400, {"detail": [{"type": "x"}, {"type": "content_policy_violation"}]}, ContentRejected),
+        (422, {"detail": [{"type": "no_media_generated"}]}, ProviderFailed),
         (422, {"detail": [5, None, {"type": ["content_policy_violation"]}]}, InvalidInput),
     ],
 )

@@ -9,9 +9,10 @@ import pytest
 
 from adapters.providers.fal_webhook import FalKeys, FalWebhookReader
 from domain.errors import SignatureInvalid
-from domain.provider import ProviderResult, ResultFile, Verdict
+from domain.provider import AttemptRef, ProviderResult, ResultFile, Verdict
 from tests.unit.adapters.fal_signing import JWKS_URL, NOW, OK, USER_ID, Account, KeyPage, dumped, page_of
 
+ATTEMPT = AttemptRef("gen_1")
 OURS = Account()
 STRANGER = Account(bytes(range(1, 33)))
 IMAGES = {"images": [{"url": "https://fal.media/a"}], "seed": 1}
@@ -25,7 +26,7 @@ def reader(now: float = NOW) -> FalWebhookReader:
 
 async def result_of(event: Mapping[str, Any]) -> ProviderResult:
     body = dumped({"request_id": "r-1", **event})
-    return (await reader().read(OURS.headers(body), body)).result
+    return (await reader().read(OURS.headers(body), body, ATTEMPT)).result
 
 
 async def test_the_known_answer_vector_is_genuine() -> None:
@@ -42,7 +43,9 @@ async def test_the_known_answer_vector_is_genuine() -> None:
     }
     page = {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"}]}
     keys = FalKeys(KeyPage(page).http, JWKS_URL)
-    event = await FalWebhookReader(keys, user_id="user-1", now=lambda: 1_700_000_000).read(headers, body)
+    event = await FalWebhookReader(keys, user_id="user-1", now=lambda: 1_700_000_000).read(
+        headers, body, ATTEMPT
+    )
 
     assert (event.job_id, event.event_id) == ("r-1", hashlib.sha256(body).hexdigest())
     assert (event.result.verdict, event.result.code) == (Verdict.FAILED, "result_unusable")
@@ -50,7 +53,7 @@ async def test_the_known_answer_vector_is_genuine() -> None:
 
 @pytest.mark.parametrize("offset", [-300, -299, 0, 299, 300])
 async def test_five_minutes_either_way_are_fresh(offset: int) -> None:
-    event = await reader(NOW + offset).read(OURS.headers(BODY), BODY)
+    event = await reader(NOW + offset).read(OURS.headers(BODY), BODY, ATTEMPT)
 
     assert event.job_id == "r-1"
 
@@ -58,12 +61,12 @@ async def test_five_minutes_either_way_are_fresh(offset: int) -> None:
 @pytest.mark.parametrize("offset", [-360, -301, -300.5, 300.5, 301, 360])
 async def test_anything_beyond_is_stale(offset: float) -> None:
     with pytest.raises(SignatureInvalid):
-        await reader(NOW + offset).read(OURS.headers(BODY), BODY)
+        await reader(NOW + offset).read(OURS.headers(BODY), BODY, ATTEMPT)
 
 
 async def test_a_repeat_with_a_new_time_is_the_same_event() -> None:
-    first = await reader().read(OURS.headers(BODY), BODY)
-    again = await reader(NOW + 900).read(OURS.headers(BODY, timestamp=NOW + 900), BODY)
+    first = await reader().read(OURS.headers(BODY), BODY, ATTEMPT)
+    again = await reader(NOW + 900).read(OURS.headers(BODY, timestamp=NOW + 900), BODY, ATTEMPT)
 
     assert first == again
 
@@ -110,7 +113,7 @@ FORGED = {
 @pytest.mark.parametrize("headers", FORGED.values(), ids=FORGED)
 async def test_forged_headers_are_refused(headers: dict[str, str]) -> None:
     with pytest.raises(SignatureInvalid):
-        await reader().read(headers, BODY)
+        await reader().read(headers, BODY, ATTEMPT)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +140,7 @@ async def test_forged_headers_are_refused(headers: dict[str, str]) -> None:
 )
 async def test_a_time_in_another_form_is_refused_though_signed(timestamp: str) -> None:
     with pytest.raises(SignatureInvalid):
-        await reader().read(OURS.headers(BODY, timestamp=timestamp), BODY)
+        await reader().read(OURS.headers(BODY, timestamp=timestamp), BODY, ATTEMPT)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +149,7 @@ async def test_a_time_in_another_form_is_refused_though_signed(timestamp: str) -
 )
 async def test_a_body_that_was_not_signed_is_refused(body: bytes) -> None:
     with pytest.raises(SignatureInvalid):
-        await reader().read(GENUINE, body)
+        await reader().read(GENUINE, body, ATTEMPT)
 
 
 @pytest.mark.parametrize(
@@ -172,14 +175,14 @@ async def test_a_body_that_was_not_signed_is_refused(body: bytes) -> None:
 )
 async def test_a_signed_body_that_is_no_event_of_this_request_is_refused(body: bytes) -> None:
     with pytest.raises(SignatureInvalid):
-        await reader().read(OURS.headers(body), body)
+        await reader().read(OURS.headers(body), body, ATTEMPT)
 
 
 @pytest.mark.parametrize("request_id", ["", "two words", "x" * 10_000, "\u00e9", "nul\0", "a\nb"])
 async def test_a_signed_id_that_cannot_be_kept_is_refused(request_id: str) -> None:
     body = dumped({**OK, "request_id": request_id})
     with pytest.raises(SignatureInvalid):
-        await reader().read(OURS.headers(body, request_id=request_id), body)
+        await reader().read(OURS.headers(body, request_id=request_id), body, ATTEMPT)
 
 
 async def test_ok_brings_the_images() -> None:
@@ -201,10 +204,6 @@ async def test_ok_brings_the_images() -> None:
         ),
         ({"error": "Invalid status code: 500", "payload": {"detail": "x"}}, "provider_failed"),
         ({"error": "Invalid status code: 400", "payload": {"detail": "x"}}, "provider_refused"),
-        ({"error": "Runner disconnected", "payload": {"error_type": "y"}}, "provider_failed"),
-        ({"error": "status code: 42222", "payload": {}}, "provider_failed"),
-        ({"payload": {}}, "provider_failed"),
-        ({"error": {"status code: 422": 1}, "payload": {}}, "provider_failed"),
     ],
 )
 async def test_an_error_ends_the_job_with_a_code_of_ours(event: dict[str, Any], code: str) -> None:
@@ -223,6 +222,10 @@ async def test_an_error_ends_the_job_with_a_code_of_ours(event: dict[str, Any], 
         {"status": "OK", "payload": None, "payload_error": "not serializable"},
         {"status": "OK", "payload": IMAGES, "payload_error": "too large"},
         {"status": "ERROR", "payload": None, "error": "Invalid status code: 422"},
+        {"status": "ERROR", "payload": {"error_type": "y"}, "error": "Runner disconnected"},
+        {"status": "ERROR", "payload": {}, "error": "status code: 42222"},
+        {"status": "ERROR", "payload": {}},
+        {"status": "ERROR", "payload": {}, "error": {"status code: 422": 1}},
         {"status": "ok", "payload": IMAGES},
         {"status": "IN_PROGRESS", "payload": IMAGES},
         {"status": ["OK"], "payload": IMAGES},
@@ -243,12 +246,12 @@ async def test_a_providers_words_are_kept_as_postgresql_can_hold_them() -> None:
 @pytest.mark.parametrize("depth", range(900, 1000, 3))
 async def test_a_signed_event_nested_to_the_limit_is_read_or_refused(depth: int, field: str) -> None:
     nested = "[" * depth + "]" * depth
-    event = {"status": '"ERROR"', "error": '"x"', "payload": "{}"}
+    event = {"status": '"ERROR"', "error": '"status code: 422"', "payload": "{}"}
     event[field] = f'{{"detail": {nested}}}'
     fields = ", ".join(f'"{name}": {value}' for name, value in event.items())
     body = f'{{"request_id": "r-1", {fields}}}'.encode()
     try:
-        result = (await reader().read(OURS.headers(body), body)).result
+        result = (await reader().read(OURS.headers(body), body, ATTEMPT)).result
     except SignatureInvalid:
         return
 

@@ -7,8 +7,10 @@ import httpcore
 import httpx
 import pytest
 
+import composition
 from adapters.storage.guard import Address, GuardedBackend, is_allowed
 from domain.errors import ResultUnusable
+from settings import Settings
 from tests.unit.adapters.hostile_urls import PRIVATE_HOSTS, PUBLIC_HOSTS
 from tests.unit.adapters.raw_server import RawServer, always, answer, serving
 
@@ -57,6 +59,23 @@ def test_an_operator_vouches_for_one_origin(entry: str, url: str) -> None:
 )
 def test_and_for_no_other(url: str) -> None:
     assert not is_allowed(httpx.URL(url), ("http://127.0.0.1:4100",))
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("https://example.com/a.png", True),
+        ("https://example.com:443/a.png", True),
+        ("https://8.8.8.8/a.png", True),
+        ("https://example.com:8443/a.png", False),
+        ("http://example.com/a.png", False),
+        ("https://user:password@example.com/a.png", False),
+        ("ftp://example.com/a.png", False),
+        ("https:///a.png", False),
+    ],
+)
+def test_any_host_is_still_only_plain_https(url: str, *, allowed: bool) -> None:
+    assert is_allowed(httpx.URL(url), ("*",)) is allowed
 
 
 class Resolver:
@@ -166,3 +185,18 @@ async def test_a_vouched_origin_is_reached_at_its_own_port_only(log: ConnectLog,
 async def test_unix_sockets_are_never_connected_to(log: ConnectLog) -> None:
     with pytest.raises(ResultUnusable):
         await GuardedBackend(["http://127.0.0.1:1"], log).connect_unix_socket("/run/postgresql")
+
+
+def test_a_private_address_for_inputs_is_no_way_out_for_results() -> None:
+    settings = Settings(
+        master_key="a master key that only these tests use",
+        database_url="postgresql://user:password@127.0.0.1/nothing",
+        s3_access_key="access",
+        s3_secret_key="s" * 8,
+        input_hosts=("http://127.0.0.1:4100",),
+        fal_result_hosts=("http://127.0.0.1:4200",),
+    )
+    hosts = composition._outside_hosts(settings)
+
+    assert "http://127.0.0.1:4200" in hosts
+    assert "http://127.0.0.1:4100" not in hosts

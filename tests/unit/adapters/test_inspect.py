@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 
 from adapters.storage.inspect import PillowInspector
 from domain.errors import ResultUnusable
-from domain.ports import ImageFacts
+from domain.files import ImageFacts
 
 LARGEST_PIXELS = 1_000_000
 SIZE = (96, 64)
@@ -69,7 +70,30 @@ async def test_a_whole_image_is_described_as_it_is(
 ) -> None:
     facts = await inspector.inspect(put(content))
 
-    assert facts == ImageFacts(96, 64, content_type, len(content), hashlib.sha256(content).hexdigest())
+    digest = hashlib.sha256(content).hexdigest()
+    assert replace(facts, has_alpha=False) == ImageFacts(96, 64, content_type, len(content), digest)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "has_alpha"),
+    [
+        ("PNG", "RGBA", True),
+        ("PNG", "LA", True),
+        ("WEBP", "RGBA", True),
+        ("PNG", "RGB", False),
+        ("PNG", "P", False),
+        ("JPEG", "L", False),
+        ("WEBP", "RGB", False),
+    ],
+)
+async def test_an_alpha_channel_is_seen(
+    inspector: PillowInspector, put: Callable[..., Path], kind: str, mode: str, has_alpha: bool
+) -> None:
+    picture = PICTURE.convert(mode) if mode in ("P", "L", "RGB") else PICTURE.convert("RGBA").convert(mode)
+    if has_alpha:
+        picture.putalpha(Image.linear_gradient("L").resize(SIZE))
+
+    assert (await inspector.inspect(put(saved(kind, picture)))).has_alpha is has_alpha
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.html", "a.svg", "a.gif", "a.png.exe", "A"])

@@ -1,40 +1,48 @@
 """A model takes what it says it takes, and names everything else."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from domain.catalogue import Catalogue, Model, pixels
+from adapters.catalogue import load_catalogue
+from domain.catalogue import Catalogue, pixels
 from domain.errors import InvalidInput, ModelNotFound
-from domain.generation import GenerationRequest, Waits
+from domain.files import StoredFile
+from domain.generation import Fallback, GenerationRequest
+from tests.unit.adapters.small_models import small_catalogue, stored
 
-MODEL = Model(
-    id="flux-dev",
-    title="FLUX",
-    kind="text_to_image",
-    provider="fal",
-    endpoint="fal-ai/flux/dev",
-    price_credits=3,
-    largest_n=4,
-    longest_prompt_characters=20,
-    sizes=("1024x1024", "512x512"),
-    formats=("jpeg", "png"),
-    webhook=True,
-    waits=Waits(1, 1, 1, 0, 1, 1),
+Request = dict[str, Any]
+PROVIDERS = ("fal", "replicate", "bfl", "openai", "gemini", "together")
+SHIPPED = load_catalogue(
+    Path(__file__).parents[3] / "models.toml", providers=PROVIDERS, queue_timeout_seconds=1
 )
 
 
-def bad_fields(wanted: dict[str, Any], metadata: dict[str, str] | None = None) -> list[str]:
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return small_catalogue()
+
+
+def errors_of(
+    catalogue: Catalogue,
+    wanted: Request,
+    metadata: dict[str, str] | None = None,
+    files: tuple[StoredFile, ...] = (),
+    mask: StoredFile | None = None,
+    model: str = "maker",
+) -> dict[str, str]:
     with pytest.raises(InvalidInput) as caught:
-        MODEL.request(wanted, metadata or {})
-    return [field for field, _ in caught.value.errors]
+        catalogue.request(model, wanted, metadata or {}, files, mask)
+    assert len(dict(caught.value.errors)) == len(caught.value.errors)
+    return dict(caught.value.errors)
 
 
-def test_a_prompt_is_all_that_is_needed() -> None:
-    assert MODEL.request({"prompt": "a fox"}, {}) == GenerationRequest(
-        model="flux-dev",
+def test_a_prompt_is_all_that_is_needed(catalogue: Catalogue) -> None:
+    assert catalogue.model("maker").request({"prompt": "a fox"}, {}) == GenerationRequest(
+        model="maker",
         provider="fal",
-        endpoint="fal-ai/flux/dev",
+        endpoint="maker/1",
         prompt="a fox",
         parameters={"n": 1, "size": "1024x1024", "output_format": "jpeg"},
         n=1,
@@ -43,18 +51,19 @@ def test_a_prompt_is_all_that_is_needed() -> None:
     )
 
 
-def test_what_is_given_goes_before_the_defaults() -> None:
+def test_what_is_given_goes_before_the_defaults(catalogue: Catalogue) -> None:
     wanted = {"prompt": "a fox", "n": 4, "size": "512x512", "output_format": "png", "seed": 0}
-    request = MODEL.request(wanted, {"order": "7"})
+    request = catalogue.request("maker", wanted, {"order": "7"})
 
     assert request.parameters == {"n": 4, "size": "512x512", "output_format": "png", "seed": 0}
     assert (request.n, request.price_credits, request.metadata) == (4, 12, {"order": "7"})
 
 
-def test_none_means_not_given() -> None:
-    fields = ("n", "size", "seed", "output_format", "aspect_ratio", "inputs")
+def test_none_means_not_given(catalogue: Catalogue) -> None:
+    fields = ("n", "size", "seed", "output_format", "aspect_ratio", "options")
 
-    assert MODEL.request({"prompt": "x", **dict.fromkeys(fields)}, {}) == MODEL.request({"prompt": "x"}, {})
+    with_none = catalogue.request("maker", {"prompt": "x", **dict.fromkeys(fields)}, {})
+    assert with_none == catalogue.request("maker", {"prompt": "x"}, {})
 
 
 @pytest.mark.parametrize(
@@ -70,78 +79,182 @@ def test_none_means_not_given() -> None:
         ("output_format", "png"),
     ],
 )
-def test_a_limit_is_inside(field: str, value: object) -> None:
-    MODEL.request({"prompt": "x", field: value}, {})
+def test_a_limit_is_inside(catalogue: Catalogue, field: str, value: object) -> None:
+    assert catalogue.request("maker", {"prompt": "x", field: value}, {}).model == "maker"
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("field", "value", "limit"),
     [
-        ("prompt", ""),
-        ("prompt", " \n\t\u3000"),
-        ("prompt", "x" * 21),
-        ("prompt", None),
-        ("n", 0),
-        ("n", -1),
-        ("n", 5),
-        ("n", 2**63),
-        ("seed", -1),
-        ("seed", 2**32),
-        ("size", "513x512"),
-        ("size", "512X512"),
-        ("size", ""),
-        ("output_format", "webp"),
-        ("output_format", "JPEG"),
-        ("aspect_ratio", "16:9"),
-        ("inputs", []),
-        ("tenant_id", "ten_2"),
-        ("price_credits", 0),
+        ("prompt", "", "1 to 20 characters"),
+        ("prompt", " \n\t\u3000", "1 to 20 characters"),
+        ("prompt", "x" * 21, "1 to 20 characters"),
+        ("prompt", None, "is needed"),
+        ("n", 0, "a whole number from 1 to 4"),
+        ("n", True, "a whole number from 1 to 4"),
+        ("n", 5, "a whole number from 1 to 4"),
+        ("n", 2**63, "a whole number from 1 to 4"),
+        ("seed", -1, "a whole number from 0 to 4294967295"),
+        ("seed", 2**32, "a whole number from 0 to 4294967295"),
+        ("size", "513x512", "one of 1024x1024, 512x512"),
+        ("size", "", "one of 1024x1024, 512x512"),
+        ("output_format", "JPEG", "one of jpeg, png"),
+        ("aspect_ratio", "16:9", "maker does not take this parameter"),
+        ("options", {}, "maker does not take this parameter"),
+        ("price_credits", 0, "maker does not take this parameter"),
     ],
 )
-def test_what_is_outside_is_named_alone(field: str, value: object) -> None:
-    assert bad_fields({"prompt": "x", field: value}) == [field]
+def test_what_is_outside_is_named_alone_with_its_limit(
+    catalogue: Catalogue, field: str, value: object, limit: str
+) -> None:
+    assert errors_of(catalogue, {"prompt": "x", field: value}) == {field: limit}
 
 
-def test_everything_that_is_wrong_is_named_at_once() -> None:
+@pytest.mark.parametrize("size", ["64x64", "3840x2160", "96x256", "auto"])
+def test_a_free_size_is_taken_up_to_its_bounds(catalogue: Catalogue, size: str) -> None:
+    assert catalogue.request("painter", {"prompt": "x", "size": size}, {}).parameters["size"] == size
+
+
+@pytest.mark.parametrize(
+    "size", ["48x64", "3856x2160", "3840x2176", "100x100", "64x256", "AUTO", "64X64", "1e3x64", "64x64\n"]
+)
+def test_a_free_size_out_of_its_bounds_is_told_all_of_them(catalogue: Catalogue, size: str) -> None:
+    assert errors_of(catalogue, {"prompt": "x", "size": size}, model="painter") == {
+        "size": "one of auto, or WIDTHxHEIGHT, both a multiple of 16 from 64 to 3840, "
+        "at most 8294400 pixels, one side at most 3 times the other"
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "errors"),
+    [
+        ({"guidance": 1}, {"options.guidance": "1.5 to 10"}),
+        ({"upsample": 1}, {"options.upsample": "true or false"}),
+        ({"secret-words": 1}, {"options": "takes only guidance, upsample"}),
+        (
+            {"guidance": "2", "upsample": "no"},
+            {"options.guidance": "1.5 to 10", "options.upsample": "true or false"},
+        ),
+    ],
+)
+def test_an_option_is_named_with_its_limit_and_never_repeated(
+    catalogue: Catalogue, options: Request, errors: dict[str, str]
+) -> None:
+    assert errors_of(catalogue, {"prompt": "x", "options": options}, model="painter") == errors
+
+
+def test_a_transparent_jpeg_is_refused(catalogue: Catalogue) -> None:
+    wanted = {"prompt": "x", "background": "transparent"}
+
+    assert list(errors_of(catalogue, wanted, model="painter")) == ["background"]
+    assert catalogue.request("painter", wanted | {"output_format": "png"}, {}).parameters["background"]
+
+
+def test_everything_that_is_wrong_is_named_at_once(catalogue: Catalogue) -> None:
     wanted = {"prompt": "", "n": 9, "size": "x", "output_format": "x", "seed": -1, "zoom": 1, "blur": 1}
 
-    assert bad_fields(wanted, {"k": "v" * 500}) == [
-        "blur",
-        "zoom",
-        "prompt",
-        "n",
-        "size",
-        "output_format",
-        "seed",
-        "metadata",
-    ]
+    assert list(errors_of(catalogue, wanted, {"k": "v" * 500}, files=(stored(),), mask=stored())) == [
+        "blur", "zoom", "prompt", "n", "size", "seed", "output_format", "metadata", "inputs", "mask",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "metadata", [{str(number): "" for number in range(17)}, {"key": "v" * 498}, {"k" * 501: ""}]
 )
-def test_metadata_over_its_limits_is_named(metadata: dict[str, str]) -> None:
-    assert bad_fields({"prompt": "x"}, metadata) == ["metadata"]
+def test_metadata_over_its_limits_is_named(catalogue: Catalogue, metadata: dict[str, str]) -> None:
+    assert list(errors_of(catalogue, {"prompt": "x"}, metadata)) == ["metadata"]
 
 
-def test_metadata_up_to_its_limits_is_kept() -> None:
+def test_metadata_up_to_its_limits_is_kept_as_a_copy(catalogue: Catalogue) -> None:
     metadata = {f"{number:02}": "v" * 498 for number in range(16)}
+    request = catalogue.request("maker", {"prompt": "x"}, metadata)
+    kept = dict(metadata)
+    metadata["00"] = "changed"
 
-    assert MODEL.request({"prompt": "x"}, metadata).metadata == metadata
-
-
-def test_a_request_keeps_its_own_metadata() -> None:
-    metadata = {"order": "7"}
-    request = MODEL.request({"prompt": "x"}, metadata)
-    metadata["order"] = "8"
-
-    assert request.metadata == {"order": "7"}
+    assert request.metadata == kept
 
 
-def test_an_unknown_model_is_its_own_error() -> None:
-    catalogue = Catalogue({"flux-dev": MODEL}, {})
+@pytest.mark.parametrize(
+    ("wanted", "price"),
+    [
+        ({}, 4),
+        ({"quality": "high"}, 12),
+        ({"size": "1024x1024"}, 2),
+        ({"size": "1024x1040"}, 4),
+        ({"size": "3840x2160", "quality": "high", "n": 3}, 144),
+        ({"size": "64x64", "n": 4}, 8),
+    ],
+)
+def test_the_price_follows_from_what_is_asked(catalogue: Catalogue, wanted: Request, price: int) -> None:
+    assert catalogue.request("painter", {"prompt": "x", **wanted}, {}).price_credits == price
 
-    assert catalogue.model("flux-dev") is MODEL
+
+def test_a_fallback_takes_the_same_with_the_first_ones_defaults(catalogue: Catalogue) -> None:
+    fallback = catalogue.request("maker", {"prompt": "x", "n": 2}, {"order": "7"}).fallback
+
+    assert fallback is not None
+    assert (fallback.model, fallback.provider, fallback.n, fallback.metadata) == (
+        "stand-in",
+        "other",
+        2,
+        {"order": "7"},
+    )
+    assert fallback.parameters == {"n": 2, "size": "1024x1024", "output_format": "jpeg"}
+    assert fallback.fallback is None
+
+
+def test_a_fallback_that_does_not_take_the_same_is_none(catalogue: Catalogue) -> None:
+    assert catalogue.request("maker", {"prompt": "x", "seed": 1}, {}).fallback is None
+
+
+def test_a_fallback_that_is_off_is_none(catalogue: Catalogue) -> None:
+    assert catalogue.request("stand-in", {"prompt": "x"}, {}).fallback is None
+
+
+def test_a_workflow_gets_the_waits_of_both_models(catalogue: Catalogue) -> None:
+    request = catalogue.request("maker", {"prompt": "x"}, {})
+    job = catalogue.workflow_input("gen_1", "ten_1", request)
+    waits = catalogue.model("maker").waits
+
+    assert (job.generation_id, job.tenant_id, job.model, job.provider) == ("gen_1", "ten_1", "maker", "fal")
+    assert (job.waits, job.fallback) == (waits, Fallback("stand-in", "other", waits))
+    assert not job.checks_input
+
+
+def test_a_workflow_of_a_model_that_is_gone_gets_cautious_waits(catalogue: Catalogue) -> None:
+    request = catalogue.request("maker", {"prompt": "x"}, {})
+    without = Catalogue({}, {}, checks_input=True).workflow_input("gen_1", "ten_1", request)
+
+    assert without.waits.deadline_seconds >= 600
+    assert without.waits.submit_timeout_seconds >= 600
+    assert without.checks_input
+
+
+@pytest.mark.parametrize("model_id", SHIPPED.models)
+def test_every_model_that_we_ship_takes_a_prompt_and_as_many_images_as_it_says(model_id: str) -> None:
+    limits = SHIPPED.model(model_id).inputs
+    for count in {limits.least, limits.most} if limits else {0}:
+        files = tuple(stored(f"file_{index}", width=512, height=512) for index in range(count))
+        mask = stored("mask", width=512, height=512, has_alpha=True)
+        masks = mask if limits and count and limits.mask != "no" else None
+        request = SHIPPED.request(model_id, {"prompt": "a fox"}, {}, files, masks)
+
+        assert request.price_credits > 0
+        assert len(request.inputs) == count
+        assert request.fallback is None or request.fallback.provider != request.provider
+
+
+@pytest.mark.parametrize(
+    "model_id", [model.id for model in SHIPPED.models.values() if model.fallback is not None]
+)
+def test_every_fallback_that_we_ship_is_taken_by_a_plain_request(model_id: str) -> None:
+    limits = SHIPPED.model(model_id).inputs
+    files = [stored(width=512, height=512)] * (limits.least if limits else 0)
+
+    assert SHIPPED.request(model_id, {"prompt": "a fox"}, {}, files).fallback is not None
+
+
+def test_an_unknown_model_is_its_own_error(catalogue: Catalogue) -> None:
     with pytest.raises(ModelNotFound):
         catalogue.model("flux-pro")
 

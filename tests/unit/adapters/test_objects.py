@@ -11,7 +11,7 @@ from minio import Minio
 
 from adapters.storage.objects import S3Store, s3_client
 from domain.errors import StorageUnavailable
-from domain.ports import ImageFacts
+from domain.files import ImageFacts
 from tests.unit.adapters.raw_server import Reply, always, answer, serving
 
 FACTS = ImageFacts(1, 1, "image/png", 10, "0" * 64)
@@ -92,6 +92,14 @@ async def test_a_put_that_was_not_seen_to_be_whole_failed(
     async with serving(by_method(**answers)) as server:
         with pytest.raises(StorageUnavailable):
             await store_on(server.origin, threads).put("ten_1/gen_1/0", path, FACTS)
+
+
+async def test_a_fetch_that_ends_too_early_failed(threads: Executor) -> None:
+    cut = answer(200, b"half", 'ETag: "1"', "Content-Type: image/png", length=FACTS.size_bytes)
+    async with serving(by_method(HEAD=there(FACTS.size_bytes), GET=cut)) as server:
+        with pytest.raises(StorageUnavailable):
+            async with store_on(server.origin, threads).fetch("ten_1/files/file_1"):
+                pass
 
 
 async def test_a_delete_stops_at_a_thousand(threads: Executor) -> None:

@@ -7,14 +7,17 @@ import pytest
 from domain.credits import Balance, TransferKind
 from domain.errors import (
     ContentRejected,
+    NotDelivered,
     ProviderThrottled,
     ProviderUnavailable,
     ResultExpired,
     ResultUnusable,
     SubmitAmbiguous,
 )
-from domain.generation import GenerationInput, Stage, Status
+from domain.generation import GenerationInput, Stage, Status, Undelivered
+from domain.moderation import ModeratedAt
 from domain.provider import ProviderJob, ProviderResult, Verdict
+from tests.support.eventually import eventually
 from tests.support.requests import QUICK_WAITS, new_id
 from tests.support.scripted import RUNNING, Script, success
 from tests.support.world import World
@@ -62,7 +65,7 @@ async def test_a_submit_that_the_provider_refuses_is_refunded(world: World) -> N
 
     assert (outcome.status, outcome.code) == (Status.FAILED, "content_rejected")
     assert job.balance == REFUNDED
-    assert job.row.error_stage is Stage.SUBMITTING
+    assert job.row.error_stage is ModeratedAt.INPUT
 
 
 async def test_a_verdict_of_failure_by_webhook_is_refunded(world: World) -> None:
@@ -110,6 +113,17 @@ async def test_what_is_not_delivered_is_not_charged(world: World) -> None:
     assert job.balance == Balance(available=4, held=0, spent=6)
 
 
+async def test_an_image_that_a_webhook_does_not_miss_is_told_as_not_delivered(world: World) -> None:
+    # A webhook does not know how many were asked for; here it knows of one that was refused.
+    refused = Undelivered(1, ContentRejected.code)
+    job = await world.start(n=4, price_credits=8)
+    await job.webhook(replace(success("one", "three"), undelivered=(refused,)))
+
+    assert (await job.outcome()).images == 2
+    assert sorted(image.index for image in job.row.images) == [0, 2]
+    assert job.row.undelivered == (refused, Undelivered(3, NotDelivered.code))
+
+
 async def test_more_images_than_asked_for_are_neither_stored_nor_charged(world: World) -> None:
     job = await world.start(n=1)
     await job.webhook(success("one", "two"))
@@ -139,11 +153,22 @@ async def test_the_last_poll_is_at_the_deadline(world: World) -> None:
 async def test_what_was_provably_not_sent_is_sent_again(world: World) -> None:
     script = Script(submits=[ProviderThrottled(retry_after_seconds=0.1), ProviderJob("job-1", {})])
     job = await world.start(script)
+    await eventually(lambda: script.submitted)
     await job.webhook(success("one"))
 
     assert (await job.outcome()).status is Status.COMPLETED
     assert len(script.submitted) == 1
     assert job.row.records[1].sends == 2
+
+
+async def test_what_a_webhook_shows_to_be_taken_after_all_is_not_sent_again(world: World) -> None:
+    script = Script(submits=[ProviderThrottled(retry_after_seconds=1), ProviderJob("job-2", {})])
+    job = await world.start(script)
+    await eventually(lambda: 1 in job.row.records and job.row.records[1].state == "not_sent")
+    await job.webhook(success("one"))
+
+    assert (await job.outcome()).status is Status.COMPLETED
+    assert script.submitted == []
 
 
 async def test_an_ambiguous_submit_is_not_repeated_and_a_webhook_resolves_it(world: World) -> None:
@@ -240,3 +265,15 @@ async def test_a_workflow_started_by_hand_for_nobodys_row_moves_nothing(world: W
 
     assert (outcome.status, outcome.code) == (Status.FAILED, "generation_not_found")
     assert forged.tenant_id not in world.books.accounts
+
+
+async def test_one_dead_address_of_several_costs_only_its_own_image(world: World) -> None:
+    dead = new_id("dead")
+    world.downloader.dead.add(dead)
+    job = await world.start(Script(polls=[success("one", dead, "three")]), n=3, price_credits=9, waits=SOON)
+
+    outcome = await job.outcome()
+
+    assert (outcome.status, outcome.images, outcome.charged_credits) == (Status.COMPLETED, 2, 6)
+    assert [image.index for image in job.row.images] == [0, 2]
+    assert job.row.undelivered == (Undelivered(1, "not_delivered"),)

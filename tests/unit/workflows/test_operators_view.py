@@ -81,7 +81,7 @@ async def test_current_details_and_descriptions_tell_what_it_waits_for(world: Wo
     assert "**generating**" in details
     assert "`job-1`" in details
     assert str(progress.next_poll_at) in details
-    assert set(described) == {"report_result", "request_cancel", "status"}
+    assert set(described) == {"grant_place", "report_result", "request_cancel", "status"}
     assert all(described.values())
 
 

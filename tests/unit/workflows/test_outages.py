@@ -1,6 +1,7 @@
 """Steps that fail for a while, and runs that an operator takes apart."""
 
 import asyncio
+from dataclasses import replace
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
@@ -10,7 +11,7 @@ from domain.credits import Balance, TransferKind
 from domain.errors import StorageUnavailable
 from domain.generation import Stage, Status
 from tests.support.eventually import eventually
-from tests.support.requests import new_id
+from tests.support.requests import QUICK_WAITS, new_id
 from tests.support.scripted import Script, success
 from tests.support.world import Job, World
 from workflows.generation import GenerationWorkflow
@@ -119,3 +120,15 @@ async def test_a_reset_after_a_refund_neither_holds_nor_submits_again(world: Wor
 
     assert job.row.transfers == [TransferKind.HOLD, TransferKind.REFUND]
     assert len(job.script.submitted) == 1
+
+
+async def test_an_accepted_job_is_not_lost_to_a_failover_of_the_database(world: World) -> None:
+    script = Script(polls=[success("one")])
+    script.submit_gate.clear()
+    job = await world.start(script, waits=replace(QUICK_WAITS, first_poll_seconds=0.2))
+    world.attempts.lost[job.id] = 2
+    script.submit_gate.set()
+
+    assert (await job.outcome()).status is Status.COMPLETED
+    assert len(script.submitted) == 1
+    assert world.attempts.lost[job.id] == 0

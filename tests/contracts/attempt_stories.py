@@ -1,0 +1,115 @@
+"""What becomes of an attempt that was begun: the ways after which it may be charged, and those it is free."""
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+from domain.errors import ContentRejected, ProviderRefused
+from domain.provider import AttemptRef, ProviderCost, ProviderJob, ProviderResult, Verdict
+from tests.contracts.events import FILES, event, failed
+from tests.contracts.subjects import Subject
+from tests.support.books import images
+
+JOB = ProviderJob("job-1", {})
+COST = ProviderCost(Decimal("0.25"), "billable_unit")
+SUCCESS = ProviderResult(Verdict.SUCCEEDED, files=FILES, cost=COST)
+Story = Callable[[Subject, AttemptRef], Awaitable[None]]
+
+
+async def unanswered(subject: Subject, attempt: AttemptRef) -> None:
+    """Nobody knows: the submit is on its way, or was."""
+
+
+async def unknown(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.unknown(attempt)
+
+
+async def accepted(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.accepted(attempt, JOB)
+
+
+async def polled_success(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.accepted(attempt, JOB)
+    await subject.attempts.record_result(attempt, SUCCESS)
+
+
+async def polled_charged_failure(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.accepted(attempt, JOB)
+    await subject.attempts.record_result(attempt, failed(is_free=False))
+
+
+async def told_of_charged_failure(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.accepted(attempt, JOB)
+    await told(subject, attempt, failed(is_free=False))
+
+
+async def answered(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.answered(attempt, "call-1", SUCCESS, images(attempt.generation_id))
+
+
+async def told_though_not_sent(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.not_sent(attempt)
+    await told(subject, attempt, SUCCESS)
+
+
+async def told_though_rejected(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.rejected(attempt, ProviderRefused("no"))
+    await told(subject, attempt, SUCCESS)
+
+
+async def charged_after_a_free_failure(subject: Subject, attempt: AttemptRef) -> None:
+    await polled_free_failure(subject, attempt)
+    await told(subject, attempt, SUCCESS)
+
+
+async def not_sent(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.not_sent(attempt)
+
+
+async def rejected(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.rejected(attempt, ProviderRefused("no credit"))
+
+
+async def refused_content(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.rejected(attempt, ContentRejected("not that"))
+
+
+async def polled_free_failure(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.accepted(attempt, JOB)
+    await subject.attempts.record_result(attempt, failed(is_free=True))
+
+
+async def told_of_free_failure(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.accepted(attempt, JOB)
+    await told(subject, attempt, failed(is_free=True))
+
+
+async def told_of_free_failure_of_an_unanswered_submit(subject: Subject, attempt: AttemptRef) -> None:
+    await told(subject, attempt, failed(is_free=True))
+
+
+MAY_BE_CHARGED: tuple[Story, ...] = (
+    unanswered,
+    unknown,
+    accepted,
+    polled_success,
+    polled_charged_failure,
+    told_of_charged_failure,
+    answered,
+    told_though_not_sent,
+    told_though_rejected,
+    charged_after_a_free_failure,
+)
+ARE_FREE: tuple[Story, ...] = (
+    not_sent,
+    rejected,
+    refused_content,
+    polled_free_failure,
+    told_of_free_failure,
+    told_of_free_failure_of_an_unanswered_submit,
+)
+
+
+async def told(subject: Subject, attempt: AttemptRef, result: ProviderResult, job_id: str = "job-1") -> None:
+    """As by a webhook of the attempt's own provider."""
+    provider = "fal" if attempt.ordinal == 1 else "replicate"
+    await subject.inbox.receive(provider, attempt, event(result, job_id))

@@ -1,0 +1,81 @@
+"""One provider's adapter at its simulator: asked for jobs, followed, downloaded from, called back."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import httpx
+from PIL import Image
+
+from adapters.storage.download import GuardedDownloader
+from adapters.storage.guard import guarded_pool
+from adapters.storage.inspect import PillowInspector
+from domain.files import ImageFacts
+from domain.ports import Provider, WebhookReader
+from domain.provider import ProviderEvent, ProviderJob, ProviderResult, Verdict
+from tests.contracts.providers.job_cases import ATTEMPT, JobCase
+from tests.contracts.providers.simulated import SimulatedProvider
+from tests.simulator.receiver import Received
+from tests.support.eventually import eventually
+
+Colour = tuple[int, ...]
+
+
+@dataclass
+class JobSubject:
+    """reader: of its webhooks, with the secrets of this simulator."""
+
+    case: JobCase
+    http: httpx.AsyncClient
+    simulator: SimulatedProvider
+    provider: Provider
+    reader: WebhookReader
+
+    async def submit(self, prompt: str, n: int = 1, webhook_url: str = "") -> ProviderJob:
+        return await self.provider.submit(self.case.submission(prompt, n, webhook_url))
+
+    async def fetch(self, job: ProviderJob, n: int = 1) -> ProviderResult:
+        return await self.provider.fetch(self.case.submission("", n).request, job)
+
+    async def ended(self, job: ProviderJob, n: int = 1) -> ProviderResult:
+        async def has_ended() -> ProviderResult | None:
+            result = await self.fetch(job, n)
+            return None if result.verdict is Verdict.RUNNING else result
+
+        return await eventually(has_ended)
+
+    async def result_of(self, prompt: str, n: int = 1) -> ProviderResult:
+        return await self.ended(await self.submit(prompt, n), n)
+
+    async def cancel(self, job: ProviderJob) -> bool:
+        return await self.provider.cancel(self.case.submission("").request, job)
+
+    async def accepted(self, prompt: str) -> int:
+        return await self.simulator.accepted(self.http, prompt)
+
+    async def downloaded(self, result: ProviderResult) -> list[ImageFacts]:
+        """What the worker makes of a result's images."""
+        hosts = self.provider.result_hosts
+        with ThreadPoolExecutor(1) as threads:
+            async with guarded_pool(hosts) as pool:
+                downloader = GuardedDownloader(pool, largest_bytes=20_000_000, total_seconds=5)
+                inspector = PillowInspector(threads, largest_pixels=4_000_000)
+                facts = []
+                for file in result.files:
+                    async with downloader.fetch(file.url, hosts) as path:
+                        facts.append(await inspector.inspect(path))
+                return facts
+
+    async def colours(self, result: ProviderResult, places: list[tuple[float, float]]) -> list[Colour]:
+        """What the first image shows at these shares of its width and height."""
+        hosts = self.provider.result_hosts
+        async with guarded_pool(hosts) as pool:
+            downloader = GuardedDownloader(pool, largest_bytes=20_000_000, total_seconds=5)
+            async with downloader.fetch(result.files[0].url, hosts) as path:
+                with Image.open(path) as image:
+                    shown = image.convert("RGB")
+        width, height = shown.size
+        pixels = [shown.getpixel((int(x * width), int(y * height))) for x, y in places]
+        return [pixel for pixel in pixels if isinstance(pixel, tuple)]
+
+    async def read(self, received: Received) -> ProviderEvent:
+        return await self.reader.read(received.headers, received.body, ATTEMPT)

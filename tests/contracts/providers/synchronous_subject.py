@@ -1,0 +1,92 @@
+"""One adapter of a provider that answers with its images, at its simulator."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image
+
+from adapters.providers.spool import Spool
+from adapters.storage.inspect import PillowInspector
+from domain.errors import ContentRejected
+from domain.files import ImageFacts
+from domain.generation import GenerationRequest
+from domain.moderation import ModeratedAt
+from domain.ports import SynchronousProvider
+from domain.provider import Answer, AttemptRef, InputImage, Submission, Verdict
+from tests.contracts.providers.simulated import SimulatedProvider
+from tests.contracts.providers.synchronous_cases import SynchronousCase
+from tests.simulator.process import KEY
+
+ATTEMPT = AttemptRef("gen_contract")
+LARGEST_ANSWER_BYTES = 40_000_000
+
+
+@dataclass
+class SynchronousSubject:
+    """folder: where the answers' images go."""
+
+    case: SynchronousCase
+    simulator: SimulatedProvider
+    http: httpx.AsyncClient
+    threads: ThreadPoolExecutor
+    folder: Path
+
+    def provider(
+        self, *, url: str | None = None, key: str = KEY, total_seconds: float = 20
+    ) -> SynchronousProvider:
+        spool = Spool(
+            self.http, self.threads, total_seconds=total_seconds, largest_bytes=LARGEST_ANSWER_BYTES
+        )
+        return self.case.make(spool, url or self.simulator.url, key)
+
+    def submission(
+        self, prompt: str, n: int = 1, images: tuple[InputImage, ...] = (), mask: InputImage | None = None
+    ) -> Submission:
+        request = GenerationRequest(
+            model="model",
+            provider=self.case.name,
+            endpoint=self.case.editor if images else self.case.endpoint,
+            prompt=prompt,
+            parameters={**({} if images else self.case.parameters), "n": n},
+            n=n,
+            price_credits=n,
+        )
+        return Submission(ATTEMPT, request, webhook_url="", images=images, mask=mask)
+
+    async def answer_to(self, prompt: str, n: int = 1, *, total_seconds: float = 20) -> Answer:
+        provider = self.provider(total_seconds=total_seconds)
+        return await provider.generate(self.submission(prompt, n), self.folder)
+
+    async def moderated(self, prompt: str) -> ModeratedAt | None:
+        """Whose content was refused, whether the provider says so with an error or in an answer."""
+        try:
+            answer = await self.answer_to(prompt)
+        except ContentRejected as error:
+            return error.at
+        assert (answer.result.verdict, answer.result.code) == (Verdict.FAILED, "content_rejected")
+        assert (answer.files, bool(answer.result.provider_message)) == ((), True)
+        return answer.result.moderated_at
+
+    async def looked_at(self, answer: Answer) -> list[ImageFacts]:
+        """What the worker makes of an answer's images."""
+        inspector = PillowInspector(self.threads, largest_pixels=4_000_000)
+        return [await inspector.inspect(path) for path in answer.files]
+
+    async def accepted(self, prompt: str) -> list[dict[str, Any]]:
+        """What the provider has taken with this prompt, whether or not it could say so."""
+        response = await self.http.get(f"{self.simulator.url}/_sim/log", params={"limit": 10_000})
+        entries: list[dict[str, Any]] = response.json()["entries"]
+        return [entry for entry in entries if (entry["kind"], entry["prompt"]) == ("submit_accepted", prompt)]
+
+    def picture(self, name: str, color: str) -> InputImage:
+        path = self.folder / name
+        Image.new("RGBA", (64, 64), color).save(path, "png")
+        return InputImage(path, "image/png", 64, 64)
+
+
+def digest(image: InputImage) -> str:
+    return sha256(image.path.read_bytes()).hexdigest()

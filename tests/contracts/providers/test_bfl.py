@@ -1,0 +1,112 @@
+"""What BFL alone does: two forms of an acceptance, regions, webhooks without a signature."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from domain.errors import ProviderRefused, SignatureInvalid, SubmitAmbiguous
+from domain.provider import AttemptRef, InputImage, ProviderResult, Verdict
+from tests.contracts.providers.job_cases import ATTEMPT, BFL
+from tests.contracts.providers.job_subject import JobSubject
+from tests.simulator.receiver import Receiver
+
+pytestmark = pytest.mark.parametrize("case", [BFL], ids=["bfl"])
+
+
+async def test_a_task_is_asked_for_in_its_region(subject: JobSubject) -> None:
+    job = await subject.submit("a fox far away [sim:wrong_region]")
+
+    assert job.urls["polling"].startswith(subject.simulator.polling_url)
+    assert (await subject.ended(job)).verdict is Verdict.SUCCEEDED
+
+
+async def test_a_task_without_an_address_is_found_by_its_id(subject: JobSubject, receiver: Receiver) -> None:
+    job = await subject.submit("a fox by its id", webhook_url=receiver.url())
+
+    assert (job.urls, job.cost is not None) == ({}, True)
+    assert (await subject.ended(job)).verdict is Verdict.SUCCEEDED
+
+
+async def test_a_task_that_is_not_found_by_its_id_may_be_in_another_region(
+    subject: JobSubject, receiver: Receiver
+) -> None:
+    job = await subject.submit("a fox gone abroad [sim:wrong_region]", webhook_url=receiver.url())
+
+    assert await subject.fetch(job) == ProviderResult(Verdict.RUNNING, unknown_status="Task not found")
+
+
+@pytest.mark.parametrize("status", [200, 404])
+async def test_a_task_that_is_not_found_in_its_region_is_gone(subject: JobSubject, status: int) -> None:
+    job = await subject.submit(f"a fox long gone [sim:task_not_found={status}]")
+    result = await subject.fetch(job)
+
+    assert (result.verdict, result.code) == (Verdict.FAILED, "provider_failed")
+
+
+async def test_an_answer_may_have_both_forms(subject: JobSubject, receiver: Receiver) -> None:
+    job = await subject.submit("a fox of both kinds [sim:hybrid_answer]", webhook_url=receiver.url())
+
+    assert job.urls.keys() == {"polling"}
+    assert (await subject.ended(job)).verdict is Verdict.SUCCEEDED
+
+
+async def test_a_cost_that_is_not_told_is_none(subject: JobSubject) -> None:
+    assert (await subject.submit("a free fox [sim:no_cost]")).cost is None
+
+
+async def test_a_webhook_without_a_signature_sends_us_to_ask(subject: JobSubject, receiver: Receiver) -> None:
+    job = await subject.submit("an unsigned fox [sim:unsigned_webhook]", webhook_url=receiver.url())
+    received = await receiver.first()
+    event = await subject.read(received)
+
+    assert "x-bfl-signature" not in received.headers
+    assert (event.job_id, event.result) == (job.job_id, ProviderResult(Verdict.CHECK))
+
+
+async def test_a_webhook_at_the_address_of_another_attempt_is_refused(
+    subject: JobSubject, receiver: Receiver
+) -> None:
+    await subject.submit("a fox on the wrong track", webhook_url=receiver.url())
+    received = await receiver.first()
+    other = AttemptRef(ATTEMPT.generation_id, ATTEMPT.ordinal + 1)
+
+    assert (await subject.read(received)).result == ProviderResult(Verdict.CHECK)
+    with pytest.raises(SignatureInvalid):
+        await subject.reader.read(received.headers, received.body, other)
+
+
+async def test_what_our_mask_leaves_transparent_is_white_at_fill(
+    subject: JobSubject, http: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    mask = Image.new("RGBA", (64, 64), (255, 255, 255, 255))
+    mask.paste((0, 0, 0, 0), (0, 0, 16, 64))
+    image = _saved(Image.new("RGB", (64, 64), (0, 0, 255)), tmp_path / "image.png")
+    asked = replace(subject.case, editor="flux-pro-1.0-fill").submission("a fox filled in", images=(image,))
+    job = await subject.provider.submit(replace(asked, mask=_saved(mask, tmp_path / "mask.png")))
+    log = (await http.get(f"{subject.simulator.url}/_sim/log", params={"limit": 10_000})).json()["entries"]
+
+    told = [entry for entry in log if (entry["kind"], entry["request_id"]) == ("mask_read", job.job_id)]
+    assert [entry["white_share"] for entry in told] == [0.25]
+
+
+def _saved(picture: Image.Image, path: Path) -> InputImage:
+    picture.save(path)
+    return InputImage(path, "image/png", *picture.size)
+
+
+async def test_a_newer_word_for_a_failure_is_known(subject: JobSubject) -> None:
+    result = await subject.result_of("a failed fox [sim:ends_as=Failed]")
+
+    assert (result.verdict, result.code) == (Verdict.FAILED, "provider_failed")
+
+
+async def test_an_account_without_credits_is_refused_and_a_bad_gateway_tells_nothing(
+    subject: JobSubject,
+) -> None:
+    with pytest.raises(ProviderRefused):
+        await subject.submit("a poor fox [sim:submit_402]")
+    with pytest.raises(SubmitAmbiguous):
+        await subject.submit("a fox at the gate [sim:submit_502]")

@@ -1,0 +1,48 @@
+"""The check that asks OpenAI keeps the port's promises at the simulator, whatever goes wrong there."""
+
+import httpx
+import pytest
+
+from adapters.moderation import OpenAiModerationCheck
+from domain.errors import ModerationUnavailable
+from tests.contracts.providers.conftest import Simulators
+from tests.simulator.process import KEY, free_port
+
+
+@pytest.fixture
+async def check(simulators: Simulators, http: httpx.AsyncClient) -> OpenAiModerationCheck:
+    simulator = await simulators.of("openai")
+    return OpenAiModerationCheck(http, key=KEY, url=f"{simulator.url}/v1")
+
+
+async def test_a_harmless_prompt_passes(check: OpenAiModerationCheck) -> None:
+    assert await check.check("a fox") is None
+
+
+@pytest.mark.parametrize(
+    ("prompt", "reason"),
+    [
+        ("a fox [sim:flag]", "openai: violence"),
+        ("a fox [sim:flag=sexual]", "openai: sexual"),
+        ("a massacre of foxes [sim:flag=hate]", "openai: hate, violence"),
+    ],
+)
+async def test_a_flagged_prompt_is_refused(check: OpenAiModerationCheck, prompt: str, reason: str) -> None:
+    assert await check.check(prompt) == reason
+
+
+@pytest.mark.parametrize("fault", ["check_error", "check_error=400", "check_error=503"])
+async def test_a_check_that_fails_lets_nothing_through(check: OpenAiModerationCheck, fault: str) -> None:
+    with pytest.raises(ModerationUnavailable):
+        await check.check(f"a fox [sim:{fault}]")
+
+
+async def test_a_check_that_cannot_be_asked_lets_nothing_through(
+    simulators: Simulators, http: httpx.AsyncClient
+) -> None:
+    simulator = await simulators.of("openai")
+    stranger = OpenAiModerationCheck(http, key="guessed", url=f"{simulator.url}/v1")
+    away = OpenAiModerationCheck(http, key=KEY, url=f"http://127.0.0.1:{free_port()}/v1")
+    for check in (stranger, away):
+        with pytest.raises(ModerationUnavailable):
+            await check.check("a fox")

@@ -1,0 +1,186 @@
+"""What is kept of results and their cost, in time or late, told by a poll, a webhook or an answer."""
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from domain.errors import ContentRejected, ProviderFailed
+from domain.generation import Ending, Status
+from domain.moderation import ModeratedAt
+from domain.provider import (
+    AttemptRef,
+    PollAnswer,
+    ProviderCost,
+    ProviderEvent,
+    ProviderJob,
+    ProviderResult,
+    SubmitAnswer,
+    SubmitState,
+    Verdict,
+)
+from tests.contracts.events import FILES, attempt_of_a_hold, event, failed
+from tests.contracts.subjects import Noted, Subject
+from tests.support.books import images
+
+COST = ProviderCost(Decimal("1.5"), "billable_unit")
+OTHER_COST = ProviderCost(Decimal("40"), "token")
+SUCCESS = ProviderResult(Verdict.SUCCEEDED, files=FILES, cost=COST)
+MODERATED = ProviderResult(
+    Verdict.FAILED, ContentRejected.code, moderated_at=ModeratedAt.OUTPUT, is_free=True, cost=COST
+)
+JOB = ProviderJob("job-1", {})
+FAILED = Ending(Status.FAILED, ProviderFailed.code)
+
+
+@pytest.fixture
+async def attempt(subject: Subject) -> AttemptRef:
+    """Begun and accepted."""
+    attempt = await attempt_of_a_hold(subject)
+    await subject.attempts.begin(attempt)
+    await subject.attempts.accepted(attempt, JOB)
+    return attempt
+
+
+async def receive(subject: Subject, attempt: AttemptRef, kept: ProviderEvent) -> None:
+    await subject.inbox.receive("fal", attempt, kept)
+
+
+async def test_a_webhooks_result_is_noted_beside_the_attempt(subject: Subject, attempt: AttemptRef) -> None:
+    await receive(subject, attempt, event(MODERATED))
+    assert await subject.books.noted(attempt) == Noted(
+        "accepted", ContentRejected.code, ModeratedAt.OUTPUT, is_free=True, cost=COST, is_late=False
+    )
+    assert (await subject.attempts.job(attempt)).verdict == PollAnswer(
+        Verdict.FAILED, ContentRejected.code, moderated_at=ModeratedAt.OUTPUT, is_free=True
+    )
+
+
+@pytest.mark.parametrize("verdict", [Verdict.RUNNING, Verdict.CHECK])
+async def test_a_webhook_that_tells_no_end_is_not_noted(
+    subject: Subject, attempt: AttemptRef, verdict: Verdict
+) -> None:
+    await receive(subject, attempt, event(ProviderResult(verdict, cost=COST)))
+    assert await subject.books.noted(attempt) == Noted("accepted", None, None, False, None, False)
+    assert (await subject.attempts.job(attempt)).verdict is None
+
+
+async def test_a_webhook_about_another_job_is_not_noted(subject: Subject, attempt: AttemptRef) -> None:
+    await receive(subject, attempt, event(SUCCESS, "job-2"))
+    assert (await subject.books.noted(attempt)).cost is None
+    assert (await subject.attempts.job(attempt)).verdict is None
+
+
+async def test_a_repeated_webhook_is_not_noted_again(subject: Subject, attempt: AttemptRef) -> None:
+    kept = event(MODERATED)
+    await receive(subject, attempt, kept)
+    before = await subject.books.noted(attempt)
+    await receive(subject, attempt, replace(kept, result=SUCCESS))
+    assert await subject.books.noted(attempt) == before
+
+
+async def test_a_webhook_never_overwrites_what_was_polled(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.record_result(attempt, replace(SUCCESS, cost=OTHER_COST))
+    before = await subject.books.noted(attempt), await subject.attempts.job(attempt)
+    await receive(subject, attempt, event(replace(MODERATED, is_free=False)))
+    assert (await subject.books.noted(attempt), await subject.attempts.job(attempt)) == before
+
+
+async def test_a_poll_overwrites_what_a_webhook_said(subject: Subject, attempt: AttemptRef) -> None:
+    await receive(subject, attempt, event(MODERATED))
+    await subject.attempts.record_result(attempt, replace(SUCCESS, cost=OTHER_COST))
+    noted = await subject.books.noted(attempt)
+    assert (noted.code, noted.moderated_at, noted.is_free, noted.cost) == (None, None, False, OTHER_COST)
+
+
+async def test_a_webhook_and_a_poll_at_once_leave_what_was_polled(subject: Subject) -> None:
+    for _ in range(10):
+        attempt = await attempt_of_a_hold(subject)
+        await subject.attempts.begin(attempt)
+        await subject.attempts.accepted(attempt, JOB)
+        await asyncio.gather(
+            subject.attempts.record_result(attempt, replace(SUCCESS, cost=OTHER_COST)),
+            receive(subject, attempt, event(replace(MODERATED, is_free=False))),
+        )
+        noted = await subject.books.noted(attempt)
+        assert (noted.code, noted.moderated_at, noted.cost) == (None, None, OTHER_COST)
+
+
+async def test_a_failure_that_was_called_free_may_turn_out_to_be_charged(
+    subject: Subject, attempt: AttemptRef
+) -> None:
+    await subject.attempts.record_result(attempt, failed(is_free=True))
+    await receive(subject, attempt, event(SUCCESS))
+    noted = await subject.books.noted(attempt)
+    assert (noted.code, noted.is_free, noted.cost) == (ProviderFailed.code, False, COST)
+
+
+async def test_the_cost_told_at_the_submit_stands_until_the_result_tells_another(subject: Subject) -> None:
+    attempt = await attempt_of_a_hold(subject)
+    await subject.attempts.begin(attempt)
+    await subject.attempts.accepted(attempt, replace(JOB, cost=OTHER_COST))
+    await subject.attempts.record_result(attempt, replace(SUCCESS, cost=None))
+    assert (await subject.books.noted(attempt)).cost == OTHER_COST
+    await subject.attempts.record_result(attempt, SUCCESS)
+    assert (await subject.books.noted(attempt)).cost == COST
+
+
+@pytest.mark.parametrize("ending", [Ending(Status.CANCELED), FAILED], ids=["canceled", "refunded"])
+@pytest.mark.parametrize("way", ["poll", "webhook"])
+async def test_a_result_after_the_ending_is_late_with_its_cost(
+    subject: Subject, attempt: AttemptRef, ending: Ending, way: str
+) -> None:
+    outcome = (await subject.ledger.refund(attempt.generation_id, ending)).outcome
+    generation = await subject.books.read(attempt.generation_id)
+    if way == "poll":
+        await subject.attempts.record_result(attempt, SUCCESS)
+    else:
+        await receive(subject, attempt, event(SUCCESS))
+    noted = await subject.books.noted(attempt)
+    assert (noted.is_late, noted.cost) == (True, COST)
+    assert await subject.books.read(attempt.generation_id) == generation
+    assert await subject.assets.begin_storing(attempt, None) == outcome
+
+
+@pytest.mark.parametrize("way", ["poll", "webhook"])
+async def test_a_result_that_is_repeated_after_the_images_were_paid_for_is_not_late(
+    subject: Subject, attempt: AttemptRef, way: str
+) -> None:
+    await receive(subject, attempt, event(SUCCESS))
+    await subject.assets.begin_storing(attempt, None)
+    await subject.assets.finish_storing(attempt.generation_id, images(attempt.generation_id))
+    await subject.ledger.settle(attempt.generation_id)
+    if way == "poll":
+        await subject.attempts.record_result(attempt, SUCCESS)
+    else:
+        await receive(subject, attempt, event(SUCCESS))
+    assert not (await subject.books.noted(attempt)).is_late
+
+
+async def test_an_answer_in_time_is_all_there_is_to_know(subject: Subject) -> None:
+    attempt = await attempt_of_a_hold(subject)
+    await subject.attempts.begin(attempt)
+    delivered = images(attempt.generation_id)
+    for _ in range(2):
+        assert await subject.attempts.answered(attempt, "call-1", replace(SUCCESS, files=()), delivered)
+    noted = await subject.books.noted(attempt)
+    assert (noted.state, noted.cost, noted.is_late) == ("accepted", COST, False)
+    verdict = PollAnswer(Verdict.SUCCEEDED)
+    record = await subject.attempts.job(attempt)
+    assert (record.job, record.verdict) == (ProviderJob("call-1", {}), verdict)
+    rerun = SubmitAnswer(SubmitState.ACCEPTED, job_id="call-1", verdict=verdict)
+    assert await subject.attempts.begin(attempt) == rerun
+
+
+async def test_an_answer_for_an_ended_generation_is_late(subject: Subject) -> None:
+    attempt = await attempt_of_a_hold(subject)
+    await subject.attempts.begin(attempt)
+    await subject.ledger.refund(attempt.generation_id, FAILED)
+    generation = await subject.books.read(attempt.generation_id)
+    delivered = images(attempt.generation_id)
+    for _ in range(2):
+        assert not await subject.attempts.answered(attempt, "call-1", SUCCESS, delivered)
+    noted = await subject.books.noted(attempt)
+    assert (noted.state, noted.cost, noted.is_late) == ("accepted", COST, True)
+    assert await subject.books.read(attempt.generation_id) == generation

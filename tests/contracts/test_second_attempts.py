@@ -1,0 +1,215 @@
+"""One hold, two providers: the second is asked only where the first provably charges nothing."""
+
+from dataclasses import replace
+
+import pytest
+
+from domain.credits import Balance
+from domain.errors import GenerationNotFound, ProviderRefused, ProviderUnavailable, ServiceError
+from domain.generation import Ending, GenerationRequest, Stage, Status
+from domain.provider import AttemptRef, PollAnswer, ProviderJob, SubmitAnswer, SubmitState, Verdict
+from tests.contracts.attempt_stories import (
+    ARE_FREE,
+    COST,
+    MAY_BE_CHARGED,
+    SUCCESS,
+    Story,
+    polled_free_failure,
+    told,
+)
+from tests.contracts.events import attempt_of_a_hold, failed, succeeded, with_fallback
+from tests.contracts.subjects import Subject
+from tests.support.books import images
+
+OTHER_JOB = ProviderJob("job-2", {})
+REFUSED = SubmitAnswer(SubmitState.REJECTED, code=ServiceError.code)
+# What sends a story on to where it went before.
+ELSEWHERE = SubmitAnswer(SubmitState.REJECTED, code=ProviderUnavailable.code)
+
+
+def second_of(first: AttemptRef) -> AttemptRef:
+    return replace(first, ordinal=2)
+
+
+@pytest.fixture
+async def first(subject: Subject) -> AttemptRef:
+    """Begun, of a generation that may go to Replicate."""
+    attempt = await attempt_of_a_hold(subject, with_fallback())
+    await subject.attempts.begin(attempt)
+    return attempt
+
+
+@pytest.fixture
+async def second(subject: Subject, first: AttemptRef) -> AttemptRef:
+    """Begun after the first had failed for free."""
+    await polled_free_failure(subject, first)
+    assert isinstance(await subject.attempts.begin(second_of(first)), GenerationRequest)
+    return second_of(first)
+
+
+@pytest.mark.parametrize("story", MAY_BE_CHARGED, ids=lambda story: story.__name__)
+async def test_nobody_else_is_asked_while_the_first_may_be_charged(
+    subject: Subject, first: AttemptRef, story: Story
+) -> None:
+    await story(subject, first)
+    for _ in range(2):
+        assert await subject.attempts.begin(second_of(first)) == REFUSED
+    with pytest.raises(GenerationNotFound):
+        await subject.attempts.job(second_of(first))
+
+
+@pytest.mark.parametrize("story", ARE_FREE, ids=lambda story: story.__name__)
+async def test_another_is_asked_where_the_first_charges_nothing(
+    subject: Subject, first: AttemptRef, story: Story
+) -> None:
+    await story(subject, first)
+    assert isinstance(await subject.attempts.begin(second_of(first)), GenerationRequest)
+    stage = (await subject.books.read(first.generation_id)).stage
+    assert stage is Stage.SUBMITTING
+    assert await subject.attempts.begin(second_of(first)) == SubmitAnswer(SubmitState.UNKNOWN)
+
+
+@pytest.mark.parametrize("story", MAY_BE_CHARGED, ids=lambda story: story.__name__)
+async def test_after_a_reset_the_first_is_not_begun_again_while_the_second_may_be_charged(
+    subject: Subject, first: AttemptRef, story: Story
+) -> None:
+    await subject.attempts.not_sent(first)
+    await subject.attempts.begin(second_of(first))
+    await story(subject, second_of(first))
+    assert await subject.attempts.begin(first) == ELSEWHERE
+
+
+@pytest.mark.parametrize("story", ARE_FREE, ids=lambda story: story.__name__)
+async def test_after_a_reset_the_first_is_begun_again_where_the_second_charges_nothing(
+    subject: Subject, first: AttemptRef, story: Story
+) -> None:
+    await subject.attempts.not_sent(first)
+    await subject.attempts.begin(second_of(first))
+    await story(subject, second_of(first))
+    assert await subject.attempts.begin(first) == replace(with_fallback(), fallback=None)
+    assert await subject.attempts.answered(first, "call-1", SUCCESS, images(first.generation_id))
+    assert not (await subject.books.noted(first)).is_late, "it is the one that is waited for now"
+
+
+async def test_a_reset_does_not_submit_the_first_again_if_it_was_sent(
+    subject: Subject, first: AttemptRef, second: AttemptRef
+) -> None:
+    answer = await subject.attempts.begin(first)
+    assert isinstance(answer, SubmitAnswer)
+    assert (answer.state, answer.job_id) == (SubmitState.ACCEPTED, "job-1")
+    assert answer.verdict == PollAnswer(Verdict.FAILED, failed(is_free=True).code, is_free=True)
+
+
+async def test_the_second_gets_the_same_request_in_its_own_words_at_the_same_price(subject: Subject) -> None:
+    wanted = with_fallback()
+    first = await attempt_of_a_hold(subject, wanted)
+    fallback = wanted.fallback
+    assert fallback is not None
+    await subject.attempts.begin(first)
+    await subject.attempts.not_sent(first)
+
+    asked = await subject.attempts.begin(second_of(first))
+
+    assert asked == replace(fallback, price_credits=wanted.price_credits)
+    assert (await subject.attempts.job(second_of(first))).request == asked
+    assert (await subject.attempts.job(first)).request == replace(wanted, fallback=None)
+    assert await subject.books.transfers(first.generation_id) == [("hold", wanted.price_credits)]
+
+
+async def test_a_second_try_without_a_fallback_is_the_same_again(subject: Subject) -> None:
+    first = await attempt_of_a_hold(subject)
+    asked = await subject.attempts.begin(first)
+    await subject.attempts.not_sent(first)
+    assert await subject.attempts.begin(second_of(first)) == asked
+
+
+async def test_an_image_of_the_second_is_paid_at_the_price_of_the_first(subject: Subject) -> None:
+    tenant_id = await subject.books.tenant(10)
+    first = AttemptRef(await subject.books.add(tenant_id, with_fallback()))
+    await subject.ledger.reserve(first.generation_id)
+    await subject.attempts.begin(first)
+    await subject.attempts.rejected(first, ProviderRefused("no"))
+    await subject.attempts.begin(second_of(first))
+    await subject.attempts.accepted(second_of(first), OTHER_JOB)
+    await subject.assets.begin_storing(second_of(first), None)
+    await subject.assets.finish_storing(first.generation_id, images(first.generation_id))
+
+    outcome = await subject.ledger.settle(first.generation_id)
+
+    assert (outcome.status, outcome.charged_credits) == (Status.COMPLETED, 4)
+    assert await subject.books.balance(tenant_id) == Balance(6, 0, 4)
+    await subject.books.assert_sound(tenant_id)
+
+
+@pytest.mark.parametrize("story", ARE_FREE, ids=lambda story: story.__name__)
+async def test_a_late_word_of_the_first_is_recorded_with_its_cost_and_changes_nothing(
+    subject: Subject, first: AttemptRef, story: Story
+) -> None:
+    await story(subject, first)
+    await subject.attempts.begin(second_of(first))
+    await subject.attempts.accepted(second_of(first), OTHER_JOB)
+    generation = await subject.books.read(first.generation_id)
+    before = await subject.books.noted(second_of(first)), await subject.attempts.job(second_of(first))
+
+    await told(subject, first, SUCCESS)
+
+    noted = await subject.books.noted(first)
+    assert (noted.is_late, noted.cost, noted.is_free) == (True, COST, False)
+    assert await subject.books.read(first.generation_id) == generation
+    after = await subject.books.noted(second_of(first)), await subject.attempts.job(second_of(first))
+    assert after == before
+
+
+async def test_a_failure_that_stays_free_is_news_to_nobody(
+    subject: Subject, first: AttemptRef, second: AttemptRef
+) -> None:
+    before = await subject.books.noted(first)
+    await told(subject, first, failed(is_free=True))
+    assert await subject.books.noted(first) == before
+
+
+async def test_the_seconds_own_result_is_not_late(subject: Subject, second: AttemptRef) -> None:
+    await subject.attempts.accepted(second, OTHER_JOB)
+    await told(subject, second, SUCCESS, job_id="job-2")
+    noted = await subject.books.noted(second)
+    assert (noted.is_late, noted.cost) == (False, COST)
+
+
+async def test_a_webhook_of_the_first_is_no_proof_of_the_second(
+    subject: Subject, first: AttemptRef, second: AttemptRef
+) -> None:
+    await told(subject, first, SUCCESS)
+    assert await subject.attempts.unknown(second) == SubmitAnswer(SubmitState.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("ordinal", "provider", "is_taken"),
+    [(1, "fal", True), (1, "replicate", False), (2, "replicate", True), (2, "fal", False)],
+)
+async def test_each_attempts_webhooks_come_from_its_own_provider(
+    subject: Subject, first: AttemptRef, second: AttemptRef, ordinal: int, provider: str, is_taken: bool
+) -> None:
+    about = replace(first, ordinal=ordinal)
+    if is_taken:
+        kept = await subject.inbox.receive(provider, about, succeeded("job-1"))
+        assert (kept.generation_id, kept.signal.ordinal) == (first.generation_id, ordinal)
+        return
+    before = await subject.books.noted(about)
+    with pytest.raises(GenerationNotFound):
+        await subject.inbox.receive(provider, about, succeeded("job-1"))
+    assert await subject.books.noted(about) == before
+
+
+async def test_a_cancel_in_the_line_of_the_second_need_not_wait_for_it(
+    subject: Subject, first: AttemptRef
+) -> None:
+    await polled_free_failure(subject, first)
+    ending = Ending(Status.CANCELED, unless_submitted=True)
+    refund = await subject.ledger.refund(first.generation_id, ending)
+    assert refund.outcome is not None
+    assert refund.outcome.status is Status.CANCELED
+
+
+async def test_a_cancel_yields_to_a_submit_of_the_second(subject: Subject, second: AttemptRef) -> None:
+    ending = Ending(Status.CANCELED, unless_submitted=True)
+    assert (await subject.ledger.refund(second.generation_id, ending)).submitted

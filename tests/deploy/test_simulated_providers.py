@@ -1,0 +1,140 @@
+"""Every provider of ours has its settings in docker-compose.yml, and its address at the simulator there."""
+
+import argparse
+from pathlib import Path
+
+import httpx
+import pytest
+
+import composition
+from adapters.storage.guard import is_allowed
+from settings import Settings
+from simulator.__main__ import ALL
+from simulator.__main__ import _parser as simulator_parser
+from simulator.app import create_app
+from simulator.options import Options
+from simulator.registry import PROVIDERS
+from tests.deploy.app_settings import health_url, read_settings
+from tests.deploy.compose_file import Service, passed_on, services
+
+
+@pytest.fixture
+def simulator(compose: dict[str, Service]) -> argparse.Namespace:
+    """What the simulator makes of its command."""
+    assert compose["simulator"]["command"][:3] == ["python", "-m", "simulator"]
+    return simulator_parser().parse_args(compose["simulator"]["command"][3:])
+
+
+def test_every_setting_of_a_provider_is_passed_on() -> None:
+    of_providers = {name.upper() for name in Settings.model_fields if name.startswith(tuple(PROVIDERS))}
+
+    assert len(of_providers) > len(PROVIDERS)
+    assert of_providers <= passed_on()
+
+
+def test_every_provider_is_on_and_so_every_model_available(settings: dict[str, Settings]) -> None:
+    worker = settings["worker"]
+
+    catalogue = composition.catalogue(worker)
+
+    assert set(composition.enabled_providers(worker)) == set(PROVIDERS)
+    assert all(catalogue.is_available(model) for model in catalogue.models.values())
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_provider_whose_lines_are_taken_out_is_off(
+    provider: str, dot_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = {name: value for name, value in dot_env.items() if not name.lower().startswith(provider)}
+
+    worker = read_settings(services(left)["worker"], monkeypatch)
+
+    assert set(composition.enabled_providers(worker)) == set(PROVIDERS) - {provider}
+
+
+def test_without_the_simulators_lines_the_addresses_are_the_providers_own(
+    dot_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulated = {name for name, value in dot_env.items() if "//simulator" in value}
+    left = {name: value for name, value in dot_env.items() if name not in simulated}
+
+    worker = read_settings(services(left)["worker"], monkeypatch)
+
+    assert {name.partition("_")[0].lower() for name in simulated} == set(PROVIDERS)
+    for name in map(str.lower, simulated):
+        assert getattr(worker, name) == Settings.model_fields[name].default
+
+
+def test_the_simulator_is_every_provider_on_a_port_of_its_own(
+    compose: dict[str, Service], simulator: argparse.Namespace
+) -> None:
+    service = compose["simulator"]
+    ports = [*simulator.ports, simulator.polling_port]
+
+    assert simulator.provider == ALL
+    assert len(simulator.ports) == len(PROVIDERS)
+    assert len(ports) == len(set(ports))
+    assert service["volumes"] == [f"simulator:{simulator.state}"]
+    assert service["ports"] == [f"127.0.0.1:{port}:{port}" for port in simulator.ports]
+    assert health_url(service).port in simulator.ports
+
+
+async def test_the_simulators_addresses_are_routes_of_it(
+    compose: dict[str, Service],
+    settings: dict[str, Settings],
+    simulator: argparse.Namespace,
+    tmp_path: Path,
+) -> None:
+    """Where jobs are sent, each refuses who brings no key, and so is there."""
+    worker = settings["worker"]
+    health, jwks = health_url(compose["simulator"]).path, httpx.URL(worker.fal_jwks_url)
+    asked = {
+        "fal": f"{worker.fal_queue_url}/fal-ai/flux/schnell",
+        "replicate": f"{worker.replicate_url}/predictions",
+        "bfl": f"{worker.bfl_url}/v1/flux-2-pro",
+        "gemini": f"{worker.gemini_url}/models/gemini-3.1-flash-image-preview:generateContent",
+        "openai": f"{worker.openai_url}/images/generations",
+        "together": f"{worker.together_url}/images/generations",
+    }
+    for provider, port in zip(PROVIDERS, simulator.ports, strict=True):
+        app = create_app(Options(provider, simulator.host, port, tmp_path), [])
+        origin = f"http://simulator:{port}"
+        http = httpx.AsyncClient(transport=httpx.ASGITransport(app))
+        async with app.router.lifespan_context(app), http:
+            assert (await http.get(f"{origin}{health}")).status_code == 200
+            assert asked[provider].startswith(f"{origin}/")
+            assert (await http.post(asked[provider], json={"prompt": "a fox"})).status_code in (401, 403)
+            if jwks.port == port:
+                assert (await http.get(jwks)).status_code == 200
+    assert jwks.port in simulator.ports
+
+
+def test_the_simulator_takes_any_key_and_signs_for_the_account_that_is_believed(
+    settings: dict[str, Settings], simulator: argparse.Namespace
+) -> None:
+    assert simulator.key is None
+    assert simulator.user_id == settings["api"].fal_user_id
+
+
+def test_results_may_come_from_the_simulator_and_our_key_go_to_its_regional_host(
+    settings: dict[str, Settings], simulator: argparse.Namespace
+) -> None:
+    worker, ports = settings["worker"], dict(zip(PROVIDERS, simulator.ports, strict=True))
+    region = f"http://simulator:{simulator.polling_port}"
+    allowed = (
+        (f"http://simulator:{ports['fal']}", worker.fal_result_hosts),
+        (f"http://simulator:{ports['replicate']}", worker.replicate_result_hosts),
+        (f"http://simulator:{ports['bfl']}", worker.bfl_result_hosts),
+        (region, worker.bfl_result_hosts),
+        (region, worker.bfl_polling_hosts),
+    )
+
+    for origin, hosts in allowed:
+        assert is_allowed(httpx.URL(f"{origin}/files/job/0.jpeg"), hosts)
+
+
+async def test_without_a_secret_of_its_own_replicate_is_polled(settings: dict[str, Settings]) -> None:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        readers = composition.webhook_readers(settings["api"], http)
+
+    assert readers.keys() == {"fal"}

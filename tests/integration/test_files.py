@@ -1,0 +1,137 @@
+"""Images that clients bring, as the database keeps them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from adapters.database.files import PostgresFiles
+from domain.errors import FileNotFound
+from domain.files import ImageFacts, StoredFile
+from domain.generation import Status
+from tests.support.books import PostgresBooks
+from tests.support.requests import new_id, request
+
+FACTS = ImageFacts(96, 64, "image/png", 1234, "ab" * 32, has_alpha=True)
+MANY = 1000
+
+
+@pytest.fixture
+def files(books: PostgresBooks) -> PostgresFiles:
+    return PostgresFiles(books.database)
+
+
+async def added(files: PostgresFiles, tenant_id: str) -> StoredFile:
+    file_id = new_id("file")
+    return await files.add(tenant_id, file_id, f"{tenant_id}/files/{file_id}", FACTS)
+
+
+async def expire(books: PostgresBooks, *file_ids: str) -> None:
+    """Let their time be over, the first one's longest."""
+    for age, file_id in enumerate(reversed(file_ids)):
+        await books.sql(
+            "UPDATE files SET expires_at = now() - make_interval(secs => :age) WHERE id = :id",
+            age=age,
+            id=file_id,
+        )
+
+
+async def expired_ids(files: PostgresFiles, of: Sequence[str], limit: int = MANY) -> list[str]:
+    return [file.id for file in await files.expired(limit) if file.id in of]
+
+
+async def test_a_file_keeps_its_facts_for_a_day(books: PostgresBooks, files: PostgresFiles) -> None:
+    tenant_id = await books.tenant()
+    file = await added(files, tenant_id)
+
+    assert (file.tenant_id, file.facts) == (tenant_id, FACTS)
+    assert file.expires_at - file.created_at == timedelta(hours=24)
+    assert await files.get_for(tenant_id, file.id) == file
+    assert await files.get([file.id]) == [file]
+
+
+async def test_using_a_file_keeps_it_for_a_week(books: PostgresBooks, files: PostgresFiles) -> None:
+    tenant_id = await books.tenant()
+    one, two = await added(files, tenant_id), await added(files, tenant_id)
+    used = await files.use(tenant_id, [two.id, one.id, two.id])
+
+    assert [file.id for file in used] == [two.id, one.id, two.id]
+    assert all(file.expires_at - file.created_at >= timedelta(days=7) for file in used)
+    again = await files.use(tenant_id, [one.id])
+    assert again[0].expires_at >= used[1].expires_at
+
+
+async def test_a_file_is_nobody_elses(books: PostgresBooks, files: PostgresFiles) -> None:
+    mine, another = await books.tenant(), await books.tenant()
+    file = await added(files, mine)
+
+    with pytest.raises(FileNotFound):
+        await files.get_for(another, file.id)
+    with pytest.raises(FileNotFound):
+        await files.use(another, [file.id])
+    assert (await files.get_for(mine, file.id)).expires_at == file.expires_at
+
+
+async def test_an_expired_file_is_gone_for_clients_and_there_for_a_job_that_began(
+    books: PostgresBooks, files: PostgresFiles
+) -> None:
+    tenant_id = await books.tenant()
+    expired, fresh = await added(files, tenant_id), await added(files, tenant_id)
+    await expire(books, expired.id)
+
+    with pytest.raises(FileNotFound):
+        await files.get_for(tenant_id, expired.id)
+    with pytest.raises(FileNotFound):
+        await files.use(tenant_id, [fresh.id, expired.id])
+    assert (await files.get_for(tenant_id, fresh.id)).expires_at == fresh.expires_at
+    assert [file.id for file in await files.get([expired.id, fresh.id])] == [expired.id, fresh.id]
+
+
+async def test_an_unknown_file_is_told(files: PostgresFiles) -> None:
+    with pytest.raises(FileNotFound):
+        await files.get([new_id("file")])
+
+
+async def test_expired_files_are_listed_longest_first_up_to_the_limit(
+    books: PostgresBooks, files: PostgresFiles
+) -> None:
+    tenant_id = await books.tenant()
+    ids = [(await added(files, tenant_id)).id for _ in range(4)]
+    await expire(books, *ids[:3])
+
+    assert await expired_ids(files, ids) == ids[:3]
+    assert len(await files.expired(2)) == 2
+    await files.forget(ids[0])
+    assert await expired_ids(files, ids) == ids[1:3]
+    await files.forget(ids[0])
+
+
+@pytest.mark.parametrize("use", ["inputs", "mask"])
+async def test_a_file_that_an_open_generation_needs_is_kept(
+    books: PostgresBooks, files: PostgresFiles, use: str
+) -> None:
+    tenant_id = await books.tenant()
+    file = await added(files, tenant_id)
+    inputs = (new_id("file"), file.id) if use == "inputs" else ()
+    needs = replace(request(), inputs=inputs, mask=file.id if use == "mask" else None)
+    generation_id = await books.add(tenant_id, needs)
+    await expire(books, file.id)
+
+    assert await expired_ids(files, [file.id]) == []
+    await books.sql(
+        "UPDATE generations SET status = :status, stage = :status WHERE id = :id",
+        status=Status.CANCELED.value,
+        id=generation_id,
+    )
+    assert await expired_ids(files, [file.id]) == [file.id]
+
+
+async def test_a_generation_is_found_by_its_key_and_its_tenant(books: PostgresBooks) -> None:
+    mine, another = await books.tenant(), await books.tenant()
+    created, _ = await books.generations.create(mine, request(), "key-1", "print-1")
+    found = await books.generations.find_by_key(mine, "key-1")
+
+    assert found == (created, "print-1")
+    assert await books.generations.find_by_key(mine, "key-2") is None
+    assert await books.generations.find_by_key(another, "key-1") is None

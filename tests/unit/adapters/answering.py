@@ -1,0 +1,33 @@
+"""An HTTP client that answers from a table and keeps what it was asked."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+Answer = httpx.Response | httpx.HTTPError
+
+
+class Wire:
+    """Answers by `METHOD address` without its query, and keeps every request."""
+
+    def __init__(self, answers: Mapping[str, Answer] | Answer) -> None:
+        self.requests: list[httpx.Request] = []
+        self._answers = answers
+        self.http = httpx.AsyncClient(transport=httpx.MockTransport(self._answer))
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if isinstance(self._answers, Mapping):
+            found = self._answers[f"{request.method} {request.url.copy_with(query=None)}"]
+        else:
+            found = self._answers
+        if isinstance(found, httpx.HTTPError):
+            raise found
+        return found
+
+
+def body_of(request: httpx.Request) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(request.content)
+    return read

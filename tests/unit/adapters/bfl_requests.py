@@ -1,0 +1,49 @@
+"""What BFL's adapter is asked for in these tests."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import httpx
+
+from adapters.providers.bfl import BflProvider
+from domain.generation import GenerationRequest
+from domain.provider import AttemptRef, ProviderJob, Submission
+from tests.unit.adapters.answering import Answer, Wire
+
+KEY = "bfl-key"
+MASTER_KEY = "master key"
+API = "https://api.bfl.ai"
+REGION = "https://api.us1.bfl.ai/v1/get_result"
+JOB_ID = "7c5a8f30-0000-4000-8000-000000000001"
+REQUEST = GenerationRequest(
+    model="flux-2-pro",
+    provider="bfl",
+    endpoint="flux-2-pro",
+    prompt="a fox",
+    parameters={"n": 1, "size": "1024x768", "output_format": "jpeg", "seed": 7},
+    n=1,
+    price_credits=3,
+)
+SUBMISSION = Submission(AttemptRef("gen_1"), REQUEST, "https://darkroom.test/v1/webhooks/bfl/gen_1/1.abc")
+JOB = ProviderJob(JOB_ID, {"polling": f"{REGION}?id={JOB_ID}"})
+
+
+def bfl_on(http: httpx.AsyncClient, master_key: str | None = None, url: str = API) -> BflProvider:
+    return BflProvider(
+        http,
+        key=KEY,
+        url=url,
+        polling_hosts=("bfl.ai", "*.bfl.ai", "http://127.0.0.1:4100"),
+        result_hosts=("*.bfl.ai",),
+        master_key=master_key,
+    )
+
+
+def bfl_answering(answers: Mapping[str, Answer] | Answer) -> BflProvider:
+    return bfl_on(Wire(answers).http)
+
+
+def asking(endpoint: str = REQUEST.endpoint, **parameters: Any) -> Submission:
+    request = replace(REQUEST, endpoint=endpoint, parameters={"n": 1, **parameters})
+    return replace(SUBMISSION, request=request)

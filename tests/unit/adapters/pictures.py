@@ -1,0 +1,11 @@
+"""A client's images on disk. No adapter looks inside one, so any bytes will do."""
+
+from pathlib import Path
+
+from domain.provider import InputImage
+
+
+def picture(folder: Path, content: bytes = b"picture", kind: str = "png") -> InputImage:
+    path = folder / f"{len(list(folder.iterdir()))}.{kind}"
+    path.write_bytes(content)
+    return InputImage(path, f"image/{kind}", 64, 48)

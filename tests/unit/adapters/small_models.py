@@ -1,0 +1,30 @@
+"""The small catalogue beside this file, and files of a client's to go with it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from adapters.catalogue import load_catalogue
+from domain.catalogue import Catalogue
+from domain.files import ImageFacts, StoredFile
+
+_FILE = Path(__file__).with_name("small_models.toml")
+
+
+def small_catalogue() -> Catalogue:
+    """The provider `off` is off."""
+    return load_catalogue(_FILE, providers=("fal", "other"), queue_timeout_seconds=1)
+
+
+def stored(
+    file_id: str = "file_1",
+    *,
+    width: int = 100,
+    height: int = 100,
+    content_type: str = "image/png",
+    size_bytes: int = 400,
+    has_alpha: bool = False,
+) -> StoredFile:
+    """A file of a client's, with these facts."""
+    now = datetime.now(UTC)
+    facts = ImageFacts(width, height, content_type, size_bytes, "0" * 64, has_alpha)
+    return StoredFile(file_id, "ten_1", f"ten_1/files/{file_id}", facts, now, now)

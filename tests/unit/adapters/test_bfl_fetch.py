@@ -1,0 +1,133 @@
+"""Asking BFL about a task: every status word, known and unknown, and everything that is none."""
+
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from domain.errors import ProviderThrottled, ProviderUnavailable
+from domain.moderation import ModeratedAt
+from domain.provider import ProviderCost, ProviderJob, ProviderResult, ResultFile, Verdict
+from tests.unit.adapters.answering import Answer, Wire
+from tests.unit.adapters.bfl_requests import JOB, REGION, REQUEST, bfl_answering, bfl_on
+from tests.unit.adapters.recorded import recorded, recorded_body
+
+SAMPLE = "https://delivery-eu1.bfl.ai/results/x.jpeg?se=2026&sig=abc"
+
+
+async def fetched(answer: Answer) -> ProviderResult:
+    return await bfl_answering({f"GET {REGION}": answer}).fetch(REQUEST, JOB)
+
+
+async def told(**task: Any) -> ProviderResult:
+    return await fetched(httpx.Response(200, json={"id": JOB.job_id, **task}))
+
+
+@pytest.mark.parametrize("status", ["Pending", "Queued", "Reasoning", "Generating", None, 5, ["Ready"]])
+async def test_a_task_that_has_not_ended_is_running(status: object) -> None:
+    assert await told(status=status, result=None) == ProviderResult(Verdict.RUNNING)
+
+
+async def test_a_pending_task_as_bfl_words_it_is_running() -> None:
+    assert await fetched(recorded("bfl", "pending")) == ProviderResult(Verdict.RUNNING)
+
+
+@pytest.mark.parametrize("word", ["Warming Up", "ready", "PENDING", "request moderated"])
+async def test_a_status_word_that_we_do_not_know_is_still_running_and_told(word: str) -> None:
+    assert await told(status=word) == ProviderResult(Verdict.RUNNING, unknown_status=word)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b"null"])
+async def test_an_answer_that_says_nothing_leaves_the_task_running(content: bytes) -> None:
+    assert await fetched(httpx.Response(200, content=content)) == ProviderResult(Verdict.RUNNING)
+
+
+async def test_a_ready_task_has_its_one_image() -> None:
+    result = await fetched(recorded("bfl", "ready"))
+
+    assert result == ProviderResult(Verdict.SUCCEEDED, files=(ResultFile(SAMPLE),))
+
+
+async def test_a_result_may_tell_its_cost() -> None:
+    beside = await told(status="Ready", cost=3.5, result={"sample": SAMPLE})
+    inside = await told(status="Ready", result={"sample": SAMPLE, "cost": 3.5})
+
+    assert beside.cost == inside.cost == ProviderCost(Decimal("3.5"), "bfl_credit")
+
+
+@pytest.mark.parametrize(
+    "result",
+    [None, [], {}, SAMPLE, {"sample": None}, {"sample": ""}, {"sample": "two words"}, {"sample": [SAMPLE]}],
+)
+async def test_ready_without_an_address_is_unusable(result: object) -> None:
+    ended = await told(status="Ready", result=result)
+
+    assert (ended.verdict, ended.code) == (Verdict.FAILED, "result_unusable")
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "words"),
+    [
+        ("request moderated", ModeratedAt.INPUT, "Safety Filter"),
+        ("content moderated", ModeratedAt.OUTPUT, "Derivative Works Filter"),
+    ],
+)
+async def test_moderation_says_what_was_refused(name: str, at: ModeratedAt, words: str) -> None:
+    result = await fetched(recorded("bfl", name))
+
+    assert (result.verdict, result.code) == (Verdict.FAILED, "content_rejected")
+    assert (result.moderated_at, result.is_free) == (at, False)
+    assert words in str(result.provider_message)
+
+
+@pytest.mark.parametrize("status", ["Error", "Failed", "Task not found"])
+async def test_a_task_that_failed_has_ended_and_may_have_cost(status: str) -> None:
+    result = await told(status=status)
+
+    assert (result.verdict, result.code, result.is_free) == (Verdict.FAILED, "provider_failed", False)
+
+
+@pytest.mark.parametrize("http_status", [200, 400, 404, 410, 422])
+async def test_a_task_that_bfl_does_not_know_has_failed_with_whatever_http_status(http_status: int) -> None:
+    body = recorded_body("bfl", "not found")
+
+    assert (await fetched(httpx.Response(http_status, json=body))).code == "provider_failed"
+
+
+@pytest.mark.parametrize("answer", [recorded("bfl", "not found"), httpx.Response(404)])
+async def test_away_from_its_own_address_an_unknown_task_may_be_in_another_region(answer: Answer) -> None:
+    result = await bfl_answering(answer).fetch(REQUEST, ProviderJob(JOB.job_id, {}))
+
+    assert result == ProviderResult(Verdict.RUNNING, unknown_status="Task not found")
+
+
+async def test_a_404_without_a_word_is_an_unknown_task_too() -> None:
+    assert (await fetched(httpx.Response(404))).code == "provider_failed"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (httpx.Response(401, json={"detail": "Not authenticated"}), ProviderUnavailable),
+        (httpx.Response(403), ProviderUnavailable),
+        (httpx.Response(302), ProviderUnavailable),
+        (httpx.Response(500, json={"status": "Error"}), ProviderUnavailable),
+        (httpx.Response(503), ProviderUnavailable),
+        (httpx.Response(429), ProviderThrottled),
+        (httpx.ReadTimeout("no"), ProviderUnavailable),
+        (httpx.ConnectError("no"), ProviderUnavailable),
+    ],
+)
+async def test_a_question_that_is_not_answered_can_be_asked_again(
+    answer: Answer, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        await fetched(answer)
+
+
+async def test_nothing_is_sent_to_call_a_task_off() -> None:
+    wire = Wire(httpx.Response(200))
+
+    assert await bfl_on(wire.http).cancel(REQUEST, JOB) is False
+    assert wire.requests == []

@@ -1,0 +1,69 @@
+"""BFL's webhooks: believed in nothing, refused where they are wrong."""
+
+import json
+
+import pytest
+
+from adapters.providers.bfl import BflWebhookReader, signature, webhook_secret
+from domain.errors import SignatureInvalid
+from domain.provider import AttemptRef, ProviderResult, Verdict
+from tests.unit.adapters.bfl_requests import JOB_ID, MASTER_KEY
+from tests.unit.adapters.recorded import recorded_body
+
+ATTEMPT = AttemptRef("gen_1", 2)
+BODY = json.dumps(recorded_body("bfl", "webhook")).encode()
+READER = BflWebhookReader(MASTER_KEY)
+
+
+def signed(attempt: AttemptRef = ATTEMPT, body: bytes = BODY, master_key: str = MASTER_KEY) -> dict[str, str]:
+    return {"x-bfl-signature": signature(webhook_secret(master_key, attempt), body).decode()}
+
+
+def test_the_known_answer_vector_is_signed_so() -> None:
+    body = b'{"request_id":"r-1","gateway_request_id":"r-1","status":"OK","payload":{"images":[]}}'
+    digest = b"6c7fcfd6a4cc053de2a85505b19c0b4d93ac0923706f5fe106fcf6ce1ab2fa7c"
+
+    assert signature("test-secret", body) == b"sha256=" + digest
+
+
+@pytest.mark.parametrize("headers", [{}, signed()])
+async def test_whatever_a_webhook_says_it_means_ask(headers: dict[str, str]) -> None:
+    event = await READER.read(headers, BODY, ATTEMPT)
+
+    assert (event.job_id, event.result) == (JOB_ID, ProviderResult(Verdict.CHECK))
+
+
+async def test_a_repeat_is_the_same_event_and_another_body_is_not() -> None:
+    first, again = await READER.read({}, BODY, ATTEMPT), await READER.read(signed(), BODY, ATTEMPT)
+    other = await READER.read({}, BODY + b" ", ATTEMPT)
+
+    assert first == again
+    assert first.event_id != other.event_id
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        signed(AttemptRef("gen_2", 2)),
+        signed(AttemptRef("gen_1", 1)),
+        signed(body=BODY + b" "),
+        signed(master_key="guessed"),
+        {"x-bfl-signature": signed()["x-bfl-signature"].removeprefix("sha256=")},
+        {"x-bfl-signature": ""},
+        {"x-bfl-signature": "\u00e9"},
+        {"x-bfl-signature": "\ud800"},
+    ],
+)
+async def test_a_signature_that_is_there_and_wrong_is_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(SignatureInvalid):
+        await READER.read(headers, BODY, ATTEMPT)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"not json", b"\xff", b"null", b"[]", b"{}", b'{"id": 5}', b'{"id": "a b"}', b"[" * 100_000],
+    ids=range(9),
+)
+async def test_a_body_that_names_no_task_is_refused(body: bytes) -> None:
+    with pytest.raises(SignatureInvalid):
+        await READER.read({}, body, ATTEMPT)

@@ -1,0 +1,35 @@
+"""The client that providers are spoken to with: what bounds it, and what it is told otherwise."""
+
+import socket
+
+import httpx
+import pytest
+
+from adapters.providers.client import provider_client
+from tests.unit.adapters.raw_server import always, answer, serving
+
+LARGE = b" " * 2_000_001
+
+
+async def test_an_answer_is_capped_unless_its_reader_does_that() -> None:
+    async with serving(always(answer(200, LARGE))) as server:
+        async with provider_client() as http:
+            with pytest.raises(httpx.ReadError, match="over 2000000 bytes"):
+                await http.get(server.origin)
+        async with provider_client(largest_answer_bytes=None) as http:
+            assert len((await http.get(server.origin)).content) == len(LARGE)
+
+
+async def test_only_the_wait_for_an_answer_is_as_long_as_told() -> None:
+    async with provider_client(read_seconds=600) as http:
+        assert http.timeout == httpx.Timeout(connect=5, read=600, write=20, pool=5)
+
+
+async def test_a_connection_on_which_nothing_moves_is_probed() -> None:
+    async with (
+        serving(always(answer(200))) as server,
+        provider_client() as http,
+        http.stream("GET", server.origin) as response,
+    ):
+        connection = response.extensions["network_stream"].get_extra_info("socket")
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1

@@ -1,0 +1,123 @@
+"""What goes to fal for models that take more than a prompt, and fal's answers as its own pages show them."""
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.provider import ProviderCost, ResultFile, Submission, Verdict
+from tests.unit.adapters.answering import Answer, Wire, body_of
+from tests.unit.adapters.fal_requests import REQUEST, SUBMISSION, fal_on
+from tests.unit.adapters.pictures import picture
+from tests.unit.adapters.recorded import recorded
+
+QUEUE = "https://queue.fal.run"
+JOB_ADDRESS = f"{QUEUE}/fal-ai/flux/requests/764cabcf-b745-4b3e-ae38-1200304cf45b"
+
+
+def asking(endpoint: str, **parameters: Any) -> Submission:
+    request = replace(REQUEST, endpoint=endpoint, n=1, parameters={"n": 1, **parameters})
+    return replace(SUBMISSION, request=request)
+
+
+async def sent(submission: Submission) -> dict[str, Any]:
+    wire = Wire(recorded("fal", "submitted"))
+    await fal_on(wire.http).submit(submission)
+    return body_of(wire.requests[0])
+
+
+async def test_a_shape_and_a_resolution_go_where_there_is_no_size() -> None:
+    body = await sent(asking("fal-ai/nano-banana-2", aspect_ratio="16:9", resolution="2K", size="auto"))
+
+    assert body == {"prompt": "a fox", "num_images": 1, "aspect_ratio": "16:9", "resolution": "2K"}
+
+
+async def test_options_go_under_the_models_own_names_and_never_over_ours() -> None:
+    options = {"guidance_scale": 3.5, "num_inference_steps": 28, "prompt": "another", "num_images": 9}
+    body = await sent(asking("fal-ai/flux-2", options=options))
+
+    assert body == {"prompt": "a fox", "num_images": 1, "guidance_scale": 3.5, "num_inference_steps": 28}
+
+
+async def test_a_model_of_one_image_takes_it_as_an_address_that_is_itself(tmp_path: Path) -> None:
+    submission = replace(asking("fal-ai/flux-pro/kontext"), images=(picture(tmp_path, b"fox", "jpeg"),))
+    body = await sent(submission)
+
+    assert body == {"prompt": "a fox", "num_images": 1, "image_url": "data:image/jpeg;base64,Zm94"}
+
+
+async def test_a_model_of_one_image_is_sent_no_other(tmp_path: Path) -> None:
+    images = (picture(tmp_path, b"fox"), picture(tmp_path, b"owl"))
+    body = await sent(replace(asking("fal-ai/flux-pro/kontext"), images=images))
+
+    assert body == {"prompt": "a fox", "num_images": 1, "image_url": "data:image/png;base64,Zm94"}
+
+
+async def test_other_models_take_a_list_in_the_clients_order_and_a_mask(tmp_path: Path) -> None:
+    images = (picture(tmp_path, b"fox"), picture(tmp_path, b"owl"))
+    submission = asking("fal-ai/nano-banana-2/edit")
+    body = await sent(replace(submission, images=images, mask=picture(tmp_path, b"mask")))
+
+    assert body["image_urls"] == ["data:image/png;base64,Zm94", "data:image/png;base64,b3ds"]
+    assert body["mask_url"] == "data:image/png;base64,bWFzaw=="
+    assert "image_url" not in body
+
+
+async def test_without_a_callback_address_no_webhook_is_asked_for() -> None:
+    wire = Wire(recorded("fal", "submitted"))
+    await fal_on(wire.http).submit(replace(SUBMISSION, webhook_url=""))
+
+    assert not wire.requests[0].url.query
+
+
+async def test_a_job_as_fal_words_it_is_followed_to_its_image() -> None:
+    wire = Wire(
+        {
+            f"POST {QUEUE}/fal-ai/flux/schnell": recorded("fal", "submitted"),
+            f"GET {JOB_ADDRESS}/status": recorded("fal", "completed"),
+            f"GET {JOB_ADDRESS}": recorded("fal", "result"),
+        }
+    )
+    fal, request = fal_on(wire.http, QUEUE), asking("fal-ai/flux/schnell").request
+    result = await fal.fetch(request, await fal.submit(replace(SUBMISSION, request=request)))
+
+    assert result.files == (ResultFile("https://v3b.fal.media/files/b/x.png"),)
+    assert (result.undelivered, result.cost) == ((), ProviderCost(Decimal(1), "billable_unit"))
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "verdict", "code"),
+    [
+        ("in queue", None, Verdict.RUNNING, None),
+        ("in progress", None, Verdict.RUNNING, None),
+        ("completed with an error", None, Verdict.FAILED, "provider_failed"),
+        ("completed", "policy violation", Verdict.FAILED, "content_rejected"),
+        ("completed", "timed out", Verdict.FAILED, "provider_failed"),
+    ],
+)
+async def test_every_answer_that_fals_pages_show_is_read(
+    status: str, answer: str | None, verdict: Verdict, code: str | None
+) -> None:
+    answers: dict[str, Answer] = {f"GET {JOB_ADDRESS}/status": recorded("fal", status)}
+    if answer is not None:
+        answers[f"GET {JOB_ADDRESS}"] = recorded("fal", answer)
+    answers[f"POST {QUEUE}/fal-ai/flux/schnell"] = recorded("fal", "submitted")
+    fal = fal_on(Wire(answers).http, QUEUE)
+    result = await fal.fetch(REQUEST, await fal.submit(SUBMISSION))
+
+    assert (result.verdict, result.code) == (verdict, code)
+
+
+@pytest.mark.parametrize(("name", "stopped"), [("canceling", True), ("too late", False)])
+async def test_a_cancel_as_fal_words_it(name: str, *, stopped: bool) -> None:
+    wire = Wire(
+        {
+            f"POST {QUEUE}/fal-ai/flux/schnell": recorded("fal", "submitted"),
+            f"PUT {JOB_ADDRESS}/cancel": recorded("fal", name),
+        }
+    )
+    fal = fal_on(wire.http, QUEUE)
+
+    assert await fal.cancel(REQUEST, await fal.submit(SUBMISSION)) is stopped

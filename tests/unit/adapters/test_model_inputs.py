@@ -1,0 +1,99 @@
+"""What images a model takes, and where they go."""
+
+from typing import Any
+
+import pytest
+
+from domain.catalogue import Catalogue
+from domain.errors import InvalidInput
+from domain.files import StoredFile
+from tests.unit.adapters.small_models import small_catalogue, stored
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return small_catalogue()
+
+
+def errors_of(
+    catalogue: Catalogue, files: tuple[StoredFile, ...], mask: StoredFile | None = None
+) -> dict[str, str]:
+    with pytest.raises(InvalidInput) as caught:
+        catalogue.request("painter", {"prompt": "x"}, {}, files, mask)
+    return dict(caught.value.errors)
+
+
+def test_images_go_to_the_edit_endpoint_in_their_order(catalogue: Catalogue) -> None:
+    files = (stored("file_b"), stored("file_a"))
+    mask = stored("file_m", has_alpha=True)
+    request = catalogue.request("painter", {"prompt": "x"}, {}, files, mask)
+
+    assert (request.endpoint, request.inputs, request.mask) == (
+        "painter/1/edit",
+        ("file_b", "file_a"),
+        "file_m",
+    )
+    assert request.charges_rejected
+    assert catalogue.request("painter", {"prompt": "x"}, {}).endpoint == "painter/1"
+
+
+@pytest.mark.parametrize(
+    ("facts", "limit"),
+    [
+        ({"content_type": "image/webp"}, "one of image/png, image/jpeg"),
+        ({"size_bytes": 1001}, "at most 1000 bytes"),
+        ({"width": 101}, "at most 10000 pixels"),
+        ({"width": 9}, "at least 10 pixels on each side"),
+    ],
+)
+def test_an_image_over_a_limit_is_named_by_its_place(
+    catalogue: Catalogue, facts: dict[str, Any], limit: str
+) -> None:
+    files = (stored(), stored(**facts))
+
+    assert errors_of(catalogue, files) == {"inputs.1": limit}
+
+
+@pytest.mark.parametrize(
+    ("facts", "limit"),
+    [
+        ({"has_alpha": False}, "image/png with an alpha channel"),
+        ({"content_type": "image/webp"}, "image/png with an alpha channel"),
+        ({"size_bytes": 501}, "at most 500 bytes"),
+        ({"width": 99}, "as wide and as high as the first of inputs"),
+    ],
+)
+def test_a_mask_over_a_limit_is_named(catalogue: Catalogue, facts: dict[str, Any], limit: str) -> None:
+    mask = stored("file_m", **{"has_alpha": True, **facts})
+
+    assert errors_of(catalogue, (stored(),), mask) == {"mask": limit}
+
+
+@pytest.mark.parametrize(
+    ("model", "count", "has_mask", "errors"),
+    [
+        ("maker", 1, False, {"inputs": "maker takes no images"}),
+        ("painter", 4, False, {"inputs": "number of images: 0 to 3"}),
+        ("painter", 0, True, {"mask": "needs the image that it masks in inputs"}),
+        (
+            "filler",
+            0,
+            True,
+            {"inputs": "number of images: 1", "mask": "needs the image that it masks in inputs"},
+        ),
+        ("filler", 1, False, {"mask": "needed by this model"}),
+    ],
+)
+def test_how_many_images_is_told_before_they_are_there(
+    catalogue: Catalogue, model: str, count: int, has_mask: bool, errors: dict[str, str]
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        catalogue.model(model).check({"prompt": "x"}, {}, count, mask=has_mask)
+
+    assert dict(caught.value.errors) == errors
+
+
+def test_images_are_limited_together(catalogue: Catalogue) -> None:
+    files = tuple(stored(f"file_{number}", size_bytes=900) for number in range(3))
+
+    assert errors_of(catalogue, files) == {"inputs": "at most 2500 bytes together"}

@@ -1,0 +1,204 @@
+"""Asking Replicate about a prediction, and calling it off: every status, output and error."""
+
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from domain.errors import ProviderThrottled, ProviderUnavailable
+from domain.generation import Undelivered
+from domain.moderation import ModeratedAt
+from domain.provider import ProviderCost, ProviderResult, ResultFile, Verdict
+from tests.unit.adapters.answering import Answer, Wire
+from tests.unit.adapters.recorded import recorded
+from tests.unit.adapters.replicate_requests import (
+    JOB,
+    PREDICTION,
+    REQUEST,
+    TOKEN,
+    replicate_answering,
+    replicate_on,
+)
+
+OUT = "https://replicate.delivery/xezq/a"
+
+
+async def fetched(answer: Answer) -> ProviderResult:
+    return await replicate_answering({f"GET {PREDICTION}": answer}).fetch(REQUEST, JOB)
+
+
+async def told(**prediction: Any) -> ProviderResult:
+    return await fetched(httpx.Response(200, json={"id": JOB.job_id, **prediction}))
+
+
+@pytest.mark.parametrize("name", ["created", "processing", "processing with output"])
+async def test_only_its_status_ends_a_prediction(name: str) -> None:
+    assert await fetched(recorded("replicate", name)) == ProviderResult(Verdict.RUNNING)
+
+
+@pytest.mark.parametrize("status", [None, 5, ["succeeded"]])
+async def test_a_status_that_is_no_word_is_still_running(status: object) -> None:
+    assert await told(status=status) == ProviderResult(Verdict.RUNNING)
+
+
+async def test_a_status_word_that_we_do_not_know_is_still_running_and_told() -> None:
+    assert await told(status="warming") == ProviderResult(Verdict.RUNNING, unknown_status="warming")
+
+
+async def test_images_come_in_order_with_what_they_cost_and_our_token_was_shown() -> None:
+    wire = Wire(recorded("replicate", "succeeded"))
+    result = await replicate_on(wire.http).fetch(REQUEST, JOB)
+
+    files = (ResultFile(f"{OUT}/out-0.webp"), ResultFile(f"{OUT}/out-1.webp"))
+    cost = ProviderCost(Decimal("1.2"), "predict_second")
+    assert result == ProviderResult(Verdict.SUCCEEDED, files=files, cost=cost)
+    assert wire.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+async def test_one_address_is_one_image_and_the_other_did_not_come() -> None:
+    result = await fetched(recorded("replicate", "succeeded with one address"))
+
+    assert result.files == (ResultFile(f"{OUT}/out.png"),)
+    assert result.undelivered == (Undelivered(1, "not_delivered"),)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        None,
+        "",
+        [],
+        {},
+        {"image": f"{OUT}/x"},
+        [None],
+        [None, 5],
+        "data:image/png;base64,iVBORw0KGgo=",
+        ["data:image/png;base64,iVBORw0KGgo="],
+        "two words",
+        "x" * 4001,
+    ],
+)
+async def test_an_output_without_an_address_is_unusable(output: object) -> None:
+    result = await told(status="succeeded", output=output)
+
+    assert (result.verdict, result.code, result.files) == (Verdict.FAILED, "result_unusable", ())
+
+
+@pytest.mark.parametrize("entry", [None, 5, "two words", "data:image/png;base64,iVBORw0KGgo="])
+async def test_an_entry_that_is_no_address_is_named_and_the_other_is_kept(entry: object) -> None:
+    result = await told(status="succeeded", output=[entry, f"{OUT}/x"])
+
+    assert (result.verdict, result.files) == (Verdict.SUCCEEDED, (ResultFile(f"{OUT}/x"),))
+    assert result.undelivered == (Undelivered(0, "result_unusable"),)
+
+
+async def test_a_result_that_was_removed_has_expired() -> None:
+    result = await fetched(recorded("replicate", "removed"))
+
+    assert (result.verdict, result.code) == (Verdict.FAILED, "result_expired")
+
+
+@pytest.mark.parametrize("metrics", [None, [], {}, {"predict_time": None}, {"predict_time": "nan"}])
+async def test_without_a_time_there_is_no_cost(metrics: object) -> None:
+    assert (await told(status="succeeded", output=f"{OUT}/x", metrics=metrics)).cost is None
+
+
+@pytest.mark.parametrize(("name", "at"), [("flagged", ModeratedAt.INPUT), ("nsfw", ModeratedAt.OUTPUT)])
+async def test_moderation_is_known_by_its_words(name: str, at: ModeratedAt) -> None:
+    result = await fetched(recorded("replicate", name))
+
+    assert (result.verdict, result.code) == (Verdict.FAILED, "content_rejected")
+    assert (result.moderated_at, result.is_free) == (at, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("(E005)", "content_rejected"),
+        ("E005: no", "content_rejected"),
+        ("It was Flagged as Sensitive.", "content_rejected"),
+        ("CUDA out of memory (E1001)", "provider_failed"),
+        ("E1001 and E005", "content_rejected"),
+        ("no webhook (E4875)", "provider_refused"),
+        ("E0051 XE005", "provider_failed"),
+        ("", "provider_failed"),
+        (None, "provider_failed"),
+        ({"E005": 1}, "content_rejected"),
+    ],
+)
+async def test_a_failure_is_known_by_its_code(error: object, code: str) -> None:
+    result = await told(status="failed", error=error)
+
+    assert (result.verdict, result.code, result.is_free) == (Verdict.FAILED, code, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "is_free"),
+    [("canceled", "provider_failed", False), ("aborted", "provider_timed_out", True)],
+)
+async def test_only_what_never_started_is_free(name: str, code: str, *, is_free: bool) -> None:
+    result = await fetched(recorded("replicate", name))
+
+    assert (result.verdict, result.code, result.is_free) == (Verdict.FAILED, code, is_free)
+
+
+async def test_words_are_kept_as_postgresql_can_hold_them() -> None:
+    result = await told(status="failed", error="nul \0 long " * 1000)
+
+    assert "\0" not in str(result.provider_message)
+    assert len(str(result.provider_message)) <= 2000
+
+
+async def test_a_prediction_that_replicate_forgot_has_failed() -> None:
+    result = await fetched(httpx.Response(404))
+
+    assert (result.verdict, result.code, result.is_free) == (Verdict.FAILED, "provider_failed", False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (httpx.Response(401), ProviderUnavailable),
+        (httpx.Response(302), ProviderUnavailable),
+        (httpx.Response(500), ProviderUnavailable),
+        (httpx.Response(503), ProviderUnavailable),
+        (httpx.Response(429), ProviderThrottled),
+        (httpx.ReadTimeout("no"), ProviderUnavailable),
+        (httpx.ConnectError("no"), ProviderUnavailable),
+    ],
+)
+async def test_a_question_that_is_not_answered_can_be_asked_again(
+    answer: Answer, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        await fetched(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (httpx.Response(500), ProviderUnavailable),
+        (httpx.Response(307), ProviderUnavailable),
+        (httpx.Response(429), ProviderThrottled),
+        (httpx.ReadTimeout("no"), ProviderUnavailable),
+    ],
+)
+async def test_a_cancel_that_did_not_arrive_can_be_sent_again(answer: Answer, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        await replicate_answering({f"POST {PREDICTION}/cancel": answer}).cancel(REQUEST, JOB)
+
+
+@pytest.mark.parametrize(
+    ("answer", "stopped"),
+    [
+        (recorded("replicate", "canceled"), True),
+        (recorded("replicate", "aborted"), True),
+        (recorded("replicate", "processing"), True),
+        (recorded("replicate", "succeeded"), False),
+        (recorded("replicate", "flagged"), False),
+        (httpx.Response(404), False),
+    ],
+)
+async def test_a_cancel_says_whether_it_was_in_time(answer: Answer, *, stopped: bool) -> None:
+    assert await replicate_answering({f"POST {PREDICTION}/cancel": answer}).cancel(REQUEST, JOB) is stopped

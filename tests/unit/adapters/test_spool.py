@@ -1,0 +1,297 @@
+"""What every call of a synchronous provider goes through, on real sockets: nothing is lost or piles up."""
+
+import asyncio
+import gzip
+import json
+import os
+import threading
+import tracemalloc
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from adapters.providers.client import provider_client
+from adapters.providers.spool import Reading, Spool, refusal
+from domain.errors import ProviderRefused, ProviderUnavailable, ServiceError, SubmitAmbiguous
+from domain.generation import Undelivered
+from domain.provider import Answer, Verdict
+from tests.support.eventually import eventually
+from tests.unit.adapters.raw_server import Reply, always, answer, dripping, flooding, head, serving
+from tests.unit.adapters.synchronous import IN_BASE64, PICTURES, asking, spool_on
+
+CAP_BYTES = 1_000_000
+BODY = json.dumps({"id": "call-1", "images": IN_BASE64}).encode()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with provider_client(read_seconds=0.5, largest_answer_bytes=None) as client:
+        yield client
+
+
+def read(_headers: httpx.Headers, body: Mapping[str, Any]) -> Reading:
+    return Reading(body.get("id"), body.get("images", ()), words=body.get("words", ""))
+
+
+def refuse(response: httpx.Response) -> ServiceError:
+    return refusal({}, (), response, response.text)
+
+
+async def generate(spool: Spool, url: str, folder: Path, *, n: int = 3) -> Answer:
+    request = spool.http.build_request("POST", url, json={"n": n})
+    return await spool.generate(request, asking("acme", n=n), folder, read=read, refuse=refuse)
+
+
+async def answer_to(http: httpx.AsyncClient, body: bytes, folder: Path, *, n: int = 3) -> Answer:
+    async with serving(always(answer(200, body))) as server:
+        return await generate(spool_on(http), server.origin, folder, n=n)
+
+
+async def test_the_images_of_an_answer_are_files_and_nothing_else_stays(
+    http: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    found = await answer_to(http, BODY, tmp_path)
+
+    assert (found.job_id, found.result.verdict, found.result.undelivered) == (
+        "call-1",
+        Verdict.SUCCEEDED,
+        (),
+    )
+    assert [path.read_bytes() for path in found.files] == PICTURES
+    assert sorted(os.listdir(tmp_path)) == sorted(path.name for path in found.files)
+
+
+async def test_a_connection_serves_one_call(http: httpx.AsyncClient, tmp_path: Path) -> None:
+    async with serving(always(answer(200, BODY))) as server:
+        await generate(spool_on(http), server.origin, tmp_path)
+
+    (request,) = server.heads
+    assert b"\r\nconnection: close\r\n" in request.lower()
+    assert b"keep-alive" not in request.lower()
+
+
+@pytest.mark.parametrize("given", [None, 7, "", "two words", "x" * 5000, "naïve"])
+async def test_a_call_without_an_id_of_the_providers_has_one_of_ours(
+    http: httpx.AsyncClient, tmp_path: Path, given: object
+) -> None:
+    body = json.dumps({"id": given, "images": IN_BASE64}).encode()
+    assert (await answer_to(http, body, tmp_path)).job_id == "gen_1.2"
+
+
+PARTIAL = {
+    "too few": ([IN_BASE64[0]], [0], (1, 2)),
+    "one is nothing": ([IN_BASE64[0], None, IN_BASE64[2]], [0, 2], (1,)),
+    "one is empty": ([IN_BASE64[0], IN_BASE64[1], ""], [0, 1], (2,)),
+    "one is not base64": (["<html>", IN_BASE64[1], IN_BASE64[2]], [1, 2], (0,)),
+    "one is not ASCII": (["ü" * 8, IN_BASE64[1], IN_BASE64[2]], [1, 2], (0,)),
+    "one is padding": ([IN_BASE64[0], IN_BASE64[1], "=="], [0, 1], (2,)),
+    "one is half of it": ([IN_BASE64[0], IN_BASE64[1][:-3], IN_BASE64[2]], [0, 2], (1,)),
+    "too many": ([*IN_BASE64, "<html>"], [0, 1, 2], ()),
+}
+
+
+@pytest.mark.parametrize(("images", "kept", "missing"), PARTIAL.values(), ids=PARTIAL)
+async def test_what_is_missing_keeps_its_place(
+    http: httpx.AsyncClient, tmp_path: Path, images: list[str], kept: list[int], missing: tuple[int, ...]
+) -> None:
+    found = await answer_to(http, json.dumps({"images": images}).encode(), tmp_path)
+
+    assert found.result.verdict is Verdict.SUCCEEDED
+    assert [path.read_bytes() for path in found.files] == [PICTURES[index] for index in kept]
+    assert found.result.undelivered == tuple(Undelivered(index, "not_delivered") for index in missing)
+
+
+@pytest.mark.parametrize(
+    ("images", "code"),
+    [([], "provider_failed"), ([None], "provider_failed"), (["<html>"], "result_unusable")],
+)
+async def test_an_answer_without_any_image_was_made_and_is_charged(
+    http: httpx.AsyncClient, tmp_path: Path, images: list[str], code: str
+) -> None:
+    body = json.dumps({"images": images, "words": "no\0 image\ud800"}).encode()
+    result = (await answer_to(http, body, tmp_path)).result
+
+    assert (result.verdict, result.code, result.is_free) == (Verdict.FAILED, code, False)
+    assert result.provider_message == "no image?"
+
+
+async def test_words_of_any_script_stand_beside_large_images(http: httpx.AsyncClient, tmp_path: Path) -> None:
+    large = "QUJD" * 600_000
+    body = json.dumps({"images": [large], "words": "🦊 läuft"}, ensure_ascii=False).encode()
+    (file,) = (await answer_to(http, body, tmp_path, n=1)).files
+
+    assert file.read_bytes() == b"ABC" * 600_000
+
+
+async def never(_head: bytes, _writer: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
+
+
+BROKEN_ANSWERS = {
+    "no answer in time": never,
+    "closed without an answer": always(b""),
+    "cut in its lines": always(b"HTTP/1.1 200 OK\r\nContent-Le"),
+    "cut in its body": always(answer(200, BODY, length=len(BODY) + 1)),
+    "cut without a length": always(head(200) + BODY[:-20]),
+    "not HTTP": always(b"SSH-2.0-OpenSSH_9.2\r\n"),
+    "not JSON": always(answer(200, b"<!doctype html><title>Just a moment</title>")),
+    "not JSON's encoding": always(answer(200, b'{"images": ["\xff\xfe"]}')),
+    "not an object": always(answer(200, b"[1]")),
+    "nothing": always(answer(200)),
+    "a deep one": always(answer(200, b"[" * 100_000)),
+    "over the cap": always(answer(200, b" " * (CAP_BYTES + 1) + BODY)),
+    "endless": flooding(head(200), b" " * 65_536),
+    "endless refusal": flooding(head(400), b" " * 65_536),
+    "compressed": always(answer(200, gzip.compress(BODY), "Content-Encoding: gzip")),
+    "a bomb": always(answer(200, gzip.compress(b" " * 50_000_000), "Content-Encoding: gzip")),
+    "dripping": dripping(head(200), b" "),
+    "created": always(answer(201, BODY)),
+    "no content": always(answer(204)),
+    "redirect": always(answer(307, b"", "Location: /elsewhere")),
+    "server error": always(answer(500, b'{"error": {"message": "sorry"}}')),
+    "gateway": always(answer(502, b"<html>")),
+    "gateway's time-out": always(answer(504)),
+}
+
+
+@pytest.mark.parametrize("reply", BROKEN_ANSWERS.values(), ids=BROKEN_ANSWERS)
+async def test_anything_but_a_whole_answer_is_ambiguous_and_asked_for_once(
+    http: httpx.AsyncClient, tmp_path: Path, reply: Reply
+) -> None:
+    async with serving(reply) as server:
+        spool = spool_on(http, total_seconds=1.0, largest_bytes=CAP_BYTES)
+        with pytest.raises(SubmitAmbiguous):
+            await generate(spool, server.origin, tmp_path)
+
+    assert server.connections == 1
+
+
+async def test_a_refused_connection_is_provably_nothing_sent(http: httpx.AsyncClient, tmp_path: Path) -> None:
+    async with serving(always(b"")) as server:
+        pass
+    with pytest.raises(ProviderUnavailable):
+        await generate(spool_on(http), server.origin, tmp_path)
+
+
+async def test_a_call_that_finds_no_free_connection_is_provably_nothing_sent(tmp_path: Path) -> None:
+    async with provider_client(connections=1, largest_answer_bytes=None) as http, serving(never) as server:
+        http.timeout = httpx.Timeout(5.0, pool=0.1)
+        spool = spool_on(http)
+        first = asyncio.create_task(generate(spool, server.origin, tmp_path))
+        await eventually(lambda: server.heads)
+        with pytest.raises(ProviderUnavailable):
+            await generate(spool, server.origin, tmp_path)
+        first.cancel()
+
+    assert server.connections == 1
+
+
+async def test_a_disk_that_fails_after_the_call_leaves_it_ambiguous(
+    http: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    with pytest.raises(SubmitAmbiguous):
+        await answer_to(http, BODY, tmp_path / "is not there")
+
+
+@pytest.mark.parametrize(
+    ("size", "kind"), [(2_000_000, ProviderRefused), (2_000_001, SubmitAmbiguous)], ids=["whole", "too much"]
+)
+async def test_a_refusal_counts_if_it_can_be_read_whole(
+    http: httpx.AsyncClient, tmp_path: Path, size: int, kind: type[ServiceError]
+) -> None:
+    async with serving(always(answer(418, b"x" * size))) as server:
+        request = http.build_request("POST", server.origin)
+        with pytest.raises(kind):
+            await spool_on(http).generate(
+                request,
+                asking("acme"),
+                tmp_path,
+                read=read,
+                refuse=lambda response: ProviderRefused(response.text[:9]),
+            )
+
+
+class Gate:
+    """A server that sends all but the last byte, and that when it is let."""
+
+    def __init__(self, images: list[str]) -> None:
+        self.opened = asyncio.Event()
+        self._images = images
+
+    async def __call__(self, _head: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(head(200) + b'{"images": [')
+        for number, image in enumerate(self._images):
+            writer.write(b', "' if number else b'"')
+            for start in range(0, len(image), 65_536):
+                writer.write(image[start : start + 65_536].encode())
+                await writer.drain()
+            writer.write(b'"')
+        writer.write(b"]")
+        await writer.drain()
+        await self.opened.wait()
+        writer.write(b"}")
+
+
+async def test_an_answer_that_is_waited_for_is_on_disk_and_not_in_memory(tmp_path: Path) -> None:
+    gate = Gate(["A" * 50_000_000])
+    async with provider_client(largest_answer_bytes=None) as http, serving(gate) as server:
+        tracemalloc.start()
+        call = asyncio.create_task(generate(spool_on(http), server.origin, tmp_path, n=1))
+        body = tmp_path / "answer.json"
+        try:
+            await eventually(lambda: body.exists() and body.stat().st_size > 49_900_000, 30)
+            _, peak_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        gate.opened.set()
+        (file,) = (await call).files
+
+    assert peak_bytes < 5_000_000
+    assert file.stat().st_size == 37_500_000
+
+
+async def test_calls_that_wait_hold_no_thread(tmp_path: Path) -> None:
+    gate = Gate(IN_BASE64[:1])
+    folders = [tmp_path / str(number) for number in range(60)]
+    async with provider_client(largest_answer_bytes=None) as http, serving(gate) as server:
+        threads_before = threading.active_count()
+        calls = []
+        for folder in folders:
+            folder.mkdir()
+            calls.append(asyncio.create_task(generate(spool_on(http), server.origin, folder, n=1)))
+        await eventually(lambda: len(server.heads) == len(calls))
+        threads_meanwhile = threading.active_count()
+        gate.opened.set()
+        answers = await asyncio.gather(*calls)
+
+    assert threads_meanwhile <= threads_before
+    assert [answer.files[0].read_bytes() for answer in answers] == [PICTURES[0]] * 60
+
+
+async def test_only_two_bodies_are_decoded_at_once(http: httpx.AsyncClient, tmp_path: Path) -> None:
+    pairs, inside, most = threading.Barrier(2, timeout=10), 0, 0
+
+    def counting(headers: httpx.Headers, body: Mapping[str, Any]) -> Reading:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        pairs.wait()
+        inside -= 1
+        pairs.wait()
+        return read(headers, body)
+
+    async def call(number: int) -> Answer:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        request = http.build_request("POST", server.origin)
+        return await spool.generate(request, asking("acme"), folder, read=counting, refuse=refuse)
+
+    async with serving(always(answer(200, BODY))) as server:
+        spool = spool_on(http)
+        answers = await asyncio.gather(*(call(number) for number in range(6)))
+
+    assert most == 2
+    assert len(answers) == 6

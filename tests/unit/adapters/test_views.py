@@ -1,0 +1,77 @@
+"""What a client sees of what the domain knows."""
+
+from dataclasses import replace
+
+import pytest
+
+from api.views import Views, file_view, model_view
+from domain.catalogue import Catalogue
+from domain.generation import Generation, Problem, Stage, Status, Undelivered
+from domain.moderation import ModeratedAt
+from tests.support.requests import NOW, request
+from tests.unit.adapters.small_models import small_catalogue, stored
+
+VIEWS = Views("https://example.com", "a master key", None)
+FAILED = Generation(
+    id="gen_1",
+    tenant_id="ten_1",
+    request=request(),
+    status=Status.FAILED,
+    stage=Stage.FAILED,
+    problem=None,
+    cancel_requested=False,
+    needs_attention=None,
+    held_credits=0,
+    charged_credits=0,
+    refunded_credits=0,
+    created_at=NOW,
+    queued_at=None,
+    processing_at=None,
+    finished_at=NOW,
+)
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return small_catalogue()
+
+
+@pytest.mark.parametrize("stage", [ModeratedAt.INPUT, ModeratedAt.OUTPUT, Stage.GENERATING])
+def test_an_error_says_where(stage: Stage | ModeratedAt) -> None:
+    view = VIEWS.generation(replace(FAILED, problem=Problem("content_rejected", stage)))
+
+    assert view.error is not None
+    assert view.model_dump(mode="json")["error"]["stage"] == stage.value
+
+
+def test_inputs_and_what_did_not_come_are_told() -> None:
+    wanted = replace(request(), inputs=("file_1", "file_2"), mask="file_3")
+    view = VIEWS.generation(replace(FAILED, request=wanted, undelivered=(Undelivered(1, "not_delivered"),)))
+
+    assert (view.inputs, view.mask) == (["file_1", "file_2"], "file_3")
+    assert [(missing.index, missing.code) for missing in view.undelivered] == [(1, "not_delivered")]
+    assert (view.error, view.queue) == (None, None)
+
+
+def test_a_model_shows_all_that_a_request_is_checked_by(catalogue: Catalogue) -> None:
+    view = model_view(catalogue, catalogue.model("painter")).model_dump(mode="json")
+
+    assert (view["kind"], view["kinds"]) == ("text_to_image", ["text_to_image", "edit", "reference"])
+    assert view["parameters"]["output_format"] == {"enum": ["jpeg", "png"], "default": "jpeg"}
+    assert view["inputs"]["largest_total_bytes"] == 2500
+    assert view["price"]["steps"] == {"low": 1, "high": 5}
+    assert (view["available"], view["moderation"], view["fallback"]) == (True, "charge", None)
+    assert (view["typical_seconds"], view["longest_seconds"]) == (1.0, 61.0)
+
+
+def test_a_model_that_is_off_says_so(catalogue: Catalogue) -> None:
+    view = model_view(catalogue, catalogue.model("unreachable"))
+
+    assert (view.available, view.inputs, view.moderation) == (False, None, "refund")
+
+
+def test_a_file_shows_its_facts_and_not_where_it_lies() -> None:
+    view = file_view(stored("file_1", has_alpha=True)).model_dump()
+
+    assert (view["id"], view["width"], view["has_alpha"]) == ("file_1", 100, True)
+    assert not {"key", "tenant_id"} & view.keys()

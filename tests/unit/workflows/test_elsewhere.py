@@ -1,0 +1,192 @@
+"""A second provider: only where the first took nothing, or failed for free; one hold, one price."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from domain.errors import (
+    ContentRejected,
+    DatabaseUnavailable,
+    InvalidInput,
+    ProviderFailed,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderTimedOut,
+    ProviderUnavailable,
+    ServiceError,
+    SubmitAmbiguous,
+)
+from domain.generation import Outcome, Stage, Status, Waits
+from domain.moderation import ModeratedAt
+from domain.provider import ProviderJob, ProviderResult, Verdict
+from tests.support.eventually import eventually
+from tests.support.requests import QUICK_WAITS
+from tests.support.scripted import Script, success
+from tests.support.world import World
+
+PRICE = 4
+OTHER_JOB = ProviderJob("job-2", {})
+
+
+def elsewhere() -> Script:
+    """A fallback that finishes at the first poll."""
+    return Script(submits=[OTHER_JOB], polls=[success("from the other")])
+
+
+def failed(code: str, *, is_free: bool, at: ModeratedAt | None = None) -> ProviderResult:
+    return ProviderResult(Verdict.FAILED, code=code, is_free=is_free, moderated_at=at)
+
+
+def quick() -> Waits:
+    return replace(QUICK_WAITS, first_poll_seconds=0.2, deadline_seconds=20)
+
+
+@pytest.mark.parametrize(
+    "submit",
+    [ProviderRefused("the account is locked"), ProviderUnavailable("503")],
+    ids=["refused", "unavailable"],
+)
+async def test_what_the_first_did_not_take_goes_to_the_second(world: World, submit: ServiceError) -> None:
+    other = elsewhere()
+    job = await world.start(Script(submits=[submit]), elsewhere=other, waits=quick())
+
+    outcome = await job.outcome()
+
+    await job.keep_history(f"completed_elsewhere_after_{submit.code}")
+    assert outcome == Outcome(job.id, Status.COMPLETED, None, PRICE, 1)
+    assert [submission.request.provider for submission in other.submitted] == ["replicate"]
+    assert (job.balance.held, job.balance.spent) == (0, PRICE)
+    assert [kind.value for kind in job.row.transfers] == ["hold", "settle"]
+    assert job.row.records[1].state == ("rejected" if isinstance(submit, ProviderRefused) else "not_sent")
+
+
+async def test_a_free_failure_goes_to_the_second(world: World) -> None:
+    other = elsewhere()
+    first = Script(polls=[failed(ProviderFailed.code, is_free=True)])
+    job = await world.start(first, elsewhere=other, waits=quick())
+
+    outcome = await job.outcome()
+
+    await job.keep_history("completed_elsewhere_after_a_free_failure")
+    assert outcome == Outcome(job.id, Status.COMPLETED, None, PRICE, 1)
+    assert len(first.submitted) == len(other.submitted) == 1
+    progress_attempts = sorted(job.row.records)
+    assert progress_attempts == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        (Script(submits=[ContentRejected("no")]), "content_rejected"),
+        (Script(submits=[InvalidInput("no")]), "invalid_input"),
+        (Script(polls=[failed(ProviderFailed.code, is_free=False)]), "provider_failed"),
+        (
+            Script(polls=[failed(ContentRejected.code, is_free=True, at=ModeratedAt.OUTPUT)]),
+            "content_rejected",
+        ),
+    ],
+    ids=["moderated", "invalid", "charged failure", "moderated image"],
+)
+async def test_anything_else_stays_where_it_is(world: World, script: Script, code: str) -> None:
+    other = elsewhere()
+    job = await world.start(script, elsewhere=other, waits=quick())
+
+    assert await job.outcome() == Outcome(job.id, Status.FAILED, code)
+    assert other.submitted == []
+    assert (job.balance.held, job.balance.spent) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("submit", "code"),
+    [
+        (SubmitAmbiguous("connection lost"), "submit_unknown"),
+        (ProviderJob("job-1", {}), ProviderTimedOut.code),
+    ],
+    ids=["unknown", "timed out"],
+)
+async def test_while_the_first_may_be_at_work_nobody_else_is_asked(
+    world: World, submit: ProviderJob | Exception, code: str
+) -> None:
+    other = elsewhere()
+    waits = replace(quick(), deadline_seconds=1.0)
+    job = await world.start(Script(submits=[submit]), elsewhere=other, waits=waits)
+
+    assert await job.outcome() == Outcome(job.id, Status.FAILED, code)
+    assert other.submitted == []
+
+
+async def test_both_may_fail(world: World) -> None:
+    other = Script(submits=[ProviderRefused("no credit there either")])
+    job = await world.start(Script(submits=[ProviderRefused("no")]), elsewhere=other, waits=quick())
+
+    outcome = await job.outcome()
+
+    await job.keep_history("refused_by_both")
+    assert outcome == Outcome(job.id, Status.FAILED, "provider_refused")
+    assert job.balance.held == 0
+
+
+async def test_a_late_word_of_the_first_changes_nothing(world: World) -> None:
+    """A provider that said it had failed, and then sends the image after all."""
+    other = Script(submits=[OTHER_JOB])
+    first = Script(polls=[failed(ProviderFailed.code, is_free=True)])
+    job = await world.start(first, elsewhere=other, waits=quick())
+    await job.reaches(Stage.GENERATING)
+    await eventually(lambda: other.submitted)
+
+    await job.webhook(success("late"), ordinal=1)
+    await job.webhook(success("in time"), ordinal=2, provider="replicate", job_id="job-2")
+
+    assert (await job.outcome()).status is Status.COMPLETED
+    assert list(world.store.objects.values()).count(b"in time") == 1
+    assert b"late" not in world.store.objects.values()
+
+
+async def test_a_cancel_reaches_the_second_provider(world: World) -> None:
+    other = Script(submits=[OTHER_JOB])
+    job = await world.start(Script(submits=[ProviderRefused("no")]), elsewhere=other, waits=quick())
+    await eventually(lambda: other.submitted)
+    await job.reaches(Stage.GENERATING)
+
+    await job.request_cancel()
+
+    assert (await job.outcome()).status is Status.CANCELED
+    assert other.cancels == ["job-2"]
+    assert job.script.cancels == []
+
+
+async def test_a_last_try_that_nobody_heard_of_is_unknown_and_not_free(world: World) -> None:
+    """The worker died in it, say: the provider may have the job."""
+    other, never = elsewhere(), asyncio.Event()
+    throttled = ProviderThrottled("429", retry_after_seconds=0.1)
+    script = Script(submits=[throttled, throttled, never])
+    waits = replace(quick(), submit_timeout_seconds=1.0, deadline_seconds=2.0)
+    job = await world.start(script, elsewhere=other, waits=waits)
+
+    outcome = await job.outcome()
+
+    never.set()
+    await job.keep_history("submit_unknown_after_the_last_try")
+    assert outcome == Outcome(job.id, Status.FAILED, "submit_unknown")
+    assert job.row.attention == "submit_unknown"
+    assert other.submitted == []
+    assert len(script.submitted) == 1
+
+
+async def test_a_busy_provider_is_a_line_and_no_failure(world: World) -> None:
+    throttled = ProviderThrottled("429", retry_after_seconds=0.02)
+    script = Script(submits=[*[throttled] * 14, ProviderJob("job-1", {})], polls=[success("one")])
+    job = await world.start(script, waits=quick())
+    assert (await job.outcome()).status is Status.COMPLETED
+
+
+async def test_an_outage_of_ours_is_no_reason_to_go_elsewhere(world: World) -> None:
+    other = elsewhere()
+    script = Script(
+        submits=[DatabaseUnavailable("ours", retry_after_seconds=0.02)] * 4, polls=[success("one")]
+    )
+    script.submits.append(ProviderJob("job-1", {}))
+    job = await world.start(script, elsewhere=other, waits=quick())
+    assert (await job.outcome()).status is Status.COMPLETED
+    assert other.submitted == []
