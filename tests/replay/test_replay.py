@@ -68,6 +68,11 @@ def test_no_secret_is_in_a_history(name: str) -> None:
     assert "secret" not in HISTORIES[name]
 
 
+@pytest.mark.parametrize("name", sorted(HISTORIES))
+def test_no_path_of_a_machine_is_in_a_history(name: str) -> None:
+    assert "site-packages" not in HISTORIES[name]
+
+
 def _payloads(part: Any) -> Iterator[bytes]:
     """Every payload in a history, decoded."""
     if isinstance(part, dict) and isinstance(part.get("data"), str):
