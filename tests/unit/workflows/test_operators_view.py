@@ -124,6 +124,7 @@ async def test_every_activity_and_timer_has_a_summary_and_the_history_is_short(w
         EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
         EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
         EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
+        EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
     )
     assert sum(event.event_type not in looks for event in history.events) == OWN_EVENTS
 
