@@ -17,7 +17,7 @@ async def eventually(
 ) -> Seen: ...
 @overload
 async def eventually(check: Callable[[], Seen | None], timeout_seconds: float = ...) -> Seen: ...
-async def eventually(check: Callable[[], Any], timeout_seconds: float = 10.0) -> Any:
+async def eventually(check: Callable[[], Any], timeout_seconds: float = 25.0) -> Any:
     """The first true value that `check` returns, sync or async; TimeoutError with the last one if none is."""
     deadline = time.monotonic() + timeout_seconds
     while True:
