@@ -26,6 +26,7 @@ COPY api/ api/
 COPY composition/ composition/
 COPY domain/ domain/
 COPY migrations/ migrations/
+COPY runtime/ runtime/
 COPY simulator/ simulator/
 COPY workflows/ workflows/
 # Temporal's sandbox imports the modules of the workflows anew for every run, and without bytecode compiles

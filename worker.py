@@ -35,11 +35,11 @@ from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.ledger import PostgresLedger
 from adapters.database.repairs import PostgresRepairs
-from adapters.health import health_server
-from adapters.process import configure_logging, run
 from adapters.temporal import TemporalRuns, connect
 from domain import names
 from domain.ports import Ledger
+from runtime.health import health_server
+from runtime.process import configure_logging, run
 from settings import Settings
 from workflows.generation import GenerationWorkflow
 from workflows.reconcile import ReconcileWorkflow

@@ -13,11 +13,11 @@ from adapters.database.costs import cost_lines
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.tenants import PostgresTenants
-from adapters.process import configure_logging, run
 from admin.bootstrap import bootstrap
 from admin.trial import try_provider
 from domain.access import Scope
 from domain.errors import ServiceError
+from runtime.process import configure_logging, run
 from settings import Settings
 
 Command = Callable[[argparse.Namespace, Settings, Database], Awaitable[dict[str, Any]]]

@@ -4,8 +4,8 @@ import asyncio
 
 import uvicorn
 
-from adapters.process import configure_logging, run
 from api.app import create_app
+from runtime.process import configure_logging, run
 from settings import Settings
 
 _GRACE_SECONDS = 10

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from adapters.process import run
 from adapters.temporal import TemporalAddress, connect
 from benchmarks import machine, report
 from benchmarks.bare_subject import bare_subject
@@ -23,6 +22,7 @@ from devstack.private_files import write_private_json
 from devstack.processes import SUPERVISOR
 from devstack.python_parts import ROOT
 from devstack.stack import Stack, running_stack
+from runtime.process import run
 
 INTERRUPTED_EXIT_CODE = 130
 JOB_SECONDS = 0.5

@@ -13,10 +13,10 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from adapters.process import run
 from adapters.temporal import TemporalAddress, connect
 from benchmarks.bare import BareWorkflow
 from benchmarks.bare_steps import ASSETS_QUEUE, IDLE_QUEUES, SUBMIT_QUEUE, WORKFLOWS_QUEUE, BareSteps
+from runtime.process import run
 from settings import Settings
 
 READY = "ready"

@@ -8,7 +8,7 @@ import sys
 
 from temporalio.testing import WorkflowEnvironment
 
-from adapters import process
+from runtime import process
 
 
 async def fetch(_stop: asyncio.Event) -> int:

@@ -9,9 +9,9 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from adapters.process import leave, let_go
 from admin.bootstrap import register_search_attributes
 from devstack.servers import Servers, running_servers
+from runtime.process import leave, let_go
 from tests.support.eventually import eventually
 
 _exit_code = 0

@@ -7,9 +7,9 @@ import sys
 import httpx
 import pytest
 
-from adapters.health import health_server
 from admin.__main__ import _parser as admin_parser
 from api.app import build_app
+from runtime.health import health_server
 from settings import Settings
 from tests.deploy.app_settings import APP_SERVICES, health_url
 from tests.deploy.compose_file import ROOT, Service, raw_services

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from adapters.database.ledger import PostgresLedger
-from adapters.process import configure_logging, run
 from adapters.providers.fal import FalProvider
 from adapters.storage.objects import S3Store
+from runtime.process import configure_logging, run
 from settings import Settings
 from worker import serve
 

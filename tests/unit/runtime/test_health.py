@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.health import health_server
 from devstack.ports import pick_free
+from runtime.health import health_server
 
 
 class Patient:

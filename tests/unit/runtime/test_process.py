@@ -25,7 +25,7 @@ def process(code: str) -> Iterator[subprocess.Popen[str]]:
     """Starts as a background shell's children do: with SIGINT ignored."""
     program = (
         "import asyncio, logging, signal, sys\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        f"from adapters.process import configure_logging, leave, run\n{code}\nrun(main)"
+        f"from runtime.process import configure_logging, leave, run\n{code}\nrun(main)"
     )
     with subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
