@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     worker_sticky_timeout_seconds: PositiveFloat = 2.0
     models_file: str = "models.toml"
 
-    # Waits that an installation may shorten or stretch
+    # Timing that an installation may shorten or stretch
     deadline_cap_seconds: PositiveFloat | None = None
     first_poll_cap_seconds: PositiveFloat | None = None
     queue_timeout_seconds: PositiveFloat = 3600.0

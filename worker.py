@@ -15,28 +15,24 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import composition
-from activities.assets import AssetActivities
+from activities.assets import AssetActivities, ImageWriter
 from activities.credits import CreditActivities
-from activities.door import Door, PlaceActivities
-from activities.failures import FailureMapping
-from activities.heartbeats import Heartbeats
-from activities.inputs import Inputs
-from activities.keeping import Keeper
+from activities.interceptors import FailureMappingInterceptor, HeartbeatInterceptor
 from activities.moderation import ModerationActivities
-from activities.provider import ProviderActivities
+from activities.provider import InputFileLoader, ProviderActivities, SyncResultRecorder
+from activities.provider_slots import SlotActivities, SlotGranter
 from activities.reconcile import ReconcileActivities
-from activities.synchronous import SynchronousCalls
 from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
 from adapters.database.engine import Database
-from adapters.database.files import PostgresFiles
-from adapters.database.gate import PostgresGate
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
+from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
-from adapters.database.repairs import PostgresRepairs
-from adapters.temporal import TemporalRuns, connect
-from domain import names
+from adapters.database.provider_slots import PostgresProviderSlots
+from adapters.database.reconcile_queries import PostgresReconcileQueries
+from adapters.temporal import TemporalWorkflowClient, connect
+from domain import temporal_names
 from domain.ports import Ledger
 from runtime.health import health_server
 from runtime.process import configure_logging, run
@@ -56,7 +52,7 @@ class Activities:
     credits: CreditActivities
     provider: ProviderActivities
     assets: AssetActivities
-    places: PlaceActivities
+    places: SlotActivities
     moderation: ModerationActivities
     reconcile: ReconcileActivities
 
@@ -67,12 +63,12 @@ class Tuning:
 
     Attributes:
         submits_per_second: By provider; Temporal enforces it over all workers of the queue together.
-        in_flight: By provider: places there, and so the most submits that a queue can have to run at once.
+        max_concurrent: By provider: places there, and so the most submits that a queue can have to run at once.
         ledger_slots: Local activities at once; no more than the database pool has connections.
     """
 
     submits_per_second: Mapping[str, float]
-    in_flight: Mapping[str, int]
+    max_concurrent: Mapping[str, int]
     ledger_slots: int
     max_activities: int
     cached_workflows: int
@@ -92,25 +88,25 @@ def build_workers(
         activities.moderation.check_input,
     ]
     wanted: dict[str, dict[str, Any]] = {
-        names.GENERATIONS_QUEUE: {
+        temporal_names.GENERATIONS_QUEUE: {
             "workflows": [GenerationWorkflow],
             "activities": ledger,
             "max_concurrent_local_activities": tuning.ledger_slots,
         },
-        names.ASSETS_QUEUE: {"activities": [activities.assets.store_assets]},
-        names.RECONCILE_QUEUE: {
+        temporal_names.ASSETS_QUEUE: {"activities": [activities.assets.store_assets]},
+        temporal_names.RECONCILE_QUEUE: {
             "workflows": [ReconcileWorkflow],
             "activities": [activities.reconcile.reconcile],
         },
     }
     for provider, rate in tuning.submits_per_second.items():
-        wanted[names.submit_queue(provider)] = {
+        wanted[temporal_names.submit_queue(provider)] = {
             "activities": [activities.provider.submit_job],
             "max_task_queue_activities_per_second": rate,
             # A synchronous provider's submit lasts for minutes. It holds a slot, and nothing else.
-            "max_concurrent_activities": max(tuning.max_activities, tuning.in_flight[provider]),
+            "max_concurrent_activities": max(tuning.max_activities, tuning.max_concurrent[provider]),
         }
-        wanted[names.provider_queue(provider)] = {
+        wanted[temporal_names.provider_queue(provider)] = {
             "activities": [activities.provider.fetch_result, activities.provider.cancel_job]
         }
     if unknown := set(queues) - wanted.keys():
@@ -127,7 +123,7 @@ def _worker(client: Client, queue: str, tuning: Tuning, **registered: Any) -> Wo
     return Worker(
         client,
         task_queue=queue,
-        interceptors=[FailureMapping(), Heartbeats()],
+        interceptors=[FailureMappingInterceptor(), HeartbeatInterceptor()],
         workflow_runner=SandboxedWorkflowRunner(
             restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PURE)
         ),
@@ -141,13 +137,13 @@ def _worker(client: Client, queue: str, tuning: Tuning, **registered: Any) -> Wo
 
 
 def tuning_of(settings: Settings) -> Tuning:
-    plans = composition.catalogue(settings).providers
+    plans = composition.catalog(settings).providers
     rates = {name: plan.submits_per_second for name, plan in plans.items()}
     if settings.fal_submits_per_second is not None and "fal" in rates:
         rates["fal"] = settings.fal_submits_per_second
     return Tuning(
         submits_per_second=rates,
-        in_flight={name: plan.in_flight for name, plan in plans.items()},
+        max_concurrent={name: plan.max_concurrent for name, plan in plans.items()},
         ledger_slots=settings.database_pool_size,
         max_activities=settings.worker_max_activities,
         cached_workflows=settings.worker_cached_workflows,
@@ -165,22 +161,24 @@ async def real_activities(
         providers = await stack.enter_async_context(composition.providers(settings))
         images = await stack.enter_async_context(composition.images(settings))
         check = await stack.enter_async_context(composition.input_check(settings))
-        catalogue = composition.catalogue(settings)
-        limits = {name: plan.in_flight for name, plan in catalogue.providers.items()}
-        runs = TemporalRuns(client, task_timeout=timedelta(seconds=settings.workflow_task_timeout_seconds))
+        catalog = composition.catalog(settings)
+        limits = {name: plan.max_concurrent for name, plan in catalog.providers.items()}
+        runs = TemporalWorkflowClient(
+            client, task_timeout=timedelta(seconds=settings.workflow_task_timeout_seconds)
+        )
         ledger: Ledger = PostgresLedger(database)
         attempts, assets, files = (
             PostgresAttempts(database),
             PostgresAssets(database),
-            PostgresFiles(database),
+            PostgresInputFiles(database),
         )
-        door = Door(PostgresGate(database, limits), runs)
-        keeper = Keeper(images.inspector, images.store)
+        door = SlotGranter(PostgresProviderSlots(database, limits), runs)
+        keeper = ImageWriter(images.inspector, images.store)
         provider = ProviderActivities(
             providers.with_jobs,
-            SynchronousCalls(providers.synchronous, attempts, assets, keeper),
+            SyncResultRecorder(providers.synchronous, attempts, assets, keeper),
             attempts,
-            Inputs(files, images.store),
+            InputFileLoader(files, images.store),
             door,
             composition.webhook_url(settings),
         )
@@ -188,10 +186,10 @@ async def real_activities(
             credits=CreditActivities(ledger, door),
             provider=provider,
             assets=AssetActivities(providers.with_jobs, attempts, assets, images.downloader, keeper, door),
-            places=PlaceActivities(door),
+            places=SlotActivities(door),
             moderation=ModerationActivities(PostgresGenerations(database), check),
             reconcile=ReconcileActivities(
-                PostgresRepairs(database, catalogue),
+                PostgresReconcileQueries(database, catalog),
                 runs,
                 ledger,
                 PostgresInbox(database),

@@ -1,1 +1,1 @@
-"""The side effects of a generation, one class per concern, given their ports."""
+"""The side effects of a generation: one class per concern, each given its ports."""

@@ -1,20 +1,83 @@
-"""Bringing finished images home."""
+"""Images on their way into our storage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from temporalio import activity
 
-from activities.door import Door
-from activities.keeping import Keeper, free_indexes
+from activities.metrics import count_stored
+from activities.provider_slots import SlotGranter
+from activities.retry import retry_transient
 from domain.errors import NotDelivered, ResultExpired, ResultUnavailable, ResultUnusable
-from domain.generation import Image, Outcome, Undelivered
-from domain.ports import Assets, Attempts, Downloader, Provider, Storing
-from domain.provider import AttemptRef, ResultFile, StoreAnswer, StoreRequest, StoreState, Verdict
+from domain.generation import Generation, Image, Undelivered
+from domain.ports import (
+    Assets,
+    Attempts,
+    Downloader,
+    ImageInspector,
+    ObjectStore,
+    Provider,
+    ResultToStore,
+)
+from domain.provider import AttemptRef, JobStatus, ResultFile, StoreRequest, StoreResult, StoreState
+
+
+def object_prefix(tenant_id: str, generation_id: str) -> str:
+    """Return the prefix of all objects of a generation, and of no other."""
+    return f"{tenant_id}/{generation_id}/"
+
+
+def delivered_indexes(count: int, undelivered: Sequence[Undelivered]) -> list[int]:
+    """Return the indexes of `count` delivered images: those that no undelivered image has."""
+    missing = {image.index for image in undelivered}
+    return [index for index in range(count + len(missing)) if index not in missing][:count]
+
+
+class ImageWriter:
+    """Checks the bytes of an image and puts them into our storage, whole or not at all."""
+
+    def __init__(self, inspector: ImageInspector, store: ObjectStore) -> None:
+        self._inspector = inspector
+        self._store = store
+
+    async def store(self, generation: Generation, provider: str, index: int, path: Path) -> Image:
+        """Store one image. Its key depends on the generation and the index alone, so a re-run overwrites it.
+
+        Raises ResultUnusable, StorageUnavailable.
+        """
+        key = f"{object_prefix(generation.tenant_id, generation.id)}{index}"
+        facts = await self._inspector.inspect(path)
+        await self._store.put_object(key, path, facts)
+        count_stored(provider, facts.size_bytes)
+        return Image(
+            index, key, facts.width, facts.height, facts.content_type, facts.size_bytes, facts.sha256
+        )
+
+    async def store_all(
+        self, generation: Generation, provider: str, paths: Mapping[int, Path]
+    ) -> tuple[list[Image], list[Undelivered]]:
+        """Store files that exist nowhere else. An unusable image does not keep the others from delivery.
+
+        Raises StorageUnavailable once the retries are used up.
+        """
+        images, unusable = [], []
+        for index, path in paths.items():
+            try:
+                images.append(await retry_transient(partial(self.store, generation, provider, index, path)))
+            except ResultUnusable as error:
+                activity.logger.warning("image %d of %s: %s", index, generation.id, error)
+                unusable.append(Undelivered(index, error.code))
+        return images, unusable
+
+    async def discard(self, generation: Generation) -> None:
+        """Delete what was put for a generation that has ended without it."""
+        await self._store.delete_objects(object_prefix(generation.tenant_id, generation.id))
 
 
 class AssetActivities:
-    """Copies images from provider addresses, which die, to our own store."""
+    """Copies images from the provider's addresses, which expire, to our own storage."""
 
     def __init__(
         self,
@@ -22,88 +85,89 @@ class AssetActivities:
         attempts: Attempts,
         assets: Assets,
         downloader: Downloader,
-        keeper: Keeper,
-        door: Door,
+        writer: ImageWriter,
+        slots: SlotGranter,
     ) -> None:
         self._providers = providers
         self._attempts = attempts
         self._assets = assets
         self._downloader = downloader
-        self._keeper = keeper
-        self._door = door
+        self._writer = writer
+        self._slots = slots
 
     @activity.defn
-    async def store_assets(self, wanted: StoreRequest) -> StoreAnswer:
+    async def store_assets(self, wanted: StoreRequest) -> StoreResult:
         """Store every image of the result, then record them all at once."""
-        storing = await self._assets.begin_storing(wanted.attempt, wanted.inbox_id)
-        if storing is None:
-            return StoreAnswer(StoreState.CANCELED)
-        if isinstance(storing, Outcome):
-            return StoreAnswer(StoreState.ALREADY_TERMINAL, outcome=storing)
-        await self._door.hand_out(storing.provider)
-        if storing.recorded:
-            return StoreAnswer(StoreState.STORED, len(storing.recorded))
-        images, undelivered = await self._images(wanted.attempt, storing)
+        start = await self._assets.begin_storing(wanted.attempt, wanted.inbox_id)
+        if start.outcome is not None:
+            return StoreResult(StoreState.ALREADY_TERMINAL, outcome=start.outcome)
+        if start.result is None:
+            return StoreResult(StoreState.CANCELED)
+        result = start.result
+        await self._slots.grant_free_slots(result.provider)
+        if result.recorded:
+            return StoreResult(StoreState.STORED, len(result.recorded))
+        images, undelivered = await self._store(wanted.attempt, result)
         if not images:
             raise ResultUnusable(f"none of {len(undelivered)} images can be used")
-        generation = storing.generation
+        generation = result.generation
         if not await self._assets.finish_storing(generation.id, images, undelivered):
-            # Ended while we stored, by an operator or a deadline: nothing may be left behind.
-            await self._keeper.discard(generation)
-        return StoreAnswer(StoreState.STORED, len(images))
+            # An operator or a deadline ended it while this ran: no object may be left behind.
+            await self._writer.discard(generation)
+        return StoreResult(StoreState.STORED, len(images))
 
-    async def _images(
-        self, attempt: AttemptRef, storing: Storing
+    async def _store(
+        self, attempt: AttemptRef, result: ResultToStore
     ) -> tuple[list[Image], tuple[Undelivered, ...]]:
-        if storing.delivered:
-            return list(storing.delivered), storing.undelivered
+        if result.delivered:
+            return list(result.delivered), result.undelivered
         try:
-            return await self._copy(storing if storing.files else await self._renewed(attempt, storing))
+            return await self._copy(result if result.files else await self._refresh(attempt, result))
         except ResultExpired:
-            return await self._copy(await self._renewed(attempt, storing), is_renewed=True)
+            return await self._copy(await self._refresh(attempt, result), is_fresh=True)
 
     async def _copy(
-        self, storing: Storing, *, is_renewed: bool = False
+        self, result: ResultToStore, *, is_fresh: bool = False
     ) -> tuple[list[Image], tuple[Undelivered, ...]]:
-        """What cannot be used is missing; the others are delivered and paid for."""
-        # More than was asked for would be stored for nothing: the price covers n.
-        n = storing.generation.request.n
-        files = storing.files[:n]
-        indexes = free_indexes(len(files), storing.undelivered)
+        """Copy every image; what cannot be used is undelivered, the others are delivered and charged."""
+        # More images than requested are ignored: the price covers n.
+        n = result.generation.request.n
+        files = result.files[:n]
+        indexes = delivered_indexes(len(files), result.undelivered)
         images, unusable, expired = [], [], None
         for index, file in zip(indexes, files, strict=True):
             try:
-                images.append(await self._copy_one(storing, index, file))
+                images.append(await self._copy_one(result, index, file))
             except ResultUnusable as error:
-                activity.logger.warning("image %d of %s: %s", index, storing.generation.id, error)
+                activity.logger.warning("image %d of %s: %s", index, result.generation.id, error)
                 unusable.append(Undelivered(index, error.code))
             except ResultExpired as error:
-                # Fresh addresses may help. Where they do not, the others are delivered.
-                if not is_renewed:
+                # Fresh addresses may help. If these are fresh, the other images are delivered.
+                if not is_fresh:
                     raise
                 expired = error
                 unusable.append(Undelivered(index, NotDelivered.code))
         if expired is not None and not images:
             raise expired
-        # A webhook does not say how many were asked for, so its adapter could not see that some are missing.
-        known = {*indexes, *(image.index for image in storing.undelivered)}
+        # A webhook does not say how many were requested, so its adapter could not tell which are missing.
+        known = {*indexes, *(image.index for image in result.undelivered)}
         missing = [Undelivered(index, NotDelivered.code) for index in range(n) if index not in known]
-        return images, (*storing.undelivered, *unusable, *missing)
+        return images, (*result.undelivered, *unusable, *missing)
 
-    async def _copy_one(self, storing: Storing, index: int, file: ResultFile) -> Image:
-        hosts = self._providers[storing.provider].result_hosts
-        async with self._downloader.fetch(file.url, hosts) as path:
-            return await self._keeper.keep(storing.generation, storing.provider, index, path)
+    async def _copy_one(self, result: ResultToStore, index: int, file: ResultFile) -> Image:
+        hosts = self._providers[result.provider].result_hosts
+        async with self._downloader.download(file.url, hosts) as path:
+            return await self._writer.store(result.generation, result.provider, index, path)
 
-    async def _renewed(self, attempt: AttemptRef, storing: Storing) -> Storing:
-        """With addresses that are alive, from the provider. Raises ResultExpired if it has none."""
-        record = await self._attempts.job(attempt)
-        if record.job is None or storing.provider not in self._providers:
-            raise ResultUnusable("no result and no job to ask for one")
-        result = await self._providers[storing.provider].fetch(record.request, record.job)
-        if result.verdict is Verdict.RUNNING:
+    async def _refresh(self, attempt: AttemptRef, result: ResultToStore) -> ResultToStore:
+        """Ask the provider for fresh addresses. Raises ResultExpired if it has none."""
+        record = await self._attempts.get_attempt(attempt)
+        if record.job is None or result.provider not in self._providers:
+            raise ResultUnusable("no result and no job to poll for one")
+        polled = await self._providers[result.provider].poll_job(record.request, record.job)
+        if polled.status is JobStatus.RUNNING:
             raise ResultUnavailable("the provider says that the job still runs")
-        if result.verdict is not Verdict.SUCCEEDED:
+        if polled.status is not JobStatus.SUCCEEDED:
             raise ResultExpired
-        await self._attempts.record_result(attempt, result)
-        return replace(storing, files=result.files, undelivered=result.undelivered)
+        await self._attempts.record_result(attempt, polled)
+        return replace(result, files=polled.files, undelivered=polled.undelivered)

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from temporalio import activity
 
-from activities.door import Door
 from activities.metrics import count_finished
+from activities.provider_slots import SlotGranter
 from domain.credits import HoldState, Refund, Reservation
-from domain.generation import Ending, Outcome
+from domain.generation import Outcome, TerminalState
 from domain.ports import Ledger
 from domain.provider import AttemptRef
 
@@ -15,20 +15,20 @@ from domain.provider import AttemptRef
 class CreditActivities:
     """Reserve, then settle or refund. Each is safe to run any number of times."""
 
-    def __init__(self, ledger: Ledger, door: Door) -> None:
+    def __init__(self, ledger: Ledger, slots: SlotGranter) -> None:
         self._ledger = ledger
-        self._door = door
+        self._slots = slots
 
     @activity.defn
     async def reserve_credits(self, generation_id: str) -> Reservation:
-        """Hold the price, or say why not: too little, canceled, or ended before."""
+        """Hold the price, or say why not: too few credits, canceled, or ended before."""
         reservation = await self._ledger.reserve(generation_id)
         if reservation.outcome is not None and reservation.state is not HoldState.ALREADY_TERMINAL:
             count_finished(reservation.outcome)
         if reservation.state is not HoldState.HELD:
             return reservation
-        # In the same step, so that a job that need not wait pays for no other one.
-        return replace(reservation, waits=not await self._door.ask(AttemptRef(generation_id)))
+        # In the same step, so that a job that need not wait needs no further activity.
+        return replace(reservation, waits=not await self._slots.request_slot(AttemptRef(generation_id)))
 
     @activity.defn
     async def settle_credits(self, generation_id: str) -> Outcome:
@@ -38,11 +38,13 @@ class CreditActivities:
         return outcome
 
     @activity.defn
-    async def refund_credits(self, generation_id: str, ending: Ending, provider: str | None = None) -> Refund:
-        """Return the hold, if there is one, and end the generation. provider: whose place is free now."""
-        refund = await self._ledger.refund(generation_id, ending)
+    async def refund_credits(
+        self, generation_id: str, terminal_state: TerminalState, provider: str | None = None
+    ) -> Refund:
+        """Return the hold, if there is one, and end the generation. provider: where that frees a slot."""
+        refund = await self._ledger.refund(generation_id, terminal_state)
         if refund.outcome is not None:
             count_finished(refund.outcome)
         if provider is not None and not refund.submitted:
-            await self._door.hand_out(provider)
+            await self._slots.grant_free_slots(provider)
         return refund

@@ -1,4 +1,4 @@
-"""Darkroom's own numbers, exported beside the SDK's. Every name stands in docs/operations.md."""
+"""Darkroom's own metrics, exported next to the SDK's. docs/operations.md lists every name."""
 
 from temporalio import activity
 
@@ -12,7 +12,7 @@ REPAIRS = "darkroom_repairs"
 
 
 def count_finished(outcome: Outcome) -> None:
-    """Endings as the ledger reported them; a repeated step counts again."""
+    """Count a terminal state as the ledger reported it; a repeated step counts again."""
     _add(FINISHED, 1, status=outcome.status.value, code=outcome.code or "")
 
 
@@ -20,8 +20,8 @@ def count_submit(provider: str, state: str) -> None:
     _add(SUBMITS, 1, provider=provider, state=state)
 
 
-def count_poll(provider: str, verdict: str) -> None:
-    _add(POLLS, 1, provider=provider, verdict=verdict)
+def count_poll(provider: str, status: str) -> None:
+    _add(POLLS, 1, provider=provider, status=status)
 
 
 def count_stored(provider: str, size_bytes: int) -> None:

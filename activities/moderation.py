@@ -1,4 +1,4 @@
-"""Our own look at a request, before it costs anyone anything."""
+"""Our own check of a request, before any credits are held."""
 
 from temporalio import activity
 
@@ -7,7 +7,7 @@ from domain.ports import Generations, InputCheck
 
 
 class ModerationActivities:
-    """One check, or none."""
+    """Applies the installation's own content rules, if it has any."""
 
     def __init__(self, generations: Generations, check: InputCheck | None) -> None:
         self._generations = generations
@@ -15,11 +15,11 @@ class ModerationActivities:
 
     @activity.defn
     async def check_input(self, generation_id: str) -> bool:
-        """Whether the request may pass. Raises ModerationUnavailable: what was not checked does not."""
-        if self._check is None:  # the API was set to have it checked, and this worker was not
+        """Return whether the request may pass. Raises ModerationUnavailable: unchecked input does not."""
+        if self._check is None:  # the API's settings demand a check, and this worker's settings have none
             raise ModerationUnavailable("no check is set up here")
-        generation = await self._generations.get(generation_id)
-        refused = await self._check.check(generation.request.prompt)
-        if refused is not None:
-            activity.logger.info("input of %s refused: %s", generation_id, refused)
-        return refused is None
+        generation = await self._generations.get_generation(generation_id)
+        violation = await self._check.find_violation(generation.request.prompt)
+        if violation is not None:
+            activity.logger.info("input of %s refused: %s", generation_id, violation)
+        return violation is None

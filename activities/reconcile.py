@@ -1,7 +1,7 @@
-"""Repairs what no workflow can: rows without a run, runs without an ending, webhooks nobody was told of.
+"""Repairs what no workflow can: rows without a workflow, lost workflows with an open row, unrelayed webhooks.
 
-Runs are looked up by id, never through visibility, which lags and is limited. Each repair is safe to
-repeat and to race with the workflow it repairs behind: the guarded transactions of the ledger decide.
+Workflows are looked up by id, never through visibility, which lags and is rate-limited. Each repair is safe
+to repeat and to race with the workflow it repairs: the guarded transactions of the ledger decide.
 """
 
 import asyncio
@@ -13,18 +13,27 @@ from typing import TypeVar
 
 from temporalio import activity
 
-from activities.door import Door
-from activities.keeping import object_prefix
+from activities.assets import object_prefix
 from activities.metrics import count_finished, count_repair
 from activities.provider import ProviderActivities
+from activities.provider_slots import SlotGranter
 from domain.errors import WorkflowLost
-from domain.files import StoredFile
-from domain.generation import Ending, Generation, Outcome, Status
-from domain.ports import Files, Inbox, Ledger, ObjectStore, Received, Repairs, Runs, Stranded
+from domain.generation import Generation, Outcome, Status, TerminalState
+from domain.input_files import InputFile
+from domain.ports import (
+    Inbox,
+    InputFiles,
+    Ledger,
+    ObjectStore,
+    ReconcileQueries,
+    StuckGeneration,
+    WebhookReceipt,
+    WorkflowClient,
+)
 from domain.provider import AttemptRef
 
-_MOST_PER_RUN = 200
-_AT_ONCE = 10
+_MAX_PER_RUN = 200
+_MAX_CONCURRENT = 10
 
 Found = TypeVar("Found")
 Repaired = Mapping[str, int]
@@ -32,7 +41,7 @@ Repaired = Mapping[str, int]
 
 @dataclass(frozen=True)
 class ReconcilePlan:
-    """How old a thing must be before it counts as left behind."""
+    """How old a thing must be before it counts as left behind. The schedule in Temporal stores the names."""
 
     stranded_seconds: float = 5.0
     unrelayed_seconds: float = 2.0
@@ -40,122 +49,130 @@ class ReconcilePlan:
 
 
 class ReconcileActivities:
-    """One look around, and what to do about each thing found."""
+    """One pass over everything that may have been left behind.
+
+    providers: whose slots are granted.
+    """
 
     def __init__(
         self,
-        repairs: Repairs,
-        runs: Runs,
+        queries: ReconcileQueries,
+        workflows: WorkflowClient,
         ledger: Ledger,
         inbox: Inbox,
         store: ObjectStore,
         provider: ProviderActivities,
-        files: Files,
-        door: Door,
-        doors: Collection[str],
+        files: InputFiles,
+        slots: SlotGranter,
+        providers: Collection[str],
     ) -> None:
-        self._repairs = repairs
-        self._runs = runs
+        self._queries = queries
+        self._workflows = workflows
         self._ledger = ledger
         self._inbox = inbox
         self._store = store
         self._provider = provider
         self._files = files
-        self._door = door
-        self._doors = doors
+        self._slots = slots
+        self._providers = providers
 
     @activity.defn
     async def reconcile(self, plan: ReconcilePlan) -> dict[str, int]:
-        """How many of each repair were made."""
-        unrelayed = await self._repairs.unrelayed(timedelta(seconds=plan.unrelayed_seconds), _MOST_PER_RUN)
-        done = await _each(self._relay, unrelayed, lambda event: event.generation_id)
-        stranded = await self._repairs.stranded(timedelta(seconds=plan.stranded_seconds), _MOST_PER_RUN)
-        done += await _each(self._help, stranded, lambda row: row.input.generation_id)
-        unswept = await self._repairs.unswept(timedelta(seconds=plan.unswept_seconds), _MOST_PER_RUN)
-        done += await _each(self._sweep, unswept, lambda generation: generation.id)
-        done += await _each(self._open_door, list(self._doors), lambda provider: provider)
-        done += await _each(self._forget, await self._files.expired(_MOST_PER_RUN), lambda file: file.id)
+        """Repair what is found; return how many repairs of each kind were made."""
+        unrelayed = await self._queries.list_unrelayed(
+            timedelta(seconds=plan.unrelayed_seconds), _MAX_PER_RUN
+        )
+        done = await _repair_each(self._relay_webhook, unrelayed, lambda event: event.generation_id)
+        stuck = await self._queries.list_stuck(timedelta(seconds=plan.stranded_seconds), _MAX_PER_RUN)
+        done += await _repair_each(self._repair_stuck, stuck, lambda row: row.input.generation_id)
+        orphaned = await self._queries.list_with_orphaned_objects(
+            timedelta(seconds=plan.unswept_seconds), _MAX_PER_RUN
+        )
+        done += await _repair_each(self._delete_orphaned_objects, orphaned, lambda generation: generation.id)
+        done += await _repair_each(self._grant_slots, list(self._providers), lambda provider: provider)
+        expired = await self._files.list_expired_files(_MAX_PER_RUN)
+        done += await _repair_each(self._delete_expired_file, expired, lambda file: file.id)
         for kind, times in done.items():
             count_repair(kind, times)
         return dict(done)
 
-    async def _relay(self, event: Received) -> Repaired:
-        is_heard = await self._runs.report(event.generation_id, event.signal)
+    async def _relay_webhook(self, event: WebhookReceipt) -> Repaired:
+        is_received = await self._workflows.signal_result(event.generation_id, event.signal)
         await self._inbox.mark_relayed(event.signal.inbox_id)
-        return {"webhook_relayed": int(is_heard)}
+        return {"webhook_relayed": int(is_received)}
 
-    async def _help(self, stranded: Stranded) -> Repaired:
-        kind = await self._repair(stranded)
+    async def _repair_stuck(self, stuck: StuckGeneration) -> Repaired:
+        kind = await self._repair_workflow(stuck)
         if kind is None:
             return {}
-        activity.logger.info("%s: %s", kind, stranded.input.generation_id)
+        activity.logger.info("%s: %s", kind, stuck.input.generation_id)
         return {kind: 1}
 
-    async def _repair(self, stranded: Stranded) -> str | None:
-        generation_id = stranded.input.generation_id
-        state = await self._runs.state(generation_id)
+    async def _repair_workflow(self, stuck: StuckGeneration) -> str | None:
+        generation_id = stuck.input.generation_id
+        state = await self._workflows.describe_workflow(generation_id)
         if not state.exists:
-            await self._runs.start(stranded.input, stranded.title)
+            await self._workflows.start_workflow(stuck.input, stuck.title)
             return "started"
         if state.running:
-            if stranded.cancel_requested and await self._runs.request_cancel(generation_id):
+            if stuck.cancel_requested and await self._workflows.signal_cancel(generation_id):
                 return "cancel_relayed"
             return None
-        return "workflow_lost" if await self._give_up(stranded) else None
+        return "workflow_lost" if await self._end_lost(stuck) else None
 
-    async def _give_up(self, stranded: Stranded) -> bool:
-        """The run is over and the row is not: call the provider off, return the credits, tell an operator.
+    async def _end_lost(self, stuck: StuckGeneration) -> bool:
+        """End a row whose workflow is over: cancel at the provider, return the credits, flag it.
 
-        False if the row has ended by itself since it was read.
+        False if the row has ended since it was read.
         """
-        generation_id = stranded.input.generation_id
-        if stranded.attempt is not None:
-            await self._call_off(stranded.attempt)
-        ending = Ending(Status.FAILED, WorkflowLost.code, attention=WorkflowLost.code)
-        if stranded.cancel_requested:
-            ending = Ending(Status.CANCELED, attention=WorkflowLost.code)
-        refund = await self._ledger.refund(generation_id, ending)
-        if refund.outcome != Outcome(generation_id, ending.status, ending.code):
+        generation_id = stuck.input.generation_id
+        if stuck.attempt is not None:
+            await self._cancel_at_provider(stuck.attempt)
+        terminal_state = TerminalState(Status.FAILED, WorkflowLost.code, attention=WorkflowLost.code)
+        if stuck.cancel_requested:
+            terminal_state = TerminalState(Status.CANCELED, attention=WorkflowLost.code)
+        refund = await self._ledger.refund(generation_id, terminal_state)
+        if refund.outcome != Outcome(generation_id, terminal_state.status, terminal_state.code):
             return False
         count_finished(refund.outcome)
         return True
 
-    async def _open_door(self, provider: str) -> Repaired:
-        """Places that nobody was told of, or that came free when nobody looked."""
-        return {"places_told": await self._door.hand_out(provider)}
+    async def _grant_slots(self, provider: str) -> Repaired:
+        """Grant slots that no workflow was notified of, or that nobody granted when they became free."""
+        return {"slots_granted": await self._slots.grant_free_slots(provider)}
 
-    async def _forget(self, file: StoredFile) -> Repaired:
-        """The object first: a record without an object is found again, an object without one never."""
-        await self._store.delete_under(file.key)
-        await self._files.forget(file.id)
+    async def _delete_expired_file(self, file: InputFile) -> Repaired:
+        """Delete the object first: a record without an object is found again, the reverse never is."""
+        await self._store.delete_objects(file.key)
+        await self._files.delete_file(file.id)
         return {"files_expired": 1}
 
-    async def _call_off(self, attempt: AttemptRef) -> None:
+    async def _cancel_at_provider(self, attempt: AttemptRef) -> None:
         try:
             await self._provider.cancel_job(attempt)
         except Exception as error:  # noqa: BLE001 - also a provider that is switched off: credits go back anyway
             activity.logger.warning("cancel of %s: %r", attempt.generation_id, error)
 
-    async def _sweep(self, generation: Generation) -> Repaired:
-        """Objects of a generation that ended without images. Storing may have been cut in the middle."""
-        swept = await self._store.delete_under(object_prefix(generation.tenant_id, generation.id))
-        await self._repairs.mark_swept(generation.id)
-        return {"objects_swept": swept}
+    async def _delete_orphaned_objects(self, generation: Generation) -> Repaired:
+        """Delete objects of a generation that ended without images; storing may have been interrupted."""
+        deleted = await self._store.delete_objects(object_prefix(generation.tenant_id, generation.id))
+        await self._queries.mark_objects_deleted(generation.id)
+        return {"orphaned_objects_deleted": deleted}
 
 
-async def _each(
+async def _repair_each(
     repair: Callable[[Found], Awaitable[Repaired]], all_found: Sequence[Found], id_of: Callable[[Found], str]
 ) -> Counter[str]:
-    """Repair some at once. What fails is left to the next run, and holds up nothing else."""
-    some_at_once = asyncio.Semaphore(_AT_ONCE)
+    """Repair a few at once. What fails is left to the next run and delays nothing else."""
+    semaphore = asyncio.Semaphore(_MAX_CONCURRENT)
 
     async def attempt(found: Found) -> Repaired:
-        async with some_at_once:
+        async with semaphore:
             try:
                 return await repair(found)
-            except Exception as error:  # noqa: BLE001 - a bug, too, is no reason to let others wait
-                activity.logger.warning("put_off: %s: %r", id_of(found), error)
-                return {"put_off": 1}
+            except Exception as error:  # noqa: BLE001 - a bug must not keep the others from being repaired
+                activity.logger.warning("deferred: %s: %r", id_of(found), error)
+                return {"deferred": 1}
 
     done: Counter[str] = Counter()
     for repaired in await asyncio.gather(*(attempt(found) for found in all_found)):

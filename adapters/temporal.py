@@ -19,10 +19,10 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain import names
+from domain import temporal_names
 from domain.errors import TemporalUnavailable
 from domain.generation import GenerationInput, Stage
-from domain.ports import RunState
+from domain.ports import WorkflowState
 from domain.provider import AttemptRef, ResultSignal
 
 _CALL_SECONDS = 1.0
@@ -50,10 +50,10 @@ async def connect(where: TemporalAddress, *, lazy: bool = False, runtime: Runtim
     )
 
 
-class TemporalRuns:
+class TemporalWorkflowClient:
     """A generation's workflow, addressed by the generation's id.
 
-    Every call is bounded by one second of its own: a time-out given to the RPC alone does not bound it.
+    Every call is bounded by one second of its own: a timeout given to the RPC alone does not bound it.
     """
 
     def __init__(self, client: Client, *, task_timeout: timedelta) -> None:
@@ -64,10 +64,10 @@ class TemporalRuns:
         async with _bounded():
             with suppress(WorkflowAlreadyStartedError):
                 await self._client.start_workflow(
-                    names.GENERATION_WORKFLOW,
+                    temporal_names.GENERATION_WORKFLOW,
                     generation,
                     id=generation.generation_id,
-                    task_queue=names.GENERATIONS_QUEUE,
+                    task_queue=temporal_names.GENERATIONS_QUEUE,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     # A worker that dies in the middle of a local activity is noticed after this long.
                     task_timeout=self._task_timeout,
@@ -78,29 +78,29 @@ class TemporalRuns:
                 )
 
     async def report(self, generation_id: str, signal: ResultSignal) -> bool:
-        return await self._signal(generation_id, names.REPORT_RESULT, signal)
+        return await self._signal(generation_id, temporal_names.RESULT_SIGNAL, signal)
 
     async def grant_place(self, attempt: AttemptRef) -> bool:
-        return await self._signal(attempt.generation_id, names.GRANT_PLACE, attempt)
+        return await self._signal(attempt.generation_id, temporal_names.SLOT_GRANTED_SIGNAL, attempt)
 
     async def request_cancel(self, generation_id: str) -> bool:
-        return await self._signal(generation_id, names.REQUEST_CANCEL)
+        return await self._signal(generation_id, temporal_names.CANCEL_SIGNAL)
 
-    async def state(self, generation_id: str) -> RunState:
+    async def state(self, generation_id: str) -> WorkflowState:
         async with _bounded():
             try:
                 found = await self._client.get_workflow_handle(generation_id).describe()
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
-                    return RunState(exists=False, running=False)
+                    return WorkflowState(exists=False, running=False)
                 raise
-            return RunState(exists=True, running=found.status is WorkflowExecutionStatus.RUNNING)
+            return WorkflowState(exists=True, running=found.status is WorkflowExecutionStatus.RUNNING)
 
     async def live(self, generation_id: str, *, within: timedelta) -> Mapping[str, Any] | None:
         try:
             async with asyncio.timeout(within.total_seconds()):
                 handle = self._client.get_workflow_handle(generation_id)
-                view: Mapping[str, Any] = await handle.query(names.STATUS_QUERY, rpc_timeout=within)
+                view: Mapping[str, Any] = await handle.query(temporal_names.STATUS_QUERY, rpc_timeout=within)
                 return view
         except (RPCError, RuntimeError, TimeoutError):
             return None
@@ -136,10 +136,10 @@ async def _bounded() -> AsyncIterator[None]:
 
 def _attributes(generation: GenerationInput) -> TypedSearchAttributes:
     values = {
-        names.TENANT_ATTRIBUTE: generation.tenant_id,
-        names.MODEL_ATTRIBUTE: generation.model,
-        names.PROVIDER_ATTRIBUTE: generation.provider,
-        names.STAGE_ATTRIBUTE: Stage.RESERVING.value,
+        temporal_names.TENANT_ATTRIBUTE: generation.tenant_id,
+        temporal_names.MODEL_ATTRIBUTE: generation.model,
+        temporal_names.PROVIDER_ATTRIBUTE: generation.provider,
+        temporal_names.STAGE_ATTRIBUTE: Stage.RESERVING.value,
     }
     return TypedSearchAttributes(
         [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]

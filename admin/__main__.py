@@ -14,8 +14,8 @@ from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.tenants import PostgresTenants
 from admin.bootstrap import bootstrap
-from admin.trial import try_provider
-from domain.access import Scope
+from admin.try_provider import try_provider
+from domain.auth import Scope
 from domain.errors import ServiceError
 from runtime.process import configure_logging, run
 from settings import Settings
@@ -87,8 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     costs.add_argument("--days", type=int, choices=range(1, 367), metavar="1-366", default=7)
     trial = command("try-provider", _try_provider, "one job with your own key, step by step; it costs money")
     trial.add_argument("provider")
-    trial.add_argument("--model", help="an id of the catalogue (default: the provider's first)")
-    trial.add_argument("--prompt", default="A lighthouse in the fog, linocut in two colours")
+    trial.add_argument("--model", help="an id of the catalog (default: the provider's first)")
+    trial.add_argument("--prompt", default="A lighthouse in the fog, linocut in two colors")
     return parser
 
 

@@ -34,7 +34,7 @@ import composition
 from activities.reconcile import ReconcilePlan
 from adapters.database.engine import Database
 from adapters.temporal import connect
-from domain import names
+from domain import temporal_names
 from settings import Settings
 from workflows.reconcile import ReconcileWorkflow
 
@@ -53,7 +53,11 @@ async def bootstrap(settings: Settings, database: Database) -> dict[str, Any]:
     client = await connect(composition.temporal_address(settings))
     await register_search_attributes(client)
     await schedule_reconciler(client, timedelta(seconds=settings.reconcile_every_seconds))
-    return {"database": "migrated", "bucket": settings.s3_bucket, "schedule": names.RECONCILE_SCHEDULE}
+    return {
+        "database": "migrated",
+        "bucket": settings.s3_bucket,
+        "schedule": temporal_names.RECONCILE_SCHEDULE,
+    }
 
 
 def migrate(database_url: str) -> None:
@@ -70,7 +74,7 @@ def alembic_config(database_url: str) -> Config:
 
 async def register_search_attributes(client: Client) -> None:
     """Register what is missing, and wait until workflows may use it."""
-    missing = set(names.SEARCH_ATTRIBUTES) - (await _attributes(client)).custom_attributes.keys()
+    missing = set(temporal_names.SEARCH_ATTRIBUTES) - (await _attributes(client)).custom_attributes.keys()
     if not missing:
         return
     try:
@@ -84,7 +88,7 @@ async def register_search_attributes(client: Client) -> None:
         if error.status is not RPCStatusCode.ALREADY_EXISTS:
             raise
     for _ in range(_VISIBLE_LOOKS):
-        if not set(names.SEARCH_ATTRIBUTES) - (await _attributes(client)).custom_attributes.keys():
+        if not set(temporal_names.SEARCH_ATTRIBUTES) - (await _attributes(client)).custom_attributes.keys():
             return
         await asyncio.sleep(_VISIBLE_PAUSE_SECONDS)
     raise TimeoutError("the search attributes were registered but did not become visible")
@@ -96,23 +100,23 @@ async def schedule_reconciler(client: Client, every: timedelta) -> None:
         action=ScheduleActionStartWorkflow(
             ReconcileWorkflow.run,
             ReconcilePlan(),
-            id=names.RECONCILE_SCHEDULE,
-            task_queue=names.RECONCILE_QUEUE,
+            id=temporal_names.RECONCILE_SCHEDULE,
+            task_queue=temporal_names.RECONCILE_QUEUE,
             execution_timeout=timedelta(minutes=10),  # it holds no money, and the next run looks again
-            static_summary="Repairs what no workflow can",
+            static_summary="ReconcileQueries what no workflow can",
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
     )
     try:
-        await client.create_schedule(names.RECONCILE_SCHEDULE, schedule)
+        await client.create_schedule(temporal_names.RECONCILE_SCHEDULE, schedule)
     except ScheduleAlreadyRunningError:
 
         def keep_state(found: ScheduleUpdateInput) -> ScheduleUpdate:
             schedule.state = found.description.schedule.state  # an operator may have paused it
             return ScheduleUpdate(schedule)
 
-        await client.get_schedule_handle(names.RECONCILE_SCHEDULE).update(keep_state)
+        await client.get_schedule_handle(temporal_names.RECONCILE_SCHEDULE).update(keep_state)
 
 
 async def _attributes(client: Client) -> ListSearchAttributesResponse:

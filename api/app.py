@@ -10,16 +10,16 @@ from fastapi import FastAPI
 import composition
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
-from adapters.database.files import PostgresFiles
-from adapters.database.gate import PostgresGate
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
+from adapters.database.input_files import PostgresInputFiles
+from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.tenants import PostgresTenants
 from adapters.providers.client import provider_client
+from adapters.storage.address_guard import guarded_pool
 from adapters.storage.download import GuardedDownloader
-from adapters.storage.guard import guarded_pool
-from adapters.storage.inspect import PillowInspector
-from adapters.temporal import TemporalRuns, connect
+from adapters.storage.image_inspector import PillowInspector
+from adapters.temporal import TemporalWorkflowClient, connect
 from api import problems
 from api.bodies import CappedBodies
 from api.deps import Parts
@@ -67,7 +67,7 @@ def build_app(settings: Settings, **arguments: object) -> FastAPI:
     }
     app.add_middleware(
         CappedBodies,
-        largest_bytes=settings.max_body_bytes,
+        max_bytes=settings.max_body_bytes,
         by_prefix=caps,
         whole_within_seconds=_BODY_WITHIN_SECONDS,
     )
@@ -85,18 +85,18 @@ async def real_parts(settings: Settings) -> AsyncIterator[Parts]:
         http = await stack.enter_async_context(provider_client())
         client = await connect(composition.temporal_address(settings), lazy=True)
         task_timeout = timedelta(seconds=settings.workflow_task_timeout_seconds)
-        runs = TemporalRuns(client, task_timeout=task_timeout)
-        catalogue, rows = composition.catalogue(settings), PostgresGenerations(database)
+        runs = TemporalWorkflowClient(client, task_timeout=task_timeout)
+        catalog, rows = composition.catalog(settings), PostgresGenerations(database)
         inputs = await stack.enter_async_context(_inputs(settings, database, store))
         yield Parts(
-            catalogue=catalogue,
+            catalog=catalog,
             generations=rows,
-            files=PostgresFiles(database),
-            gate=PostgresGate(database, {}),  # to look at; only workers hand out places
+            files=PostgresInputFiles(database),
+            gate=PostgresProviderSlots(database, {}),  # to look at; only workers hand out places
             inputs=inputs,
             credits=PostgresCreditAccounts(database),
             authenticator=PostgresTenants(database),
-            intake=Intake(catalogue, rows, inputs, PostgresInbox(database), runs),
+            intake=Intake(catalog, rows, inputs, PostgresInbox(database), runs),
             live=LiveViews(runs),
             store=store,
             readers=composition.webhook_readers(settings, http),
@@ -117,16 +117,16 @@ async def _inputs(settings: Settings, database: Database, store: ObjectStore) ->
         threads = stack.enter_context(ThreadPoolExecutor(_DECODING_THREADS, thread_name_prefix="decode"))
         downloader = GuardedDownloader(
             pool,
-            largest_bytes=settings.max_input_bytes,
+            max_bytes=settings.max_input_bytes,
             total_seconds=settings.input_timeout_seconds,
         )
         yield InputImages(
-            PostgresFiles(database),
+            PostgresInputFiles(database),
             store,
-            PillowInspector(threads, largest_pixels=settings.max_image_pixels),
+            PillowInspector(threads, max_pixels=settings.max_image_pixels),
             downloader,
             hosts=settings.input_hosts,
-            largest_bytes=settings.max_input_bytes,
+            max_bytes=settings.max_input_bytes,
             fetch_seconds=settings.input_timeout_seconds,
         )
 

@@ -21,14 +21,14 @@ class CappedBodies:
         self,
         app: ASGIApp,
         *,
-        largest_bytes: int,
+        max_bytes: int,
         by_prefix: Mapping[str, int],
         whole_within_seconds: float,
     ) -> None:
         """by_prefix: caps of their own for paths that begin so."""
         self._app = app
         self._whole_within_seconds = whole_within_seconds
-        self._largest_bytes = largest_bytes
+        self._largest_bytes = max_bytes
         self._by_prefix = by_prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -19,8 +19,8 @@ from api.live import LiveViews
 from api.readiness import Readiness
 from api.schemas import GenerationCreate
 from api.views import Views
-from domain.access import Caller, Scope
-from domain.catalogue import Catalogue
+from domain.auth import Caller, Scope
+from domain.catalog import Catalog
 from domain.errors import (
     FileNotFound,
     GenerationNotFound,
@@ -28,7 +28,15 @@ from domain.errors import (
     InvalidInput,
     Unauthenticated,
 )
-from domain.ports import Authenticator, CreditAccounts, Files, Gate, Generations, ObjectStore, WebhookReader
+from domain.ports import (
+    Authenticator,
+    CreditAccounts,
+    Generations,
+    InputFiles,
+    ObjectStore,
+    ProviderSlots,
+    WebhookReader,
+)
 
 _LONGEST_KEY = 255
 # More than any field takes; its own, smaller limit is checked and put into words by the schema.
@@ -40,12 +48,12 @@ _FILE_ID = re.compile(r"file_[0-9a-z]{1,64}")
 class Parts:
     """Everything behind the routes, chosen once by api/app.py."""
 
-    catalogue: Catalogue
+    catalog: Catalog
     generations: Generations
     credits: CreditAccounts
     authenticator: Authenticator
-    files: Files
-    gate: Gate
+    files: InputFiles
+    gate: ProviderSlots
     inputs: InputImages
     intake: Intake
     live: LiveViews

@@ -19,8 +19,8 @@ from domain.errors import (
     ResultUnusable,
     TransientError,
 )
-from domain.files import StoredFile
-from domain.ports import Downloader, Files, ImageInspector, ObjectStore
+from domain.input_files import InputFile
+from domain.ports import Downloader, ImageInspector, InputFiles, ObjectStore
 
 _AT_ONCE = 4
 _REQUESTS_AT_ONCE, _TURN_WITHIN_SECONDS = 4, 30.0
@@ -38,19 +38,19 @@ class _Unfit(Exception):
 class InputImages:
     """Looks at each image whole before it is kept, and believes nothing that is said about it.
 
-    hosts: where URLs may point, as `adapters/storage/guard.py` reads them. fetch_seconds: for all the URLs of
+    hosts: where URLs may point, as `adapters/storage/address_guard.py` reads them. fetch_seconds: for all the URLs of
     one request together.
     """
 
     def __init__(
         self,
-        files: Files,
+        files: InputFiles,
         store: ObjectStore,
         inspector: ImageInspector,
         downloader: Downloader,
         *,
         hosts: Sequence[str],
-        largest_bytes: int,
+        max_bytes: int,
         fetch_seconds: float,
     ) -> None:
         self._files = files
@@ -58,7 +58,7 @@ class InputImages:
         self._inspector = inspector
         self._downloader = downloader
         self._hosts = hosts
-        self._largest_bytes = largest_bytes
+        self._largest_bytes = max_bytes
         self._fetch_seconds = fetch_seconds
         self._turns = Turns(_REQUESTS_AT_ONCE, _TURN_WITHIN_SECONDS)
 
@@ -66,7 +66,7 @@ class InputImages:
         """What a tenant may do a few times at once: bring images in. Held around the reading of an upload."""
         return self._turns.of(tenant_id)
 
-    async def upload(self, tenant_id: str, path: Path) -> StoredFile:
+    async def upload(self, tenant_id: str, path: Path) -> InputFile:
         """Keep an image. Raises InvalidInput, StorageUnavailable."""
         try:
             return await self._keep(tenant_id, path)
@@ -75,7 +75,7 @@ class InputImages:
 
     async def gather(
         self, tenant_id: str, inputs: Sequence[str], mask: str | None
-    ) -> tuple[tuple[StoredFile, ...], StoredFile | None]:
+    ) -> tuple[tuple[InputFile, ...], InputFile | None]:
         """The images of a request as stored files, in order, and its mask; a few at a time.
 
         Raises InvalidInput naming each that cannot be had, StorageUnavailable.
@@ -93,13 +93,13 @@ class InputImages:
         unfit = [(name, str(found)) for name, found in brought.items() if isinstance(found, _Unfit)]
         if unfit:
             raise InvalidInput(errors=tuple(unfit))
-        files = {name: found for name, found in brought.items() if isinstance(found, StoredFile)}
+        files = {name: found for name, found in brought.items() if isinstance(found, InputFile)}
         masked = files.pop("mask", None)
         return tuple(files.values()), masked
 
     async def _brought(
         self, tenant_id: str, sources: Mapping[str, str]
-    ) -> dict[str, StoredFile | _Unfit | TransientError]:
+    ) -> dict[str, InputFile | _Unfit | TransientError]:
         slots, deadline = asyncio.Semaphore(_AT_ONCE), asyncio.get_running_loop().time() + self._fetch_seconds
         async with asyncio.TaskGroup() as group:
             tasks = {
@@ -110,7 +110,7 @@ class InputImages:
 
     async def _bring(
         self, tenant_id: str, source: str, slots: asyncio.Semaphore, deadline: float
-    ) -> StoredFile | _Unfit | TransientError:
+    ) -> InputFile | _Unfit | TransientError:
         """Never raises what one image alone is the reason of: the others are looked at all the same."""
         try:
             async with slots:
@@ -131,13 +131,13 @@ class InputImages:
             return (await self._fetched(tenant_id, source, deadline)).id
         raise _Unfit(_FORMS)
 
-    async def _decoded(self, tenant_id: str, source: str) -> StoredFile:
+    async def _decoded(self, tenant_id: str, source: str) -> InputFile:
         with tempfile.NamedTemporaryFile(prefix="darkroom-") as file:
             path = Path(file.name)
             await asyncio.to_thread(_decode, source, path)
             return await self._keep(tenant_id, path)
 
-    async def _fetched(self, tenant_id: str, url: str, deadline: float) -> StoredFile:
+    async def _fetched(self, tenant_id: str, url: str, deadline: float) -> InputFile:
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout_at(deadline):
@@ -150,7 +150,7 @@ class InputImages:
                 ) from error
             return await self._keep(tenant_id, path)
 
-    async def _keep(self, tenant_id: str, path: Path) -> StoredFile:
+    async def _keep(self, tenant_id: str, path: Path) -> InputFile:
         try:
             facts = await self._inspector.inspect(path)
         except ResultUnusable as error:

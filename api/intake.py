@@ -13,10 +13,10 @@ from typing import Any
 
 from api import metrics
 from api.inputs import InputImages
-from domain.catalogue import Catalogue
+from domain.catalog import Catalog
 from domain.errors import IdempotencyKeyReused, TemporalUnavailable
 from domain.generation import Generation, GenerationRequest, Status
-from domain.ports import Generations, Inbox, Runs, WebhookReader
+from domain.ports import Generations, Inbox, WebhookReader, WorkflowClient
 from domain.provider import AttemptRef
 
 _log = logging.getLogger("darkroom.api")
@@ -53,13 +53,13 @@ class Intake:
 
     def __init__(
         self,
-        catalogue: Catalogue,
+        catalog: Catalog,
         generations: Generations,
         inputs: InputImages,
         inbox: Inbox,
-        runs: Runs,
+        runs: WorkflowClient,
     ) -> None:
-        self._catalogue = catalogue
+        self._catalogue = catalog
         self._generations = generations
         self._inputs = inputs
         self._inbox = inbox

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from domain.ports import Runs
+from domain.ports import WorkflowClient
 
 _WITHIN = timedelta(milliseconds=250)
 _AT_ONCE = 4
@@ -19,7 +19,7 @@ _REST_SECONDS = 5.0
 class LiveViews:
     """The workflow's own view of a generation, or None where asking would be too much."""
 
-    def __init__(self, runs: Runs, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, runs: WorkflowClient, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._runs = runs
         self._clock = clock
         self._asking: set[str] = set()

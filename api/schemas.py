@@ -22,7 +22,7 @@ def _storable(text: str) -> str:
 
 
 Text = Annotated[str, Field(strict=True), AfterValidator(_storable)]
-# Wider than any model's own limit; those are checked against the catalogue, with the model's numbers.
+# Wider than any model's own limit; those are checked against the catalog, with the model's numbers.
 WholeNumber = Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]
 Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 Word = Annotated[Text, Field(max_length=20)]
@@ -155,13 +155,13 @@ class InputLimitsView(BaseModel):
 
     least: int
     most: int
-    largest_bytes: int
-    largest_total_bytes: int
-    largest_pixels: int
-    smallest_edge: int
+    max_bytes: int
+    max_total_bytes: int
+    max_pixels: int
+    min_edge_pixels: int
     content_types: list[str]
     mask: Literal["no", "optional", "required"]
-    largest_mask_bytes: int
+    max_mask_bytes: int
 
 
 class PriceView(BaseModel):
@@ -171,7 +171,7 @@ class PriceView(BaseModel):
     by: str | None
     steps: dict[str, int]
     per_megapixel: bool
-    usual_megapixels: int
+    default_megapixels: int
 
 
 class ModelView(BaseModel):

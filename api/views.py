@@ -15,12 +15,12 @@ from api.schemas import (
     UndeliveredView,
     UrlsView,
 )
-from domain.catalogue import Catalogue
+from domain.catalog import Catalog
 from domain.credits import Entry
-from domain.files import StoredFile
 from domain.generation import Generation, Image
+from domain.input_files import InputFile
 from domain.model import Model
-from domain.tokens import image_signature
+from domain.url_signatures import image_signature
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Views:
         )
 
 
-def model_view(catalogue: Catalogue, model: Model) -> ModelView:
+def model_view(catalog: Catalog, model: Model) -> ModelView:
     waits = model.waits
     return ModelView(
         id=model.id,
@@ -95,7 +95,7 @@ def model_view(catalogue: Catalogue, model: Model) -> ModelView:
         kind=model.kinds[0],
         kinds=list(model.kinds),
         provider=model.provider,
-        available=catalogue.is_available(model),
+        available=catalog.is_available(model),
         parameters={name: parameter.schema for name, parameter in model.parameters.items()},
         inputs=InputLimitsView(**asdict(model.inputs)) if model.inputs is not None else None,
         price=PriceView(**asdict(model.price)),
@@ -107,7 +107,7 @@ def model_view(catalogue: Catalogue, model: Model) -> ModelView:
     )
 
 
-def file_view(file: StoredFile) -> FileView:
+def file_view(file: InputFile) -> FileView:
     moments = {"created_at": file.created_at, "expires_at": file.expires_at}
     return FileView(id=file.id, **asdict(file.facts), **moments)
 

@@ -15,7 +15,7 @@ from devstack.stack import Stack
 
 REQUEST = {
     "model": "flux-schnell",
-    "prompt": "A lighthouse in the fog, linocut in two colours",
+    "prompt": "A lighthouse in the fog, linocut in two colors",
     "size": "512x512",
     "output_format": "jpeg",
 }

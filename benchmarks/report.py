@@ -88,7 +88,7 @@ def _ms(seconds: float) -> str:
 
 
 def show(measured: Measured, machine: Mapping[str, Any], console: Console | None = None) -> None:
-    """Tables with colours on a terminal, plain columns elsewhere."""
+    """Tables with colors on a terminal, plain columns elsewhere."""
     console = console or Console()
     if not console.is_terminal:
         console = Console(file=console.file, width=PLAIN_WIDTH, color_system=None)

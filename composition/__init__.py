@@ -7,12 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.catalogue import load_catalogue
+from adapters.catalog.models_toml import load_catalog
 from adapters.database.engine import Database
+from adapters.storage.address_guard import guarded_pool
 from adapters.storage.download import GuardedDownloader
-from adapters.storage.guard import guarded_pool
-from adapters.storage.inspect import PillowInspector
-from adapters.storage.objects import S3Store, s3_client
+from adapters.storage.image_inspector import PillowInspector
+from adapters.storage.s3 import S3Store, s3_client
 from adapters.temporal import TemporalAddress
 from composition.providers import (
     Providers,
@@ -23,9 +23,9 @@ from composition.providers import (
     providers_with_webhooks,
     webhook_readers,
 )
-from domain.catalogue import Catalogue
+from domain.catalog import Catalog
 from domain.provider import AttemptRef
-from domain.tokens import callback_token
+from domain.url_signatures import callback_token
 from settings import Settings
 
 _ROOT = Path(__file__).parents[1]
@@ -36,7 +36,7 @@ _DECODING_THREADS = 2
 __all__ = [
     "Images",
     "Providers",
-    "catalogue",
+    "catalog",
     "database",
     "enabled_providers",
     "images",
@@ -68,8 +68,8 @@ def temporal_address(settings: Settings) -> TemporalAddress:
     )
 
 
-def catalogue(settings: Settings) -> Catalogue:
-    return load_catalogue(
+def catalog(settings: Settings) -> Catalog:
+    return load_catalog(
         _ROOT / settings.models_file,
         providers=enabled_providers(settings),
         queue_timeout_seconds=settings.queue_timeout_seconds,
@@ -122,10 +122,10 @@ async def images(settings: Settings) -> AsyncIterator[Images]:
         yield Images(
             GuardedDownloader(
                 pool,
-                largest_bytes=settings.max_image_bytes,
+                max_bytes=settings.max_image_bytes,
                 total_seconds=settings.download_timeout_seconds,
             ),
-            PillowInspector(threads, largest_pixels=settings.max_image_pixels),
+            PillowInspector(threads, max_pixels=settings.max_image_pixels),
             store,
         )
 

@@ -1,1 +1,1 @@
-"""What things are, what may go wrong, and what we need from outside. Plain Python, no I/O."""
+"""The types of the service, its errors, and the ports to everything outside. Plain Python, no I/O."""

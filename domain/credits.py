@@ -1,4 +1,4 @@
-"""Credits: whole numbers, held first, then charged or returned. Pure data."""
+"""Credits: whole numbers that are held first, then charged or returned. Pure data."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,7 @@ class TransferKind(StrEnum):
 
 
 class HoldState(StrEnum):
-    """What `reserve_credits` found or did, as a value."""
+    """The result of `reserve_credits`, as a value."""
 
     HELD = "held"
     INSUFFICIENT = "insufficient"
@@ -39,7 +39,7 @@ class HoldState(StrEnum):
 class Reservation:
     """The answer to a reserve. `outcome` is set unless the credits are held.
 
-    waits: Whether the provider has no free place yet.
+    waits: Whether the provider has no free slot yet.
     """
 
     state: HoldState

@@ -1,4 +1,44 @@
-"""Every error Darkroom raises on purpose: one tree, which docs/errors.md lists with all its codes."""
+"""Every error Darkroom raises on purpose. docs/errors.md lists the codes.
+
+    ServiceError
+        PermanentError
+            InvalidInput
+            BodyTooLarge
+            IdempotencyKeyInvalid
+            IdempotencyKeyReused
+            Unauthenticated
+            ScopeMissing
+            GenerationNotFound
+            ImageNotFound
+            ModelNotFound
+            ModelUnavailable
+            FileNotFound
+            TenantNotFound
+            TooLateToCancel
+            SignatureInvalid
+            InsufficientCredits
+            ContentRejected
+            NotDelivered
+            ProviderRefused
+            RetryableFailure
+                ProviderFailed
+                ProviderTimedOut
+                SubmitUnknown
+                QueueTimedOut
+                ResultUnusable
+                ResultExpired
+                WorkflowLost
+        SubmitAmbiguous
+        TransientError
+            ProviderUnavailable
+            ProviderThrottled
+            VerificationUnavailable
+            ResultUnavailable
+            StorageUnavailable
+            ModerationUnavailable
+            TemporalUnavailable
+            DatabaseUnavailable
+"""
 
 from functools import cache
 from typing import ClassVar
@@ -10,7 +50,7 @@ class ServiceError(Exception):
     """Base of every deliberate error.
 
     `code` is part of the API. It and `message` may be shown anywhere; the constructor's text may hold a
-    provider's words and stays in logs and PostgreSQL. `retryable`: a new generation may end otherwise.
+    provider's words and stays in logs and PostgreSQL. `retryable`: a new generation may succeed.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -88,7 +128,7 @@ class ImageNotFound(PermanentError):
 
 
 class ModelNotFound(PermanentError):
-    """The catalogue has no such model."""
+    """The catalog has no such model."""
 
     code = "model_not_found"
     message = "No such model."
@@ -123,7 +163,7 @@ class TooLateToCancel(PermanentError):
 
 
 class SignatureInvalid(PermanentError):
-    """Forged, stale or malformed; deliberately says no more."""
+    """Forged, stale or malformed; it deliberately does not say which."""
 
     code = "signature_invalid"
     message = "The signature is not valid."
@@ -137,7 +177,7 @@ class InsufficientCredits(PermanentError):
 
 
 class ContentRejected(PermanentError):
-    """A content rule, the provider's or our own, was broken by the request or by the image."""
+    """The request or the image broke a content rule of the provider or our own."""
 
     code = "content_rejected"
     message = "The content was refused on content grounds."
@@ -148,7 +188,7 @@ class ContentRejected(PermanentError):
 
 
 class NotDelivered(PermanentError):
-    """The provider sent fewer images than were asked for. It ends no generation: the others are kept."""
+    """The provider sent fewer images than requested. It ends no generation: the others are delivered."""
 
     code = "not_delivered"
     message = "The provider did not send this image."
@@ -161,55 +201,55 @@ class ProviderRefused(PermanentError):
     message = "The provider refused the request."
 
 
-class MayEndOtherwise(PermanentError):
-    """How a generation ended, and how a new one need not end."""
+class RetryableFailure(PermanentError):
+    """The generation has failed; a new one for the same request may succeed."""
 
     retryable = True
 
 
-class ProviderFailed(MayEndOtherwise):
+class ProviderFailed(RetryableFailure):
     """The provider accepted the job and then failed it. A new generation may succeed."""
 
     code = "provider_failed"
     message = "The provider could not make the image."
 
 
-class ProviderTimedOut(MayEndOtherwise):
+class ProviderTimedOut(RetryableFailure):
     """No result before the deadline."""
 
     code = "provider_timed_out"
     message = "The provider did not finish in time."
 
 
-class SubmitUnknown(MayEndOtherwise):
+class SubmitUnknown(RetryableFailure):
     """The deadline passed and nobody knows whether the provider took the job."""
 
     code = "submit_unknown"
     message = "It is not known whether the provider accepted the job; credits were returned."
 
 
-class QueueTimedOut(MayEndOtherwise):
-    """No free place at the provider for too long. Nothing was submitted."""
+class QueueTimedOut(RetryableFailure):
+    """No free slot at the provider in time. Nothing was submitted."""
 
     code = "queue_timed_out"
-    message = "The provider had no free place in time."
+    message = "The provider had no free slot in time."
 
 
-class ResultUnusable(MayEndOtherwise):
+class ResultUnusable(RetryableFailure):
     """The result is not a whole image of an allowed kind and size."""
 
     code = "result_unusable"
     message = "The provider's result is not a usable image."
 
 
-class ResultExpired(MayEndOtherwise):
+class ResultExpired(RetryableFailure):
     """The provider no longer serves the result."""
 
     code = "result_expired"
     message = "The provider's result expired before it could be stored."
 
 
-class WorkflowLost(MayEndOtherwise):
+class WorkflowLost(RetryableFailure):
     """The workflow was terminated or failed while the generation was open."""
 
     code = "workflow_lost"
@@ -246,7 +286,7 @@ class ProviderThrottled(TransientError):
 
 
 class VerificationUnavailable(TransientError):
-    """A webhook cannot be verified now because the provider's keys cannot be had."""
+    """A webhook cannot be verified now because the provider's keys cannot be fetched."""
 
     code = "verification_unavailable"
     message = "The webhook cannot be verified now; send it again later."
@@ -260,14 +300,14 @@ class ResultUnavailable(TransientError):
 
 
 class StorageUnavailable(TransientError):
-    """The object store failed or answered with something else than it was asked for."""
+    """The object store failed, or answered with something other than what was requested."""
 
     code = "storage_unavailable"
     message = "The image store is not available."
 
 
 class ModerationUnavailable(TransientError):
-    """Our own input check could not be made. A request that was not checked is not let through."""
+    """Our own input check could not run. A request that was not checked does not pass."""
 
     code = "moderation_unavailable"
     message = "The input check is not available; try again."
@@ -288,12 +328,12 @@ class DatabaseUnavailable(TransientError):
 
 
 def every_error(base: type[ServiceError] = ServiceError) -> dict[str, type[ServiceError]]:
-    """Each error class by its code, the inner nodes of the tree left out."""
+    """Return each error class by its code, without the inner nodes of the tree."""
     below = (every_error(child).items() for child in base.__subclasses__())
     return {code: error for items in below for code, error in items} or {base.code: base}
 
 
 @cache
 def describe(code: str) -> type[ServiceError]:
-    """The class behind a code; an unknown code is an internal error."""
+    """Return the class of a code; an unknown code is an internal error."""
     return every_error().get(code, ServiceError)

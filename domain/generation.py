@@ -1,4 +1,4 @@
-"""What a generation is on its way from a request to an ending. Pure data."""
+"""A generation from request to terminal state. Pure data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Status(StrEnum):
 
 
 class Stage(StrEnum):
-    """Where inside its status a generation stands."""
+    """The finer step inside a status."""
 
     CREATED = "created"
     RESERVING = "reserving"
@@ -61,16 +61,19 @@ _STATUS_OF = {
 
 
 @dataclass(frozen=True)
-class Waits:
+class TimingPolicy:
     """How long a workflow waits for what. Part of its input, so a replay sees the same numbers.
+
+    Stored histories know the fields by these names: `longest_poll_seconds` is what models.toml calls
+    `max_poll_seconds`.
 
     Attributes:
         first_poll_seconds: From the submit to the first poll.
         poll_factor: Each pause is this many times the one before, 1 or more.
-        longest_poll_seconds: The pause grows no further.
+        longest_poll_seconds: The longest pause between polls.
         poll_jitter: Up to this share is added to a pause, from 0 to 1.
-        deadline_seconds: From the end of the submit to giving up.
-        queue_timeout_seconds: How long a submit may stand in line before it begins.
+        deadline_seconds: From the end of the submit until the workflow gives up.
+        queue_timeout_seconds: How long an attempt may wait for a slot.
         submit_timeout_seconds: How long one submit may take; minutes where the provider answers with the
             image itself.
     """
@@ -86,25 +89,25 @@ class Waits:
 
 @dataclass(frozen=True)
 class Fallback:
-    """Where a generation may go if its first provider does not take it or fails it for free."""
+    """Where a generation may go if its first provider takes nothing, or fails it and does not charge."""
 
     model: str
     provider: str
-    waits: Waits
+    waits: TimingPolicy
 
 
 @dataclass(frozen=True)
 class GenerationInput:
-    """A workflow's input: who it is for and how long to wait. Everything else is in the row.
+    """A workflow's input: whom it is for and how long to wait. Everything else is in the row.
 
-    checks_input: Whether our own moderation looks at the request before any credits are held.
+    checks_input: Whether our own moderation checks the request before any credits are held.
     """
 
     generation_id: str
     tenant_id: str
     model: str
     provider: str
-    waits: Waits
+    waits: TimingPolicy
     fallback: Fallback | None = None
     checks_input: bool = False
 
@@ -114,15 +117,15 @@ class GenerationRequest:
     """A validated request, as it is stored and as a provider gets it.
 
     Attributes:
-        model: An id of the catalogue.
+        model: An id of the catalog.
         endpoint: The provider's own name for the model.
-        parameters: What the model takes beside the prompt: n, size, seed, output_format, …
-        n: Images asked for, 1 or more.
+        parameters: What the model takes besides the prompt: n, size, seed, output_format, …
+        n: Requested images, 1 or more.
         price_credits: Whole credits for all images; fixed for the life of the generation.
         inputs: Ids of the client's stored images, in order.
-        mask: Id of the stored image whose alpha says what of the first input to paint anew.
-        charges_rejected: Whether what moderation refuses is charged nevertheless.
-        fallback: The same request as another model takes it; its price is never looked at.
+        mask: Id of the stored image whose alpha marks what of the first input to repaint.
+        charges_rejected: Whether a request that moderation refuses is charged.
+        fallback: The same request for another model; its price is not used.
     """
 
     model: str
@@ -140,10 +143,10 @@ class GenerationRequest:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Why a generation failed: a code from domain/errors.py and where.
+class GenerationError:
+    """Why a generation failed: a code of domain/errors.py and where.
 
-    stage: The stage it happened in; for content that was refused, whether input or output was.
+    stage: The stage it happened in; for refused content, whether the input or the output was refused.
     """
 
     code: str
@@ -159,14 +162,14 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a generation is to end when it is not settled.
+class TerminalState:
+    """How a generation ends when it is not settled.
 
     Attributes:
         code: For FAILED, a code of domain/errors.py.
         attention: Why an operator should look at it, as a code; None if there is no need.
-        unless_submitted: Leave everything as it is if a submit has begun.
-        moderated_at: For content that was refused: the request's or the image's.
+        unless_submitted: Change nothing if a submit has begun.
+        moderated_at: For refused content: whether the request or the image was refused.
     """
 
     status: Status
@@ -202,7 +205,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Undelivered:
-    """An image that was asked for and did not come: `content_rejected` or `not_delivered`."""
+    """A requested image that did not come: `content_rejected`, `not_delivered` or `result_unusable`."""
 
     index: int
     code: str
@@ -217,7 +220,7 @@ class Generation:
     request: GenerationRequest
     status: Status
     stage: Stage
-    problem: Problem | None
+    error: GenerationError | None
     cancel_requested: bool
     needs_attention: str | None
     held_credits: int
@@ -232,7 +235,7 @@ class Generation:
 
     @property
     def outcome(self) -> Outcome:
-        """The stored ending; only of a terminal generation."""
+        """How it ended; only of a terminal generation."""
         assert self.status.is_terminal
-        code = self.problem.code if self.problem else None
+        code = self.error.code if self.error else None
         return Outcome(self.id, self.status, code, self.charged_credits, len(self.images))

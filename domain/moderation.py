@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class ModeratedAt(StrEnum):
-    """What a content rule was broken by: the request, or the image made from it."""
+    """What broke a content rule: the request, or the image made from it."""
 
     INPUT = "input"
     OUTPUT = "output"

@@ -1,4 +1,7 @@
-"""What passes between a generation and the provider that makes its images. Pure data."""
+"""What passes between a generation and the provider that makes its images. Pure data.
+
+Fields named `verdict` and `is_free` travel through Temporal: stored histories know them by these names.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,26 +14,30 @@ from domain.generation import GenerationRequest, Outcome, Undelivered
 from domain.moderation import ModeratedAt
 
 
-class Verdict(StrEnum):
-    """A provider's word on a job. `CHECK` is no verdict: it means "ask the provider now"."""
+class JobStatus(StrEnum):
+    """What a provider reports of a job. `CHECK` reports nothing: it means "poll the provider now"."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CHECK = "check"
 
+    @property
+    def is_final(self) -> bool:
+        return self in (JobStatus.SUCCEEDED, JobStatus.FAILED)
+
 
 @dataclass(frozen=True)
 class AttemptRef:
-    """One try at one provider. `ordinal` is ours and counts from 1; it is not Temporal's attempt."""
+    """One submission to one provider. `ordinal` counts from 1 and is not Temporal's attempt number."""
 
     generation_id: str
     ordinal: int = 1
 
 
 @dataclass(frozen=True)
-class InputImage:
-    """One of the client's images, checked and at hand as a local file, for as long as the submit lasts."""
+class LocalInputFile:
+    """An input file as a local copy that exists as long as the submit runs."""
 
     path: Path
     content_type: str
@@ -43,21 +50,21 @@ class Submission:
     """What an adapter needs to submit: the request, its images, and where the provider may call back.
 
     webhook_url: empty if no webhook is wanted. images: in the client's order. mask: what of the first image
-    is to be painted anew, as its alpha.
+    is to be repainted, as its alpha.
     """
 
     attempt: AttemptRef
     request: GenerationRequest
     webhook_url: str
-    images: tuple[InputImage, ...] = ()
-    mask: InputImage | None = None
+    images: tuple[LocalInputFile, ...] = ()
+    mask: LocalInputFile | None = None
 
 
 @dataclass(frozen=True)
 class ProviderJob:
-    """A provider's handle on work we asked it to do. `urls` are the provider's own, by purpose.
+    """A provider's handle on a job. `urls` are the provider's own, by purpose.
 
-    cost: where the provider tells it when it takes the job.
+    cost: set where the provider states it when it accepts the job.
     """
 
     job_id: str
@@ -74,7 +81,7 @@ class ResultFile:
 
 @dataclass(frozen=True)
 class ProviderCost:
-    """What a provider says an attempt cost, in its own measure: `billable_unit`, `bfl_credit`, `token`, …"""
+    """What a provider says an attempt cost, in its own unit: `billable_unit`, `bfl_credit`, `token`, …"""
 
     amount: Decimal
     unit: str
@@ -82,28 +89,28 @@ class ProviderCost:
 
 @dataclass(frozen=True)
 class ProviderResult:
-    """A provider's answer about a job.
+    """A provider's report on a job.
 
     Attributes:
-        verdict: What it says.
+        status: Where the job stands.
         code: For FAILED, a code of domain/errors.py.
         files: For SUCCEEDED, the images in the provider's order, without those of `undelivered`.
-        undelivered: Images that were asked for and will not come. Together with the files they are
-            numbered from 0: the file indexes are those that no undelivered image has.
+        undelivered: Requested images that will not come. Files and undelivered images share one numbering
+            from 0: files have the indexes that no undelivered image has.
         moderated_at: For `content_rejected`, whether the request or the image was refused.
-        is_free: For FAILED, whether the provider says in its terms that it does not charge for this.
-        provider_message: The provider's own words, kept in PostgreSQL only.
-        cost: Where the provider tells it.
-        retry_after_seconds: For RUNNING, when to ask again at the earliest.
-        unknown_status: For RUNNING, a status word of the provider that we do not know. It is counted.
+        does_not_charge: For FAILED, whether the provider's terms say that it does not bill this.
+        provider_message: The provider's own words, stored in PostgreSQL only.
+        cost: Set where the provider states it.
+        retry_after_seconds: For RUNNING, the shortest pause before the next poll.
+        unknown_status: For RUNNING, a status word of the provider that the adapter does not know.
     """
 
-    verdict: Verdict
+    status: JobStatus
     code: str | None = None
     files: tuple[ResultFile, ...] = ()
     undelivered: tuple[Undelivered, ...] = ()
     moderated_at: ModeratedAt | None = None
-    is_free: bool = False
+    does_not_charge: bool = False
     provider_message: str | None = None
     cost: ProviderCost | None = None
     retry_after_seconds: float | None = None
@@ -111,11 +118,11 @@ class ProviderResult:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a synchronous provider answered at once.
+class SyncResult:
+    """The response of a synchronous provider: the images themselves.
 
-    job_id: The provider's id of the call, for its support. files: local, one per image of the result, whose
-    own `files` are empty.
+    job_id: The provider's id of the call, for support requests. files: local files, one per image;
+    `result.files` is empty.
     """
 
     job_id: str
@@ -125,7 +132,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class ProviderEvent:
-    """One authentic webhook: its identity at the provider, the job it is about, and what it says."""
+    """One authentic webhook: its event id, the job it is about, and what it reports."""
 
     event_id: str
     job_id: str
@@ -134,7 +141,7 @@ class ProviderEvent:
 
 @dataclass(frozen=True)
 class ResultSignal:
-    """The signal a webhook becomes. No URL, no words of the provider: those wait in the inbox."""
+    """The signal that a webhook becomes. URLs and the provider's words stay in the inbox table."""
 
     inbox_id: int
     ordinal: int
@@ -144,8 +151,8 @@ class ResultSignal:
     is_free: bool = False
 
     @classmethod
-    def read(cls, arguments: tuple[object, ...]) -> "ResultSignal | None":
-        """The signal in whatever a handler was given; None for any other shape. Never raises."""
+    def parse(cls, arguments: tuple[object, ...]) -> "ResultSignal | None":
+        """Parse the arguments of a signal handler; None for any other shape. Never raises."""
         match arguments:
             case ({"inbox_id": int(inbox_id), "ordinal": int(ordinal), "verdict": str(verdict), **rest},):
                 code, moderated_at = rest.get("code"), rest.get("moderated_at")
@@ -162,19 +169,23 @@ class ResultSignal:
 
 
 @dataclass(frozen=True)
-class PollAnswer:
-    """What `fetch_result` returns: a verdict without any of the provider's payload."""
+class PollResult:
+    """What `fetch_result` returns: the job's status without the provider's payload."""
 
-    verdict: Verdict
+    verdict: JobStatus
     code: str | None = None
     retry_after_seconds: float | None = None
     moderated_at: ModeratedAt | None = None
     is_free: bool = False
 
     @classmethod
-    def of(cls, result: ProviderResult) -> "PollAnswer":
+    def of(cls, result: ProviderResult) -> "PollResult":
         return cls(
-            result.verdict, result.code, result.retry_after_seconds, result.moderated_at, result.is_free
+            result.status,
+            result.code,
+            result.retry_after_seconds,
+            result.moderated_at,
+            result.does_not_charge,
         )
 
 
@@ -189,10 +200,10 @@ class SubmitState(StrEnum):
 
 
 @dataclass(frozen=True)
-class SubmitAnswer:
+class SubmitResult:
     """What `submit_job` returns. `outcome` only with ALREADY_TERMINAL, `code` only with REJECTED.
 
-    verdict: With ACCEPTED, where the provider has already told the end: synchronous ones do.
+    verdict: With ACCEPTED, set if the provider has already reported the end, as synchronous ones do.
     """
 
     state: SubmitState
@@ -200,7 +211,7 @@ class SubmitAnswer:
     code: str | None = None
     outcome: Outcome | None = None
     moderated_at: ModeratedAt | None = None
-    verdict: PollAnswer | None = None
+    verdict: PollResult | None = None
 
 
 @dataclass(frozen=True)
@@ -220,7 +231,7 @@ class StoreState(StrEnum):
 
 
 @dataclass(frozen=True)
-class StoreAnswer:
+class StoreResult:
     """What `store_assets` returns. `outcome` only with ALREADY_TERMINAL."""
 
     state: StoreState

@@ -75,16 +75,16 @@ def _noise(job_id: str, index: int, seed: int) -> bytes:
 
 
 def _paint(size: tuple[int, int], noise: bytes, *, transparent: bool) -> Image.Image:
-    """A few random colours blown up into soft clouds, with some circles on them."""
+    """A few random colors blown up into soft clouds, with some circles on them."""
     if transparent:
         image = Image.new("RGBA", size)
     else:
         image = Image.frombytes("RGB", (4, 4), noise[:48]).resize(size, Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(image)
     for start in range(48, 48 + 6 * 6, 6):
-        x, y, radius, *colour = noise[start : start + 6]
-        centre = (x * size[0] // 256, y * size[1] // 256)
-        pen.circle(centre, 2 + radius * min(size) // 1500, fill=(colour[0], colour[1], colour[2]))
+        x, y, radius, *color = noise[start : start + 6]
+        center = (x * size[0] // 256, y * size[1] // 256)
+        pen.circle(center, 2 + radius * min(size) // 1500, fill=(color[0], color[1], color[2]))
     return image
 
 

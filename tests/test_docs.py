@@ -7,10 +7,10 @@ import pytest
 from prometheus_client import Counter
 
 from activities import metrics as worker_metrics
-from adapters.catalogue import _File, _Inputs, _Model, _Price, _Provider, _Waits, load_catalogue
+from adapters.catalog.models_toml import _File, _Inputs, _Model, _Price, _Provider, _Waits, load_catalog
 from api import metrics as api_metrics
 from api.problems import _CODES
-from domain import names
+from domain import temporal_names
 from domain.errors import ServiceError, every_error
 from domain.generation import Stage, Status
 from domain.model import Model
@@ -22,7 +22,7 @@ CONFIGURATION = (DOCS / "configuration.md").read_text()
 ERRORS = (DOCS / "errors.md").read_text()
 OPERATIONS = (DOCS / "operations.md").read_text()
 MODELS = (DOCS / "models.md").read_text()
-CATALOGUE = load_catalogue(ROOT / "models.toml", providers=(), queue_timeout_seconds=1)
+CATALOG = load_catalog(ROOT / "models.toml", providers=(), queue_timeout_seconds=1)
 
 HTTP_ONLY_CODES = {*_CODES.values(), "http_error", ServiceError.code} - every_error().keys()
 WORKER_METRICS = [name for name in vars(worker_metrics).values() if str(name).startswith("darkroom_")]
@@ -73,10 +73,10 @@ def test_field_of_the_catalogue_is_documented(field: str) -> None:
 
 
 def test_every_model_has_its_row_and_no_other() -> None:
-    assert first_cells(MODELS) == list(CATALOGUE.models)
+    assert first_cells(MODELS) == list(CATALOG.models)
 
 
-@pytest.mark.parametrize("model", CATALOGUE.models.values(), ids=lambda model: model.id)
+@pytest.mark.parametrize("model", CATALOG.models.values(), ids=lambda model: model.id)
 def test_model_is_documented_as_it_is(model: Model) -> None:
     [row] = rows_of(MODELS, model.id)
     _, _, provider, kinds, images, most, price, _ = (cell.strip() for cell in row.split("|"))
@@ -125,7 +125,13 @@ def test_every_metric_of_the_api_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*names.SEARCH_ATTRIBUTES, names.STATUS_QUERY, names.REPORT_RESULT, names.REQUEST_CANCEL]
+    "name",
+    [
+        *temporal_names.SEARCH_ATTRIBUTES,
+        temporal_names.STATUS_QUERY,
+        temporal_names.RESULT_SIGNAL,
+        temporal_names.CANCEL_SIGNAL,
+    ],
 )
 def test_what_operators_use_in_temporal_is_documented(name: str) -> None:
     assert rows_of(OPERATIONS, name)

@@ -18,7 +18,7 @@ from tests.test_provider_docs import TABLES as DOCUMENTED
 from tests.unit.adapters.test_meanings import TABLES as HELD
 
 ROOT = Path(__file__).parents[1]
-CATALOGUE = set(tomllib.loads((ROOT / "models.toml").read_text())["providers"])
+CATALOG = set(tomllib.loads((ROOT / "models.toml").read_text())["providers"])
 KEYS = {
     "fal_key": "a key",
     "fal_user_id": "user-1",
@@ -44,17 +44,17 @@ def settings_with(**given: Any) -> Settings:
 
 
 def test_each_has_a_simulator_in_the_order_of_its_ports() -> None:
-    assert set(SIMULATED) == CATALOGUE
+    assert set(SIMULATED) == CATALOG
     assert tuple(SIMULATED) == simulators.PROVIDERS
 
 
 def test_each_is_held_to_the_contract_once() -> None:
     names = [*(case.name for case in JOB_CASES), *(case.name for case in SYNCHRONOUS_CASES)]
-    assert sorted(names) == sorted(CATALOGUE)
+    assert sorted(names) == sorted(CATALOG)
 
 
 def test_the_errors_of_each_are_documented_and_held() -> None:
-    assert set(DOCUMENTED) == set(HELD) == CATALOGUE
+    assert set(DOCUMENTED) == set(HELD) == CATALOG
 
 
 async def test_each_that_has_a_key_has_one_adapter_of_its_name() -> None:
@@ -62,8 +62,8 @@ async def test_each_that_has_a_key_has_one_adapter_of_its_name() -> None:
     async with composition.providers(settings) as found:
         names = [*found.with_jobs, *found.synchronous]
 
-    assert set(composition.enabled_providers(settings)) == CATALOGUE
-    assert sorted(names) == sorted(CATALOGUE)
+    assert set(composition.enabled_providers(settings)) == CATALOG
+    assert sorted(names) == sorted(CATALOG)
 
 
 async def test_results_of_each_may_be_downloaded_from_where_it_puts_them() -> None:
@@ -104,7 +104,7 @@ async def test_only_a_provider_whose_webhooks_are_read_gets_an_address(
         readers = composition.webhook_readers(settings, http)
 
     assert readers.keys() == heard
-    assert {name for name in CATALOGUE if url_of(name, AttemptRef("gen_1"))} == heard
+    assert {name for name in CATALOG if url_of(name, AttemptRef("gen_1"))} == heard
 
 
 def test_the_address_names_the_provider_and_the_attempt() -> None:

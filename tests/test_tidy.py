@@ -1,4 +1,4 @@
-"""What no linter checks: sizes, time-outs beside every step, and names that must not change."""
+"""What no linter checks: sizes, timeouts beside every step, and names that must not change."""
 
 import ast
 import inspect

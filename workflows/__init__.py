@@ -1,1 +1,1 @@
-"""The story of a generation: deterministic, and importing nothing that touches the world."""
+"""The order of steps: deterministic, and importing nothing that touches the outside."""

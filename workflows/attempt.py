@@ -1,7 +1,6 @@
-"""One try at one provider: a place, a submit, and the wait for a verdict."""
+"""One attempt at one provider: wait for a slot, submit, wait for the result."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,256 +11,238 @@ from temporalio.exceptions import TimeoutError as TemporalTimeout
 
 with workflow.unsafe.imports_passed_through():
     from domain.errors import (
-        ProviderFailed,
-        ProviderRefused,
         ProviderThrottled,
         ProviderTimedOut,
-        ProviderUnavailable,
         QueueTimedOut,
         ServiceError,
         SubmitUnknown,
         describe,
     )
-    from domain.generation import Ending, GenerationInput, Outcome, Stage, Status, Waits
-    from domain.provider import AttemptRef, PollAnswer, ResultSignal, SubmitAnswer, SubmitState, Verdict
+    from domain.generation import Stage, Status, TerminalState, TimingPolicy
+    from domain.provider import AttemptRef, JobStatus, PollResult, ResultSignal, SubmitResult, SubmitState
     from workflows import steps
-    from workflows.progress import Progress
+    from workflows.attempt_end import FALLBACK_CODES, AttemptEnd, AttemptFailure
+    from workflows.run_state import RunState
 
-_FINAL = (Verdict.SUCCEEDED, Verdict.FAILED)
-# A waiting job is woken when its turn comes; it looks for itself this often, in case that word is lost.
-_LOOK_AGAIN = timedelta(seconds=60)
-# What another provider may do better. Never a refusal of the content, and never what is not known.
-_NOT_THE_REQUESTS_FAULT = frozenset(
-    error.code
-    for error in (ProviderRefused, ProviderFailed, ProviderUnavailable, ProviderThrottled, QueueTimedOut)
-)
+# A waiting attempt is signaled when it gets a slot; it also looks this often, in case a signal is lost.
+_SLOT_CHECK_INTERVAL = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Which provider an attempt goes to, and how patiently."""
+class AttemptPlan:
+    """Which provider an attempt goes to, and how long it waits for what."""
 
     provider: str
-    waits: Waits
+    timing: TimingPolicy
     has_fallback: bool = False
 
 
 @dataclass(frozen=True)
-class Failure:
-    """How an attempt ended without a result. `is_free`: the provider took nothing, or charges nothing."""
+class _Submitted:
+    """How a submit went: an end, or a result whose job is to be waited for."""
 
-    ending: Ending
-    is_free: bool = False
-
-    @property
-    def may_go_elsewhere(self) -> bool:
-        return self.is_free and self.ending.code in _NOT_THE_REQUESTS_FAULT
+    result: SubmitResult | None = None
+    end: AttemptEnd | None = None
 
 
 class Attempt:
-    """Waits for signals, polls, a cancel or a deadline; signals are told to it as plain calls.
+    """Waits for signals, polls, a cancel or a deadline. Signals arrive as plain method calls."""
 
-    wants_cancel: whether to stop; it is asked between the steps. enter: called with each new stage.
-    tell: called when there is something new to show.
-    """
-
-    def __init__(
-        self,
-        job: GenerationInput,
-        ref: AttemptRef,
-        plan: Plan,
-        progress: Progress,
-        wants_cancel: Callable[[], bool],
-        enter: Callable[[Stage], None],
-        tell: Callable[[], None],
-    ) -> None:
+    def __init__(self, ref: AttemptRef, plan: AttemptPlan, state: RunState) -> None:
         self.ref = ref
         self.inbox_id: int | None = None
-        self._job = job
         self._plan = plan
-        self._progress = progress
-        self._wants_cancel = wants_cancel
-        self._enter = enter
-        self._tell = tell
-        self._verdict: PollAnswer | None = None
+        self._state = state
+        self._result: PollResult | None = None
         self._poll_now = False
-        self._has_place = False
-        self._line_ends = workflow.now()
+        self._has_slot = False
+        self._queue_deadline = workflow.now()
 
     @property
     def provider(self) -> str:
         return self._plan.provider
 
-    def hear(self, event: ResultSignal) -> None:
-        """The first verdict counts: webhooks come late, twice and in any order, or not at all."""
-        if event.verdict not in _FINAL:
+    def on_result(self, event: ResultSignal) -> None:
+        """Take the first final status: webhooks come late, twice and in any order, or not at all."""
+        if event.verdict not in (JobStatus.SUCCEEDED, JobStatus.FAILED):
             self._poll_now = True
-        elif self._verdict is None:
-            self._verdict = PollAnswer(
-                Verdict(event.verdict), event.code, None, event.moderated_at, event.is_free
+        elif self._result is None:
+            self._result = PollResult(
+                JobStatus(event.verdict), event.code, None, event.moderated_at, event.is_free
             )
             self.inbox_id = event.inbox_id
 
-    def admit(self) -> None:
-        """Its turn has come."""
-        self._has_place = True
+    def on_slot_granted(self) -> None:
+        self._has_slot = True
 
-    async def run(self, *, waits_for_place: bool) -> Outcome | Failure | None:
-        """None if there is a result to store; the outcome if somebody else has ended the generation."""
-        self._progress.attempts += 1
-        self._enter(Stage.THROTTLED)
-        if waits_for_place and (failure := await self._wait_for_place()) is not None:
-            return failure
-        self._line_ends = workflow.now() + timedelta(seconds=self._plan.waits.queue_timeout_seconds)
-        answer = await self._submit(hurry=self._plan.has_fallback)
-        if isinstance(answer, Failure) and self._verdict is not None:
-            answer = SubmitAnswer(SubmitState.UNKNOWN)  # it says that it took nothing, and has reported since
-        if not isinstance(answer, SubmitAnswer):
-            return answer
-        if answer.outcome is not None:
-            return answer.outcome
-        if answer.state is SubmitState.CANCELED:
-            return Failure(Ending(Status.CANCELED))
-        if answer.state is SubmitState.REJECTED:
-            ending = Ending(Status.FAILED, answer.code, moderated_at=answer.moderated_at)
-            return Failure(ending, is_free=True)
-        self._progress.provider_job_id = answer.job_id
-        self._verdict = self._verdict or answer.verdict
-        known = answer.state is SubmitState.ACCEPTED
-        self._enter(Stage.GENERATING if known else Stage.SUBMIT_UNKNOWN)
-        await self._wait_for_verdict()
-        return self._failure(known=known)
+    async def run(self, *, waits_for_slot: bool) -> AttemptEnd:
+        """Submit, and wait for the result."""
+        self._state.progress.attempts += 1
+        self._state.set_stage(Stage.THROTTLED)
+        if waits_for_slot and (end := await self._wait_for_slot()) is not None:
+            return end
+        timeout = timedelta(seconds=self._plan.timing.queue_timeout_seconds)
+        self._queue_deadline = workflow.now() + timeout
+        submitted = await self._submit(has_fallback=self._plan.has_fallback)
+        if submitted.end is not None:
+            if submitted.end.failure is None or self._result is None:
+                return submitted.end
+            # It said that it took nothing, and has sent a webhook since.
+            submitted = _Submitted(SubmitResult(SubmitState.UNKNOWN))
+        assert submitted.result is not None
+        return self._submit_end(submitted.result) or await self._wait_for_end(submitted.result)
 
-    async def call_off(self) -> None:
-        """A courtesy to the provider, and to the bill; the refund does not depend on it."""
-        at_work = self._progress.stage in (Stage.GENERATING, Stage.SUBMIT_UNKNOWN)
-        if not at_work or self._verdict is not None:
+    async def cancel_at_provider(self) -> None:
+        """Spare the provider the work, and us the bill. The refund does not depend on it."""
+        at_work = self._state.progress.stage in (Stage.GENERATING, Stage.SUBMIT_UNKNOWN)
+        if not at_work or self._result is not None:
             return
         try:
             await steps.cancel(self.provider, self.ref)
         except ActivityError as error:
-            workflow.logger.warning("the provider could not be called off: %s", code_of(error))
+            workflow.logger.warning("the job could not be canceled: %s", failure_code(error))
 
-    async def _wait_for_place(self) -> Failure | None:
-        gives_up = workflow.now() + timedelta(seconds=self._plan.waits.queue_timeout_seconds)
-        while self._stands_in_line() and workflow.now() < gives_up:
+    async def _wait_for_slot(self) -> AttemptEnd | None:
+        deadline = workflow.now() + timedelta(seconds=self._plan.timing.queue_timeout_seconds)
+        while self._is_queued() and workflow.now() < deadline:
             try:
                 await workflow.wait_condition(
-                    lambda: not self._stands_in_line(),
-                    timeout=min(_LOOK_AGAIN, gives_up - workflow.now()),
-                    timeout_summary=f"A free place at {self.provider}",
+                    lambda: not self._is_queued(),
+                    timeout=min(_SLOT_CHECK_INTERVAL, deadline - workflow.now()),
+                    timeout_summary=f"A free slot at {self.provider}",
                 )
             except TimeoutError:
-                # The word may have come while we asked.
-                self._has_place = await steps.ask_for_place(self.ref) or self._has_place
-        if self._wants_cancel():
-            return Failure(Ending(Status.CANCELED))
-        return None if self._has_place else Failure(Ending(Status.FAILED, QueueTimedOut.code), is_free=True)
+                # The signal may have come while this asked.
+                self._has_slot = await steps.request_slot(self.ref) or self._has_slot
+        if self._state.cancel_requested:
+            return AttemptEnd.canceled()
+        return None if self._has_slot else AttemptEnd.took_nothing(QueueTimedOut.code)
 
-    def _stands_in_line(self) -> bool:
-        return not self._has_place and not self._wants_cancel()
+    def _is_queued(self) -> bool:
+        return not self._has_slot and not self._state.cancel_requested
 
-    async def _submit(self, *, hurry: bool) -> SubmitAnswer | Outcome | Failure:
-        """Submit, or leave the line if a cancel comes while still standing in it."""
-        submitting = asyncio.create_task(steps.submit(self.provider, self._plan.waits, self.ref, hurry=hurry))
-        await workflow.wait_condition(lambda: submitting.done() or self._wants_cancel())
+    async def _submit(self, *, has_fallback: bool) -> _Submitted:
+        """Submit; on a cancel, refund instead if the submit has not begun."""
+        submitting = asyncio.create_task(
+            steps.submit(self.provider, self._plan.timing, self.ref, has_fallback=has_fallback)
+        )
+        await workflow.wait_condition(lambda: submitting.done() or self._state.cancel_requested)
         if not submitting.done():
-            # If this refunds, the submit that still stands in line will find the generation ended.
-            ending = Ending(Status.CANCELED, unless_submitted=True)
-            refund = await steps.refund(self._job.generation_id, ending, self.provider)
+            # If this refunds, the queued submit will find the generation ended.
+            terminal_state = TerminalState(Status.CANCELED, unless_submitted=True)
+            refund = await steps.refund(self.ref.generation_id, terminal_state, self.provider)
             if refund.outcome is not None:
-                return refund.outcome
+                return _Submitted(end=AttemptEnd(outcome=refund.outcome))
         try:
-            return await submitting
+            return _Submitted(await submitting)
         except ActivityError as error:
-            return await self._after_the_last_try(error, hurry=hurry)
+            return await self._after_failed_submit(error, has_fallback=has_fallback)
 
-    async def _after_the_last_try(
-        self, error: ActivityError, *, hurry: bool
-    ) -> SubmitAnswer | Outcome | Failure:
-        cause, code = error.cause, code_of(error)
+    async def _after_failed_submit(self, error: ActivityError, *, has_fallback: bool) -> _Submitted:
+        """Decide what the end of all retries means."""
+        cause, code = error.cause, failure_code(error)
         if isinstance(cause, TemporalTimeout) and cause.type is not TimeoutType.SCHEDULE_TO_START:
             # The worker died in the last try, and nobody knows how far it had come.
-            return SubmitAnswer(SubmitState.UNKNOWN)
-        if code == ProviderThrottled.code and not hurry and workflow.now() < self._line_ends:
-            return await self._submit(hurry=False)  # a provider that is busy is a line, not a failure
-        if code in _NOT_THE_REQUESTS_FAULT:
-            return Failure(Ending(Status.FAILED, code), is_free=True)
-        if hurry:  # the short budget is for a provider that takes nothing, not for an outage of ours
-            return await self._submit(hurry=False)
+            return _Submitted(SubmitResult(SubmitState.UNKNOWN))
+        if code == ProviderThrottled.code and not has_fallback and workflow.now() < self._queue_deadline:
+            return await self._submit(has_fallback=False)  # a busy provider is waited for
+        if code in FALLBACK_CODES:
+            return _Submitted(end=AttemptEnd.took_nothing(code))
+        if has_fallback:  # the short budget is for a provider that takes nothing, not for an outage of ours
+            return await self._submit(has_fallback=False)
         # Such as a database outage. An earlier try may have sent it: the row knows.
-        ending = Ending(Status.FAILED, code, unless_submitted=True)
-        refund = await steps.refund(self._job.generation_id, ending, self.provider)
-        return refund.outcome or SubmitAnswer(SubmitState.UNKNOWN)
+        terminal_state = TerminalState(Status.FAILED, code, unless_submitted=True)
+        refund = await steps.refund(self.ref.generation_id, terminal_state, self.provider)
+        if refund.outcome is not None:
+            return _Submitted(end=AttemptEnd(outcome=refund.outcome))
+        return _Submitted(SubmitResult(SubmitState.UNKNOWN))
 
-    async def _wait_for_verdict(self) -> None:
-        """Until a webhook, a poll, a cancel or the deadline. The poll timer is always armed."""
-        waits = self._plan.waits
-        deadline = workflow.now() + timedelta(seconds=waits.deadline_seconds)
-        pause_seconds = waits.first_poll_seconds
+    def _submit_end(self, submitted: SubmitResult) -> AttemptEnd | None:
+        """Return the end if the submit was one; None if there is, or may be, a job to wait for."""
+        if submitted.outcome is not None:
+            return AttemptEnd(outcome=submitted.outcome)
+        if submitted.state is SubmitState.CANCELED:
+            return AttemptEnd.canceled()
+        if submitted.state is SubmitState.REJECTED:
+            terminal_state = TerminalState(Status.FAILED, submitted.code, moderated_at=submitted.moderated_at)
+            return AttemptEnd(failure=AttemptFailure(terminal_state, took_nothing=True))
+        return None
+
+    async def _wait_for_end(self, submitted: SubmitResult) -> AttemptEnd:
+        self._state.progress.provider_job_id = submitted.job_id
+        self._result = self._result or submitted.verdict
+        is_accepted = submitted.state is SubmitState.ACCEPTED
+        self._state.set_stage(Stage.GENERATING if is_accepted else Stage.SUBMIT_UNKNOWN)
+        await self._wait_for_result()
+        return self._end(is_accepted=is_accepted)
+
+    async def _wait_for_result(self) -> None:
+        """Wait for a webhook, a poll, a cancel or the deadline. The poll timer is always armed."""
+        timing = self._plan.timing
+        deadline = workflow.now() + timedelta(seconds=timing.deadline_seconds)
+        pause_seconds = timing.first_poll_seconds
         while self._is_waiting() and workflow.now() < deadline:
-            jitter = 1 + waits.poll_jitter * workflow.random().random()
+            jitter = 1 + timing.poll_jitter * workflow.random().random()
             next_poll = min(workflow.now() + timedelta(seconds=pause_seconds * jitter), deadline)
             await self._wait_until(next_poll, deadline)
             if self._is_waiting():
-                wanted_pause_seconds = await self._poll()
-                pause_seconds = min(pause_seconds * waits.poll_factor, waits.longest_poll_seconds)
-                pause_seconds = max(pause_seconds, wanted_pause_seconds or 0)
+                min_pause_seconds = await self._poll()
+                pause_seconds = min(pause_seconds * timing.poll_factor, timing.longest_poll_seconds)
+                pause_seconds = max(pause_seconds, min_pause_seconds or 0)
 
     def _is_waiting(self) -> bool:
-        return self._verdict is None and not self._wants_cancel()
+        return self._result is None and not self._state.cancel_requested
 
     async def _wait_until(self, next_poll: datetime, deadline: datetime) -> None:
-        self._progress.waiting_until(next_poll, deadline)
-        self._tell()
-        with suppress(TimeoutError):  # nobody called, so we ask
+        self._state.progress.set_next_poll(next_poll, deadline)
+        self._state.publish_status()
+        with suppress(TimeoutError):  # no webhook came, so it is time to poll
             await workflow.wait_condition(
                 lambda: self._poll_now or not self._is_waiting(),
                 timeout=next_poll - workflow.now(),
-                timeout_summary=f"Webhook, or poll {self._progress.polls + 1}",
+                timeout_summary=f"Webhook, or poll {self._state.progress.polls + 1}",
             )
         self._poll_now = False
 
     async def _poll(self) -> float | None:
-        """Ask once, unless a webhook answers first; how long the provider wants to be left alone.
+        """Poll once, unless a webhook comes first; return the shortest pause that the provider wants.
 
-        A failed poll is no verdict on the job: the loop asks again.
+        A failed poll says nothing about the job: the loop polls again.
         """
-        self._progress.polls += 1
-        polling = asyncio.create_task(steps.fetch(self.provider, self.ref, self._progress.polls))
+        self._state.progress.polls += 1
+        polling = asyncio.create_task(steps.poll(self.provider, self.ref, self._state.progress.polls))
         await workflow.wait_condition(lambda: polling.done() or not self._is_waiting())
         if not polling.done():
             polling.cancel()
             return None
         try:
-            answer = await polling
+            polled = await polling
         except ActivityError as error:
-            workflow.logger.warning("poll failed, will ask again: %s", code_of(error))
+            workflow.logger.warning("poll failed, will poll again: %s", failure_code(error))
             return None
-        if answer.verdict in _FINAL and self._verdict is None:
-            self._verdict = answer
-        return answer.retry_after_seconds
+        if polled.verdict.is_final and self._result is None:
+            self._result = polled
+        return polled.retry_after_seconds
 
-    def _failure(self, *, known: bool) -> Failure | None:
-        """How to end when there is nothing to store; None if there is a result.
+    def _end(self, *, is_accepted: bool) -> AttemptEnd:
+        """Decide how the attempt ended. A cancel comes first: the client was told that it was accepted."""
+        attention = None if is_accepted or self._result is not None else SubmitUnknown.code
+        if self._state.cancel_requested:
+            return AttemptEnd.canceled(attention=attention)
+        if self._result is None:
+            code = ProviderTimedOut.code if is_accepted else SubmitUnknown.code
+            return AttemptEnd(failure=AttemptFailure(TerminalState(Status.FAILED, code, attention=attention)))
+        if self._result.verdict is JobStatus.FAILED:
+            code, at = self._result.code or ServiceError.code, self._result.moderated_at
+            terminal_state = TerminalState(Status.FAILED, code, moderated_at=at)
+            failure = AttemptFailure(terminal_state, does_not_charge=self._result.is_free)
+            return AttemptEnd(failure=failure)
+        return AttemptEnd()
 
-        A cancel comes first: the client has been told that it was accepted.
-        """
-        attention = None if known or self._verdict is not None else SubmitUnknown.code
-        if self._wants_cancel():
-            return Failure(Ending(Status.CANCELED, attention=attention))
-        if self._verdict is None:
-            code = ProviderTimedOut.code if known else SubmitUnknown.code
-            return Failure(Ending(Status.FAILED, code, attention=attention))
-        if self._verdict.verdict is Verdict.FAILED:
-            code, at = self._verdict.code or ServiceError.code, self._verdict.moderated_at
-            return Failure(Ending(Status.FAILED, code, moderated_at=at), self._verdict.is_free)
-        return None
 
-
-def code_of(error: BaseException) -> str:
-    """The failure's stable code, as the API reports it."""
-    cause = steps.behind(error)
+def failure_code(error: BaseException) -> str:
+    """Return a failure's stable code, as the API reports it."""
+    cause = steps.cause_of(error)
     if isinstance(cause, ApplicationError):
         return describe(cause.type or "").code
     if isinstance(cause, TemporalTimeout) and cause.type is TimeoutType.SCHEDULE_TO_START:

@@ -8,11 +8,11 @@ from domain.generation import Stage
 
 @dataclass
 class Progress:
-    """What the status query answers. Moments are ISO 8601 in UTC.
+    """What the status query answers. Times are ISO 8601 in UTC.
 
     Attributes:
-        attempts: Submits begun, by our own count.
-        polls: Times the provider was asked.
+        attempts: Attempts begun.
+        polls: Times the provider was polled.
     """
 
     stage: Stage = Stage.RESERVING
@@ -23,17 +23,17 @@ class Progress:
     gives_up_at: str | None = None
     cancel_requested: bool = False
 
-    def waiting_until(self, next_poll: datetime, deadline: datetime) -> None:
+    def set_next_poll(self, next_poll: datetime, deadline: datetime) -> None:
         self.next_poll_at = next_poll.isoformat(timespec="milliseconds")
         self.gives_up_at = deadline.isoformat(timespec="milliseconds")
 
-    def goes_elsewhere(self) -> None:
-        """The first provider's job and polls say nothing about the next one's."""
+    def reset_for_fallback(self) -> None:
+        """Forget the first provider's job and poll times."""
         self.provider_job_id, self.next_poll_at, self.gives_up_at = None, None, None
 
-    def paragraph(self, provider: str) -> str:
-        """Where the job stands and what it waits for, as an operator reads it."""
-        sentences = [f"**{self.stage}**: {_STORY[self.stage].format(provider=provider)}"]
+    def describe(self, provider: str) -> str:
+        """Return what the job waits for, as an operator reads it in the Temporal UI."""
+        sentences = [f"**{self.stage}**: {_STAGE_TEXTS[self.stage].format(provider=provider)}"]
         if self.provider_job_id:
             sentences.append(f"The provider's job is `{self.provider_job_id}`.")
         if self.stage in (Stage.GENERATING, Stage.SUBMIT_UNKNOWN) and self.next_poll_at:
@@ -46,10 +46,10 @@ class Progress:
         return " ".join(sentences)
 
 
-_STORY = {
+_STAGE_TEXTS = {
     Stage.CREATED: "accepted; nothing has happened yet.",
     Stage.RESERVING: "holding the price on the tenant's account.",
-    Stage.THROTTLED: "credits are held; standing in line for a place at {provider}.",
+    Stage.THROTTLED: "credits are held; waiting for a slot at {provider}.",
     Stage.SUBMITTING: "credits are held; the job is on its way to {provider}.",
     Stage.SUBMIT_UNKNOWN: (
         "credits are held; {provider} may or may not have the job, so it is not submitted again."

@@ -4,13 +4,13 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.reconcile import ReconcilePlan
-    from domain import names
+    from domain import temporal_names
     from workflows import steps
 
 
-@workflow.defn(name=names.RECONCILE_WORKFLOW)
+@workflow.defn(name=temporal_names.RECONCILE_WORKFLOW)
 class ReconcileWorkflow:
-    """One look around per run; the next run looks again, so a failed one needs no compensation."""
+    """One pass per run; the next run looks again, so a failed one needs no compensation."""
 
     @workflow.run
     async def run(self, plan: ReconcilePlan) -> dict[str, int]:

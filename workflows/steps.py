@@ -1,4 +1,4 @@
-"""Each activity as a workflow calls it: queue, time-outs and retry budget beside the name."""
+"""Each activity as a workflow calls it: queue, timeouts and retry policy next to the name."""
 
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
@@ -11,29 +11,36 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.assets import AssetActivities
     from activities.credits import CreditActivities
-    from activities.door import PlaceActivities
     from activities.moderation import ModerationActivities
     from activities.provider import ProviderActivities
+    from activities.provider_slots import SlotActivities
     from activities.reconcile import ReconcileActivities, ReconcilePlan
     from domain.credits import Refund, Reservation
-    from domain.generation import Ending, Outcome, Waits
-    from domain.names import ASSETS_QUEUE, GENERATIONS_QUEUE, RECONCILE_QUEUE, provider_queue, submit_queue
-    from domain.provider import AttemptRef, PollAnswer, StoreAnswer, StoreRequest, SubmitAnswer
+    from domain.generation import Outcome, TerminalState, TimingPolicy
+    from domain.provider import AttemptRef, PollResult, StoreRequest, StoreResult, SubmitResult
+    from domain.temporal_names import (
+        ASSETS_QUEUE,
+        GENERATIONS_QUEUE,
+        RECONCILE_QUEUE,
+        provider_queue,
+        submit_queue,
+    )
 
 T = TypeVar("T")
 
-# Money must end up somewhere: a ledger step is tried for ever, first quickly, then without a budget.
-_QUICKLY = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=4)
-_UNTIL_DONE = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=15))
-# Only what the provider provably did not take is tried again, so this budget costs nobody twice.
-_UNTIL_TAKEN = RetryPolicy(
+# Money must end up somewhere: a ledger step is retried without limit, first quickly as a local activity.
+LOCAL_LEDGER_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=4)
+UNLIMITED_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=15))
+# Only what the provider provably did not take is submitted again, so these retries never cost twice.
+SUBMIT_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30), maximum_attempts=12
 )
-_WHILE_THE_ADDRESS_LIVES = RetryPolicy(
+# Result addresses expire, so there is a limit.
+DOWNLOAD_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20), maximum_attempts=8
 )
-_A_FEW_TIMES = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3)
-_ONCE = RetryPolicy(maximum_attempts=1)
+SHORT_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3)
+NO_RETRY = RetryPolicy(maximum_attempts=1)
 
 
 async def reserve(generation_id: str) -> Reservation:
@@ -44,14 +51,14 @@ async def settle(generation_id: str) -> Outcome:
     return await _ledger(CreditActivities.settle_credits, [generation_id], "Charge for what is stored")
 
 
-async def refund(generation_id: str, ending: Ending, provider: str) -> Refund:
+async def refund(generation_id: str, terminal_state: TerminalState, provider: str) -> Refund:
     return await _ledger(
-        CreditActivities.refund_credits, [generation_id, ending, provider], "Return the hold"
+        CreditActivities.refund_credits, [generation_id, terminal_state, provider], "Return the hold"
     )
 
 
-async def ask_for_place(attempt: AttemptRef) -> bool:
-    return await _ledger(PlaceActivities.ask_for_place, [attempt], "Ask for a place at the provider")
+async def request_slot(attempt: AttemptRef) -> bool:
+    return await _ledger(SlotActivities.request_slot, [attempt], "Request a slot at the provider")
 
 
 async def check_input(generation_id: str) -> bool:
@@ -61,30 +68,32 @@ async def check_input(generation_id: str) -> bool:
         task_queue=GENERATIONS_QUEUE,
         schedule_to_close_timeout=timedelta(minutes=5),
         start_to_close_timeout=timedelta(seconds=15),
-        retry_policy=_UNTIL_DONE,
-        summary="Look at the request before it costs anything",
+        retry_policy=UNLIMITED_RETRY,
+        summary="Check the request before it costs anything",
     )
 
 
-async def submit(provider: str, waits: Waits, attempt: AttemptRef, *, hurry: bool) -> SubmitAnswer:
-    """Stands in line for as long as the plan allows; once begun, it is never cut.
+async def submit(
+    provider: str, timing: TimingPolicy, attempt: AttemptRef, *, has_fallback: bool
+) -> SubmitResult:
+    """Wait in the queue as long as the timing allows; once begun, the submit is never interrupted.
 
-    hurry: There is somewhere else to go, so a provider that takes nothing is not asked for long.
+    has_fallback: a provider that takes nothing is retried only a few times.
     """
     return await workflow.execute_activity_method(
         ProviderActivities.submit_job,
         attempt,
         task_queue=submit_queue(provider),
-        schedule_to_start_timeout=timedelta(seconds=waits.queue_timeout_seconds),
-        start_to_close_timeout=timedelta(seconds=waits.submit_timeout_seconds),
-        # A call that lasts for minutes need not be missed within seconds.
-        heartbeat_timeout=timedelta(seconds=max(5.0, waits.submit_timeout_seconds / 30)),
-        retry_policy=_A_FEW_TIMES if hurry else _UNTIL_TAKEN,
+        schedule_to_start_timeout=timedelta(seconds=timing.queue_timeout_seconds),
+        start_to_close_timeout=timedelta(seconds=timing.submit_timeout_seconds),
+        # The longer a call may take, the later a lost one needs to be noticed.
+        heartbeat_timeout=timedelta(seconds=max(5.0, timing.submit_timeout_seconds / 30)),
+        retry_policy=SHORT_RETRY if has_fallback else SUBMIT_RETRY,
         summary=f"Submit attempt {attempt.ordinal} to {provider}",
     )
 
 
-async def fetch(provider: str, attempt: AttemptRef, number: int) -> PollAnswer:
+async def poll(provider: str, attempt: AttemptRef, number: int) -> PollResult:
     return await workflow.execute_activity_method(
         ProviderActivities.fetch_result,
         attempt,
@@ -92,7 +101,7 @@ async def fetch(provider: str, attempt: AttemptRef, number: int) -> PollAnswer:
         schedule_to_close_timeout=timedelta(seconds=90),
         start_to_close_timeout=timedelta(seconds=30),
         heartbeat_timeout=timedelta(seconds=5),
-        retry_policy=_ONCE,  # the poll timer is the retry
+        retry_policy=NO_RETRY,  # the poll timer is the retry
         summary=f"Poll {number} of {provider}",
     )
 
@@ -104,19 +113,19 @@ async def cancel(provider: str, attempt: AttemptRef) -> bool:
         task_queue=provider_queue(provider),
         schedule_to_close_timeout=timedelta(seconds=30),
         start_to_close_timeout=timedelta(seconds=10),
-        retry_policy=_A_FEW_TIMES,
-        summary=f"Call {provider} off",
+        retry_policy=SHORT_RETRY,
+        summary=f"Cancel the job at {provider}",
     )
 
 
-async def store(wanted: StoreRequest) -> StoreAnswer:
+async def store(wanted: StoreRequest) -> StoreResult:
     return await workflow.execute_activity_method(
         AssetActivities.store_assets,
         wanted,
         task_queue=ASSETS_QUEUE,
         start_to_close_timeout=timedelta(minutes=3),
         heartbeat_timeout=timedelta(seconds=5),
-        retry_policy=_WHILE_THE_ADDRESS_LIVES,
+        retry_policy=DOWNLOAD_RETRY,
         summary="Copy the images to our storage",
     )
 
@@ -129,42 +138,42 @@ async def reconcile(plan: ReconcilePlan) -> dict[str, int]:
         schedule_to_close_timeout=timedelta(minutes=5),
         start_to_close_timeout=timedelta(minutes=2),
         heartbeat_timeout=timedelta(seconds=10),
-        retry_policy=_A_FEW_TIMES,
-        summary="Look for what was left behind",
+        retry_policy=SHORT_RETRY,
+        summary="Repair what was left behind",
     )
 
 
-def behind(error: BaseException) -> BaseException | None:
-    """What went wrong in a step. An ordinary activity's failure comes wrapped, a local one's bare."""
+def cause_of(error: BaseException) -> BaseException | None:
+    """Return what went wrong in a step. Only an ordinary activity's failure comes wrapped."""
     return error.cause if isinstance(error, ActivityError) else error
 
 
 async def _ledger(method: Callable[..., Coroutine[Any, Any, T]], arguments: list[Any], summary: str) -> T:
-    """A local activity while it is quick; an ordinary one, without limit, when it is not.
+    """Run a local activity with a short budget, then the same method as an ordinary one without limit.
 
     A local activity that retries for long holds its workflow task: queries wait and signals go unseen. An
     ordinary one waits on the server, and a re-run of either finds what the other has done.
     """
-    quickly: Coroutine[Any, Any, T] = workflow.execute_local_activity_method(
+    local: Coroutine[Any, Any, T] = workflow.execute_local_activity_method(
         method,
         args=arguments,
         schedule_to_close_timeout=timedelta(seconds=3),
         start_to_close_timeout=timedelta(seconds=2),
-        retry_policy=_QUICKLY,
+        retry_policy=LOCAL_LEDGER_RETRY,
         summary=summary,
     )
     try:
-        return await quickly
+        return await local
     except FailureError as error:
-        cause = behind(error)
+        cause = cause_of(error)
         if isinstance(cause, ApplicationError) and cause.non_retryable:
             raise
-    at_last: T = await workflow.execute_activity_method(
+    result: T = await workflow.execute_activity_method(
         method,
         args=arguments,
         task_queue=GENERATIONS_QUEUE,
         start_to_close_timeout=timedelta(seconds=15),
-        retry_policy=_UNTIL_DONE,
-        summary=f"{summary}, without hurry",
+        retry_policy=UNLIMITED_RETRY,
+        summary=f"{summary}, retried without limit",
     )
-    return at_last
+    return result

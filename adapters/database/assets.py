@@ -7,20 +7,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.engine import Database
-from adapters.database.results import Stored, delivered_of, files_of, pairs, undelivered_of
-from adapters.database.rows import (
+from adapters.database.mapping import (
+    Stored,
+    delivered_of,
+    files_of,
     images_of,
     is_terminal,
     locked_generation,
     move_to,
     outcome_of,
+    pairs,
     to_generation,
     to_request,
+    undelivered_of,
 )
 from adapters.database.tables import AttemptRow, ImageRow, InboxRow
 from domain.generation import Generation, Image, Outcome, Stage, Undelivered
 from domain.ports import Storing
-from domain.provider import AttemptRef, Verdict
+from domain.provider import AttemptRef, JobStatus
 
 
 class PostgresAssets:
@@ -89,12 +93,12 @@ class PostgresAssets:
 async def _result(session: AsyncSession, attempt: AttemptRef, inbox_id: int | None) -> Stored:
     """The newest word on the files: from a poll or an answer if there was one, else from the webhook."""
     record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
-    if record is not None and record.result is not None and record.result["verdict"] == Verdict.SUCCEEDED:
+    if record is not None and record.result is not None and record.result["verdict"] == JobStatus.SUCCEEDED:
         return record.result
     query = select(InboxRow).where(
         col(InboxRow.generation_id) == attempt.generation_id,
         col(InboxRow.ordinal) == attempt.ordinal,
-        col(InboxRow.verdict) == Verdict.SUCCEEDED,
+        col(InboxRow.verdict) == JobStatus.SUCCEEDED,
     )
     if inbox_id is not None:
         query = query.where(col(InboxRow.id) == inbox_id)

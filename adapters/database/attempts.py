@@ -8,8 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.engine import Database
-from adapters.database.results import to_json
-from adapters.database.rows import is_terminal, locked_generation, move_to, outcome_of, to_request
+from adapters.database.mapping import is_terminal, locked_generation, move_to, outcome_of, to_json, to_request
 from adapters.database.tables import AttemptRow, GenerationRow, InboxRow
 from domain.errors import (
     ContentRejected,
@@ -23,13 +22,13 @@ from domain.moderation import ModeratedAt
 from domain.ports import AttemptRecord
 from domain.provider import (
     AttemptRef,
-    PollAnswer,
+    JobStatus,
+    PollResult,
     ProviderCost,
     ProviderJob,
     ProviderResult,
-    SubmitAnswer,
+    SubmitResult,
     SubmitState,
-    Verdict,
 )
 
 
@@ -39,11 +38,11 @@ class PostgresAttempts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, attempt: AttemptRef) -> SubmitAnswer | GenerationRequest:
+    async def begin(self, attempt: AttemptRef) -> SubmitResult | GenerationRequest:
         async with self._database.begin() as session:
             row = await locked_generation(session, attempt.generation_id)
             if is_terminal(row):
-                return SubmitAnswer(SubmitState.ALREADY_TERMINAL, outcome=await outcome_of(session, row))
+                return SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=await outcome_of(session, row))
             record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
             # A webhook proves that the provider took it after all, whatever it had answered.
             if record is not None and (
@@ -51,12 +50,12 @@ class PostgresAttempts:
             ):
                 return await _begun_before(session, row, record)
             if row.cancel_requested_at is not None:
-                return SubmitAnswer(SubmitState.CANCELED)
+                return SubmitResult(SubmitState.CANCELED)
             other = await _another_that_may_be_charged(session, attempt)
             if other is not None:
                 # After a Reset in Temporal the story goes on where it went before: at the later attempt.
                 error = ProviderUnavailable if other > attempt.ordinal else ServiceError
-                return SubmitAnswer(SubmitState.REJECTED, code=error.code)
+                return SubmitResult(SubmitState.REJECTED, code=error.code)
             if record is None:
                 record = _new_record(row, attempt)
                 session.add(record)
@@ -85,11 +84,11 @@ class PostgresAttempts:
             _, record = await _locked(session, attempt)
             record.state = "not_sent"
 
-    async def unknown(self, attempt: AttemptRef) -> SubmitAnswer:
+    async def unknown(self, attempt: AttemptRef) -> SubmitResult:
         async with self._database.begin() as session:
             row, record = await _locked(session, attempt)
             if is_terminal(row):
-                return SubmitAnswer(SubmitState.ALREADY_TERMINAL, outcome=await outcome_of(session, row))
+                return SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=await outcome_of(session, row))
             return await _unknown(session, row, record)
 
     async def job(self, attempt: AttemptRef) -> AttemptRecord:
@@ -147,7 +146,7 @@ async def note_webhook(
 
 
 def _is_free(result: ProviderResult) -> bool:
-    return result.verdict is Verdict.FAILED and result.is_free
+    return result.verdict is JobStatus.FAILED and result.is_free
 
 
 async def _note_lateness(session: AsyncSession, row: GenerationRow, record: AttemptRow) -> None:
@@ -161,12 +160,12 @@ def _note_cost(record: AttemptRow, cost: ProviderCost | None) -> None:
         record.cost_amount, record.cost_unit = cost.amount, cost.unit
 
 
-def _verdict(record: AttemptRow) -> PollAnswer | None:
+def _verdict(record: AttemptRow) -> PollResult | None:
     if record.result is None:
         return None
     at = ModeratedAt(record.moderated_at) if record.moderated_at else None
-    return PollAnswer(
-        Verdict(record.result["verdict"]), record.code, moderated_at=at, is_free=bool(record.is_free)
+    return PollResult(
+        JobStatus(record.result["verdict"]), record.code, moderated_at=at, is_free=bool(record.is_free)
     )
 
 
@@ -181,13 +180,13 @@ def _new_record(row: GenerationRow, attempt: AttemptRef) -> AttemptRow:
     )
 
 
-async def _begun_before(session: AsyncSession, row: GenerationRow, record: AttemptRow) -> SubmitAnswer:
+async def _begun_before(session: AsyncSession, row: GenerationRow, record: AttemptRow) -> SubmitResult:
     """The answer to a submit that is run again."""
     if record.state == "accepted":
-        return SubmitAnswer(SubmitState.ACCEPTED, job_id=record.provider_job_id, verdict=_verdict(record))
+        return SubmitResult(SubmitState.ACCEPTED, job_id=record.provider_job_id, verdict=_verdict(record))
     if record.state == "rejected":
         at = ModeratedAt(record.moderated_at) if record.moderated_at else None
-        return SubmitAnswer(SubmitState.REJECTED, code=record.code, moderated_at=at)
+        return SubmitResult(SubmitState.REJECTED, code=record.code, moderated_at=at)
     return await _unknown(session, row, record)
 
 
@@ -235,13 +234,13 @@ async def _locked(session: AsyncSession, attempt: AttemptRef) -> tuple[Generatio
     return row, record
 
 
-async def _unknown(session: AsyncSession, row: GenerationRow, record: AttemptRow) -> SubmitAnswer:
+async def _unknown(session: AsyncSession, row: GenerationRow, record: AttemptRow) -> SubmitResult:
     """Settle for not knowing, unless a webhook has named the job meanwhile."""
     if await _adopt_webhook(session, row, record):
-        return SubmitAnswer(SubmitState.ACCEPTED, job_id=record.provider_job_id)
+        return SubmitResult(SubmitState.ACCEPTED, job_id=record.provider_job_id)
     if row.stage == Stage.SUBMITTING:
         move_to(row, Stage.SUBMIT_UNKNOWN)
-    return SubmitAnswer(SubmitState.UNKNOWN)
+    return SubmitResult(SubmitState.UNKNOWN)
 
 
 async def _accept(session: AsyncSession, row: GenerationRow, record: AttemptRow, job_id: str) -> None:

@@ -80,7 +80,7 @@ def async_url(url: str) -> str:
 
 
 def _is_passing(error: DBAPIError) -> bool:
-    """Whether PostgreSQL may answer differently in a moment: restarts, deadlocks, lock time-outs."""
+    """Whether PostgreSQL may answer differently in a moment: restarts, deadlocks, lock timeouts."""
     cause = error.orig.__cause__ if error.orig is not None else None
     return isinstance(
         cause,

@@ -10,7 +10,13 @@ from sqlmodel import col
 
 from adapters.database.engine import Database
 from adapters.database.ids import new_id
-from adapters.database.rows import fallback_values, images_of, is_terminal, locked_generation, to_generation
+from adapters.database.mapping import (
+    fallback_fields,
+    images_of,
+    is_terminal,
+    locked_generation,
+    to_generation,
+)
 from adapters.database.tables import GenerationRow
 from domain.errors import GenerationNotFound, IdempotencyKeyReused, TooLateToCancel
 from domain.generation import Generation, GenerationRequest, Stage, Status
@@ -117,7 +123,7 @@ def _values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
         "client_metadata": dict(request.metadata),
         "inputs": list(request.inputs),
         "mask": request.mask,
-        "fallback": fallback_values(request),
+        "fallback": fallback_fields(request),
         "charges_rejected": request.charges_rejected,
         "n": request.n,
         "price_credits": request.price_credits,

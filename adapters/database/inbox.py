@@ -6,14 +6,13 @@ from sqlmodel import col
 
 from adapters.database.attempts import note_webhook
 from adapters.database.engine import Database
-from adapters.database.results import to_json
-from adapters.database.rows import locked_generation, to_request
+from adapters.database.mapping import locked_generation, to_json, to_request
 from adapters.database.tables import AttemptRow, InboxRow
 from domain.errors import GenerationNotFound
 from domain.generation import Status
 from domain.moderation import ModeratedAt
-from domain.ports import Received
-from domain.provider import AttemptRef, ProviderEvent, ResultSignal, Verdict
+from domain.ports import WebhookReceipt
+from domain.provider import AttemptRef, JobStatus, ProviderEvent, ResultSignal
 
 
 class PostgresInbox:
@@ -22,7 +21,7 @@ class PostgresInbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def receive(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> Received:
+    async def receive(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> WebhookReceipt:
         async with self._database.begin() as session:
             # Locked, or this would overwrite what a poll writes down at the same moment.
             generation = await locked_generation(session, attempt.generation_id)
@@ -40,7 +39,7 @@ class PostgresInbox:
                     ordinal=attempt.ordinal,
                     provider_job_id=event.job_id,
                     # A job id that is not the attempt's proves nothing: the provider is asked instead.
-                    verdict=event.result.verdict if genuine else Verdict.CHECK,
+                    verdict=event.result.verdict if genuine else JobStatus.CHECK,
                     code=event.result.code if genuine else None,
                     moderated_at=event.result.moderated_at if genuine else None,
                     is_free=genuine and event.result.is_free,
@@ -50,7 +49,7 @@ class PostgresInbox:
                 .on_conflict_do_nothing(index_elements=["provider", "event_id"])
                 .returning(InboxRow)
             )
-            is_final = event.result.verdict in (Verdict.SUCCEEDED, Verdict.FAILED)
+            is_final = event.result.verdict in (JobStatus.SUCCEEDED, JobStatus.FAILED)
             if row is not None and record is not None and genuine and is_final:
                 # Beside the attempt, where its cost is counted.
                 await note_webhook(session, generation, record, event.result)
@@ -72,9 +71,9 @@ class PostgresInbox:
             )
 
 
-def received(row: InboxRow) -> Received:
+def received(row: InboxRow) -> WebhookReceipt:
     """The row as its reader needs it."""
     assert row.id is not None
     at = ModeratedAt(row.moderated_at) if row.moderated_at else None
     signal = ResultSignal(row.id, row.ordinal, row.verdict, row.code, at, row.is_free)
-    return Received(signal, row.generation_id, row.relayed_at is not None)
+    return WebhookReceipt(signal, row.generation_id, row.relayed_at is not None)

@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.engine import Database
-from adapters.database.rows import is_terminal, locked_generation, move_to, outcome_of
+from adapters.database.mapping import is_terminal, locked_generation, move_to, outcome_of
 from adapters.database.tables import AccountRow, AttemptRow, GenerationRow, ImageRow, TransferRow
 from domain.credits import AccountKind, HoldState, Refund, Reservation, TransferKind
 from domain.errors import ContentRejected, InsufficientCredits, ResultUnusable, WorkflowLost
-from domain.generation import Ending, Outcome, Stage, Status
+from domain.generation import Outcome, Stage, Status, TerminalState
 
 Changes = dict[AccountKind, int]
 
@@ -53,14 +53,14 @@ class PostgresLedger:
             if is_terminal(row):
                 return Reservation(HoldState.ALREADY_TERMINAL, await outcome_of(session, row))
             if row.cancel_requested_at is not None:
-                outcome = await _end(session, row, Ending(Status.CANCELED))
+                outcome = await _end(session, row, TerminalState(Status.CANCELED))
                 return Reservation(HoldState.CANCELED, outcome)
             if await session.scalar(_TRANSFER, {"id": hold_id(row.id)}):
                 return Reservation(HoldState.HELD)
             balances = await locked_balances(session, row.tenant_id)
             if balances[AccountKind.AVAILABLE] < row.price_credits:
                 move_to(row, Stage.RESERVING)
-                ending = Ending(Status.FAILED, InsufficientCredits.code)
+                ending = TerminalState(Status.FAILED, InsufficientCredits.code)
                 return Reservation(HoldState.INSUFFICIENT, await _end(session, row, ending))
             price = row.price_credits
             row.held_credits = price
@@ -90,7 +90,7 @@ class PostgresLedger:
             await _transfer(session, row, TransferKind.SETTLE, charged, changes)
             return Outcome(row.id, Status.COMPLETED, None, charged, delivered)
 
-    async def refund(self, generation_id: str, ending: Ending) -> Refund:
+    async def refund(self, generation_id: str, ending: TerminalState) -> Refund:
         async with self._database.begin() as session:
             row = await locked_generation(session, generation_id)
             if is_terminal(row):
@@ -144,7 +144,7 @@ async def _transfer(
     await post(session, transfer, changes)
 
 
-async def _end(session: AsyncSession, row: GenerationRow, ending: Ending) -> Outcome:
+async def _end(session: AsyncSession, row: GenerationRow, ending: TerminalState) -> Outcome:
     """Return the hold, if there is one, and write how the generation ended."""
     held = row.held_credits
     holds = await session.scalar(_TRANSFER, {"id": hold_id(row.id)})

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from domain.generation import Image, Undelivered
-from domain.provider import ProviderResult, ResultFile, Verdict
+from domain.provider import JobStatus, ProviderResult, ResultFile
 
 Stored = dict[str, Any] | None
 
@@ -43,7 +43,7 @@ def unpaired(stored: Sequence[Sequence[Any]]) -> tuple[Undelivered, ...]:
 
 
 def _of_success(stored: Stored, name: str) -> Sequence[Any]:
-    if stored is None or stored["verdict"] != Verdict.SUCCEEDED:
+    if stored is None or stored["verdict"] != JobStatus.SUCCEEDED:
         return ()
     found: Sequence[Any] = stored.get(name, ())
     return found

@@ -14,7 +14,7 @@ from adapters.database.engine import Database
 from adapters.database.ids import new_id
 from adapters.database.ledger import account_id
 from adapters.database.tables import AccountRow, ApiKeyRow, TenantRow
-from domain.access import Caller, Scope
+from domain.auth import Caller, Scope
 from domain.credits import AccountKind
 from domain.errors import TenantNotFound, Unauthenticated
 

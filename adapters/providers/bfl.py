@@ -23,8 +23,8 @@ from adapters.providers.answers import cost_of, event_object, is_token, json_obj
 from adapters.providers.masks import white_where_transparent
 from adapters.providers.meanings import Meaning
 from adapters.providers.uploads import UploadBody, json_body, markers
-from adapters.storage.guard import is_allowed
-from domain.catalogue import pixels
+from adapters.storage.address_guard import is_allowed
+from domain.catalog import pixels
 from domain.errors import (
     ContentRejected,
     InvalidInput,
@@ -39,12 +39,12 @@ from domain.generation import GenerationRequest
 from domain.moderation import ModeratedAt
 from domain.provider import (
     AttemptRef,
+    JobStatus,
     ProviderEvent,
     ProviderJob,
     ProviderResult,
     ResultFile,
     Submission,
-    Verdict,
 )
 
 # BFL says nowhere which of its failures it gives credits back for, so none of a task's is taken for free.
@@ -136,7 +136,7 @@ class BflProvider:
             # Our key or our address is wrong. The task is still there, and so is the time to mend it.
             raise calls.unavailable(self.name, response)
         unknown = storable(status) if isinstance(status, str) and status not in _STILL_RUNNING else None
-        return ProviderResult(Verdict.RUNNING, unknown_status=unknown)
+        return ProviderResult(JobStatus.RUNNING, unknown_status=unknown)
 
     async def cancel(self, request: GenerationRequest, job: ProviderJob) -> bool:
         """Never: BFL knows no cancel."""
@@ -180,7 +180,7 @@ class BflWebhookReader:
         job_id = event_object(body).get("id")
         if not isinstance(job_id, str) or not is_token(job_id):
             raise SignatureInvalid
-        return ProviderEvent(hashlib.sha256(body).hexdigest(), job_id, ProviderResult(Verdict.CHECK))
+        return ProviderEvent(hashlib.sha256(body).hexdigest(), job_id, ProviderResult(JobStatus.CHECK))
 
     def _is_genuine(self, given: str, body: bytes, attempt: AttemptRef) -> bool:
         return hmac.compare_digest(
@@ -206,14 +206,14 @@ def _ready(task: Mapping[str, Any]) -> ProviderResult:
     if not isinstance(sample, str) or not is_token(sample):
         return ERRORS["Ready without a sample"].failed("Ready without a sample")
     cost = cost_of(task.get("cost"), _UNIT) or cost_of(found.get("cost"), _UNIT)
-    return ProviderResult(Verdict.SUCCEEDED, files=(ResultFile(sample),), cost=cost)
+    return ProviderResult(JobStatus.SUCCEEDED, files=(ResultFile(sample),), cost=cost)
 
 
 def _not_found(job: ProviderJob) -> ProviderResult:
     """The end of a task at its own address. Elsewhere it is no news: the task may lie in another region."""
     if "polling" in job.urls:
         return ERRORS["Task not found"].failed("Task not found")
-    return ProviderResult(Verdict.RUNNING, unknown_status="Task not found")
+    return ProviderResult(JobStatus.RUNNING, unknown_status="Task not found")
 
 
 def _words(body: Mapping[str, Any]) -> str:
@@ -224,7 +224,7 @@ def _words(body: Mapping[str, Any]) -> str:
 
 @asynccontextmanager
 async def _with_bfls_mask(submission: Submission) -> AsyncIterator[Submission]:
-    """BFL looks at a mask's colour, and not at its alpha: what is white is painted anew."""
+    """BFL looks at a mask's color, and not at its alpha: what is white is painted anew."""
     if submission.mask is None:
         yield submission
         return

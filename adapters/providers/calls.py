@@ -8,7 +8,7 @@ import httpx
 from adapters.providers.answers import is_token, retry_after_seconds
 from domain.errors import ProviderThrottled, ProviderUnavailable, SubmitAmbiguous
 
-# A time-out in front of the provider, or a connection closed on it: what lay behind may have the request.
+# A timeout in front of the provider, or a connection closed on it: what lay behind may have the request.
 _GIVEN_UP = (httpx.codes.REQUEST_TIMEOUT, 499)
 
 

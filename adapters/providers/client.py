@@ -45,9 +45,9 @@ class _Capped(httpx.AsyncBaseTransport):
     One with a content encoding ends at once: unpacked, it could be a thousand times the cap.
     """
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, largest_bytes: int | None) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, max_bytes: int | None) -> None:
         self._inner = inner
-        self._largest_bytes = largest_bytes
+        self._largest_bytes = max_bytes
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await self._inner.handle_async_request(request)
@@ -64,9 +64,9 @@ class _Capped(httpx.AsyncBaseTransport):
 
 
 class _CappedStream(httpx.AsyncByteStream):
-    def __init__(self, inner: httpx.AsyncByteStream, largest_bytes: int) -> None:
+    def __init__(self, inner: httpx.AsyncByteStream, max_bytes: int) -> None:
         self._inner = inner
-        self._largest_bytes = largest_bytes
+        self._largest_bytes = max_bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         total = 0

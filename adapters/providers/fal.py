@@ -15,7 +15,7 @@ from adapters.providers import calls
 from adapters.providers.answers import cost_of, is_token, json_object, storable
 from adapters.providers.meanings import Meaning
 from adapters.providers.uploads import UploadBody, json_body, markers
-from domain.catalogue import pixels
+from domain.catalog import pixels
 from domain.errors import (
     ContentRejected,
     InvalidInput,
@@ -29,7 +29,7 @@ from domain.errors import (
 )
 from domain.generation import GenerationRequest, Undelivered
 from domain.moderation import ModeratedAt
-from domain.provider import InputImage, ProviderJob, ProviderResult, ResultFile, Submission, Verdict
+from domain.provider import JobStatus, LocalInputFile, ProviderJob, ProviderResult, ResultFile, Submission
 
 # fal bills no 5xx, and nothing that it never took. A job that ended in a 4xx it may bill: a GPU may have run.
 ERRORS: Mapping[str, Meaning] = {
@@ -108,7 +108,7 @@ class FalProvider:
         word = status.get("status")
         if word != "COMPLETED":
             unknown = storable(word) if isinstance(word, str) and word not in _STILL_RUNNING else None
-            return ProviderResult(Verdict.RUNNING, unknown_status=unknown)
+            return ProviderResult(JobStatus.RUNNING, unknown_status=unknown)
         # COMPLETED says that it ended, not how: an error may stand beside it, and the result decides.
         if status.get("error") and status.get("error_type"):
             kind = str(status["error_type"])
@@ -122,7 +122,7 @@ class FalProvider:
     async def _result(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
         response = await self._ask("GET", self._job_url(request, job, "response"))
         if response.status_code == httpx.codes.BAD_REQUEST and b"in progress" in response.content[:200]:
-            return ProviderResult(Verdict.RUNNING)
+            return ProviderResult(JobStatus.RUNNING)
         if response.status_code == httpx.codes.NOT_FOUND:
             return _forgotten()
         if not response.is_success:
@@ -175,7 +175,7 @@ def success(output: Mapping[str, Any], n: int | None, billable_units: str | None
     lost = [Undelivered(index, codes[index]) for index in sorted(codes)]
     missing = [Undelivered(index, NotDelivered.code) for index in range(len(images), n or 0)]
     return ProviderResult(
-        Verdict.SUCCEEDED,
+        JobStatus.SUCCEEDED,
         files=tuple(usable),
         undelivered=(*lost, *missing),
         cost=cost_of(billable_units, _UNIT),
@@ -252,5 +252,5 @@ def _body(submission: Submission) -> UploadBody:
     return json_body(body, images | masks)
 
 
-def _data_uri(marker: str, image: InputImage) -> str:
+def _data_uri(marker: str, image: LocalInputFile) -> str:
     return f"data:{image.content_type};base64,{marker}"

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from adapters.providers import fal
 from adapters.providers.answers import event_object, is_token, json_object
 from domain.errors import SignatureInvalid, VerificationUnavailable
-from domain.provider import AttemptRef, ProviderEvent, ProviderResult, Verdict
+from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderResult
 
 _log = logging.getLogger("darkroom.fal")
 _TOLERANCE_SECONDS = 300
@@ -118,15 +118,15 @@ def _result(event: Mapping[str, Any]) -> ProviderResult:
     """What the event says, or CHECK where it says nothing that can be relied on."""
     payload = event.get("payload")
     if event.get("payload_error") or not isinstance(payload, dict):
-        return ProviderResult(Verdict.CHECK)
+        return ProviderResult(JobStatus.CHECK)
     if event.get("status") == "OK":
         return fal.success(payload, None)
     if event.get("status") == "ERROR":
         words = event.get("error")
         code = _STATUS_CODE.search(words) if isinstance(words, str) else None
         # Without a status nobody can say whether it was billed; the queue knows.
-        return fal.failure(int(code[1]), payload) if code else ProviderResult(Verdict.CHECK)
-    return ProviderResult(Verdict.CHECK)
+        return fal.failure(int(code[1]), payload) if code else ProviderResult(JobStatus.CHECK)
+    return ProviderResult(JobStatus.CHECK)
 
 
 def _unhex(text: str) -> bytes:

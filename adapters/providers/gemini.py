@@ -30,7 +30,7 @@ from domain.errors import (
 )
 from domain.generation import GenerationRequest
 from domain.moderation import ModeratedAt
-from domain.provider import Answer, InputImage, Submission
+from domain.provider import LocalInputFile, Submission, SyncResult
 
 _INPUT_REFUSED = Meaning(ContentRejected, is_free=False, at=ModeratedAt.INPUT)
 _OUTPUT_REFUSED = Meaning(ContentRejected, is_free=False, at=ModeratedAt.OUTPUT)
@@ -79,7 +79,7 @@ class GeminiProvider:
         self._url = url.rstrip("/")
         self._headers = {"x-goog-api-key": key}
 
-    async def generate(self, submission: Submission, folder: Path) -> Answer:
+    async def generate(self, submission: Submission, folder: Path) -> SyncResult:
         images = markers(submission.images)
         upload = json_body(_body(submission.request, images), images)
         request = self._spool.http.build_request(
@@ -91,7 +91,7 @@ class GeminiProvider:
         return await self._spool.generate(request, submission, folder, read=_read, refuse=_refuse)
 
 
-def _body(request: GenerationRequest, images: Mapping[str, InputImage]) -> dict[str, Any]:
+def _body(request: GenerationRequest, images: Mapping[str, LocalInputFile]) -> dict[str, Any]:
     pictures = [
         {"inlineData": {"mimeType": image.content_type, "data": marker}} for marker, image in images.items()
     ]

@@ -10,11 +10,11 @@ from typing import IO
 
 from PIL import Image, ImageChops
 
-from domain.provider import InputImage
+from domain.provider import LocalInputFile
 
 
 @asynccontextmanager
-async def white_where_transparent(mask: InputImage) -> AsyncIterator[InputImage]:
+async def white_where_transparent(mask: LocalInputFile) -> AsyncIterator[LocalInputFile]:
     """Our mask, a PNG whose alpha says what to paint anew, as one that says it in white on black.
 
     The file lies beside the mask's own, and is gone afterwards.

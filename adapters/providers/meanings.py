@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from adapters.providers.answers import storable
 from domain.errors import ContentRejected, ServiceError
 from domain.moderation import ModeratedAt
-from domain.provider import ProviderResult, Verdict
+from domain.provider import JobStatus, ProviderResult
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Meaning:
     def failed(self, words: str) -> ProviderResult:
         """The result of a job that ended like this."""
         return ProviderResult(
-            Verdict.FAILED,
+            JobStatus.FAILED,
             code=self.error.code,
             moderated_at=self.at,
             is_free=self.is_free,

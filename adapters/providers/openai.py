@@ -2,7 +2,7 @@
 
 Reference: openai/openai-openapi 2.3.0 and openai/openai-python (read 2026-08-21): generations as JSON, edits
 as a form. Not confirmed by it: `moderation_details`, which newer answers carry and which alone says whether
-the request or the image was refused (without it, it was the request); the 403 of an organisation that is not
+the request or the image was refused (without it, it was the request); the 403 of an organization that is not
 verified; and what is charged for an answer that was refused, which counts as charged.
 """
 
@@ -27,7 +27,7 @@ from domain.errors import (
 )
 from domain.generation import GenerationRequest
 from domain.moderation import ModeratedAt
-from domain.provider import Answer, Submission
+from domain.provider import Submission, SyncResult
 
 ERRORS: Meanings = {
     "400 moderation_blocked": Meaning(ContentRejected, is_free=False, at=ModeratedAt.INPUT),
@@ -60,7 +60,7 @@ class OpenAiProvider:
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"}
 
-    async def generate(self, submission: Submission, folder: Path) -> Answer:
+    async def generate(self, submission: Submission, folder: Path) -> SyncResult:
         fields = _fields(submission.request)
         if submission.images:
             files = [("image[]", image) for image in submission.images]

@@ -21,7 +21,7 @@ from adapters.providers import calls
 from adapters.providers.answers import cost_of, is_token, json_object, storable
 from adapters.providers.meanings import Meaning
 from adapters.providers.uploads import form_body
-from domain.catalogue import pixels
+from domain.catalog import pixels
 from domain.errors import (
     ContentRejected,
     InvalidInput,
@@ -38,7 +38,7 @@ from domain.errors import (
 )
 from domain.generation import GenerationRequest, Undelivered
 from domain.moderation import ModeratedAt
-from domain.provider import InputImage, ProviderJob, ProviderResult, ResultFile, Submission, Verdict
+from domain.provider import JobStatus, LocalInputFile, ProviderJob, ProviderResult, ResultFile, Submission
 
 # Replicate bills what ran, also where it failed. Only what never started is said to be free.
 ERRORS: Mapping[str, Meaning] = {
@@ -184,7 +184,7 @@ class ReplicateProvider:
             fields["mask"] = await self._reference(submission.mask)
         return fields
 
-    async def _reference(self, image: InputImage) -> str:
+    async def _reference(self, image: LocalInputFile) -> str:
         """The image itself if it is small, else the address of a copy at Replicate, which lives for a day.
 
         Raises ProviderUnavailable, ProviderThrottled, ProviderRefused: a copy alone is no prediction.
@@ -212,7 +212,7 @@ def result_of(prediction: Mapping[str, Any], n: int | None) -> ProviderResult:
     status = prediction.get("status")
     if status not in _ENDED:
         unknown = storable(status) if isinstance(status, str) and status not in _STILL_RUNNING else None
-        return ProviderResult(Verdict.RUNNING, unknown_status=unknown)
+        return ProviderResult(JobStatus.RUNNING, unknown_status=unknown)
     if status == "failed":
         return _failure(str(prediction.get("error")))
     if status != "succeeded":
@@ -234,7 +234,7 @@ def _success(prediction: Mapping[str, Any], n: int | None) -> ProviderResult:
     metrics = prediction.get("metrics")
     seconds = metrics.get("predict_time") if isinstance(metrics, dict) else None
     return ProviderResult(
-        Verdict.SUCCEEDED,
+        JobStatus.SUCCEEDED,
         files=tuple(files.values()),
         undelivered=(*unusable, *missing),
         cost=cost_of(seconds, "predict_second"),

@@ -11,7 +11,7 @@ from adapters.providers import replicate
 from adapters.providers.answers import event_object, is_token
 from adapters.providers.standard_webhooks import StandardWebhooks
 from domain.errors import SignatureInvalid
-from domain.provider import AttemptRef, ProviderEvent, ProviderResult, Verdict
+from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderResult
 
 
 class ReplicateWebhookReader:
@@ -28,7 +28,7 @@ class ReplicateWebhookReader:
         if not isinstance(job_id, str) or not is_token(job_id):
             raise SignatureInvalid
         result = replicate.result_of(prediction, None)
-        if result.verdict is Verdict.RUNNING:
+        if result.verdict is JobStatus.RUNNING:
             # Only ends were asked for; one that came out of order must not look like news.
-            result = ProviderResult(Verdict.CHECK)
+            result = ProviderResult(JobStatus.CHECK)
         return ProviderEvent(message_id, job_id, result)

@@ -32,7 +32,7 @@ from domain.errors import (
     TransientError,
 )
 from domain.generation import Undelivered
-from domain.provider import Answer, ProviderCost, ProviderResult, Submission, Verdict
+from domain.provider import JobStatus, ProviderCost, ProviderResult, Submission, SyncResult
 
 LARGEST_ANSWER_BYTES = 200_000_000
 _LARGEST_ERROR_BYTES = 2_000_000
@@ -75,16 +75,16 @@ class Spool:
         threads: ThreadPoolExecutor,
         *,
         total_seconds: float,
-        largest_bytes: int = LARGEST_ANSWER_BYTES,
+        max_bytes: int = LARGEST_ANSWER_BYTES,
     ) -> None:
         self.http = http
         self._threads = threads
         self._total_seconds = total_seconds
-        self._largest_bytes = largest_bytes
+        self._largest_bytes = max_bytes
 
     async def generate(
         self, request: httpx.Request, submission: Submission, folder: Path, *, read: Read, refuse: Refuse
-    ) -> Answer:
+    ) -> SyncResult:
         """Send the request once, and the images of its answer to files in `folder`.
 
         read: what a 200 says; it runs on a thread. refuse: what to raise for any other status.
@@ -154,7 +154,9 @@ def tokens(count: object) -> ProviderCost | None:
     return ProviderCost(Decimal(str(count)), "token")
 
 
-def _answer(submission: Submission, headers: httpx.Headers, body: Path, folder: Path, read: Read) -> Answer:
+def _answer(
+    submission: Submission, headers: httpx.Headers, body: Path, folder: Path, read: Read
+) -> SyncResult:
     """Runs on a thread, and returns nothing that holds a body."""
     reading = read(headers, _parsed(body, submission.request.provider))
     body.unlink()
@@ -164,16 +166,16 @@ def _answer(submission: Submission, headers: httpx.Headers, body: Path, folder: 
         given if isinstance(given, str) and is_token(given) else f"{attempt.generation_id}.{attempt.ordinal}"
     )
     if reading.failure is not None:
-        return Answer(job_id, replace(reading.failure.failed(reading.words), cost=reading.cost))
+        return SyncResult(job_id, replace(reading.failure.failed(reading.words), cost=reading.cost))
     wanted = submission.request.n
     images = [*reading.images[:wanted], *[None] * (wanted - len(reading.images))]
     files = [image and _decoded(image, folder / f"image-{index}") for index, image in enumerate(images)]
     missing = tuple(Undelivered(index, NotDelivered.code) for index, file in enumerate(files) if not file)
     if len(missing) == wanted:
         meaning = BROKEN_IMAGE if any(images) else NO_IMAGE
-        return Answer(job_id, replace(meaning.failed(reading.words), cost=reading.cost))
-    result = ProviderResult(Verdict.SUCCEEDED, undelivered=missing, cost=reading.cost)
-    return Answer(job_id, result, tuple(file for file in files if file))
+        return SyncResult(job_id, replace(meaning.failed(reading.words), cost=reading.cost))
+    result = ProviderResult(JobStatus.SUCCEEDED, undelivered=missing, cost=reading.cost)
+    return SyncResult(job_id, result, tuple(file for file in files if file))
 
 
 def _parsed(body: Path, name: str) -> dict[str, Any]:
@@ -199,6 +201,6 @@ def _decoded(image: str, path: Path) -> Path | None:
     return path
 
 
-def _check(size: int, largest_bytes: int) -> None:
-    if size > largest_bytes:
-        raise httpx.ReadError(f"answer over {largest_bytes} bytes")
+def _check(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise httpx.ReadError(f"answer over {max_bytes} bytes")

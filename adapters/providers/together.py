@@ -16,7 +16,7 @@ from adapters.providers.answers import json_object
 from adapters.providers.meanings import Meaning, Meanings
 from adapters.providers.spool import BROKEN_IMAGE, NO_IMAGE, Reading, Spool, refusal
 from adapters.providers.uploads import json_body, markers
-from domain.catalogue import pixels
+from domain.catalog import pixels
 from domain.errors import (
     ContentRejected,
     InvalidInput,
@@ -26,7 +26,7 @@ from domain.errors import (
     SubmitAmbiguous,
 )
 from domain.moderation import ModeratedAt
-from domain.provider import Answer, InputImage, Submission
+from domain.provider import LocalInputFile, Submission, SyncResult
 
 ERRORS: Meanings = {
     "NSFW": Meaning(ContentRejected, is_free=False, at=ModeratedAt.INPUT),
@@ -55,7 +55,7 @@ class TogetherProvider:
         self._url = f"{url.rstrip('/')}/images/generations"
         self._headers = {"Authorization": f"Bearer {key}"}
 
-    async def generate(self, submission: Submission, folder: Path) -> Answer:
+    async def generate(self, submission: Submission, folder: Path) -> SyncResult:
         images = markers(submission.images)
         upload = json_body(_body(submission, images), images)
         request = self._spool.http.build_request(
@@ -64,7 +64,7 @@ class TogetherProvider:
         return await self._spool.generate(request, submission, folder, read=_read, refuse=_refuse)
 
 
-def _body(submission: Submission, images: Mapping[str, InputImage]) -> dict[str, Any]:
+def _body(submission: Submission, images: Mapping[str, LocalInputFile]) -> dict[str, Any]:
     request = submission.request
     given = request.parameters
     body = {"model": request.endpoint, "prompt": request.prompt, "n": request.n, "response_format": "base64"}

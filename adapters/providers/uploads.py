@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from domain.provider import InputImage
+from domain.provider import LocalInputFile
 
 # Divisible by 3, so that the base64 of the chunks is the base64 of the whole.
 _CHUNK_BYTES = 96 * 1024
@@ -46,7 +46,7 @@ class UploadBody(httpx.AsyncByteStream):
                 yield chunk
 
 
-def json_body(body: Mapping[str, Any], images: Mapping[str, InputImage]) -> UploadBody:
+def json_body(body: Mapping[str, Any], images: Mapping[str, LocalInputFile]) -> UploadBody:
     """`body` as JSON, in which every string that is a key of `images` stands as that image's base64.
 
     A key may be followed by more of the string, or stand after some: `data:image/png;base64,` for instance.
@@ -59,12 +59,12 @@ def json_body(body: Mapping[str, Any], images: Mapping[str, InputImage]) -> Uplo
     return UploadBody("application/json", [*pieces, rest.encode()])
 
 
-def markers(images: Iterable[InputImage]) -> dict[str, InputImage]:
+def markers(images: Iterable[LocalInputFile]) -> dict[str, LocalInputFile]:
     """A name for each image, in order, that stands for it in a body and is in nobody's prompt."""
     return {f"image-{secrets.token_hex(16)}": image for image in images}
 
 
-def form_body(fields: Mapping[str, Any], files: Sequence[tuple[str, InputImage]]) -> UploadBody:
+def form_body(fields: Mapping[str, Any], files: Sequence[tuple[str, LocalInputFile]]) -> UploadBody:
     """A multipart form; `files` by the name of their field."""
     boundary = secrets.token_hex(16)
     pieces: list[bytes | FilePart] = []

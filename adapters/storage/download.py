@@ -10,7 +10,7 @@ from typing import IO
 import httpcore
 import httpx
 
-from adapters.storage.guard import is_allowed, origin
+from adapters.storage.address_guard import is_allowed, origin
 from domain.errors import ResultExpired, ResultUnavailable, ResultUnusable
 
 _MOST_REDIRECTS = 3
@@ -23,11 +23,9 @@ _HEADERS = [(b"Accept-Encoding", b"identity"), (b"Accept", b"image/*"), (b"User-
 class GuardedDownloader:
     """Downloads to a temporary file that is gone when the caller is done with it."""
 
-    def __init__(
-        self, pool: httpcore.AsyncConnectionPool, *, largest_bytes: int, total_seconds: float
-    ) -> None:
+    def __init__(self, pool: httpcore.AsyncConnectionPool, *, max_bytes: int, total_seconds: float) -> None:
         self._pool = pool
-        self._largest_bytes = largest_bytes
+        self._largest_bytes = max_bytes
         self._total_seconds = total_seconds
 
     @asynccontextmanager

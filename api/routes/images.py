@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Query, Request, status
 from fastapi.responses import RedirectResponse
 
 from api.deps import GenerationId, PartsDep, _caller
-from domain.access import Scope
+from domain.auth import Scope
 from domain.errors import ImageNotFound
 from domain.generation import Generation
-from domain.tokens import check_image_signature
+from domain.url_signatures import check_image_signature
 
 router = APIRouter(prefix="/v1/generations", tags=["images"])
 _LIFETIME = timedelta(minutes=5)

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 
 from api.deps import PartsDep
 from domain.errors import SignatureInvalid
-from domain.tokens import read_callback_token
+from domain.url_signatures import read_callback_token
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 

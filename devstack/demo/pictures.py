@@ -30,7 +30,7 @@ def _sketch() -> Image.Image:
 def _palette() -> Image.Image:
     image = Image.new("RGB", _SIZE)
     draw = ImageDraw.Draw(image)
-    colours = ("#264653", "#2a9d8f", "#e9c46a", "#f4a261", "#e76f51")
-    for number, colour in enumerate(colours):
-        draw.rectangle((number * 103, 0, number * 103 + 103, 512), fill=colour)
+    colors = ("#264653", "#2a9d8f", "#e9c46a", "#f4a261", "#e76f51")
+    for number, color in enumerate(colors):
+        draw.rectangle((number * 103, 0, number * 103 + 103, 512), fill=color)
     return image

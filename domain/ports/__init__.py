@@ -1,61 +1,51 @@
-"""What workflows, activities and routes need from outside. Implemented in `adapters`."""
+"""What workflows, activities and routes need from outside; one file per aggregate, implemented in `adapters`."""
 
-from domain.ports.files import Files
-from domain.ports.outside import (
+from domain.ports.assets import Assets, ResultToStore, StoringStart
+from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, WebhookReceipt
+from domain.ports.credits import Authenticator, CreditAccounts, Ledger
+from domain.ports.generations import Generations, Page
+from domain.ports.input_files import InputFiles
+from domain.ports.provider_slots import ProviderSlots, QueuePosition, SlotDecision
+from domain.ports.reconcile import ReconcileQueries, StuckGeneration
+from domain.ports.services import (
     Downloader,
     ImageInspector,
     InputCheck,
     ObjectStore,
     Provider,
-    Runs,
-    RunState,
     SynchronousProvider,
     WebhookReader,
-)
-from domain.ports.records import (
-    Admission,
-    Assets,
-    AttemptRecord,
-    Attempts,
-    Authenticator,
-    CreditAccounts,
-    Gate,
-    Generations,
-    Inbox,
-    Ledger,
-    Page,
-    Received,
-    Repairs,
-    Standing,
-    Storing,
-    Stranded,
+    WorkflowClient,
+    WorkflowState,
 )
 
 __all__ = [
-    "Admission",
     "Assets",
     "AttemptRecord",
     "Attempts",
     "Authenticator",
     "CreditAccounts",
     "Downloader",
-    "Files",
-    "Gate",
     "Generations",
     "ImageInspector",
     "Inbox",
     "InputCheck",
+    "InputFiles",
     "Ledger",
     "ObjectStore",
     "Page",
     "Provider",
-    "Received",
-    "Repairs",
-    "RunState",
-    "Runs",
-    "Standing",
-    "Storing",
-    "Stranded",
+    "ProviderSlots",
+    "QueuePosition",
+    "ReconcileQueries",
+    "ResultToStore",
+    "SlotDecision",
+    "StoringStart",
+    "StuckGeneration",
+    "SubmitPermit",
     "SynchronousProvider",
     "WebhookReader",
+    "WebhookReceipt",
+    "WorkflowClient",
+    "WorkflowState",
 ]

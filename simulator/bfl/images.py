@@ -39,7 +39,7 @@ def megapixels(width: int, height: int) -> float:
 
 
 def white_share(mask: Input) -> float:
-    """How much of the image is painted anew: what counts is the mask's colour, and never its alpha."""
+    """How much of the image is painted anew: what counts is the mask's color, and never its alpha."""
     counts = mask.source.picture.convert("L").histogram()
     return round(sum(counts[128:]) / sum(counts), 2)
 

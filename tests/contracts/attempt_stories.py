@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 from domain.errors import ContentRejected, ProviderRefused
-from domain.provider import AttemptRef, ProviderCost, ProviderJob, ProviderResult, Verdict
+from domain.provider import AttemptRef, JobStatus, ProviderCost, ProviderJob, ProviderResult
 from tests.contracts.events import FILES, event, failed
 from tests.contracts.subjects import Subject
 from tests.support.books import images
 
 JOB = ProviderJob("job-1", {})
 COST = ProviderCost(Decimal("0.25"), "billable_unit")
-SUCCESS = ProviderResult(Verdict.SUCCEEDED, files=FILES, cost=COST)
+SUCCESS = ProviderResult(JobStatus.SUCCEEDED, files=FILES, cost=COST)
 Story = Callable[[Subject, AttemptRef], Awaitable[None]]
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from domain.credits import HoldState
 from domain.errors import ProviderFailed
 from domain.generation import GenerationRequest
-from domain.provider import AttemptRef, ProviderCost, ProviderEvent, ProviderResult, ResultFile, Verdict
+from domain.provider import AttemptRef, JobStatus, ProviderCost, ProviderEvent, ProviderResult, ResultFile
 from tests.contracts.subjects import Subject
 from tests.support.requests import new_id, request
 
@@ -36,11 +36,11 @@ async def attempt_of_a_hold(subject: Subject, wanted: GenerationRequest | None =
 
 
 def succeeded(job_id: str, files: tuple[ResultFile, ...] = FILES) -> ProviderEvent:
-    return event(ProviderResult(Verdict.SUCCEEDED, files=files), job_id)
+    return event(ProviderResult(JobStatus.SUCCEEDED, files=files), job_id)
 
 
 def failed(*, is_free: bool, cost: ProviderCost | None = None) -> ProviderResult:
-    return ProviderResult(Verdict.FAILED, ProviderFailed.code, is_free=is_free, cost=cost)
+    return ProviderResult(JobStatus.FAILED, ProviderFailed.code, is_free=is_free, cost=cost)
 
 
 def event(result: ProviderResult, job_id: str = "job-1") -> ProviderEvent:

@@ -16,10 +16,10 @@ from domain.errors import (
     TooLateToCancel,
     WorkflowLost,
 )
-from domain.generation import Ending, Outcome, Status
+from domain.generation import Outcome, Status, TerminalState
 from domain.moderation import ModeratedAt
 from domain.ports import Storing
-from domain.provider import AttemptRef, PollAnswer, ProviderJob, SubmitAnswer, SubmitState
+from domain.provider import AttemptRef, PollResult, ProviderJob, SubmitResult, SubmitState
 from tests.contracts.events import failed
 from tests.contracts.subjects import Subject
 from tests.support.books import images
@@ -28,17 +28,17 @@ from tests.support.requests import request
 FREE = failed(is_free=True)
 # The answer to a submit that is run again, by the attempt's state.
 BEGUN_BEFORE = {
-    "sending": SubmitAnswer(SubmitState.UNKNOWN),
-    "rejected": SubmitAnswer(SubmitState.REJECTED, code=ProviderRefused.code),
-    "accepted": SubmitAnswer(SubmitState.ACCEPTED, job_id="job-1"),
-    "free": SubmitAnswer(SubmitState.ACCEPTED, job_id="job-1", verdict=PollAnswer.of(FREE)),
+    "sending": SubmitResult(SubmitState.UNKNOWN),
+    "rejected": SubmitResult(SubmitState.REJECTED, code=ProviderRefused.code),
+    "accepted": SubmitResult(SubmitState.ACCEPTED, job_id="job-1"),
+    "free": SubmitResult(SubmitState.ACCEPTED, job_id="job-1", verdict=PollResult.of(FREE)),
 }
 ENDINGS = {
-    1: Ending(Status.CANCELED),
-    2: Ending(Status.FAILED, ProviderFailed.code),
-    3: Ending(Status.FAILED, WorkflowLost.code, attention="workflow_lost"),
-    4: Ending(Status.FAILED, QueueTimedOut.code, unless_submitted=True),
-    5: Ending(Status.FAILED, ContentRejected.code, moderated_at=ModeratedAt.OUTPUT),
+    1: TerminalState(Status.CANCELED),
+    2: TerminalState(Status.FAILED, ProviderFailed.code),
+    3: TerminalState(Status.FAILED, WorkflowLost.code, attention="workflow_lost"),
+    4: TerminalState(Status.FAILED, QueueTimedOut.code, unless_submitted=True),
+    5: TerminalState(Status.FAILED, ContentRejected.code, moderated_at=ModeratedAt.OUTPUT),
 }
 
 
@@ -169,13 +169,13 @@ class LedgerModel:
             return
         answer = await self.subject.attempts.begin(life.ref)
         if life.outcome is not None:
-            assert answer == SubmitAnswer(SubmitState.ALREADY_TERMINAL, outcome=life.outcome)
+            assert answer == SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=life.outcome)
         elif life.attempt in BEGUN_BEFORE:
             assert answer == BEGUN_BEFORE[life.attempt]
         elif life.cancel:
-            assert answer == SubmitAnswer(SubmitState.CANCELED)
+            assert answer == SubmitResult(SubmitState.CANCELED)
         elif life.may_be_charged:
-            assert answer == SubmitAnswer(SubmitState.REJECTED, code=ServiceError.code)
+            assert answer == SubmitResult(SubmitState.REJECTED, code=ServiceError.code)
         else:
             wanted = request(n=life.n, price_credits=life.price)
             assert answer == replace(wanted, charges_rejected=life.charges_rejected)

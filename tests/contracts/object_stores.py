@@ -8,7 +8,7 @@ from typing import Protocol
 import httpx
 from minio import Minio
 
-from adapters.storage.objects import S3Store, s3_client
+from adapters.storage.s3 import S3Store, s3_client
 from devstack import datadir, install, objectstore
 from devstack.console import silent
 from devstack.datadir import DataDir

@@ -8,14 +8,14 @@ from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
-from adapters.database.files import PostgresFiles
-from adapters.database.gate import PostgresGate
 from adapters.database.inbox import PostgresInbox
+from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
+from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.tables import AttemptRow
 from domain.credits import AccountKind, Balance
 from domain.generation import Generation, GenerationRequest, Stage
-from domain.ports import Assets, Attempts, Files, Gate, Inbox, Ledger
+from domain.ports import Assets, Attempts, Inbox, InputFiles, Ledger, ProviderSlots
 from domain.provider import AttemptRef, ProviderCost
 from tests.support.books import PostgresBooks, images
 from tests.support.memory_assets import MemoryAssets
@@ -64,8 +64,8 @@ class Subject:
     attempts: Attempts
     assets: Assets
     inbox: Inbox
-    files: Files
-    gate: Callable[[Mapping[str, int]], Gate]
+    files: InputFiles
+    gate: Callable[[Mapping[str, int]], ProviderSlots]
 
 
 def in_memory() -> Subject:
@@ -95,8 +95,8 @@ def on_postgres(database: Database) -> Subject:
         PostgresAttempts(database),
         PostgresAssets(database),
         PostgresInbox(database),
-        PostgresFiles(database),
-        lambda places: PostgresGate(database, places),
+        PostgresInputFiles(database),
+        lambda places: PostgresProviderSlots(database, places),
     )
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from domain.errors import ContentRejected, GenerationNotFound, NotDelivered, ProviderFailed, TooLateToCancel
-from domain.generation import Ending, Outcome, Stage, Status, Undelivered
+from domain.generation import Outcome, Stage, Status, TerminalState, Undelivered
 from domain.ports import Storing
-from domain.provider import AttemptRef, ProviderEvent, ProviderResult, ResultFile, Verdict
+from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderResult, ResultFile
 from tests.contracts.events import FILES, attempt_of_a_hold, event, succeeded, with_fallback
 from tests.contracts.subjects import Subject
 from tests.support.books import images
@@ -13,8 +13,8 @@ from tests.support.requests import new_id
 
 LATER_FILES = (ResultFile("https://v3.fal.media/files/b.png"),)
 MISSING = (Undelivered(1, ContentRejected.code), Undelivered(2, NotDelivered.code))
-CANCELED = Ending(Status.CANCELED)
-REFUSED = ProviderResult(Verdict.FAILED, ProviderFailed.code)
+CANCELED = TerminalState(Status.CANCELED)
+REFUSED = ProviderResult(JobStatus.FAILED, ProviderFailed.code)
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ async def test_a_webhook_of_another_attempt_brings_no_files(subject: Subject, at
 
 async def test_polled_files_go_before_those_of_a_webhook(subject: Subject, attempt: AttemptRef) -> None:
     inbox_id = await received(subject, attempt, succeeded("job-1"))
-    await subject.attempts.record_result(attempt, ProviderResult(Verdict.SUCCEEDED, files=LATER_FILES))
+    await subject.attempts.record_result(attempt, ProviderResult(JobStatus.SUCCEEDED, files=LATER_FILES))
     assert await files(subject, attempt, inbox_id) == LATER_FILES
 
 
@@ -131,7 +131,7 @@ async def test_a_poll_without_a_success_leaves_the_files_of_a_webhook(
 
 
 async def test_a_webhook_tells_what_will_not_come(subject: Subject, attempt: AttemptRef) -> None:
-    result = ProviderResult(Verdict.SUCCEEDED, files=FILES, undelivered=MISSING)
+    result = ProviderResult(JobStatus.SUCCEEDED, files=FILES, undelivered=MISSING)
     inbox_id = await received(subject, attempt, event(result))
     storing = await subject.assets.begin_storing(attempt, inbox_id)
     assert isinstance(storing, Storing)
@@ -140,7 +140,7 @@ async def test_a_webhook_tells_what_will_not_come(subject: Subject, attempt: Att
 
 async def test_what_an_answer_delivered_is_there_already(subject: Subject, attempt: AttemptRef) -> None:
     delivered = tuple(images(attempt.generation_id, 2))
-    result = ProviderResult(Verdict.SUCCEEDED, undelivered=MISSING)
+    result = ProviderResult(JobStatus.SUCCEEDED, undelivered=MISSING)
     assert await subject.attempts.answered(attempt, "job-1", result, delivered)
     for _ in range(2):
         storing = await subject.assets.begin_storing(attempt, None)
@@ -180,7 +180,7 @@ async def test_the_provider_is_that_of_the_attempt(subject: Subject) -> None:
     first = await attempt_of_a_hold(subject, with_fallback())
     second = AttemptRef(first.generation_id, 2)
     await subject.attempts.begin(second)
-    await subject.attempts.record_result(second, ProviderResult(Verdict.SUCCEEDED, files=FILES))
+    await subject.attempts.record_result(second, ProviderResult(JobStatus.SUCCEEDED, files=FILES))
     storing = await subject.assets.begin_storing(second, None)
     assert isinstance(storing, Storing)
     assert (storing.provider, storing.files) == ("replicate", FILES)

@@ -10,27 +10,27 @@ from domain.errors import (
     ProviderRefused,
     QueueTimedOut,
 )
-from domain.generation import Ending, GenerationRequest, Stage, Status
+from domain.generation import GenerationRequest, Stage, Status, TerminalState
 from domain.moderation import ModeratedAt
 from domain.ports import AttemptRecord
 from domain.provider import (
     AttemptRef,
-    PollAnswer,
+    JobStatus,
+    PollResult,
     ProviderJob,
     ProviderResult,
-    SubmitAnswer,
+    SubmitResult,
     SubmitState,
-    Verdict,
 )
 from tests.contracts.events import attempt_of_a_hold, succeeded
 from tests.contracts.subjects import Subject
 from tests.support.requests import new_id
 
 JOB = ProviderJob("job-1", {"status": "https://queue.fal.run/job-1/status"})
-ACCEPTED = SubmitAnswer(SubmitState.ACCEPTED, job_id="job-1")
-FINISHED = SubmitAnswer(SubmitState.ACCEPTED, job_id="job-1", verdict=PollAnswer(Verdict.SUCCEEDED))
-UNKNOWN = SubmitAnswer(SubmitState.UNKNOWN)
-CANCELED = Ending(Status.CANCELED)
+ACCEPTED = SubmitResult(SubmitState.ACCEPTED, job_id="job-1")
+FINISHED = SubmitResult(SubmitState.ACCEPTED, job_id="job-1", verdict=PollResult(JobStatus.SUCCEEDED))
+UNKNOWN = SubmitResult(SubmitState.UNKNOWN)
+CANCELED = TerminalState(Status.CANCELED)
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ async def test_a_rerun_gets_the_rejection(
     asked = await subject.attempts.begin(attempt)
     assert isinstance(asked, GenerationRequest)
     await subject.attempts.rejected(attempt, error)
-    rejected = SubmitAnswer(SubmitState.REJECTED, code=code, moderated_at=at)
+    rejected = SubmitResult(SubmitState.REJECTED, code=code, moderated_at=at)
     assert await subject.attempts.begin(attempt) == rejected
     assert await subject.attempts.job(attempt) == AttemptRecord(asked, None, None)
     noted = await subject.books.noted(attempt)
@@ -116,13 +116,13 @@ async def test_a_poll_finds_the_job_that_only_a_webhook_has_named(
     assert isinstance(asked, GenerationRequest)
     await subject.inbox.receive("fal", attempt, succeeded("job-1"))
     found = await subject.attempts.job(attempt)
-    assert found == AttemptRecord(asked, ProviderJob("job-1", {}), PollAnswer(Verdict.SUCCEEDED))
+    assert found == AttemptRecord(asked, ProviderJob("job-1", {}), PollResult(JobStatus.SUCCEEDED))
     assert await subject.attempts.begin(attempt) == FINISHED
 
 
 async def test_a_cancel_comes_before_the_submit(subject: Subject, attempt: AttemptRef) -> None:
     await subject.books.cancel(attempt.generation_id)
-    assert await subject.attempts.begin(attempt) == SubmitAnswer(SubmitState.CANCELED)
+    assert await subject.attempts.begin(attempt) == SubmitResult(SubmitState.CANCELED)
     with pytest.raises(GenerationNotFound):
         await subject.attempts.job(attempt)
 
@@ -137,7 +137,7 @@ async def test_a_cancel_does_not_hide_what_was_submitted(subject: Subject, attem
 async def test_nothing_is_submitted_for_an_ended_generation(subject: Subject, attempt: AttemptRef) -> None:
     outcome = (await subject.ledger.refund(attempt.generation_id, CANCELED)).outcome
     assert outcome is not None
-    ended = SubmitAnswer(SubmitState.ALREADY_TERMINAL, outcome=outcome)
+    ended = SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=outcome)
     assert await subject.attempts.begin(attempt) == ended
 
 
@@ -145,7 +145,7 @@ async def test_a_late_answer_is_recorded_and_reopens_nothing(subject: Subject, a
     await subject.attempts.begin(attempt)
     outcome = (await subject.ledger.refund(attempt.generation_id, CANCELED)).outcome
     await subject.attempts.accepted(attempt, JOB)
-    assert await subject.attempts.unknown(attempt) == SubmitAnswer(
+    assert await subject.attempts.unknown(attempt) == SubmitResult(
         SubmitState.ALREADY_TERMINAL, outcome=outcome
     )
     assert (await subject.attempts.job(attempt)).job == JOB
@@ -156,7 +156,7 @@ async def test_a_late_answer_is_recorded_and_reopens_nothing(subject: Subject, a
 async def test_a_refund_for_standing_in_line_yields_to_a_submit(
     subject: Subject, attempt: AttemptRef, answered: bool
 ) -> None:
-    ending = Ending(Status.FAILED, QueueTimedOut.code, unless_submitted=True)
+    ending = TerminalState(Status.FAILED, QueueTimedOut.code, unless_submitted=True)
     await subject.attempts.begin(attempt)
     if answered:
         await subject.attempts.accepted(attempt, JOB)
@@ -167,7 +167,7 @@ async def test_a_refund_for_standing_in_line_yields_to_a_submit(
 async def test_a_refund_for_standing_in_line_goes_through_if_nothing_was_sent(
     subject: Subject, attempt: AttemptRef
 ) -> None:
-    ending = Ending(Status.FAILED, QueueTimedOut.code, unless_submitted=True)
+    ending = TerminalState(Status.FAILED, QueueTimedOut.code, unless_submitted=True)
     await subject.attempts.begin(attempt)
     await subject.attempts.not_sent(attempt)
     assert (await subject.ledger.refund(attempt.generation_id, ending)).outcome is not None
@@ -187,8 +187,8 @@ async def test_an_attempt_that_was_never_begun_is_not_found(
     with pytest.raises(GenerationNotFound):
         await subject.attempts.unknown(about)
     with pytest.raises(GenerationNotFound):
-        await subject.attempts.record_result(about, ProviderResult(Verdict.SUCCEEDED))
+        await subject.attempts.record_result(about, ProviderResult(JobStatus.SUCCEEDED))
     with pytest.raises(GenerationNotFound):
-        await subject.attempts.answered(about, "job-1", ProviderResult(Verdict.SUCCEEDED), ())
+        await subject.attempts.answered(about, "job-1", ProviderResult(JobStatus.SUCCEEDED), ())
     with pytest.raises(GenerationNotFound):
         await subject.attempts.job(about)

@@ -1,9 +1,9 @@
-"""What every Files promises, in memory and on PostgreSQL. Only PostgreSQL's files expire."""
+"""What every InputFiles promises, in memory and on PostgreSQL. Only PostgreSQL's files expire."""
 
 import pytest
 
 from domain.errors import FileNotFound
-from domain.files import ImageFacts, StoredFile
+from domain.input_files import ImageFacts, InputFile
 from tests.contracts.subjects import Subject
 from tests.support.requests import new_id
 
@@ -15,7 +15,7 @@ async def tenant(subject: Subject) -> str:
     return await subject.books.tenant()
 
 
-async def added(subject: Subject, tenant: str) -> StoredFile:
+async def added(subject: Subject, tenant: str) -> InputFile:
     file_id = new_id("file")
     return await subject.files.add(tenant, file_id, f"{tenant}/files/{file_id}", FACTS)
 

@@ -1,19 +1,19 @@
-"""What every Gate promises, in memory and on PostgreSQL. Whose turn it is only PostgreSQL's gate weighs."""
+"""What every ProviderSlots promises, in memory and on PostgreSQL. Whose turn it is only PostgreSQL's gate weighs."""
 
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from domain.generation import Ending, Status
-from domain.ports import Admission, Gate
+from domain.generation import Status, TerminalState
+from domain.ports import ProviderSlots, SlotDecision
 from domain.provider import AttemptRef, ProviderJob
 from tests.contracts.events import attempt_of_a_hold, with_fallback
 from tests.contracts.subjects import Subject
 from tests.support.requests import new_id, request
 
 PLACES = 2
-GRANTED, WAITING = Admission(granted=True), Admission(granted=False)
-CANCELED = Ending(Status.CANCELED)
+GRANTED, WAITING = SlotDecision(granted=True), SlotDecision(granted=False)
+CANCELED = TerminalState(Status.CANCELED)
 GiveBack = Callable[[Subject, AttemptRef], Awaitable[None]]
 
 
@@ -24,11 +24,11 @@ def provider() -> str:
 
 
 @pytest.fixture
-def gate(subject: Subject, provider: str) -> Gate:
+def gate(subject: Subject, provider: str) -> ProviderSlots:
     return subject.gate({provider: PLACES})
 
 
-async def line(subject: Subject, gate: Gate, provider: str, count: int) -> list[AttemptRef]:
+async def line(subject: Subject, gate: ProviderSlots, provider: str, count: int) -> list[AttemptRef]:
     """So many that have asked, one after the other."""
     attempts = [await attempt_of_a_hold(subject, request(provider=provider)) for _ in range(count)]
     for attempt in attempts:
@@ -46,7 +46,9 @@ async def begin_storing(subject: Subject, attempt: AttemptRef) -> None:
     await subject.assets.begin_storing(attempt, None)
 
 
-async def test_there_are_so_many_places_and_no_more(subject: Subject, gate: Gate, provider: str) -> None:
+async def test_there_are_so_many_places_and_no_more(
+    subject: Subject, gate: ProviderSlots, provider: str
+) -> None:
     attempts = [await attempt_of_a_hold(subject, request(provider=provider)) for _ in range(PLACES + 2)]
     for _ in range(2):  # asking again changes nothing
         admissions = [await gate.ask(attempt) for attempt in attempts]
@@ -54,7 +56,7 @@ async def test_there_are_so_many_places_and_no_more(subject: Subject, gate: Gate
     assert await gate.hand_out(provider) == []
 
 
-async def test_a_provider_without_a_limit_has_no_line(subject: Subject, gate: Gate) -> None:
+async def test_a_provider_without_a_limit_has_no_line(subject: Subject, gate: ProviderSlots) -> None:
     provider = new_id("provider")
     attempts = await line(subject, gate, provider, PLACES + 1)
     assert [await gate.ask(attempt) for attempt in attempts] == [GRANTED] * (PLACES + 1)
@@ -74,7 +76,7 @@ async def test_each_provider_has_a_line_of_its_own(subject: Subject, provider: s
 
 @pytest.mark.parametrize("give_back", [refund, begin_storing])
 async def test_whatever_ends_the_providers_work_gives_the_place_back(
-    subject: Subject, gate: Gate, provider: str, give_back: GiveBack
+    subject: Subject, gate: ProviderSlots, provider: str, give_back: GiveBack
 ) -> None:
     attempts = await line(subject, gate, provider, PLACES + 2)
     await give_back(subject, attempts[0])
@@ -83,7 +85,9 @@ async def test_whatever_ends_the_providers_work_gives_the_place_back(
     assert await gate.ask(attempts[PLACES + 1]) == WAITING
 
 
-async def test_who_gave_up_waiting_is_passed_over(subject: Subject, gate: Gate, provider: str) -> None:
+async def test_who_gave_up_waiting_is_passed_over(
+    subject: Subject, gate: ProviderSlots, provider: str
+) -> None:
     attempts = await line(subject, gate, provider, PLACES + 2)
     await refund(subject, attempts[PLACES])
     await refund(subject, attempts[0])
@@ -91,7 +95,7 @@ async def test_who_gave_up_waiting_is_passed_over(subject: Subject, gate: Gate, 
 
 
 async def test_a_place_is_told_of_until_somebody_has_heard(
-    subject: Subject, gate: Gate, provider: str
+    subject: Subject, gate: ProviderSlots, provider: str
 ) -> None:
     attempts = await line(subject, gate, provider, PLACES + 1)
     await refund(subject, attempts[0])
@@ -102,21 +106,25 @@ async def test_a_place_is_told_of_until_somebody_has_heard(
     assert await gate.ask(attempts[-1]) == GRANTED
 
 
-async def test_who_asks_again_has_heard_of_its_place(subject: Subject, gate: Gate, provider: str) -> None:
+async def test_who_asks_again_has_heard_of_its_place(
+    subject: Subject, gate: ProviderSlots, provider: str
+) -> None:
     attempts = await line(subject, gate, provider, PLACES + 1)
     await refund(subject, attempts[0])
     assert await gate.ask(attempts[-1]) == GRANTED
     assert await gate.hand_out(provider) == []
 
 
-async def test_who_asks_lets_in_whoever_is_before_it(subject: Subject, gate: Gate, provider: str) -> None:
+async def test_who_asks_lets_in_whoever_is_before_it(
+    subject: Subject, gate: ProviderSlots, provider: str
+) -> None:
     attempts = await line(subject, gate, provider, PLACES + 2)
     await refund(subject, attempts[0])
-    assert await gate.ask(attempts[-1]) == Admission(granted=False, to_tell=(attempts[PLACES],))
+    assert await gate.ask(attempts[-1]) == SlotDecision(granted=False, to_tell=(attempts[PLACES],))
     assert await gate.hand_out(provider) == [attempts[PLACES]], "it has not been told yet"
 
 
-async def test_where_a_waiting_one_stands(subject: Subject, gate: Gate, provider: str) -> None:
+async def test_where_a_waiting_one_stands(subject: Subject, gate: ProviderSlots, provider: str) -> None:
     attempts = await line(subject, gate, provider, PLACES + 3)
     await refund(subject, attempts[PLACES + 1])
     standings = [await gate.standing(attempt.generation_id) for attempt in attempts]
@@ -134,7 +142,7 @@ async def test_going_elsewhere_gives_up_the_place(
     [waiting] = await line(subject, gate, provider, 1)
     second = AttemptRef(first.generation_id, 2)
 
-    assert await gate.ask(second) == Admission(granted=True, left=provider)
+    assert await gate.ask(second) == SlotDecision(granted=True, left=provider)
     assert await gate.ask(second) == GRANTED
     assert await gate.hand_out(provider) == [waiting]
 
@@ -148,14 +156,14 @@ async def test_going_elsewhere_gives_up_the_position_in_the_line(subject: Subjec
     assert await gate.ask(first) == WAITING
     second = AttemptRef(first.generation_id, 2)
 
-    assert await gate.ask(second) == Admission(granted=False, left=provider)
+    assert await gate.ask(second) == SlotDecision(granted=False, left=provider)
     await refund(subject, holder)
     assert await gate.hand_out(provider) == []
     await refund(subject, there)
     assert await gate.hand_out(other) == [second]
 
 
-async def test_what_has_ended_needs_no_place(subject: Subject, gate: Gate, provider: str) -> None:
+async def test_what_has_ended_needs_no_place(subject: Subject, gate: ProviderSlots, provider: str) -> None:
     ended = await attempt_of_a_hold(subject, request(provider=provider))
     await refund(subject, ended)
     assert await gate.ask(ended) == GRANTED

@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import ContentRejected, GenerationNotFound
 from domain.moderation import ModeratedAt
-from domain.provider import AttemptRef, ProviderEvent, ProviderJob, ProviderResult, ResultSignal, Verdict
+from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderJob, ProviderResult, ResultSignal
 from tests.contracts.events import attempt_of_a_hold, succeeded
 from tests.contracts.subjects import Subject
 from tests.support.requests import new_id
@@ -24,7 +24,7 @@ async def test_an_event_becomes_the_signal_that_its_workflow_is_told(
     subject: Subject, attempt: AttemptRef
 ) -> None:
     refused = ProviderResult(
-        Verdict.FAILED,
+        JobStatus.FAILED,
         ContentRejected.code,
         moderated_at=ModeratedAt.OUTPUT,
         is_free=True,
@@ -33,7 +33,7 @@ async def test_an_event_becomes_the_signal_that_its_workflow_is_told(
     received = await subject.inbox.receive("fal", attempt, ProviderEvent(new_id("event"), "job-1", refused))
     inbox_id = received.signal.inbox_id
     assert received.signal == ResultSignal(
-        inbox_id, 1, Verdict.FAILED, ContentRejected.code, ModeratedAt.OUTPUT, is_free=True
+        inbox_id, 1, JobStatus.FAILED, ContentRejected.code, ModeratedAt.OUTPUT, is_free=True
     )
     assert (received.generation_id, received.relayed) == (attempt.generation_id, False)
 
@@ -41,8 +41,8 @@ async def test_an_event_becomes_the_signal_that_its_workflow_is_told(
 async def test_the_first_of_equal_events_counts(subject: Subject, attempt: AttemptRef) -> None:
     event = succeeded("job-1")
     first = await subject.inbox.receive("fal", attempt, event)
-    changed = replace(event, result=ProviderResult(Verdict.FAILED, ContentRejected.code))
-    assert first.signal.verdict == Verdict.SUCCEEDED
+    changed = replace(event, result=ProviderResult(JobStatus.FAILED, ContentRejected.code))
+    assert first.signal.verdict == JobStatus.SUCCEEDED
     assert await subject.inbox.receive("fal", attempt, changed) == first
 
 
@@ -66,10 +66,10 @@ async def test_an_event_about_another_job_only_asks_for_a_check(
 ) -> None:
     await subject.attempts.accepted(attempt, ProviderJob("job-1", {}))
     other = (await subject.inbox.receive("fal", attempt, succeeded("job-2"))).signal
-    assert (other.verdict, other.code) == (Verdict.CHECK, None)
+    assert (other.verdict, other.code) == (JobStatus.CHECK, None)
     assert (await subject.attempts.job(attempt)).verdict is None
     assert (await subject.inbox.receive("fal", attempt, succeeded("job-1"))).signal.verdict == (
-        Verdict.SUCCEEDED
+        JobStatus.SUCCEEDED
     )
     assert (await subject.attempts.job(attempt)).job == ProviderJob("job-1", {})
 
@@ -78,7 +78,7 @@ async def test_an_event_before_its_attempt_only_asks_for_a_check(
     subject: Subject, attempt: AttemptRef
 ) -> None:
     early = await subject.inbox.receive("fal", replace(attempt, ordinal=2), succeeded("job-1"))
-    assert (early.signal.ordinal, early.signal.verdict) == (2, Verdict.CHECK)
+    assert (early.signal.ordinal, early.signal.verdict) == (2, JobStatus.CHECK)
 
 
 @pytest.mark.parametrize(("provider", "known"), [("other", True), ("fal", False)])
@@ -90,4 +90,4 @@ async def test_an_event_needs_a_generation_of_its_provider(
     with pytest.raises(GenerationNotFound):
         await subject.inbox.receive(provider, about, event)
     kept = await subject.inbox.receive("fal", attempt, replace(event, job_id="job-2"))
-    assert kept.signal.verdict == Verdict.SUCCEEDED, "what was refused must not stand in the way"
+    assert kept.signal.verdict == JobStatus.SUCCEEDED, "what was refused must not stand in the way"

@@ -7,12 +7,12 @@ import pytest
 
 from domain.credits import Balance, HoldState, Refund, Reservation
 from domain.errors import ContentRejected, GenerationNotFound, ProviderFailed, ResultUnusable, WorkflowLost
-from domain.generation import Ending, Outcome, Problem, Stage, Status
+from domain.generation import GenerationError, Outcome, Stage, Status, TerminalState
 from domain.moderation import ModeratedAt
 from tests.contracts.subjects import Subject
 from tests.support.requests import new_id, request
 
-FAILED = Ending(Status.FAILED, ProviderFailed.code)
+FAILED = TerminalState(Status.FAILED, ProviderFailed.code)
 PRICE = 4
 
 
@@ -58,12 +58,12 @@ async def test_a_refund_returns_the_hold_once(subject: Subject) -> None:
     refund = await ledger.refund(generation_id, FAILED)
     outcome = Outcome(generation_id, Status.FAILED, ProviderFailed.code)
     assert refund == Refund(outcome)
-    assert await ledger.refund(generation_id, Ending(Status.CANCELED)) == refund
+    assert await ledger.refund(generation_id, TerminalState(Status.CANCELED)) == refund
     assert await ledger.settle(generation_id) == outcome
     generation = await books.read(generation_id)
     assert (generation.outcome, generation.problem) == (
         outcome,
-        Problem(ProviderFailed.code, Stage.THROTTLED),
+        GenerationError(ProviderFailed.code, Stage.THROTTLED),
     )
     assert (generation.held_credits, generation.refunded_credits) == (PRICE, PRICE)
     assert await books.balance(tenant_id) == Balance(10, 0, 0)
@@ -73,7 +73,7 @@ async def test_a_refund_returns_the_hold_once(subject: Subject) -> None:
 
 async def test_a_lost_workflow_expires_its_hold(subject: Subject) -> None:
     _, generation_id = await held(subject)
-    lost = Ending(Status.FAILED, WorkflowLost.code, attention="workflow_lost")
+    lost = TerminalState(Status.FAILED, WorkflowLost.code, attention="workflow_lost")
     await subject.ledger.refund(generation_id, lost)
     assert await subject.books.transfers(generation_id) == [("hold", PRICE), ("expire", PRICE)]
     assert (await subject.books.read(generation_id)).needs_attention == "workflow_lost"
@@ -99,18 +99,18 @@ async def test_refused_content_is_charged_once_where_the_model_says_so(
     wanted = replace(request(n=3, price_credits=price), charges_rejected=True)
     generation_id = await books.add(tenant_id, wanted)
     await ledger.reserve(generation_id)
-    refused = Ending(Status.FAILED, ContentRejected.code, moderated_at=at)
+    refused = TerminalState(Status.FAILED, ContentRejected.code, moderated_at=at)
 
     refund = await ledger.refund(generation_id, refused)
 
     assert refund == Refund(Outcome(generation_id, Status.FAILED, ContentRejected.code, price))
-    for ending in (refused, FAILED, Ending(Status.CANCELED)):
+    for ending in (refused, FAILED, TerminalState(Status.CANCELED)):
         assert await ledger.refund(generation_id, ending) == refund
     assert await ledger.settle(generation_id) == refund.outcome
     generation = await books.read(generation_id)
     assert (generation.outcome, generation.problem) == (
         refund.outcome,
-        Problem(ContentRejected.code, at),
+        GenerationError(ContentRejected.code, at),
     )
     assert (generation.charged_credits, generation.refunded_credits) == (price, 0)
     assert await books.balance(tenant_id) == Balance(10 - price, 0, price)
@@ -123,18 +123,22 @@ async def test_refused_content_is_free_where_the_model_does_not_charge_it(
     subject: Subject, at: ModeratedAt
 ) -> None:
     tenant_id, generation_id = await held(subject)
-    await subject.ledger.refund(generation_id, Ending(Status.FAILED, ContentRejected.code, moderated_at=at))
+    await subject.ledger.refund(
+        generation_id, TerminalState(Status.FAILED, ContentRejected.code, moderated_at=at)
+    )
     generation = await subject.books.read(generation_id)
-    assert generation.problem == Problem(ContentRejected.code, at)
+    assert generation.problem == GenerationError(ContentRejected.code, at)
     assert await subject.books.balance(tenant_id) == Balance(10, 0, 0)
     assert await subject.books.transfers(generation_id) == [("hold", PRICE), ("refund", PRICE)]
 
 
 @pytest.mark.parametrize(
-    "ending", [FAILED, Ending(Status.CANCELED), Ending(Status.FAILED, WorkflowLost.code)], ids=str
+    "ending",
+    [FAILED, TerminalState(Status.CANCELED), TerminalState(Status.FAILED, WorkflowLost.code)],
+    ids=str,
 )
 async def test_a_model_that_charges_refused_content_charges_nothing_else(
-    subject: Subject, ending: Ending
+    subject: Subject, ending: TerminalState
 ) -> None:
     tenant_id = await subject.books.tenant(10)
     generation_id = await subject.books.add(tenant_id, replace(request(), charges_rejected=True))
@@ -147,7 +151,7 @@ async def test_a_model_that_charges_refused_content_charges_nothing_else(
 async def test_what_was_refused_before_a_hold_is_never_charged(subject: Subject) -> None:
     tenant_id = await subject.books.tenant(10)
     generation_id = await subject.books.add(tenant_id, replace(request(), charges_rejected=True))
-    refused = Ending(Status.FAILED, ContentRejected.code, moderated_at=ModeratedAt.INPUT)
+    refused = TerminalState(Status.FAILED, ContentRejected.code, moderated_at=ModeratedAt.INPUT)
     refund = await subject.ledger.refund(generation_id, refused)
     assert refund == Refund(Outcome(generation_id, Status.FAILED, ContentRejected.code))
     assert await subject.books.balance(tenant_id) == Balance(10, 0, 0)
@@ -158,7 +162,7 @@ async def test_a_refund_without_a_hold_moves_nothing(subject: Subject) -> None:
     ledger, books = subject.ledger, subject.books
     tenant_id = await books.tenant(10)
     generation_id = await books.add(tenant_id)
-    refund = await ledger.refund(generation_id, Ending(Status.CANCELED))
+    refund = await ledger.refund(generation_id, TerminalState(Status.CANCELED))
     assert refund == Refund(Outcome(generation_id, Status.CANCELED))
     assert await books.balance(tenant_id) == Balance(10, 0, 0)
 
@@ -171,7 +175,7 @@ async def test_too_few_credits_fail_the_generation(subject: Subject) -> None:
     assert reservation.state is HoldState.INSUFFICIENT
     generation = await books.read(generation_id)
     assert generation.outcome == reservation.outcome
-    assert generation.problem == Problem("insufficient_credits", Stage.RESERVING)
+    assert generation.problem == GenerationError("insufficient_credits", Stage.RESERVING)
     assert await books.balance(tenant_id) == Balance(PRICE - 1, 0, 0)
     assert await books.transfers(generation_id) == []
 

@@ -11,7 +11,7 @@ import pytest
 
 from devstack.install import S3Kind
 from domain.errors import StorageUnavailable
-from domain.files import ImageFacts
+from domain.input_files import ImageFacts
 from tests.contracts.object_stores import BUCKET, MemorySubject, S3Subject, Subject, running
 from tests.support.eventually import eventually
 from tests.support.memory_store import Served

@@ -7,18 +7,18 @@ from decimal import Decimal
 import pytest
 
 from domain.errors import ContentRejected, ProviderFailed
-from domain.generation import Ending, Status
+from domain.generation import Status, TerminalState
 from domain.moderation import ModeratedAt
 from domain.provider import (
     AttemptRef,
-    PollAnswer,
+    JobStatus,
+    PollResult,
     ProviderCost,
     ProviderEvent,
     ProviderJob,
     ProviderResult,
-    SubmitAnswer,
+    SubmitResult,
     SubmitState,
-    Verdict,
 )
 from tests.contracts.events import FILES, attempt_of_a_hold, event, failed
 from tests.contracts.subjects import Noted, Subject
@@ -26,12 +26,12 @@ from tests.support.books import images
 
 COST = ProviderCost(Decimal("1.5"), "billable_unit")
 OTHER_COST = ProviderCost(Decimal("40"), "token")
-SUCCESS = ProviderResult(Verdict.SUCCEEDED, files=FILES, cost=COST)
+SUCCESS = ProviderResult(JobStatus.SUCCEEDED, files=FILES, cost=COST)
 MODERATED = ProviderResult(
-    Verdict.FAILED, ContentRejected.code, moderated_at=ModeratedAt.OUTPUT, is_free=True, cost=COST
+    JobStatus.FAILED, ContentRejected.code, moderated_at=ModeratedAt.OUTPUT, is_free=True, cost=COST
 )
 JOB = ProviderJob("job-1", {})
-FAILED = Ending(Status.FAILED, ProviderFailed.code)
+FAILED = TerminalState(Status.FAILED, ProviderFailed.code)
 
 
 @pytest.fixture
@@ -52,14 +52,14 @@ async def test_a_webhooks_result_is_noted_beside_the_attempt(subject: Subject, a
     assert await subject.books.noted(attempt) == Noted(
         "accepted", ContentRejected.code, ModeratedAt.OUTPUT, is_free=True, cost=COST, is_late=False
     )
-    assert (await subject.attempts.job(attempt)).verdict == PollAnswer(
-        Verdict.FAILED, ContentRejected.code, moderated_at=ModeratedAt.OUTPUT, is_free=True
+    assert (await subject.attempts.job(attempt)).verdict == PollResult(
+        JobStatus.FAILED, ContentRejected.code, moderated_at=ModeratedAt.OUTPUT, is_free=True
     )
 
 
-@pytest.mark.parametrize("verdict", [Verdict.RUNNING, Verdict.CHECK])
+@pytest.mark.parametrize("verdict", [JobStatus.RUNNING, JobStatus.CHECK])
 async def test_a_webhook_that_tells_no_end_is_not_noted(
-    subject: Subject, attempt: AttemptRef, verdict: Verdict
+    subject: Subject, attempt: AttemptRef, verdict: JobStatus
 ) -> None:
     await receive(subject, attempt, event(ProviderResult(verdict, cost=COST)))
     assert await subject.books.noted(attempt) == Noted("accepted", None, None, False, None, False)
@@ -126,10 +126,10 @@ async def test_the_cost_told_at_the_submit_stands_until_the_result_tells_another
     assert (await subject.books.noted(attempt)).cost == COST
 
 
-@pytest.mark.parametrize("ending", [Ending(Status.CANCELED), FAILED], ids=["canceled", "refunded"])
+@pytest.mark.parametrize("ending", [TerminalState(Status.CANCELED), FAILED], ids=["canceled", "refunded"])
 @pytest.mark.parametrize("way", ["poll", "webhook"])
 async def test_a_result_after_the_ending_is_late_with_its_cost(
-    subject: Subject, attempt: AttemptRef, ending: Ending, way: str
+    subject: Subject, attempt: AttemptRef, ending: TerminalState, way: str
 ) -> None:
     outcome = (await subject.ledger.refund(attempt.generation_id, ending)).outcome
     generation = await subject.books.read(attempt.generation_id)
@@ -166,10 +166,10 @@ async def test_an_answer_in_time_is_all_there_is_to_know(subject: Subject) -> No
         assert await subject.attempts.answered(attempt, "call-1", replace(SUCCESS, files=()), delivered)
     noted = await subject.books.noted(attempt)
     assert (noted.state, noted.cost, noted.is_late) == ("accepted", COST, False)
-    verdict = PollAnswer(Verdict.SUCCEEDED)
+    verdict = PollResult(JobStatus.SUCCEEDED)
     record = await subject.attempts.job(attempt)
     assert (record.job, record.verdict) == (ProviderJob("call-1", {}), verdict)
-    rerun = SubmitAnswer(SubmitState.ACCEPTED, job_id="call-1", verdict=verdict)
+    rerun = SubmitResult(SubmitState.ACCEPTED, job_id="call-1", verdict=verdict)
     assert await subject.attempts.begin(attempt) == rerun
 
 

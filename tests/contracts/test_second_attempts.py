@@ -6,8 +6,8 @@ import pytest
 
 from domain.credits import Balance
 from domain.errors import GenerationNotFound, ProviderRefused, ProviderUnavailable, ServiceError
-from domain.generation import Ending, GenerationRequest, Stage, Status
-from domain.provider import AttemptRef, PollAnswer, ProviderJob, SubmitAnswer, SubmitState, Verdict
+from domain.generation import GenerationRequest, Stage, Status, TerminalState
+from domain.provider import AttemptRef, JobStatus, PollResult, ProviderJob, SubmitResult, SubmitState
 from tests.contracts.attempt_stories import (
     ARE_FREE,
     COST,
@@ -22,9 +22,9 @@ from tests.contracts.subjects import Subject
 from tests.support.books import images
 
 OTHER_JOB = ProviderJob("job-2", {})
-REFUSED = SubmitAnswer(SubmitState.REJECTED, code=ServiceError.code)
+REFUSED = SubmitResult(SubmitState.REJECTED, code=ServiceError.code)
 # What sends a story on to where it went before.
-ELSEWHERE = SubmitAnswer(SubmitState.REJECTED, code=ProviderUnavailable.code)
+ELSEWHERE = SubmitResult(SubmitState.REJECTED, code=ProviderUnavailable.code)
 
 
 def second_of(first: AttemptRef) -> AttemptRef:
@@ -66,7 +66,7 @@ async def test_another_is_asked_where_the_first_charges_nothing(
     assert isinstance(await subject.attempts.begin(second_of(first)), GenerationRequest)
     stage = (await subject.books.read(first.generation_id)).stage
     assert stage is Stage.SUBMITTING
-    assert await subject.attempts.begin(second_of(first)) == SubmitAnswer(SubmitState.UNKNOWN)
+    assert await subject.attempts.begin(second_of(first)) == SubmitResult(SubmitState.UNKNOWN)
 
 
 @pytest.mark.parametrize("story", MAY_BE_CHARGED, ids=lambda story: story.__name__)
@@ -95,9 +95,9 @@ async def test_a_reset_does_not_submit_the_first_again_if_it_was_sent(
     subject: Subject, first: AttemptRef, second: AttemptRef
 ) -> None:
     answer = await subject.attempts.begin(first)
-    assert isinstance(answer, SubmitAnswer)
+    assert isinstance(answer, SubmitResult)
     assert (answer.state, answer.job_id) == (SubmitState.ACCEPTED, "job-1")
-    assert answer.verdict == PollAnswer(Verdict.FAILED, failed(is_free=True).code, is_free=True)
+    assert answer.verdict == PollResult(JobStatus.FAILED, failed(is_free=True).code, is_free=True)
 
 
 async def test_the_second_gets_the_same_request_in_its_own_words_at_the_same_price(subject: Subject) -> None:
@@ -179,7 +179,7 @@ async def test_a_webhook_of_the_first_is_no_proof_of_the_second(
     subject: Subject, first: AttemptRef, second: AttemptRef
 ) -> None:
     await told(subject, first, SUCCESS)
-    assert await subject.attempts.unknown(second) == SubmitAnswer(SubmitState.UNKNOWN)
+    assert await subject.attempts.unknown(second) == SubmitResult(SubmitState.UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -204,12 +204,12 @@ async def test_a_cancel_in_the_line_of_the_second_need_not_wait_for_it(
     subject: Subject, first: AttemptRef
 ) -> None:
     await polled_free_failure(subject, first)
-    ending = Ending(Status.CANCELED, unless_submitted=True)
+    ending = TerminalState(Status.CANCELED, unless_submitted=True)
     refund = await subject.ledger.refund(first.generation_id, ending)
     assert refund.outcome is not None
     assert refund.outcome.status is Status.CANCELED
 
 
 async def test_a_cancel_yields_to_a_submit_of_the_second(subject: Subject, second: AttemptRef) -> None:
-    ending = Ending(Status.CANCELED, unless_submitted=True)
+    ending = TerminalState(Status.CANCELED, unless_submitted=True)
     assert (await subject.ledger.refund(second.generation_id, ending)).submitted

@@ -161,7 +161,7 @@ def test_the_copied_tree_starts_by_itself(tree: Path, dot_env: dict[str, str]) -
             f"for name in {ENTRY_POINTS!r}: importlib.import_module(name)",
             "import admin.bootstrap, composition, settings",
             "settings = settings.Settings()",
-            "print(sorted(composition.catalogue(settings).models))",
+            "print(sorted(composition.catalog(settings).models))",
             "config = admin.bootstrap.alembic_config(settings.database_url.get_secret_value())",
             "from alembic.script import ScriptDirectory",
             "print(ScriptDirectory.from_config(config).get_current_head())",

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 import composition
-from adapters.storage.guard import is_allowed
+from adapters.storage.address_guard import is_allowed
 from settings import Settings
 from simulator.__main__ import ALL
 from simulator.__main__ import _parser as simulator_parser
@@ -35,10 +35,10 @@ def test_every_setting_of_a_provider_is_passed_on() -> None:
 def test_every_provider_is_on_and_so_every_model_available(settings: dict[str, Settings]) -> None:
     worker = settings["worker"]
 
-    catalogue = composition.catalogue(worker)
+    catalog = composition.catalog(worker)
 
     assert set(composition.enabled_providers(worker)) == set(PROVIDERS)
-    assert all(catalogue.is_available(model) for model in catalogue.models.values())
+    assert all(catalog.is_available(model) for model in catalog.models.values())
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -17,10 +17,10 @@ from minio import Minio
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.tenants import PostgresTenants
-from adapters.storage.objects import s3_client
+from adapters.storage.s3 import s3_client
 from admin.bootstrap import bootstrap
 from devstack.servers import Servers
-from domain.access import Scope
+from domain.auth import Scope
 from settings import Settings
 from tests.conftest import namespaced_client
 from tests.simulator.process import KEY, REPOSITORY, SimulatorProcess, free_port

@@ -13,11 +13,11 @@ import pytest
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.tenants import PostgresTenants
-from adapters.storage.objects import s3_client
+from adapters.storage.s3 import s3_client
 from devstack import control
 from devstack.console import silent
 from devstack.stack import WAITS, Stack, running_stack
-from domain.access import Scope
+from domain.auth import Scope
 from tests.integration.api.service import Tenant, unique
 from tests.support.books import PostgresBooks
 from tests.support.eventually import eventually

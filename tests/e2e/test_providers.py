@@ -14,7 +14,7 @@ from adapters.database.tenants import PostgresTenants
 from devstack import control
 from devstack.console import silent
 from devstack.stack import WAITS, Stack, running_stack
-from domain.access import Scope
+from domain.auth import Scope
 from tests.integration.api.service import Tenant, unique
 from tests.support.books import PostgresBooks
 from tests.support.eventually import eventually

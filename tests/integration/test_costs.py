@@ -15,16 +15,16 @@ from adapters.database.attempts import PostgresAttempts
 from adapters.database.costs import CostLine, cost_lines
 from adapters.database.ledger import PostgresLedger
 from domain.errors import InvalidInput, ProviderFailed, ProviderTimedOut
-from domain.generation import Ending, GenerationRequest, Status
-from domain.provider import AttemptRef, ProviderCost, ProviderJob, ProviderResult, ResultFile, Verdict
+from domain.generation import GenerationRequest, Status, TerminalState
+from domain.provider import AttemptRef, JobStatus, ProviderCost, ProviderJob, ProviderResult, ResultFile
 from tests.support.books import PostgresBooks
 from tests.support.requests import new_id, request
 
 ROOT = Path(__file__).parents[2]
 # In the middle of a day, so that no test runs over its end.
 YESTERDAY = datetime.now(UTC).replace(hour=12) - timedelta(days=1)
-FAILED = ProviderResult(Verdict.FAILED, code=ProviderFailed.code)
-TIMED_OUT = Ending(Status.FAILED, ProviderTimedOut.code)
+FAILED = ProviderResult(JobStatus.FAILED, code=ProviderFailed.code)
+TIMED_OUT = TerminalState(Status.FAILED, ProviderTimedOut.code)
 _COMMAND_SECONDS = 30
 
 
@@ -41,7 +41,7 @@ def attempts(books: PostgresBooks) -> PostgresAttempts:
 
 def success(amount: str, unit: str = "token") -> ProviderResult:
     files = (ResultFile("https://results.test/a.png"),)
-    return ProviderResult(Verdict.SUCCEEDED, files=files, cost=ProviderCost(Decimal(amount), unit))
+    return ProviderResult(JobStatus.SUCCEEDED, files=files, cost=ProviderCost(Decimal(amount), unit))
 
 
 async def accepted(books: PostgresBooks, wanted: GenerationRequest) -> AttemptRef:

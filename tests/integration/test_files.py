@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.database.files import PostgresFiles
+from adapters.database.input_files import PostgresInputFiles
 from domain.errors import FileNotFound
-from domain.files import ImageFacts, StoredFile
 from domain.generation import Status
+from domain.input_files import ImageFacts, InputFile
 from tests.support.books import PostgresBooks
 from tests.support.requests import new_id, request
 
@@ -18,11 +18,11 @@ MANY = 1000
 
 
 @pytest.fixture
-def files(books: PostgresBooks) -> PostgresFiles:
-    return PostgresFiles(books.database)
+def files(books: PostgresBooks) -> PostgresInputFiles:
+    return PostgresInputFiles(books.database)
 
 
-async def added(files: PostgresFiles, tenant_id: str) -> StoredFile:
+async def added(files: PostgresInputFiles, tenant_id: str) -> InputFile:
     file_id = new_id("file")
     return await files.add(tenant_id, file_id, f"{tenant_id}/files/{file_id}", FACTS)
 
@@ -37,11 +37,11 @@ async def expire(books: PostgresBooks, *file_ids: str) -> None:
         )
 
 
-async def expired_ids(files: PostgresFiles, of: Sequence[str], limit: int = MANY) -> list[str]:
+async def expired_ids(files: PostgresInputFiles, of: Sequence[str], limit: int = MANY) -> list[str]:
     return [file.id for file in await files.expired(limit) if file.id in of]
 
 
-async def test_a_file_keeps_its_facts_for_a_day(books: PostgresBooks, files: PostgresFiles) -> None:
+async def test_a_file_keeps_its_facts_for_a_day(books: PostgresBooks, files: PostgresInputFiles) -> None:
     tenant_id = await books.tenant()
     file = await added(files, tenant_id)
 
@@ -51,7 +51,7 @@ async def test_a_file_keeps_its_facts_for_a_day(books: PostgresBooks, files: Pos
     assert await files.get([file.id]) == [file]
 
 
-async def test_using_a_file_keeps_it_for_a_week(books: PostgresBooks, files: PostgresFiles) -> None:
+async def test_using_a_file_keeps_it_for_a_week(books: PostgresBooks, files: PostgresInputFiles) -> None:
     tenant_id = await books.tenant()
     one, two = await added(files, tenant_id), await added(files, tenant_id)
     used = await files.use(tenant_id, [two.id, one.id, two.id])
@@ -62,7 +62,7 @@ async def test_using_a_file_keeps_it_for_a_week(books: PostgresBooks, files: Pos
     assert again[0].expires_at >= used[1].expires_at
 
 
-async def test_a_file_is_nobody_elses(books: PostgresBooks, files: PostgresFiles) -> None:
+async def test_a_file_is_nobody_elses(books: PostgresBooks, files: PostgresInputFiles) -> None:
     mine, another = await books.tenant(), await books.tenant()
     file = await added(files, mine)
 
@@ -74,7 +74,7 @@ async def test_a_file_is_nobody_elses(books: PostgresBooks, files: PostgresFiles
 
 
 async def test_an_expired_file_is_gone_for_clients_and_there_for_a_job_that_began(
-    books: PostgresBooks, files: PostgresFiles
+    books: PostgresBooks, files: PostgresInputFiles
 ) -> None:
     tenant_id = await books.tenant()
     expired, fresh = await added(files, tenant_id), await added(files, tenant_id)
@@ -88,13 +88,13 @@ async def test_an_expired_file_is_gone_for_clients_and_there_for_a_job_that_bega
     assert [file.id for file in await files.get([expired.id, fresh.id])] == [expired.id, fresh.id]
 
 
-async def test_an_unknown_file_is_told(files: PostgresFiles) -> None:
+async def test_an_unknown_file_is_told(files: PostgresInputFiles) -> None:
     with pytest.raises(FileNotFound):
         await files.get([new_id("file")])
 
 
 async def test_expired_files_are_listed_longest_first_up_to_the_limit(
-    books: PostgresBooks, files: PostgresFiles
+    books: PostgresBooks, files: PostgresInputFiles
 ) -> None:
     tenant_id = await books.tenant()
     ids = [(await added(files, tenant_id)).id for _ in range(4)]
@@ -109,7 +109,7 @@ async def test_expired_files_are_listed_longest_first_up_to_the_limit(
 
 @pytest.mark.parametrize("use", ["inputs", "mask"])
 async def test_a_file_that_an_open_generation_needs_is_kept(
-    books: PostgresBooks, files: PostgresFiles, use: str
+    books: PostgresBooks, files: PostgresInputFiles, use: str
 ) -> None:
     tenant_id = await books.tenant()
     file = await added(files, tenant_id)

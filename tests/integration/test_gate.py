@@ -10,18 +10,18 @@ from sqlmodel import col
 
 from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
-from adapters.database.gate import PostgresGate
 from adapters.database.ledger import PostgresLedger
-from adapters.database.tables import PlaceRow
-from domain.generation import Ending, Status
-from domain.ports import Admission
+from adapters.database.provider_slots import PostgresProviderSlots
+from adapters.database.tables import ProviderSlotRow
+from domain.generation import Status, TerminalState
+from domain.ports import SlotDecision
 from domain.provider import AttemptRef, ProviderJob
 from tests.support.books import PostgresBooks
 from tests.support.requests import new_id, request
 
 PLACES = 3
-GRANTED, WAITING = Admission(granted=True), Admission(granted=False)
-CANCELED = Ending(Status.CANCELED)
+GRANTED, WAITING = SlotDecision(granted=True), SlotDecision(granted=False)
+CANCELED = TerminalState(Status.CANCELED)
 # Copies of a generation, and a position in the line for each, behind the original's.
 _COPY_GENERATION = """
 INSERT INTO generations (id, tenant_id, fingerprint, model, provider, endpoint, prompt, parameters, metadata,
@@ -43,8 +43,8 @@ def provider() -> str:
 
 
 @pytest.fixture
-def gate(books: PostgresBooks, provider: str) -> PostgresGate:
-    return PostgresGate(books.database, {provider: PLACES})
+def gate(books: PostgresBooks, provider: str) -> PostgresProviderSlots:
+    return PostgresProviderSlots(books.database, {provider: PLACES})
 
 
 @pytest.fixture
@@ -66,20 +66,20 @@ async def some_held(books: PostgresBooks, tenant: str, provider: str, count: int
 async def taken(books: PostgresBooks, provider: str) -> int:
     query = (
         select(func.count())
-        .select_from(PlaceRow)
-        .where(col(PlaceRow.provider) == provider, col(PlaceRow.granted_at).is_not(None))
+        .select_from(ProviderSlotRow)
+        .where(col(ProviderSlotRow.provider) == provider, col(ProviderSlotRow.granted_at).is_not(None))
     )
     async with books.database.begin() as session:
         return int(await session.scalar(query) or 0)
 
 
-async def asked(gate: PostgresGate, attempts: Sequence[AttemptRef]) -> list[Admission]:
+async def asked(gate: PostgresProviderSlots, attempts: Sequence[AttemptRef]) -> list[SlotDecision]:
     """All of them, one after the other."""
     return [await gate.ask(attempt) for attempt in attempts]
 
 
 async def test_there_are_as_many_places_as_the_plan_says(
-    books: PostgresBooks, gate: PostgresGate, provider: str
+    books: PostgresBooks, gate: PostgresProviderSlots, provider: str
 ) -> None:
     attempts = await some_held(books, await books.tenant(100), provider, PLACES + 2)
 
@@ -88,7 +88,7 @@ async def test_there_are_as_many_places_as_the_plan_says(
 
 
 async def test_many_at_once_never_take_more_places_than_there_are(
-    books: PostgresBooks, gate: PostgresGate, provider: str
+    books: PostgresBooks, gate: PostgresProviderSlots, provider: str
 ) -> None:
     attempts = await some_held(books, await books.tenant(200), provider, 20)
 
@@ -98,14 +98,16 @@ async def test_many_at_once_never_take_more_places_than_there_are(
     assert await taken(books, provider) == PLACES
 
 
-async def test_a_provider_without_a_limit_has_no_line(books: PostgresBooks, gate: PostgresGate) -> None:
+async def test_a_provider_without_a_limit_has_no_line(
+    books: PostgresBooks, gate: PostgresProviderSlots
+) -> None:
     attempts = await some_held(books, await books.tenant(100), new_id("provider"), PLACES + 1)
     assert await asked(gate, attempts) == [GRANTED] * (PLACES + 1)
 
 
 @pytest.mark.parametrize("way", ["refunded", "storing"])
 async def test_whatever_ends_the_providers_work_gives_the_place_back(
-    books: PostgresBooks, gate: PostgresGate, ledger: PostgresLedger, provider: str, way: str
+    books: PostgresBooks, gate: PostgresProviderSlots, ledger: PostgresLedger, provider: str, way: str
 ) -> None:
     attempts = await some_held(books, await books.tenant(100), provider, PLACES + 1)
     await asked(gate, attempts)
@@ -122,7 +124,7 @@ async def test_whatever_ends_the_providers_work_gives_the_place_back(
 
 
 async def test_who_gave_up_waiting_is_passed_over(
-    books: PostgresBooks, gate: PostgresGate, ledger: PostgresLedger, provider: str
+    books: PostgresBooks, gate: PostgresProviderSlots, ledger: PostgresLedger, provider: str
 ) -> None:
     attempts = await some_held(books, await books.tenant(100), provider, PLACES + 2)
     await asked(gate, attempts)
@@ -133,7 +135,7 @@ async def test_who_gave_up_waiting_is_passed_over(
 
 
 async def test_a_tenant_with_500_jobs_does_not_hold_up_anothers_first_one(
-    books: PostgresBooks, gate: PostgresGate, ledger: PostgresLedger, provider: str
+    books: PostgresBooks, gate: PostgresProviderSlots, ledger: PostgresLedger, provider: str
 ) -> None:
     busy = await some_held(books, await books.tenant(100), provider, PLACES)
     await asked(gate, busy)
@@ -151,7 +153,7 @@ async def test_a_tenant_with_500_jobs_does_not_hold_up_anothers_first_one(
 
 
 async def test_tenants_take_turns(
-    books: PostgresBooks, gate: PostgresGate, ledger: PostgresLedger, provider: str
+    books: PostgresBooks, gate: PostgresProviderSlots, ledger: PostgresLedger, provider: str
 ) -> None:
     owners: dict[AttemptRef, str] = {}
     for name, count in (("a", 6), ("b", 3), ("c", 1)):
@@ -171,7 +173,7 @@ async def test_tenants_take_turns(
 
 
 async def test_a_place_is_told_of_until_somebody_has_heard(
-    books: PostgresBooks, gate: PostgresGate, ledger: PostgresLedger, provider: str
+    books: PostgresBooks, gate: PostgresProviderSlots, ledger: PostgresLedger, provider: str
 ) -> None:
     attempts = await some_held(books, await books.tenant(100), provider, PLACES + 1)
     await asked(gate, attempts)
@@ -184,7 +186,9 @@ async def test_a_place_is_told_of_until_somebody_has_heard(
     assert await gate.hand_out(provider) == []
 
 
-async def test_where_a_waiting_one_stands(books: PostgresBooks, gate: PostgresGate, provider: str) -> None:
+async def test_where_a_waiting_one_stands(
+    books: PostgresBooks, gate: PostgresProviderSlots, provider: str
+) -> None:
     attempts = await some_held(books, await books.tenant(100), provider, PLACES + 3)
     await asked(gate, attempts)
 
@@ -194,7 +198,7 @@ async def test_where_a_waiting_one_stands(books: PostgresBooks, gate: PostgresGa
 
 
 async def test_after_a_429_nobody_is_let_in_until_the_time_is_over(
-    books: PostgresBooks, gate: PostgresGate, provider: str
+    books: PostgresBooks, gate: PostgresProviderSlots, provider: str
 ) -> None:
     attempt = await held(books, await books.tenant(10), provider)
     await gate.slow_down(provider, 60)
@@ -208,7 +212,7 @@ async def test_after_a_429_nobody_is_let_in_until_the_time_is_over(
 
 async def test_an_attempt_at_another_provider_leaves_the_first_ones_place(books: PostgresBooks) -> None:
     first, second = new_id("provider"), new_id("provider")
-    gate = PostgresGate(books.database, {first: 1, second: 1})
+    gate = PostgresProviderSlots(books.database, {first: 1, second: 1})
     asked_for = request(provider=first)
     elsewhere = request(provider=second)
     tenant = await books.tenant(100)
@@ -217,12 +221,12 @@ async def test_an_attempt_at_another_provider_leaves_the_first_ones_place(books:
     waiting = await held(books, tenant, first)
     assert await asked(gate, [AttemptRef(generation_id), waiting]) == [GRANTED, WAITING]
 
-    assert await gate.ask(AttemptRef(generation_id, 2)) == Admission(granted=True, left=first)
+    assert await gate.ask(AttemptRef(generation_id, 2)) == SlotDecision(granted=True, left=first)
     assert await gate.hand_out(first) == [waiting]
 
 
 async def test_what_has_ended_needs_no_place(
-    books: PostgresBooks, gate: PostgresGate, ledger: PostgresLedger, provider: str
+    books: PostgresBooks, gate: PostgresProviderSlots, ledger: PostgresLedger, provider: str
 ) -> None:
     attempt = await held(books, await books.tenant(10), provider)
     await ledger.refund(attempt.generation_id, CANCELED)

@@ -2,10 +2,10 @@
 
 from adapters.database.ledger import PostgresLedger
 from domain.errors import ProviderFailed
-from domain.generation import Ending, Status
+from domain.generation import Status, TerminalState
 from tests.support.books import PostgresBooks
 
-FAILED = Ending(Status.FAILED, ProviderFailed.code)
+FAILED = TerminalState(Status.FAILED, ProviderFailed.code)
 
 
 async def test_a_list_shows_no_images_that_are_not_paid_for(books: PostgresBooks) -> None:

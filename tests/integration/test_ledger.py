@@ -12,14 +12,14 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from adapters.database.ledger import PostgresLedger
 from domain.credits import Balance, HoldState, Refund
 from domain.errors import DatabaseUnavailable, ProviderFailed
-from domain.generation import Ending, Outcome, Status
+from domain.generation import Outcome, Status, TerminalState
 from tests.support.books import PostgresBooks
 from tests.support.eventually import eventually
 from tests.support.requests import request
 
-FAILED = Ending(Status.FAILED, ProviderFailed.code)
+FAILED = TerminalState(Status.FAILED, ProviderFailed.code)
 PRICE = 4
-Answer = TypeVar("Answer", bound=object)
+SyncResult = TypeVar("SyncResult", bound=object)
 
 
 @pytest.fixture
@@ -27,10 +27,10 @@ def ledger(books: PostgresBooks) -> PostgresLedger:
     return PostgresLedger(books.database)
 
 
-async def persistently(step: Callable[[], Awaitable[Answer]]) -> Answer:
+async def persistently(step: Callable[[], Awaitable[SyncResult]]) -> SyncResult:
     """Repeat a step while the pool or a lock keeps it waiting too long, as the workflow does."""
 
-    async def tried() -> Answer | None:
+    async def tried() -> SyncResult | None:
         try:
             return await step()
         except DatabaseUnavailable:

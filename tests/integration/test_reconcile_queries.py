@@ -9,18 +9,18 @@ from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
 from adapters.database.inbox import PostgresInbox
 from adapters.database.ledger import PostgresLedger
-from adapters.database.repairs import PostgresRepairs
-from domain.catalogue import Catalogue
-from domain.generation import Ending, Fallback, Stage, Status, Waits
+from adapters.database.reconcile_queries import PostgresReconcileQueries
+from domain.catalog import Catalog
+from domain.generation import Fallback, Stage, Status, TerminalState, TimingPolicy
 from domain.model import Model, Price
-from domain.provider import AttemptRef, ProviderEvent, ProviderResult, Verdict
+from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderResult
 from tests.support.books import PostgresBooks
 from tests.support.requests import QUICK_WAITS, generation_input, new_id, request
 
 ELSEWHERE_WAITS = replace(QUICK_WAITS, deadline_seconds=120)
 
 
-def model(model_id: str, provider: str, waits: Waits) -> Model:
+def model(model_id: str, provider: str, waits: TimingPolicy) -> Model:
     return Model(
         id=model_id,
         title=model_id,
@@ -35,7 +35,7 @@ def model(model_id: str, provider: str, waits: Waits) -> Model:
     )
 
 
-CATALOGUE = Catalogue(
+CATALOG = Catalog(
     {
         "flux-schnell": model("flux-schnell", "fal", QUICK_WAITS),
         "elsewhere": model("elsewhere", "replicate", ELSEWHERE_WAITS),
@@ -47,8 +47,8 @@ MANY = 1000
 
 
 @pytest.fixture
-def repairs(books: PostgresBooks) -> PostgresRepairs:
-    return PostgresRepairs(books.database, CATALOGUE)
+def repairs(books: PostgresBooks) -> PostgresReconcileQueries:
+    return PostgresReconcileQueries(books.database, CATALOG)
 
 
 async def age(
@@ -62,12 +62,12 @@ async def age(
     )
 
 
-async def stranded_ids(repairs: PostgresRepairs, limit: int = MANY) -> list[str]:
+async def stranded_ids(repairs: PostgresReconcileQueries, limit: int = MANY) -> list[str]:
     return [found.input.generation_id for found in await repairs.stranded(A_MINUTE, limit)]
 
 
 async def test_a_stranded_generation_comes_with_all_its_start_needs(
-    books: PostgresBooks, repairs: PostgresRepairs
+    books: PostgresBooks, repairs: PostgresReconcileQueries
 ) -> None:
     tenant_id = await books.tenant(10)
     generation_id = await books.add(tenant_id)
@@ -84,7 +84,7 @@ async def test_a_stranded_generation_comes_with_all_its_start_needs(
 
 
 async def test_a_stranded_generation_comes_with_its_second_attempt_and_where_that_goes(
-    books: PostgresBooks, repairs: PostgresRepairs
+    books: PostgresBooks, repairs: PostgresReconcileQueries
 ) -> None:
     tenant_id = await books.tenant(10)
     fallback = replace(request(provider="replicate"), model="elsewhere")
@@ -111,11 +111,11 @@ async def test_a_stranded_generation_comes_with_its_second_attempt_and_where_tha
 
 
 async def test_stranded_is_what_is_open_and_old_longest_unseen_first_and_seen_once(
-    books: PostgresBooks, repairs: PostgresRepairs
+    books: PostgresBooks, repairs: PostgresReconcileQueries
 ) -> None:
     tenant_id = await books.tenant(10)
     older, old, fresh, ended = [await books.add(tenant_id) for _ in range(4)]
-    await PostgresLedger(books.database).refund(ended, Ending(Status.CANCELED))
+    await PostgresLedger(books.database).refund(ended, TerminalState(Status.CANCELED))
     for generation_id, hours in ((older, 1001), (old, 1000), (ended, 1002)):
         await age(books, generation_id, hours=hours)
 
@@ -127,7 +127,7 @@ async def test_stranded_is_what_is_open_and_old_longest_unseen_first_and_seen_on
 
 
 async def test_an_unheard_cancel_is_stranded_even_if_the_row_was_seen(
-    books: PostgresBooks, repairs: PostgresRepairs
+    books: PostgresBooks, repairs: PostgresReconcileQueries
 ) -> None:
     generation_id = await books.add(await books.tenant())
     await books.cancel(generation_id)
@@ -139,11 +139,11 @@ async def test_an_unheard_cancel_is_stranded_even_if_the_row_was_seen(
 
 
 async def test_unrelayed_is_what_is_old_and_was_not_told(
-    books: PostgresBooks, repairs: PostgresRepairs
+    books: PostgresBooks, repairs: PostgresReconcileQueries
 ) -> None:
     attempt = AttemptRef(await books.add(await books.tenant()))
     inbox = PostgresInbox(books.database)
-    running = ProviderResult(Verdict.CHECK)
+    running = ProviderResult(JobStatus.CHECK)
     kept = [
         await inbox.receive("fal", attempt, ProviderEvent(new_id("event"), "job", running)) for _ in range(4)
     ]
@@ -163,7 +163,7 @@ async def test_unrelayed_is_what_is_old_and_was_not_told(
 
 @pytest.mark.parametrize("way", ["begin_storing", "expect_objects"])
 async def test_unswept_is_what_ended_without_images_after_storing_had_begun(
-    books: PostgresBooks, repairs: PostgresRepairs, way: str
+    books: PostgresBooks, repairs: PostgresReconcileQueries, way: str
 ) -> None:
     tenant_id = await books.tenant(20)
     ledger, assets = PostgresLedger(books.database), PostgresAssets(books.database)
@@ -177,7 +177,7 @@ async def test_unswept_is_what_ended_without_images_after_storing_had_begun(
     await books.store(completed)
     await ledger.settle(completed)
     for generation_id in (begun, never_begun):
-        await ledger.refund(generation_id, Ending(Status.CANCELED))
+        await ledger.refund(generation_id, TerminalState(Status.CANCELED))
 
     assert begun not in {found.id for found in await repairs.unswept(A_MINUTE, MANY)}
     ids = {found.id for found in await repairs.unswept(timedelta(0), MANY)}

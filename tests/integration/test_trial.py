@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from admin.trial import try_provider
+from admin.try_provider import try_provider
 from domain.errors import (
     ContentRejected,
     InvalidInput,

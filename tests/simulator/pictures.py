@@ -6,13 +6,13 @@ from base64 import b64decode, b64encode
 
 from PIL import Image
 
-Colour = tuple[int, ...]
+Color = tuple[int, ...]
 
 
-def plain(colour: Colour, size: tuple[int, int] = (64, 48), image_format: str = "png") -> bytes:
-    """One colour all over; four numbers make it an RGBA picture."""
+def plain(color: Color, size: tuple[int, int] = (64, 48), image_format: str = "png") -> bytes:
+    """One color all over; four numbers make it an RGBA picture."""
     file = io.BytesIO()
-    Image.new("RGBA" if len(colour) == 4 else "RGB", size, colour).save(file, image_format)
+    Image.new("RGBA" if len(color) == 4 else "RGB", size, color).save(file, image_format)
     return file.getvalue()
 
 
@@ -39,7 +39,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def colour_at(image: Image.Image, box: tuple[int, int, int, int], share: float = 0.5) -> Colour:
+def colour_at(image: Image.Image, box: tuple[int, int, int, int], share: float = 0.5) -> Color:
     """In the middle of a box, or at another share of its width."""
     x, y = box[0] + int((box[2] - box[0]) * share), (box[1] + box[3]) // 2
     pixel = image.convert("RGB").getpixel((x, y))
@@ -47,6 +47,6 @@ def colour_at(image: Image.Image, box: tuple[int, int, int, int], share: float =
     return tuple(int(part) for part in pixel)
 
 
-def is_near(one: Colour, other: Colour) -> bool:
-    """Whether two colours are the same but for compression."""
+def is_near(one: Color, other: Color) -> bool:
+    """Whether two colors are the same but for compression."""
     return all(abs(a - b) <= 12 for a, b in zip(one, other, strict=True))

@@ -54,7 +54,7 @@ def test_inputs_have_places_of_their_own_in_the_upper_half(count: int, size: tup
 
 
 def test_another_input_gives_another_picture() -> None:
-    red, blue = (Image.new("RGB", (8, 8), colour) for colour in ("red", "blue"))
+    red, blue = (Image.new("RGB", (8, 8), color) for color in ("red", "blue"))
 
     assert draw(SQUARE, "a boat", "job", 0, inputs=[red]) != draw(SQUARE, "a boat", "job", 0, inputs=[blue])
 

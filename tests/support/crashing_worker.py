@@ -13,7 +13,7 @@ from typing import Any
 
 from adapters.database.ledger import PostgresLedger
 from adapters.providers.fal import FalProvider
-from adapters.storage.objects import S3Store
+from adapters.storage.s3 import S3Store
 from runtime.process import configure_logging, run
 from settings import Settings
 from worker import serve

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from domain.generation import Generation, Image, Outcome, Stage, Undelivered
 from domain.ports import Storing
-from domain.provider import AttemptRef, ProviderResult, Verdict
+from domain.provider import AttemptRef, JobStatus, ProviderResult
 from tests.support.memory_books import MemoryBooks
 
 
@@ -56,10 +56,10 @@ class MemoryAssets:
     ) -> tuple[ProviderResult | None, tuple[Image, ...]]:
         record = self._books.row(attempt.generation_id).records.get(attempt.ordinal)
         told = record.result if record is not None else None
-        if record is not None and told is not None and told.verdict is Verdict.SUCCEEDED:
+        if record is not None and told is not None and told.verdict is JobStatus.SUCCEEDED:
             return told, record.images
         for kept in self._books.kept(attempt):
             signal = kept.received.signal
-            if signal.verdict == Verdict.SUCCEEDED and inbox_id in (None, signal.inbox_id):
+            if signal.verdict == JobStatus.SUCCEEDED and inbox_id in (None, signal.inbox_id):
                 return kept.event.result, ()
         return None, ()

@@ -14,10 +14,10 @@ from domain.generation import GenerationRequest, Image, Stage
 from domain.ports import AttemptRecord
 from domain.provider import (
     AttemptRef,
-    PollAnswer,
+    PollResult,
     ProviderJob,
     ProviderResult,
-    SubmitAnswer,
+    SubmitResult,
     SubmitState,
 )
 from tests.support.memory_books import MemoryBooks, Record, Row
@@ -29,19 +29,19 @@ class MemoryAttempts:
     def __init__(self, books: MemoryBooks) -> None:
         self._books = books
 
-    async def begin(self, attempt: AttemptRef) -> SubmitAnswer | GenerationRequest:
+    async def begin(self, attempt: AttemptRef) -> SubmitResult | GenerationRequest:
         row = self._books.row(attempt.generation_id)
         record = row.records.get(attempt.ordinal)
         if row.status.is_terminal:
-            return SubmitAnswer(SubmitState.ALREADY_TERMINAL, outcome=row.outcome())
+            return SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=row.outcome())
         if record is not None and (record.state != "not_sent" or self._adopt(row, attempt) is not None):
             return self._begun_before(row, attempt, record)
         if row.cancel_requested:
-            return SubmitAnswer(SubmitState.CANCELED)
+            return SubmitResult(SubmitState.CANCELED)
         for ordinal, other in row.records.items():
             if ordinal != attempt.ordinal and _may_be_charged(other):
                 error = ProviderUnavailable if ordinal > attempt.ordinal else ServiceError
-                return SubmitAnswer(SubmitState.REJECTED, code=error.code)
+                return SubmitResult(SubmitState.REJECTED, code=error.code)
         record = row.records.setdefault(attempt.ordinal, Record())
         record.state, record.sends = "sending", record.sends + 1
         row.begun.append(attempt.ordinal)
@@ -59,10 +59,10 @@ class MemoryAttempts:
     async def not_sent(self, attempt: AttemptRef) -> None:
         self._record(attempt)[1].state = "not_sent"
 
-    async def unknown(self, attempt: AttemptRef) -> SubmitAnswer:
+    async def unknown(self, attempt: AttemptRef) -> SubmitResult:
         row, _ = self._record(attempt)
         if row.status.is_terminal:
-            return SubmitAnswer(SubmitState.ALREADY_TERMINAL, outcome=row.outcome())
+            return SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=row.outcome())
         return self._unknown(row, attempt)
 
     async def job(self, attempt: AttemptRef) -> AttemptRecord:
@@ -83,13 +83,13 @@ class MemoryAttempts:
         row.note(attempt.ordinal, result, images)
         return not record.is_late
 
-    def _begun_before(self, row: Row, attempt: AttemptRef, record: Record) -> SubmitAnswer:
+    def _begun_before(self, row: Row, attempt: AttemptRef, record: Record) -> SubmitResult:
         if record.state == "accepted":
             assert record.job is not None
             verdict = _verdict(record)
-            return SubmitAnswer(SubmitState.ACCEPTED, job_id=record.job.job_id, verdict=verdict)
+            return SubmitResult(SubmitState.ACCEPTED, job_id=record.job.job_id, verdict=verdict)
         if record.state == "rejected":
-            return SubmitAnswer(SubmitState.REJECTED, code=record.code, moderated_at=record.moderated_at)
+            return SubmitResult(SubmitState.REJECTED, code=record.code, moderated_at=record.moderated_at)
         return self._unknown(row, attempt)
 
     def _record(self, attempt: AttemptRef) -> tuple[Row, Record]:
@@ -98,13 +98,13 @@ class MemoryAttempts:
             raise GenerationNotFound("no such attempt")
         return row, row.records[attempt.ordinal]
 
-    def _unknown(self, row: Row, attempt: AttemptRef) -> SubmitAnswer:
+    def _unknown(self, row: Row, attempt: AttemptRef) -> SubmitResult:
         job = self._adopt(row, attempt)
         if job is not None:
-            return SubmitAnswer(SubmitState.ACCEPTED, job_id=job.job_id)
+            return SubmitResult(SubmitState.ACCEPTED, job_id=job.job_id)
         if row.stage is Stage.SUBMITTING:
             row.enter(Stage.SUBMIT_UNKNOWN)
-        return SubmitAnswer(SubmitState.UNKNOWN)
+        return SubmitResult(SubmitState.UNKNOWN)
 
     def _adopt(self, row: Row, attempt: AttemptRef) -> ProviderJob | None:
         """The job that a webhook has named, if one has."""
@@ -126,9 +126,9 @@ def _may_be_charged(record: Record) -> bool:
     return sent and not record.is_free
 
 
-def _verdict(record: Record) -> PollAnswer | None:
+def _verdict(record: Record) -> PollResult | None:
     if record.result is None:
         return None
-    return PollAnswer(
+    return PollResult(
         record.result.verdict, record.code, moderated_at=record.moderated_at, is_free=record.is_free
     )

@@ -7,28 +7,28 @@ from domain.credits import AccountKind, Balance, TransferKind
 from domain.errors import GenerationNotFound, TooLateToCancel
 from domain.generation import (
     Generation,
+    GenerationError,
     GenerationRequest,
     Image,
     Outcome,
-    Problem,
     Stage,
     Status,
     Undelivered,
 )
 from domain.moderation import ModeratedAt
-from domain.ports import Received
+from domain.ports import WebhookReceipt
 from domain.provider import (
     AttemptRef,
+    JobStatus,
     ProviderCost,
     ProviderEvent,
     ProviderJob,
     ProviderResult,
     ResultSignal,
-    Verdict,
 )
 from tests.support.requests import NOW
 
-_FINAL = (Verdict.SUCCEEDED, Verdict.FAILED)
+_FINAL = (JobStatus.SUCCEEDED, JobStatus.FAILED)
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Kept:
 
     attempt: AttemptRef
     event: ProviderEvent
-    received: Received
+    received: WebhookReceipt
 
 
 @dataclass
@@ -145,7 +145,7 @@ class Row:
             request=replace(self.request, fallback=self.asked_of(2) if self.request.fallback else None),
             status=self.status,
             stage=self.stage,
-            problem=Problem(self.code, self.error_stage) if self.code else None,
+            problem=GenerationError(self.code, self.error_stage) if self.code else None,
             cancel_requested=self.cancel_requested,
             needs_attention=self.attention,
             held_credits=self.held_credits,
@@ -192,13 +192,15 @@ class MemoryBooks:
             raise TooLateToCancel
         row.cancel_requested = True
 
-    def keep(self, provider: str, attempt: AttemptRef, event: ProviderEvent, *, genuine: bool) -> Received:
+    def keep(
+        self, provider: str, attempt: AttemptRef, event: ProviderEvent, *, genuine: bool
+    ) -> WebhookReceipt:
         """Put an event into the inbox, unless it is there. What is not genuine only asks for a check."""
-        verdict, code = (event.result.verdict, event.result.code) if genuine else (Verdict.CHECK, None)
+        verdict, code = (event.result.verdict, event.result.code) if genuine else (JobStatus.CHECK, None)
         at = event.result.moderated_at if genuine else None
         is_free = genuine and event.result.is_free
         signal = ResultSignal(len(self.inbox) + 1, attempt.ordinal, verdict, code, at, is_free)
-        kept = Kept(attempt, event, Received(signal, attempt.generation_id, relayed=False))
+        kept = Kept(attempt, event, WebhookReceipt(signal, attempt.generation_id, relayed=False))
         row, is_new = self.row(attempt.generation_id), (provider, event.event_id) not in self.inbox
         if is_new and genuine and verdict in _FINAL and attempt.ordinal in row.records:
             row.note_webhook(attempt.ordinal, event.result)

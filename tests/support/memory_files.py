@@ -4,37 +4,37 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from domain.errors import FileNotFound
-from domain.files import ImageFacts, StoredFile
+from domain.input_files import ImageFacts, InputFile
 from tests.support.requests import NOW
 
 
 class MemoryFiles:
-    """The Files port of a world in which nothing expires."""
+    """The InputFiles port of a world in which nothing expires."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, StoredFile] = {}
+        self.rows: dict[str, InputFile] = {}
 
-    async def add(self, tenant_id: str, file_id: str, key: str, facts: ImageFacts) -> StoredFile:
-        file = StoredFile(file_id, tenant_id, key, facts, NOW, NOW + timedelta(days=1))
+    async def add(self, tenant_id: str, file_id: str, key: str, facts: ImageFacts) -> InputFile:
+        file = InputFile(file_id, tenant_id, key, facts, NOW, NOW + timedelta(days=1))
         self.rows[file_id] = file
         return file
 
-    async def use(self, tenant_id: str, file_ids: Sequence[str]) -> Sequence[StoredFile]:
+    async def use(self, tenant_id: str, file_ids: Sequence[str]) -> Sequence[InputFile]:
         return [await self.get_for(tenant_id, file_id) for file_id in file_ids]
 
-    async def get_for(self, tenant_id: str, file_id: str) -> StoredFile:
+    async def get_for(self, tenant_id: str, file_id: str) -> InputFile:
         (file,) = await self.get([file_id])
         if file.tenant_id != tenant_id:
             raise FileNotFound
         return file
 
-    async def get(self, file_ids: Sequence[str]) -> Sequence[StoredFile]:
+    async def get(self, file_ids: Sequence[str]) -> Sequence[InputFile]:
         try:
             return [self.rows[file_id] for file_id in file_ids]
         except KeyError:
             raise FileNotFound from None
 
-    async def expired(self, limit: int) -> Sequence[StoredFile]:
+    async def expired(self, limit: int) -> Sequence[InputFile]:
         return []
 
     async def forget(self, file_id: str) -> None:

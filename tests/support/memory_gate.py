@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from domain.generation import Stage
-from domain.ports import Admission, Standing
+from domain.ports import QueuePosition, SlotDecision
 from domain.provider import AttemptRef
 from tests.support.memory_books import MemoryBooks
 from tests.support.requests import NOW
@@ -12,7 +12,7 @@ _LEFT = (Stage.STORING, Stage.SETTLING)
 
 
 class MemoryGate:
-    """The Gate port. A provider that is not in `places` has no door."""
+    """The ProviderSlots port. A provider that is not in `places` has no door."""
 
     def __init__(self, books: MemoryBooks) -> None:
         self.places: dict[str, int] = {}
@@ -26,11 +26,11 @@ class MemoryGate:
     def waiting(self) -> list[AttemptRef]:
         return [each for each in self._line if each not in self._granted]
 
-    async def ask(self, attempt: AttemptRef) -> Admission:
+    async def ask(self, attempt: AttemptRef) -> SlotDecision:
         row = self._books.row(attempt.generation_id)
         provider = row.asked_of(attempt.ordinal).provider
         if row.status.is_terminal:
-            return Admission(granted=True)
+            return SlotDecision(granted=True)
         earlier = [each for each in self._line if each.generation_id == row.id and each != attempt]
         for each in earlier:
             self._line.remove(each)
@@ -38,13 +38,15 @@ class MemoryGate:
             self._told.discard(each)
         left = row.asked_of(earlier[0].ordinal).provider if earlier else None
         if provider not in self.places:
-            return Admission(granted=True, left=left)
+            return SlotDecision(granted=True, left=left)
         if attempt not in self._line:
             self._line.append(attempt)
         granted = [] if attempt in self._granted else self._grant(provider)
         if attempt in self._granted:
             self._told.add(attempt)
-        return Admission(attempt in self._granted, tuple(each for each in granted if each != attempt), left)
+        return SlotDecision(
+            attempt in self._granted, tuple(each for each in granted if each != attempt), left
+        )
 
     async def hand_out(self, provider: str) -> Sequence[AttemptRef]:
         self._grant(provider)
@@ -59,13 +61,13 @@ class MemoryGate:
     async def closed_seconds(self, provider: str) -> float:
         return 0.0
 
-    async def standing(self, generation_id: str) -> Standing | None:
+    async def standing(self, generation_id: str) -> QueuePosition | None:
         mine = next((each for each in self.waiting if each.generation_id == generation_id), None)
         if mine is None:
             return None
         provider = self._books.row(generation_id).asked_of(mine.ordinal).provider
         waiting = [each for each in self._of(provider) if each not in self._granted]
-        return Standing(NOW, waiting.index(mine)) if mine in waiting else None
+        return QueuePosition(NOW, waiting.index(mine)) if mine in waiting else None
 
     def _of(self, provider: str) -> list[AttemptRef]:
         """Those in the provider's line whose work there is not over."""

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from domain.errors import GenerationNotFound
-from domain.ports import Received
+from domain.ports import WebhookReceipt
 from domain.provider import AttemptRef, ProviderEvent
 from tests.support.memory_books import MemoryBooks
 
@@ -14,7 +14,7 @@ class MemoryInbox:
     def __init__(self, books: MemoryBooks) -> None:
         self._books = books
 
-    async def receive(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> Received:
+    async def receive(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> WebhookReceipt:
         row = self._books.row(attempt.generation_id)
         if row.asked_of(attempt.ordinal).provider != provider:
             raise GenerationNotFound

@@ -2,7 +2,7 @@
 
 from domain.credits import AccountKind, HoldState, Refund, Reservation, TransferKind
 from domain.errors import ContentRejected, InsufficientCredits, ResultUnusable, WorkflowLost
-from domain.generation import Ending, Outcome, Stage, Status
+from domain.generation import Outcome, Stage, Status, TerminalState
 from tests.support.memory_books import MemoryBooks, Row
 
 
@@ -17,13 +17,13 @@ class MemoryLedger:
         if row.status.is_terminal:
             return Reservation(HoldState.ALREADY_TERMINAL, row.outcome())
         if row.cancel_requested:
-            return Reservation(HoldState.CANCELED, self._end(row, Ending(Status.CANCELED)))
+            return Reservation(HoldState.CANCELED, self._end(row, TerminalState(Status.CANCELED)))
         if row.transfers:
             return Reservation(HoldState.HELD)
         price = row.request.price_credits
         if self._books.accounts[row.tenant_id][AccountKind.AVAILABLE] < price:
             row.enter(Stage.RESERVING)
-            ending = Ending(Status.FAILED, InsufficientCredits.code)
+            ending = TerminalState(Status.FAILED, InsufficientCredits.code)
             return Reservation(HoldState.INSUFFICIENT, self._end(row, ending))
         changes = {AccountKind.AVAILABLE: -price, AccountKind.HELD: price}
         self._books.move(row, TransferKind.HOLD, price, changes)
@@ -48,7 +48,7 @@ class MemoryLedger:
         row.enter(Stage.COMPLETED)
         return row.outcome()
 
-    async def refund(self, generation_id: str, ending: Ending) -> Refund:
+    async def refund(self, generation_id: str, ending: TerminalState) -> Refund:
         row = self._books.row(generation_id)
         if row.status.is_terminal:
             return Refund(row.outcome())
@@ -58,7 +58,7 @@ class MemoryLedger:
             return Refund(None, submitted=True)
         return Refund(self._end(row, ending))
 
-    def _end(self, row: Row, ending: Ending) -> Outcome:
+    def _end(self, row: Row, ending: TerminalState) -> Outcome:
         held, refuses = row.held_credits, row.request.charges_rejected
         if row.transfers and refuses and ending.code == ContentRejected.code:
             row.charged_credits = held

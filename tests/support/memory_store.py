@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from domain.errors import StorageUnavailable
-from domain.files import ImageFacts
+from domain.input_files import ImageFacts
 
 _MOST_DELETED = 1000
 

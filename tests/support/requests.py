@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from domain.generation import GenerationInput, GenerationRequest, Waits
+from domain.generation import GenerationInput, GenerationRequest, TimingPolicy
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
-QUICK_WAITS = Waits(
+QUICK_WAITS = TimingPolicy(
     first_poll_seconds=30,
     poll_factor=1.0,
     longest_poll_seconds=30,
@@ -34,5 +34,7 @@ def request(
     )
 
 
-def generation_input(generation_id: str, tenant_id: str, waits: Waits = QUICK_WAITS) -> GenerationInput:
+def generation_input(
+    generation_id: str, tenant_id: str, waits: TimingPolicy = QUICK_WAITS
+) -> GenerationInput:
     return GenerationInput(generation_id, tenant_id, "flux-schnell", "fal", waits)

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from domain.errors import ResultExpired, SubmitAmbiguous
-from domain.files import ImageFacts
 from domain.generation import GenerationRequest
-from domain.provider import Answer, ProviderJob, ProviderResult, ResultFile, Submission, Verdict
+from domain.input_files import ImageFacts
+from domain.provider import JobStatus, ProviderJob, ProviderResult, ResultFile, Submission, SyncResult
 
-RUNNING = ProviderResult(Verdict.RUNNING)
+RUNNING = ProviderResult(JobStatus.RUNNING)
 Submitted = ProviderJob | Exception | asyncio.Event
 
 
@@ -24,7 +24,7 @@ def opened() -> asyncio.Event:
 
 
 def success(*urls: str) -> ProviderResult:
-    return ProviderResult(Verdict.SUCCEEDED, files=tuple(ResultFile(url) for url in urls))
+    return ProviderResult(JobStatus.SUCCEEDED, files=tuple(ResultFile(url) for url in urls))
 
 
 @dataclass
@@ -90,7 +90,7 @@ class Call:
     images: the bytes of each. error: raised instead. gate: the answer waits here.
     """
 
-    result: ProviderResult = field(default_factory=lambda: ProviderResult(Verdict.SUCCEEDED))
+    result: ProviderResult = field(default_factory=lambda: ProviderResult(JobStatus.SUCCEEDED))
     images: tuple[bytes, ...] = (b"an image",)
     error: Exception | None = None
     gate: asyncio.Event = field(default_factory=opened)
@@ -106,7 +106,7 @@ class ScriptedSynchronousProvider:
     def __init__(self) -> None:
         self.calls: dict[str, Call] = {}
 
-    async def generate(self, submission: Submission, folder: Path) -> Answer:
+    async def generate(self, submission: Submission, folder: Path) -> SyncResult:
         call = self.calls[submission.request.prompt]
         call.calls += 1
         call.begun.set()
@@ -116,7 +116,7 @@ class ScriptedSynchronousProvider:
         paths = tuple(folder / f"{number}" for number in range(len(call.images)))
         for path, content in zip(paths, call.images, strict=True):
             path.write_bytes(content)
-        return Answer("req-1", call.result, paths)
+        return SyncResult("req-1", call.result, paths)
 
 
 class ScriptedDownloader:

@@ -10,29 +10,26 @@ from pathlib import Path
 
 from temporalio.client import Client, WorkflowHandle
 
-from activities.assets import AssetActivities
+from activities.assets import AssetActivities, ImageWriter
 from activities.credits import CreditActivities
-from activities.door import Door, PlaceActivities
-from activities.inputs import Inputs
-from activities.keeping import Keeper
 from activities.moderation import ModerationActivities
-from activities.provider import ProviderActivities
+from activities.provider import InputFileLoader, ProviderActivities, SyncResultRecorder
+from activities.provider_slots import SlotActivities, SlotGranter
 from activities.reconcile import ReconcileActivities
-from activities.synchronous import SynchronousCalls
-from adapters.temporal import TemporalRuns
+from adapters.temporal import TemporalWorkflowClient
 from domain.credits import Balance, Refund, Reservation
 from domain.errors import DatabaseUnavailable
 from domain.generation import (
-    Ending,
     Fallback,
     Generation,
     GenerationInput,
     GenerationRequest,
     Outcome,
     Stage,
-    Waits,
+    TerminalState,
+    TimingPolicy,
 )
-from domain.ports import Provider, Received, Stranded
+from domain.ports import Provider, StuckGeneration, WebhookReceipt
 from domain.provider import AttemptRef, ProviderEvent, ProviderJob, ProviderResult
 from tests.support.eventually import eventually
 from tests.support.memory_assets import MemoryAssets
@@ -79,7 +76,7 @@ class InterruptedLedger(MemoryLedger):
         self._called("settle", generation_id)
         return await super().settle(generation_id)
 
-    async def refund(self, generation_id: str, ending: Ending) -> Refund:
+    async def refund(self, generation_id: str, ending: TerminalState) -> Refund:
         self._called("refund", generation_id)
         return await super().refund(generation_id, ending)
 
@@ -104,12 +101,12 @@ class InterruptedAttempts(MemoryAttempts):
 
 
 class NothingToRepair:
-    """The Repairs and Inbox ports of a world without a reconciler."""
+    """The ReconcileQueries and Inbox ports of a world without a reconciler."""
 
-    async def stranded(self, older_than: timedelta, limit: int) -> list[Stranded]:
+    async def stranded(self, older_than: timedelta, limit: int) -> list[StuckGeneration]:
         return []
 
-    async def unrelayed(self, older_than: timedelta, limit: int) -> list[Received]:
+    async def unrelayed(self, older_than: timedelta, limit: int) -> list[WebhookReceipt]:
         return []
 
     async def unswept(self, older_than: timedelta, limit: int) -> list[Generation]:
@@ -118,7 +115,7 @@ class NothingToRepair:
     async def mark_swept(self, generation_id: str) -> None:
         raise AssertionError(generation_id)
 
-    async def receive(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> Received:
+    async def receive(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> WebhookReceipt:
         raise AssertionError(event)
 
     async def mark_relayed(self, inbox_id: int) -> None:
@@ -190,7 +187,7 @@ class World:
         self.ledger = InterruptedLedger(self.books)
         self.attempts = InterruptedAttempts(self.books)
         self.gate = MemoryGate(self.books)
-        self.runs = TemporalRuns(self.client, task_timeout=timedelta(seconds=10))
+        self.runs = TemporalWorkflowClient(self.client, task_timeout=timedelta(seconds=10))
 
     async def start(
         self,
@@ -199,7 +196,7 @@ class World:
         credits: int = 10,
         n: int = 1,
         price_credits: int = 4,
-        waits: Waits = QUICK_WAITS,
+        waits: TimingPolicy = QUICK_WAITS,
         provider: str = "fal",
         cancel_first: bool = False,
         ledger_is_away: bool = False,
@@ -242,13 +239,13 @@ class World:
     def activities(self) -> Activities:
         providers: dict[str, Provider] = {"fal": self.provider, "replicate": self.other}
         attempts, assets, files = self.attempts, MemoryAssets(self.books), MemoryFiles()
-        door = Door(self.gate, self.runs)
-        keeper = Keeper(TrustingInspector(), self.store)
+        door = SlotGranter(self.gate, self.runs)
+        keeper = ImageWriter(TrustingInspector(), self.store)
         provider = ProviderActivities(
             providers,
-            SynchronousCalls({"openai": self.synchronous}, attempts, assets, keeper),
+            SyncResultRecorder({"openai": self.synchronous}, attempts, assets, keeper),
             attempts,
-            Inputs(files, self.store),
+            InputFileLoader(files, self.store),
             door,
             lambda name, attempt: f"https://api.test/{name}/{attempt.ordinal}",
         )
@@ -257,7 +254,7 @@ class World:
             credits=CreditActivities(self.ledger, door),
             provider=provider,
             assets=AssetActivities(providers, attempts, assets, self.downloader, keeper, door),
-            places=PlaceActivities(door),
+            places=SlotActivities(door),
             moderation=ModerationActivities(MemoryGenerations(self.books), self.check),
             reconcile=ReconcileActivities(
                 nothing, self.runs, self.ledger, nothing, self.store, provider, files, door, ()
@@ -271,7 +268,7 @@ async def running_world(client: Client, *, cached_workflows: int = 0) -> AsyncIt
     world = World(client)
     tuning = Tuning(
         submits_per_second=dict.fromkeys(("fal", "replicate", "openai"), 1000.0),
-        in_flight={"fal": 50, "replicate": 50, "openai": 200},
+        max_concurrent={"fal": 50, "replicate": 50, "openai": 200},
         ledger_slots=10,
         max_activities=50,
         cached_workflows=cached_workflows,

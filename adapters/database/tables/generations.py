@@ -53,7 +53,7 @@ class GenerationRow(SQLModel, table=True):
             "generations_unswept",
             "finished_at",
             postgresql_where=text(
-                "status IN ('failed', 'canceled') AND storing_at IS NOT NULL AND swept_at IS NULL"
+                "status IN ('failed', 'canceled') AND storing_at IS NOT NULL AND objects_deleted_at IS NULL"
             ),
         ),
     )
@@ -86,7 +86,7 @@ class GenerationRow(SQLModel, table=True):
     finished_at: datetime | None = Field(default=None, sa_column=moment_column())
     # When the reconciler last looked at an open generation, and last cleared up behind an ended one.
     checked_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
-    swept_at: datetime | None = Field(default=None, sa_column=moment_column())
+    objects_deleted_at: datetime | None = Field(default=None, sa_column=moment_column())
     # Ids of files, in the client's order, and of the mask.
     inputs: list[str] = Field(default_factory=list, sa_column=json_column("'[]'"))
     mask: str | None = Field(default=None, sa_column=text_column(nullable=True))

@@ -26,7 +26,7 @@ from domain.errors import (
 from domain.generation import GenerationRequest
 from domain.moderation import ModeratedAt
 from domain.ports import Provider, WebhookReader
-from domain.provider import AttemptRef, InputImage, Submission
+from domain.provider import AttemptRef, LocalInputFile, Submission
 from tests.contracts.providers.simulated import SimulatedProvider
 from tests.simulator.process import KEY
 
@@ -78,7 +78,7 @@ class JobCase:
     most_inputs: int = 0
 
     def submission(
-        self, prompt: str, n: int = 1, webhook_url: str = "", images: tuple[InputImage, ...] = ()
+        self, prompt: str, n: int = 1, webhook_url: str = "", images: tuple[LocalInputFile, ...] = ()
     ) -> Submission:
         endpoint = self.editor if images and self.editor else self.endpoint
         parameters = {"output_format": "png"} if images else self.parameters

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 import httpx
 from PIL import Image
 
+from adapters.storage.address_guard import guarded_pool
 from adapters.storage.download import GuardedDownloader
-from adapters.storage.guard import guarded_pool
-from adapters.storage.inspect import PillowInspector
-from domain.files import ImageFacts
+from adapters.storage.image_inspector import PillowInspector
+from domain.input_files import ImageFacts
 from domain.ports import Provider, WebhookReader
-from domain.provider import ProviderEvent, ProviderJob, ProviderResult, Verdict
+from domain.provider import JobStatus, ProviderEvent, ProviderJob, ProviderResult
 from tests.contracts.providers.job_cases import ATTEMPT, JobCase
 from tests.contracts.providers.simulated import SimulatedProvider
 from tests.simulator.receiver import Received
 from tests.support.eventually import eventually
 
-Colour = tuple[int, ...]
+Color = tuple[int, ...]
 
 
 @dataclass
@@ -39,7 +39,7 @@ class JobSubject:
     async def ended(self, job: ProviderJob, n: int = 1) -> ProviderResult:
         async def has_ended() -> ProviderResult | None:
             result = await self.fetch(job, n)
-            return None if result.verdict is Verdict.RUNNING else result
+            return None if result.verdict is JobStatus.RUNNING else result
 
         return await eventually(has_ended)
 
@@ -57,19 +57,19 @@ class JobSubject:
         hosts = self.provider.result_hosts
         with ThreadPoolExecutor(1) as threads:
             async with guarded_pool(hosts) as pool:
-                downloader = GuardedDownloader(pool, largest_bytes=20_000_000, total_seconds=5)
-                inspector = PillowInspector(threads, largest_pixels=4_000_000)
+                downloader = GuardedDownloader(pool, max_bytes=20_000_000, total_seconds=5)
+                inspector = PillowInspector(threads, max_pixels=4_000_000)
                 facts = []
                 for file in result.files:
                     async with downloader.fetch(file.url, hosts) as path:
                         facts.append(await inspector.inspect(path))
                 return facts
 
-    async def colours(self, result: ProviderResult, places: list[tuple[float, float]]) -> list[Colour]:
+    async def colors(self, result: ProviderResult, places: list[tuple[float, float]]) -> list[Color]:
         """What the first image shows at these shares of its width and height."""
         hosts = self.provider.result_hosts
         async with guarded_pool(hosts) as pool:
-            downloader = GuardedDownloader(pool, largest_bytes=20_000_000, total_seconds=5)
+            downloader = GuardedDownloader(pool, max_bytes=20_000_000, total_seconds=5)
             async with downloader.fetch(result.files[0].url, hosts) as path:
                 with Image.open(path) as image:
                     shown = image.convert("RGB")

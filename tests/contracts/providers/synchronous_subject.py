@@ -10,13 +10,13 @@ import httpx
 from PIL import Image
 
 from adapters.providers.spool import Spool
-from adapters.storage.inspect import PillowInspector
+from adapters.storage.image_inspector import PillowInspector
 from domain.errors import ContentRejected
-from domain.files import ImageFacts
 from domain.generation import GenerationRequest
+from domain.input_files import ImageFacts
 from domain.moderation import ModeratedAt
 from domain.ports import SynchronousProvider
-from domain.provider import Answer, AttemptRef, InputImage, Submission, Verdict
+from domain.provider import AttemptRef, JobStatus, LocalInputFile, Submission, SyncResult
 from tests.contracts.providers.simulated import SimulatedProvider
 from tests.contracts.providers.synchronous_cases import SynchronousCase
 from tests.simulator.process import KEY
@@ -38,13 +38,15 @@ class SynchronousSubject:
     def provider(
         self, *, url: str | None = None, key: str = KEY, total_seconds: float = 20
     ) -> SynchronousProvider:
-        spool = Spool(
-            self.http, self.threads, total_seconds=total_seconds, largest_bytes=LARGEST_ANSWER_BYTES
-        )
+        spool = Spool(self.http, self.threads, total_seconds=total_seconds, max_bytes=LARGEST_ANSWER_BYTES)
         return self.case.make(spool, url or self.simulator.url, key)
 
     def submission(
-        self, prompt: str, n: int = 1, images: tuple[InputImage, ...] = (), mask: InputImage | None = None
+        self,
+        prompt: str,
+        n: int = 1,
+        images: tuple[LocalInputFile, ...] = (),
+        mask: LocalInputFile | None = None,
     ) -> Submission:
         request = GenerationRequest(
             model="model",
@@ -57,7 +59,7 @@ class SynchronousSubject:
         )
         return Submission(ATTEMPT, request, webhook_url="", images=images, mask=mask)
 
-    async def answer_to(self, prompt: str, n: int = 1, *, total_seconds: float = 20) -> Answer:
+    async def answer_to(self, prompt: str, n: int = 1, *, total_seconds: float = 20) -> SyncResult:
         provider = self.provider(total_seconds=total_seconds)
         return await provider.generate(self.submission(prompt, n), self.folder)
 
@@ -67,13 +69,13 @@ class SynchronousSubject:
             answer = await self.answer_to(prompt)
         except ContentRejected as error:
             return error.at
-        assert (answer.result.verdict, answer.result.code) == (Verdict.FAILED, "content_rejected")
+        assert (answer.result.verdict, answer.result.code) == (JobStatus.FAILED, "content_rejected")
         assert (answer.files, bool(answer.result.provider_message)) == ((), True)
         return answer.result.moderated_at
 
-    async def looked_at(self, answer: Answer) -> list[ImageFacts]:
+    async def looked_at(self, answer: SyncResult) -> list[ImageFacts]:
         """What the worker makes of an answer's images."""
-        inspector = PillowInspector(self.threads, largest_pixels=4_000_000)
+        inspector = PillowInspector(self.threads, max_pixels=4_000_000)
         return [await inspector.inspect(path) for path in answer.files]
 
     async def accepted(self, prompt: str) -> list[dict[str, Any]]:
@@ -82,11 +84,11 @@ class SynchronousSubject:
         entries: list[dict[str, Any]] = response.json()["entries"]
         return [entry for entry in entries if (entry["kind"], entry["prompt"]) == ("submit_accepted", prompt)]
 
-    def picture(self, name: str, color: str) -> InputImage:
+    def picture(self, name: str, color: str) -> LocalInputFile:
         path = self.folder / name
         Image.new("RGBA", (64, 64), color).save(path, "png")
-        return InputImage(path, "image/png", 64, 64)
+        return LocalInputFile(path, "image/png", 64, 64)
 
 
-def digest(image: InputImage) -> str:
+def digest(image: LocalInputFile) -> str:
     return sha256(image.path.read_bytes()).hexdigest()

@@ -16,7 +16,7 @@ from domain.errors import (
     SubmitAmbiguous,
 )
 from domain.generation import Undelivered
-from domain.provider import InputImage, ProviderJob, Verdict
+from domain.provider import JobStatus, LocalInputFile, ProviderJob
 from tests.contracts.providers.job_cases import JOB_CASES, JobCase
 from tests.contracts.providers.job_subject import JobSubject
 from tests.contracts.providers.simulated import SimulatedProvider
@@ -31,7 +31,7 @@ async def test_a_job_is_followed_to_an_image_and_a_cost(subject: JobSubject) -> 
     result = await subject.ended(job)
     (facts,) = await subject.downloaded(result)
 
-    assert (result.verdict, result.undelivered) == (Verdict.SUCCEEDED, ())
+    assert (result.verdict, result.undelivered) == (JobStatus.SUCCEEDED, ())
     assert facts.content_type in ("image/png", "image/jpeg")
     cost = job.cost or result.cost
     assert cost is not None
@@ -42,8 +42,8 @@ async def test_a_slow_job_is_running_until_it_has_ended(subject: JobSubject) -> 
     job = await subject.submit("a slow fox [sim:latency=1.5]")
     first = await subject.fetch(job)
 
-    assert (first.verdict, first.unknown_status) == (Verdict.RUNNING, None)
-    assert (await subject.ended(job)).verdict is Verdict.SUCCEEDED
+    assert (first.verdict, first.unknown_status) == (JobStatus.RUNNING, None)
+    assert (await subject.ended(job)).verdict is JobStatus.SUCCEEDED
 
 
 async def test_a_throttled_submit_took_nothing_and_says_when_to_come_again(subject: JobSubject) -> None:
@@ -90,7 +90,7 @@ async def test_a_wrong_key_is_refused_and_a_job_outlives_it(
     with pytest.raises(ProviderUnavailable):
         await stranger.fetch(job)
 
-    assert (await subject.ended(job)).verdict is Verdict.SUCCEEDED
+    assert (await subject.ended(job)).verdict is JobStatus.SUCCEEDED
 
 
 async def test_a_provider_that_is_away_took_nothing(
@@ -115,7 +115,7 @@ async def test_a_question_that_fails_is_asked_again(
         await subject.fetch(job)
 
     assert caught.value.retry_after_seconds == (7 if error is ProviderThrottled else None)
-    assert (await subject.ended(job)).verdict is Verdict.SUCCEEDED
+    assert (await subject.ended(job)).verdict is JobStatus.SUCCEEDED
 
 
 async def test_an_unknown_status_is_still_running_and_told(subject: JobSubject) -> None:
@@ -127,14 +127,14 @@ async def test_an_unknown_status_is_still_running_and_told(subject: JobSubject) 
 
 async def _unknown_status(subject: JobSubject, job: ProviderJob) -> str | None:
     result = await subject.fetch(job)
-    assert result.verdict is Verdict.RUNNING
+    assert result.verdict is JobStatus.RUNNING
     return result.unknown_status
 
 
 async def test_a_job_that_failed_has_our_code_and_says_whether_it_is_free(subject: JobSubject) -> None:
     result = await subject.result_of("a failing fox [sim:fail]")
 
-    assert (result.verdict, result.code) == (Verdict.FAILED, "provider_failed")
+    assert (result.verdict, result.code) == (JobStatus.FAILED, "provider_failed")
     assert (result.is_free, result.files) == (subject.case.free_failure, ())
     assert result.provider_message
 
@@ -145,14 +145,14 @@ async def test_a_job_that_failed_has_our_code_and_says_whether_it_is_free(subjec
 async def test_moderation_says_what_was_refused(subject: JobSubject, fault: str) -> None:
     result = await subject.result_of(f"a naughty fox [sim:{fault}]")
 
-    assert (result.verdict, result.code) == (Verdict.FAILED, "content_rejected")
+    assert (result.verdict, result.code) == (JobStatus.FAILED, "content_rejected")
     assert result.moderated_at is subject.case.moderation[fault]
 
 
 async def test_a_success_without_an_image_is_unusable(subject: JobSubject) -> None:
     result = await subject.result_of("an invisible fox [sim:empty_result]")
 
-    assert (result.verdict, result.code) == (Verdict.FAILED, "result_unusable")
+    assert (result.verdict, result.code) == (JobStatus.FAILED, "result_unusable")
 
 
 async def test_a_job_that_the_provider_does_not_know_has_failed(subject: JobSubject) -> None:
@@ -161,7 +161,7 @@ async def test_a_job_that_the_provider_does_not_know_has_failed(subject: JobSubj
     result = await subject.fetch(ProviderJob(UNKNOWN_ID, urls))
 
     assert urls
-    assert (result.verdict, result.code, result.is_free) == (Verdict.FAILED, "provider_failed", False)
+    assert (result.verdict, result.code, result.is_free) == (JobStatus.FAILED, "provider_failed", False)
 
 
 async def test_several_images_come_as_several(subject: JobSubject) -> None:
@@ -178,7 +178,7 @@ async def test_an_image_that_did_not_come_is_named(subject: JobSubject) -> None:
         pytest.skip("all or nothing")
     result = await subject.result_of(f"two foxes, one away [sim:{subject.case.partial}]", n=2)
 
-    assert (result.verdict, len(await subject.downloaded(result))) == (Verdict.SUCCEEDED, 1)
+    assert (result.verdict, len(await subject.downloaded(result))) == (JobStatus.SUCCEEDED, 1)
     assert result.undelivered == (Undelivered(1, "not_delivered"),)
 
 
@@ -188,9 +188,9 @@ async def test_a_job_can_be_called_off_where_the_provider_can(subject: JobSubjec
 
     assert stopped is subject.case.can_cancel
     if stopped:
-        assert (await subject.ended(job)).verdict is Verdict.FAILED
+        assert (await subject.ended(job)).verdict is JobStatus.FAILED
     else:
-        assert (await subject.fetch(job)).verdict is Verdict.RUNNING
+        assert (await subject.fetch(job)).verdict is JobStatus.RUNNING
 
 
 async def test_a_job_that_has_ended_cannot_be_called_off(subject: JobSubject) -> None:
@@ -198,7 +198,7 @@ async def test_a_job_that_has_ended_cannot_be_called_off(subject: JobSubject) ->
     await subject.ended(job)
 
     assert await subject.cancel(job) is False
-    assert (await subject.fetch(job)).verdict is Verdict.SUCCEEDED
+    assert (await subject.fetch(job)).verdict is JobStatus.SUCCEEDED
 
 
 async def test_an_address_that_died_is_renewed_where_the_provider_does_so(subject: JobSubject) -> None:
@@ -225,16 +225,16 @@ async def test_the_clients_images_reach_the_model_in_order(
 ) -> None:
     if subject.case.editor is None:
         pytest.skip("the simulator looks at no inputs")
-    colours = [(255, 0, 0), (0, 0, 255)][: subject.case.most_inputs]
-    images = tuple(_plain(tmp_path / f"{colour}.png", colour, side_pixels) for colour in colours)
-    submission = subject.case.submission("a fox in these colours", images=images)
+    colors = [(255, 0, 0), (0, 0, 255)][: subject.case.most_inputs]
+    images = tuple(_plain(tmp_path / f"{color}.png", color, side_pixels) for color in colors)
+    submission = subject.case.submission("a fox in these colors", images=images)
     result = await subject.ended(await subject.provider.submit(submission))
-    places = [((index + 0.5) / len(colours), 0.25) for index in range(len(colours))]
+    places = [((index + 0.5) / len(colors), 0.25) for index in range(len(colors))]
 
-    assert await subject.colours(result, places) == colours
+    assert await subject.colors(result, places) == colors
 
 
-def _plain(path: Path, colour: tuple[int, int, int], side_pixels: int) -> InputImage:
+def _plain(path: Path, color: tuple[int, int, int], side_pixels: int) -> LocalInputFile:
     """Not compressed, so that the larger one is over what some providers take inside a request."""
-    Image.new("RGB", (side_pixels, side_pixels), colour).save(path, "png", compress_level=0)
-    return InputImage(path, "image/png", side_pixels, side_pixels)
+    Image.new("RGB", (side_pixels, side_pixels), color).save(path, "png", compress_level=0)
+    return LocalInputFile(path, "image/png", side_pixels, side_pixels)

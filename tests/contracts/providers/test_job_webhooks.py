@@ -3,7 +3,7 @@
 import pytest
 
 from domain.errors import SignatureInvalid
-from domain.provider import ProviderEvent, ProviderJob, Verdict
+from domain.provider import JobStatus, ProviderEvent, ProviderJob
 from tests.contracts.providers.job_cases import ATTEMPT, JOB_CASES
 from tests.contracts.providers.job_subject import JobSubject
 from tests.simulator.receiver import Receiver
@@ -20,17 +20,17 @@ async def called_back(
     return job, await subject.read(await receiver.first())
 
 
-def is_told(subject: JobSubject, event: ProviderEvent, verdict: Verdict) -> bool:
+def is_told(subject: JobSubject, event: ProviderEvent, verdict: JobStatus) -> bool:
     """Whether the event says so, or sends us to ask where the provider's word does not count."""
-    return event.result.verdict is (verdict if subject.case.is_believed else Verdict.CHECK)
+    return event.result.verdict is (verdict if subject.case.is_believed else JobStatus.CHECK)
 
 
 async def test_a_webhook_tells_of_its_job(subject: JobSubject, receiver: Receiver) -> None:
     job, event = await called_back(subject, receiver, "a fox that calls")
 
     assert event.job_id == job.job_id
-    assert is_told(subject, event, Verdict.SUCCEEDED)
-    assert (await subject.fetch(job)).verdict is Verdict.SUCCEEDED
+    assert is_told(subject, event, JobStatus.SUCCEEDED)
+    assert (await subject.fetch(job)).verdict is JobStatus.SUCCEEDED
 
 
 async def test_a_webhook_brings_images_that_can_be_had(subject: JobSubject, receiver: Receiver) -> None:
@@ -43,7 +43,7 @@ async def test_a_webhook_brings_images_that_can_be_had(subject: JobSubject, rece
 async def test_a_webhook_tells_of_a_failure_too(subject: JobSubject, receiver: Receiver) -> None:
     _, event = await called_back(subject, receiver, "a failing fox that calls [sim:fail]")
 
-    assert is_told(subject, event, Verdict.FAILED)
+    assert is_told(subject, event, JobStatus.FAILED)
     assert event.result.code == ("provider_failed" if subject.case.is_believed else None)
 
 
@@ -64,7 +64,7 @@ async def test_a_webhook_may_come_after_the_result_was_fetched(
     before = len(receiver.received)
     event = await subject.read(await receiver.first())
 
-    assert (polled.verdict, before) == (Verdict.SUCCEEDED, 0)
+    assert (polled.verdict, before) == (JobStatus.SUCCEEDED, 0)
     assert event.job_id == job.job_id
 
 
@@ -85,7 +85,7 @@ async def test_a_forged_webhook_is_refused_and_the_job_is_followed(
     with pytest.raises(SignatureInvalid):
         await subject.read(received)
 
-    assert (await subject.ended(job)).verdict is Verdict.SUCCEEDED
+    assert (await subject.ended(job)).verdict is JobStatus.SUCCEEDED
 
 
 async def test_a_body_under_the_headers_of_another_is_refused(

@@ -6,7 +6,7 @@ import pytest
 
 from adapters.providers.replicate_webhook import ReplicateWebhookReader
 from domain.errors import ProviderRefused, SignatureInvalid
-from domain.provider import Verdict
+from domain.provider import JobStatus
 from tests.contracts.providers.job_cases import REPLICATE
 from tests.contracts.providers.job_subject import JobSubject
 from tests.simulator.receiver import Receiver
@@ -22,7 +22,7 @@ async def test_only_the_end_calls_back(subject: JobSubject, receiver: Receiver) 
     await receiver.first("/second")
     events = [await subject.read(received) for received in receiver.of("/first")]
 
-    assert [event.result.verdict for event in events] == [Verdict.SUCCEEDED]
+    assert [event.result.verdict for event in events] == [JobStatus.SUCCEEDED]
 
 
 async def test_a_prediction_that_was_called_off_calls_back(subject: JobSubject, receiver: Receiver) -> None:
@@ -32,7 +32,7 @@ async def test_a_prediction_that_was_called_off_calls_back(subject: JobSubject, 
 
     assert (event.job_id, event.result.verdict, event.result.code) == (
         job.job_id,
-        Verdict.FAILED,
+        JobStatus.FAILED,
         "provider_failed",
     )
 
@@ -41,7 +41,7 @@ async def test_a_cancel_that_is_not_obeyed_leaves_it_running(subject: JobSubject
     job = await subject.submit("a stubborn fox [sim:ignore_cancel] [sim:latency=1.5]")
 
     assert await subject.cancel(job)
-    assert (await subject.ended(job)).verdict is Verdict.SUCCEEDED
+    assert (await subject.ended(job)).verdict is JobStatus.SUCCEEDED
 
 
 async def test_another_accounts_secret_reads_nothing(subject: JobSubject, receiver: Receiver) -> None:

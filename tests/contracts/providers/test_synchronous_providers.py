@@ -16,7 +16,7 @@ from domain.errors import (
     SubmitAmbiguous,
 )
 from domain.generation import Undelivered
-from domain.provider import Verdict
+from domain.provider import JobStatus
 from tests.contracts.providers.conftest import Simulators
 from tests.contracts.providers.synchronous_cases import SYNCHRONOUS_CASES, SynchronousCase
 from tests.contracts.providers.synchronous_subject import ATTEMPT, SynchronousSubject, digest
@@ -51,7 +51,7 @@ async def test_a_call_brings_an_image_an_id_and_a_cost(subject: SynchronousSubje
     answer = await subject.answer_to("a fox")
     (facts,) = await subject.looked_at(answer)
 
-    assert (answer.result.verdict, answer.result.undelivered) == (Verdict.SUCCEEDED, ())
+    assert (answer.result.verdict, answer.result.undelivered) == (JobStatus.SUCCEEDED, ())
     assert facts.content_type in ("image/png", "image/jpeg")
     assert ATTEMPT.generation_id not in answer.job_id
     cost = answer.result.cost
@@ -72,7 +72,7 @@ async def test_an_image_that_did_not_come_is_named(subject: SynchronousSubject) 
         pytest.skip("all or nothing")
     answer = await subject.answer_to("four foxes, two away [sim:fewer_images=2]", n=4)
 
-    assert (answer.result.verdict, len(await subject.looked_at(answer))) == (Verdict.SUCCEEDED, 2)
+    assert (answer.result.verdict, len(await subject.looked_at(answer))) == (JobStatus.SUCCEEDED, 2)
     assert answer.result.undelivered == (Undelivered(2, "not_delivered"), Undelivered(3, "not_delivered"))
 
 
@@ -89,7 +89,7 @@ async def test_the_clients_images_arrive_whole_and_in_order(subject: Synchronous
     colors = ["red", "lime", "blue", "white"][: subject.case.most_inputs]
     images = tuple(subject.picture(f"{color}.png", color) for color in colors)
     mask = subject.picture("mask.png", "#00000000") if subject.case.has_masks else None
-    prompt = "a fox in these colours"
+    prompt = "a fox in these colors"
     submission = subject.submission(prompt, images=images, mask=mask)
     answer = await subject.provider().generate(submission, subject.folder)
 
@@ -114,7 +114,7 @@ async def test_calls_wait_side_by_side(subject: SynchronousSubject) -> None:
             calls.append(subject.provider().generate(submission, folder))
         answers = await asyncio.gather(*calls)
 
-    assert {answer.result.verdict for answer in answers} == {Verdict.SUCCEEDED}
+    assert {answer.result.verdict for answer in answers} == {JobStatus.SUCCEEDED}
     assert len({answer.job_id for answer in answers}) == 20
 
 
@@ -192,7 +192,7 @@ async def test_an_answer_without_an_image_was_made_and_is_charged(
 ) -> None:
     answer = await subject.answer_to(f"an invisible fox [sim:{fault}]")
 
-    assert (answer.result.verdict, answer.result.code) == (Verdict.FAILED, "provider_failed")
+    assert (answer.result.verdict, answer.result.code) == (JobStatus.FAILED, "provider_failed")
     assert (answer.result.is_free, answer.files) == (False, ())
 
 

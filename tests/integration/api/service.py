@@ -19,7 +19,7 @@ from adapters.database.engine import Database
 from adapters.database.tenants import PostgresTenants
 from adapters.temporal import connect
 from api.app import create_app
-from domain.access import Scope
+from domain.auth import Scope
 from domain.provider import AttemptRef
 from settings import Settings
 from tests.simulator.process import Client as FalClient

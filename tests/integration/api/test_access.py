@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.database.tenants import PostgresTenants
-from domain.access import Scope
+from domain.auth import Scope
 from tests.integration.api.service import Service, Tenant, unique
 
 PROBLEM = "application/problem+json"

@@ -6,7 +6,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from domain.access import Scope
+from domain.auth import Scope
 from tests.integration.api.pictures import LARGEST_INPUT_BYTES, PICTURE, animated_gif, bomb, png
 from tests.integration.api.service import Service, Tenant
 

@@ -14,14 +14,14 @@ from activities.reconcile import ReconcilePlan
 from adapters.database.generations import PostgresGenerations
 from admin.bootstrap import bootstrap
 from devstack.servers import Servers
-from domain import names
+from domain import temporal_names
 from domain.generation import Generation
 from tests.conftest import namespaced_client
 from tests.integration.api.conftest import QUICK, settings_for
 from tests.integration.api.pictures import picture_server
 from tests.integration.api.service import Service, Tenant, listening, serving, working
 from tests.integration.conftest import new_database
-from tests.integration.reconcile.gate import Gate
+from tests.integration.reconcile.gate import ProviderSlots
 from tests.simulator.process import Client as FalClient
 from tests.simulator.process import SimulatorProcess
 from tests.support.requests import new_id
@@ -39,7 +39,7 @@ class Site:
 
     service: Service
     temporal: Client
-    gate: Gate
+    gate: ProviderSlots
 
     async def reconcile(self, plan: ReconcilePlan = NOW) -> dict[str, int]:
         """One run on the real worker: the repairs that it made."""
@@ -47,7 +47,7 @@ class Site:
             ReconcileWorkflow.run,
             plan,
             id=new_id("reconcile"),
-            task_queue=names.RECONCILE_QUEUE,
+            task_queue=temporal_names.RECONCILE_QUEUE,
             execution_timeout=timedelta(seconds=30),
         )
         return {kind: times for kind, times in done.items() if times}
@@ -73,7 +73,7 @@ async def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> As
     """In a namespace of its own. Only a run that the reconciler starts polls soon."""
     temporal = await namespaced_client(servers, new_id(NAMESPACE))
     simulator = SimulatorProcess(tmp_path_factory.mktemp("fal"), QUICK)
-    gate = Gate(servers.temporal.address)
+    gate = ProviderSlots(servers.temporal.address)
     async with AsyncExitStack() as exits:
         listener = exits.enter_context(listening())
         await simulator.start()

@@ -7,23 +7,21 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 import composition
-from activities.door import Door
-from activities.inputs import Inputs
-from activities.keeping import Keeper
-from activities.provider import ProviderActivities
+from activities.assets import ImageWriter
+from activities.provider import InputFileLoader, ProviderActivities, SyncResultRecorder
+from activities.provider_slots import SlotGranter
 from activities.reconcile import ReconcileActivities
-from activities.synchronous import SynchronousCalls
 from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
-from adapters.database.files import PostgresFiles
-from adapters.database.gate import PostgresGate
 from adapters.database.inbox import PostgresInbox
+from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
-from adapters.database.repairs import PostgresRepairs
-from adapters.temporal import TemporalRuns
+from adapters.database.provider_slots import PostgresProviderSlots
+from adapters.database.reconcile_queries import PostgresReconcileQueries
+from adapters.temporal import TemporalWorkflowClient
 from domain.errors import TemporalUnavailable, WorkflowLost
 from domain.generation import Status
-from domain.ports import ObjectStore, Provider, RunState
+from domain.ports import ObjectStore, Provider, WorkflowState
 from domain.provider import ResultSignal
 from tests.integration.api.service import Tenant, unique
 from tests.integration.reconcile.conftest import NOW, Site, delivered, job_at_work
@@ -32,12 +30,12 @@ from tests.support.memory_store import MemoryStore
 from tests.support.scripted import ScriptedProvider, TrustingInspector
 
 
-class PartlyAway(TemporalRuns):
+class PartlyAway(TemporalWorkflowClient):
     """Temporal, which answers for every generation but one."""
 
     unanswered: str | None = None
 
-    async def state(self, generation_id: str) -> RunState:
+    async def state(self, generation_id: str) -> WorkflowState:
         self._refuse(generation_id)
         return await super().state(generation_id)
 
@@ -56,21 +54,21 @@ async def reconcile(
     unanswered: str | None = None,
     store: ObjectStore | None = None,
     providers: Mapping[str, Provider] | None = None,
-    runs: TemporalRuns | None = None,
+    runs: TemporalWorkflowClient | None = None,
 ) -> dict[str, int]:
     """One run of the activity on the real database, with what surrounds it as the test wants it."""
     database = site.service.database
     if runs is None:
         runs = PartlyAway(site.temporal, task_timeout=timedelta(seconds=10))
         runs.unanswered = unanswered
-    attempts, files = PostgresAttempts(database), PostgresFiles(database)
+    attempts, files = PostgresAttempts(database), PostgresInputFiles(database)
     own_store = store or MemoryStore()
-    door = Door(PostgresGate(database, {}), runs)
-    keeper = Keeper(TrustingInspector(), own_store)
-    synchronous = SynchronousCalls({}, attempts, PostgresAssets(database), keeper)
-    inputs = Inputs(files, own_store)
+    door = SlotGranter(PostgresProviderSlots(database, {}), runs)
+    keeper = ImageWriter(TrustingInspector(), own_store)
+    synchronous = SyncResultRecorder({}, attempts, PostgresAssets(database), keeper)
+    inputs = InputFileLoader(files, own_store)
     activities = ReconcileActivities(
-        PostgresRepairs(database, composition.catalogue(site.service.settings)),
+        PostgresReconcileQueries(database, composition.catalog(site.service.settings)),
         runs,
         PostgresLedger(database),
         PostgresInbox(database),
@@ -144,14 +142,14 @@ async def test_a_lost_run_is_refunded_although_its_provider_cannot_be_called_off
     assert await tenant.credits() == (100, 0, 0)
 
 
-class EndsMeanwhile(TemporalRuns):
+class EndsMeanwhile(TemporalWorkflowClient):
     """Temporal, asked about a generation just too late: it answers when the run has ended."""
 
     tenant: Tenant
 
-    async def state(self, generation_id: str) -> RunState:
+    async def state(self, generation_id: str) -> WorkflowState:
         await self.tenant.ended(generation_id)
-        return RunState(exists=True, running=False)
+        return WorkflowState(exists=True, running=False)
 
 
 async def test_what_ends_while_it_is_looked_at_is_not_taken_for_lost(site: Site, tenant: Tenant) -> None:

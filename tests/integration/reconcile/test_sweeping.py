@@ -4,7 +4,7 @@ from io import BytesIO
 
 from minio import Minio
 
-from adapters.storage.objects import s3_client
+from adapters.storage.s3 import s3_client
 from settings import Settings
 from tests.integration.api.service import Tenant, unique
 from tests.integration.reconcile.conftest import Site
@@ -41,6 +41,6 @@ async def test_what_a_cut_storing_left_behind_is_deleted(site: Site, tenant: Ten
     assert sorted(before) == sorted([*kept, left])
     assert repairs == {"objects_swept": 1}
     assert keys(ours, tenant) == kept
-    unswept = "SELECT count(*) FROM generations WHERE id = :id AND swept_at IS NULL"
+    unswept = "SELECT count(*) FROM generations WHERE id = :id AND objects_deleted_at IS NULL"
     assert await site.service.count(unswept, id=broken["id"]) == 0
     assert await site.reconcile() == {}

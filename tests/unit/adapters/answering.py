@@ -6,13 +6,13 @@ from typing import Any
 
 import httpx
 
-Answer = httpx.Response | httpx.HTTPError
+SyncResult = httpx.Response | httpx.HTTPError
 
 
 class Wire:
     """Answers by `METHOD address` without its query, and keeps every request."""
 
-    def __init__(self, answers: Mapping[str, Answer] | Answer) -> None:
+    def __init__(self, answers: Mapping[str, SyncResult] | SyncResult) -> None:
         self.requests: list[httpx.Request] = []
         self._answers = answers
         self.http = httpx.AsyncClient(transport=httpx.MockTransport(self._answer))

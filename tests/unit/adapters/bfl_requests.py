@@ -9,7 +9,7 @@ import httpx
 from adapters.providers.bfl import BflProvider
 from domain.generation import GenerationRequest
 from domain.provider import AttemptRef, ProviderJob, Submission
-from tests.unit.adapters.answering import Answer, Wire
+from tests.unit.adapters.answering import SyncResult, Wire
 
 KEY = "bfl-key"
 MASTER_KEY = "master key"
@@ -40,7 +40,7 @@ def bfl_on(http: httpx.AsyncClient, master_key: str | None = None, url: str = AP
     )
 
 
-def bfl_answering(answers: Mapping[str, Answer] | Answer) -> BflProvider:
+def bfl_answering(answers: Mapping[str, SyncResult] | SyncResult) -> BflProvider:
     return bfl_on(Wire(answers).http)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from adapters.providers.fal import FalProvider
-from domain.provider import ProviderJob, ProviderResult, Submission, Verdict
+from domain.provider import JobStatus, ProviderJob, ProviderResult, Submission
 from tests.simulator.process import SimulatorProcess
 from tests.support.eventually import eventually
 from tests.unit.adapters.fal_requests import REQUEST, SUBMISSION
@@ -27,7 +27,7 @@ async def ended(fal: FalProvider, job: ProviderJob) -> ProviderResult:
 
     async def has_ended() -> ProviderResult | None:
         result = await fal.fetch(REQUEST, job)
-        return None if result.verdict is Verdict.RUNNING else result
+        return None if result.verdict is JobStatus.RUNNING else result
 
     return await eventually(has_ended)
 

@@ -7,7 +7,7 @@ import httpx
 from adapters.providers.fal import FalProvider
 from domain.generation import GenerationRequest
 from domain.provider import AttemptRef, ProviderJob, Submission
-from tests.unit.adapters.answering import Answer, Wire
+from tests.unit.adapters.answering import SyncResult, Wire
 
 KEY = "key-id:key-secret"
 QUEUE = "https://queue.fal.test"
@@ -33,5 +33,5 @@ def fal_on(http: httpx.AsyncClient, queue_url: str = QUEUE) -> FalProvider:
     return FalProvider(http, key=KEY, queue_url=queue_url, result_hosts=("fal.media",))
 
 
-def fal_answering(answers: Mapping[str, Answer] | Answer) -> FalProvider:
+def fal_answering(answers: Mapping[str, SyncResult] | SyncResult) -> FalProvider:
     return fal_on(Wire(answers).http)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from domain.provider import InputImage
+from domain.provider import LocalInputFile
 
 
-def picture(folder: Path, content: bytes = b"picture", kind: str = "png") -> InputImage:
+def picture(folder: Path, content: bytes = b"picture", kind: str = "png") -> LocalInputFile:
     path = folder / f"{len(list(folder.iterdir()))}.{kind}"
     path.write_bytes(content)
-    return InputImage(path, f"image/{kind}", 64, 48)
+    return LocalInputFile(path, f"image/{kind}", 64, 48)

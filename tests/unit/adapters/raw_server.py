@@ -92,7 +92,7 @@ def answer(status: int, body: bytes = b"", *headers: str, length: int | None = N
 
 def head(status: int, *headers: str) -> bytes:
     """An answer's lines, with no word on how long its body is."""
-    return "\r\n".join([f"HTTP/1.1 {status} Answer", "Connection: close", *headers, "", ""]).encode()
+    return "\r\n".join([f"HTTP/1.1 {status} SyncResult", "Connection: close", *headers, "", ""]).encode()
 
 
 def _announced_length(request_head: bytes) -> int:

@@ -9,7 +9,7 @@ import httpx
 from adapters.providers.replicate import ReplicateProvider
 from domain.generation import GenerationRequest
 from domain.provider import AttemptRef, ProviderJob, Submission
-from tests.unit.adapters.answering import Answer, Wire
+from tests.unit.adapters.answering import SyncResult, Wire
 
 TOKEN = "r8_token"  # noqa: S105 - nobody's
 API = "https://api.replicate.com/v1"
@@ -34,7 +34,7 @@ def replicate_on(http: httpx.AsyncClient, url: str = API) -> ReplicateProvider:
     return ReplicateProvider(http, token=TOKEN, url=url, result_hosts=("*.replicate.delivery",))
 
 
-def replicate_answering(answers: Mapping[str, Answer] | Answer) -> ReplicateProvider:
+def replicate_answering(answers: Mapping[str, SyncResult] | SyncResult) -> ReplicateProvider:
     return replicate_on(Wire(answers).http)
 
 

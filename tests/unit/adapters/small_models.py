@@ -1,18 +1,18 @@
-"""The small catalogue beside this file, and files of a client's to go with it."""
+"""The small catalog beside this file, and files of a client's to go with it."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adapters.catalogue import load_catalogue
-from domain.catalogue import Catalogue
-from domain.files import ImageFacts, StoredFile
+from adapters.catalog.models_toml import load_catalog
+from domain.catalog import Catalog
+from domain.input_files import ImageFacts, InputFile
 
 _FILE = Path(__file__).with_name("small_models.toml")
 
 
-def small_catalogue() -> Catalogue:
+def small_catalogue() -> Catalog:
     """The provider `off` is off."""
-    return load_catalogue(_FILE, providers=("fal", "other"), queue_timeout_seconds=1)
+    return load_catalog(_FILE, providers=("fal", "other"), queue_timeout_seconds=1)
 
 
 def stored(
@@ -23,8 +23,8 @@ def stored(
     content_type: str = "image/png",
     size_bytes: int = 400,
     has_alpha: bool = False,
-) -> StoredFile:
+) -> InputFile:
     """A file of a client's, with these facts."""
     now = datetime.now(UTC)
     facts = ImageFacts(width, height, content_type, size_bytes, "0" * 64, has_alpha)
-    return StoredFile(file_id, "ten_1", f"ten_1/files/{file_id}", facts, now, now)
+    return InputFile(file_id, "ten_1", f"ten_1/files/{file_id}", facts, now, now)

@@ -12,7 +12,7 @@ from domain.errors import ContentRejected, TransientError
 from domain.generation import GenerationRequest
 from domain.moderation import ModeratedAt
 from domain.provider import AttemptRef, Submission
-from tests.unit.adapters.answering import Answer, Wire
+from tests.unit.adapters.answering import SyncResult, Wire
 
 KEY = "sk-secret"
 THREADS = ThreadPoolExecutor(2, thread_name_prefix="spool-test")
@@ -38,20 +38,20 @@ def asking(
     return Submission(AttemptRef("gen_1", 2), request, webhook_url="")
 
 
-def spool_on(http: httpx.AsyncClient, *, total_seconds: float = 10.0, largest_bytes: int = 10**8) -> Spool:
-    return Spool(http, THREADS, total_seconds=total_seconds, largest_bytes=largest_bytes)
+def spool_on(http: httpx.AsyncClient, *, total_seconds: float = 10.0, max_bytes: int = 10**8) -> Spool:
+    return Spool(http, THREADS, total_seconds=total_seconds, max_bytes=max_bytes)
 
 
-def spool_answering(answer: Answer | Mapping[str, Any]) -> Spool:
+def spool_answering(answer: SyncResult | Mapping[str, Any]) -> Spool:
     """The same answer every time; a mapping is the body of a 200."""
     return spool_on(Wire(_response(answer)).http)
 
 
-def wire_answering(answer: Answer | Mapping[str, Any]) -> Wire:
+def wire_answering(answer: SyncResult | Mapping[str, Any]) -> Wire:
     return Wire(_response(answer))
 
 
-def _response(answer: Answer | Mapping[str, Any]) -> Answer:
+def _response(answer: SyncResult | Mapping[str, Any]) -> SyncResult:
     return httpx.Response(200, json=answer) if isinstance(answer, Mapping) else answer
 
 

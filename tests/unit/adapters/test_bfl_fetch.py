@@ -8,15 +8,15 @@ import pytest
 
 from domain.errors import ProviderThrottled, ProviderUnavailable
 from domain.moderation import ModeratedAt
-from domain.provider import ProviderCost, ProviderJob, ProviderResult, ResultFile, Verdict
-from tests.unit.adapters.answering import Answer, Wire
+from domain.provider import JobStatus, ProviderCost, ProviderJob, ProviderResult, ResultFile
+from tests.unit.adapters.answering import SyncResult, Wire
 from tests.unit.adapters.bfl_requests import JOB, REGION, REQUEST, bfl_answering, bfl_on
 from tests.unit.adapters.recorded import recorded, recorded_body
 
 SAMPLE = "https://delivery-eu1.bfl.ai/results/x.jpeg?se=2026&sig=abc"
 
 
-async def fetched(answer: Answer) -> ProviderResult:
+async def fetched(answer: SyncResult) -> ProviderResult:
     return await bfl_answering({f"GET {REGION}": answer}).fetch(REQUEST, JOB)
 
 
@@ -26,27 +26,27 @@ async def told(**task: Any) -> ProviderResult:
 
 @pytest.mark.parametrize("status", ["Pending", "Queued", "Reasoning", "Generating", None, 5, ["Ready"]])
 async def test_a_task_that_has_not_ended_is_running(status: object) -> None:
-    assert await told(status=status, result=None) == ProviderResult(Verdict.RUNNING)
+    assert await told(status=status, result=None) == ProviderResult(JobStatus.RUNNING)
 
 
 async def test_a_pending_task_as_bfl_words_it_is_running() -> None:
-    assert await fetched(recorded("bfl", "pending")) == ProviderResult(Verdict.RUNNING)
+    assert await fetched(recorded("bfl", "pending")) == ProviderResult(JobStatus.RUNNING)
 
 
 @pytest.mark.parametrize("word", ["Warming Up", "ready", "PENDING", "request moderated"])
 async def test_a_status_word_that_we_do_not_know_is_still_running_and_told(word: str) -> None:
-    assert await told(status=word) == ProviderResult(Verdict.RUNNING, unknown_status=word)
+    assert await told(status=word) == ProviderResult(JobStatus.RUNNING, unknown_status=word)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b"null"])
 async def test_an_answer_that_says_nothing_leaves_the_task_running(content: bytes) -> None:
-    assert await fetched(httpx.Response(200, content=content)) == ProviderResult(Verdict.RUNNING)
+    assert await fetched(httpx.Response(200, content=content)) == ProviderResult(JobStatus.RUNNING)
 
 
 async def test_a_ready_task_has_its_one_image() -> None:
     result = await fetched(recorded("bfl", "ready"))
 
-    assert result == ProviderResult(Verdict.SUCCEEDED, files=(ResultFile(SAMPLE),))
+    assert result == ProviderResult(JobStatus.SUCCEEDED, files=(ResultFile(SAMPLE),))
 
 
 async def test_a_result_may_tell_its_cost() -> None:
@@ -63,7 +63,7 @@ async def test_a_result_may_tell_its_cost() -> None:
 async def test_ready_without_an_address_is_unusable(result: object) -> None:
     ended = await told(status="Ready", result=result)
 
-    assert (ended.verdict, ended.code) == (Verdict.FAILED, "result_unusable")
+    assert (ended.verdict, ended.code) == (JobStatus.FAILED, "result_unusable")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ async def test_ready_without_an_address_is_unusable(result: object) -> None:
 async def test_moderation_says_what_was_refused(name: str, at: ModeratedAt, words: str) -> None:
     result = await fetched(recorded("bfl", name))
 
-    assert (result.verdict, result.code) == (Verdict.FAILED, "content_rejected")
+    assert (result.verdict, result.code) == (JobStatus.FAILED, "content_rejected")
     assert (result.moderated_at, result.is_free) == (at, False)
     assert words in str(result.provider_message)
 
@@ -85,7 +85,7 @@ async def test_moderation_says_what_was_refused(name: str, at: ModeratedAt, word
 async def test_a_task_that_failed_has_ended_and_may_have_cost(status: str) -> None:
     result = await told(status=status)
 
-    assert (result.verdict, result.code, result.is_free) == (Verdict.FAILED, "provider_failed", False)
+    assert (result.verdict, result.code, result.is_free) == (JobStatus.FAILED, "provider_failed", False)
 
 
 @pytest.mark.parametrize("http_status", [200, 400, 404, 410, 422])
@@ -96,10 +96,10 @@ async def test_a_task_that_bfl_does_not_know_has_failed_with_whatever_http_statu
 
 
 @pytest.mark.parametrize("answer", [recorded("bfl", "not found"), httpx.Response(404)])
-async def test_away_from_its_own_address_an_unknown_task_may_be_in_another_region(answer: Answer) -> None:
+async def test_away_from_its_own_address_an_unknown_task_may_be_in_another_region(answer: SyncResult) -> None:
     result = await bfl_answering(answer).fetch(REQUEST, ProviderJob(JOB.job_id, {}))
 
-    assert result == ProviderResult(Verdict.RUNNING, unknown_status="Task not found")
+    assert result == ProviderResult(JobStatus.RUNNING, unknown_status="Task not found")
 
 
 async def test_a_404_without_a_word_is_an_unknown_task_too() -> None:
@@ -120,7 +120,7 @@ async def test_a_404_without_a_word_is_an_unknown_task_too() -> None:
     ],
 )
 async def test_a_question_that_is_not_answered_can_be_asked_again(
-    answer: Answer, error: type[Exception]
+    answer: SyncResult, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         await fetched(answer)

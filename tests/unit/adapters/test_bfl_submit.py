@@ -20,8 +20,8 @@ from domain.errors import (
     ServiceError,
     SubmitAmbiguous,
 )
-from domain.provider import InputImage, ProviderCost, ProviderJob, Submission
-from tests.unit.adapters.answering import Answer, Wire, body_of
+from domain.provider import LocalInputFile, ProviderCost, ProviderJob, Submission
+from tests.unit.adapters.answering import SyncResult, Wire, body_of
 from tests.unit.adapters.bfl_requests import (
     API,
     JOB,
@@ -134,7 +134,7 @@ async def test_a_mask_goes_beside_the_image_white_where_ours_is_transparent(
     submission = replace(
         asking("flux-pro-1.0-fill"),
         images=(picture(tmp_path, b"fox"),),
-        mask=InputImage(path, "image/png", 3, 1),
+        mask=LocalInputFile(path, "image/png", 3, 1),
     )
     before = names_in(tmp_path)
     body = await sent(submission)
@@ -250,7 +250,7 @@ async def test_a_throttled_submit_says_in_its_body_when_to_come_again() -> None:
     ],
 )
 async def test_a_refusal_says_whose_fault_it_is(
-    answer: Answer, error: type[ServiceError], words: str
+    answer: SyncResult, error: type[ServiceError], words: str
 ) -> None:
     with pytest.raises(error, match=words) as caught:
         await bfl_answering(answer).submit(SUBMISSION)

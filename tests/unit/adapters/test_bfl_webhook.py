@@ -6,7 +6,7 @@ import pytest
 
 from adapters.providers.bfl import BflWebhookReader, signature, webhook_secret
 from domain.errors import SignatureInvalid
-from domain.provider import AttemptRef, ProviderResult, Verdict
+from domain.provider import AttemptRef, JobStatus, ProviderResult
 from tests.unit.adapters.bfl_requests import JOB_ID, MASTER_KEY
 from tests.unit.adapters.recorded import recorded_body
 
@@ -30,7 +30,7 @@ def test_the_known_answer_vector_is_signed_so() -> None:
 async def test_whatever_a_webhook_says_it_means_ask(headers: dict[str, str]) -> None:
     event = await READER.read(headers, BODY, ATTEMPT)
 
-    assert (event.job_id, event.result) == (JOB_ID, ProviderResult(Verdict.CHECK))
+    assert (event.job_id, event.result) == (JOB_ID, ProviderResult(JobStatus.CHECK))
 
 
 async def test_a_repeat_is_the_same_event_and_another_body_is_not() -> None:

@@ -31,9 +31,7 @@ def app(within_seconds: float = 10.0, *, waits_for_the_end: bool = False) -> Fas
         return size
 
     problems.install(application)
-    application.add_middleware(
-        CappedBodies, largest_bytes=100, by_prefix={}, whole_within_seconds=within_seconds
-    )
+    application.add_middleware(CappedBodies, max_bytes=100, by_prefix={}, whole_within_seconds=within_seconds)
     return application
 
 

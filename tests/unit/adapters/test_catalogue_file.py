@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from adapters.catalogue import load_catalogue
-from domain.catalogue import Catalogue, ProviderPlan
+from adapters.catalog.models_toml import load_catalog
+from domain.catalog import Catalog, ProviderLimits
 from domain.errors import ModelNotFound, ModelUnavailable
-from domain.generation import Waits
-from domain.limits import InputLimits
+from domain.generation import TimingPolicy
+from domain.model_schema import InputLimits
 
 SHIPPED = Path(__file__).parents[3] / "models.toml"
 WAITS = (
@@ -28,7 +28,7 @@ SHARED = (
 PROMPT = '{ type = "string", minLength = 1, maxLength = 100 }'
 N = '{ type = "integer", minimum = 1, maximum = 4, default = 1 }'
 QUALITY = '{ enum = ["low", "high"], default = "low" }'
-INPUTS = '{ most = 2, largest_bytes = 1000, largest_pixels = 100, content_types = ["image/png"] }'
+INPUTS = '{ most = 2, max_bytes = 1000, max_pixels = 100, content_types = ["image/png"] }'
 MODEL: dict[str, str] = {
     "title": '"A model"',
     "kinds": '["text_to_image"]',
@@ -59,21 +59,21 @@ def models_file(tmp_path: Path) -> Path:
     return tmp_path / "models.toml"
 
 
-def load(path: Path, content: str, **options: Any) -> Catalogue:
+def load(path: Path, content: str, **options: Any) -> Catalog:
     path.write_text(content)
-    return load_catalogue(path, **{"providers": ("fal",), "queue_timeout_seconds": 3600.0, **options})
+    return load_catalog(path, **{"providers": ("fal",), "queue_timeout_seconds": 3600.0, **options})
 
 
 def test_a_model_is_read_as_it_is_written(models_file: Path) -> None:
-    catalogue = load(models_file, text())
-    model = catalogue.model("one")
+    catalog = load(models_file, text())
+    model = catalog.model("one")
 
     assert (model.id, model.provider, model.endpoint) == ("one", "fal", "fal-ai/flux/dev")
     assert (model.kinds, model.price.per_image, model.webhook) == (("text_to_image",), 2, True)
     assert model.parameters["n"].schema == {"type": "integer", "minimum": 1, "maximum": 4, "default": 1}
     assert (model.inputs, model.fallback, model.charges_rejected) == (None, None, False)
-    assert model.waits == Waits(10, 1.5, 60, 0.2, 600, 3600)
-    assert catalogue.providers == {"fal": ProviderPlan("fal", 10.0, 40)}
+    assert model.waits == TimingPolicy(10, 1.5, 60, 0.2, 600, 3600)
+    assert catalog.providers == {"fal": ProviderLimits("fal", 10.0, 40)}
 
 
 def test_waits_and_schemas_can_be_shared_by_name(models_file: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_missing_field_is_named(models_file: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("colour", '"red"'),
+        ("color", '"red"'),
         ("title", '""'),
         ("title", '"' + "x" * 81 + '"'),
         ("kinds", "[]"),
@@ -185,7 +185,7 @@ def test_a_mistake_in_a_model_is_refused(models_file: Path, field: str, value: s
         ({"n": N.replace("default = 1", "default = 5")}, "n: its default is not"),
         ({"seed": '{ type = "whole" }'}, "seed: no JSON Schema"),
         ({"seed": '{ type = "integer", maxmum = 4 }'}, r"seed: unknown keywords \['maxmum'\]"),
-        ({"size": "{ imageSize = { multiple_of = 16 } }"}, "least_edge"),
+        ({"size": "{ imageSize = { multiple_of = 16 } }"}, "min_edge_pixels"),
         ({"size": '{ anyOf = [{ enum = ["auto"] }, { form = 1 }] }'}, r"size\.1: unknown keywords"),
         ({"options": '{ type = "object", properties = {} }'}, "additionalProperties"),
     ],
@@ -259,8 +259,8 @@ def test_a_fallback_that_is_none_is_refused(models_file: Path, fallback: str, me
         text(name=f'"{"x" * 65}"'),
         text(before=PROVIDERS.replace("0.5", "0")),
         text(before=PROVIDERS.replace("0.5", "1001")),
-        text(before=PROVIDERS.replace("in_flight = 1\n", "")),
-        text(before=PROVIDERS.replace("in_flight = 1\n", "in_flight = 0\n")),
+        text(before=PROVIDERS.replace("max_concurrent = 1\n", "")),
+        text(before=PROVIDERS.replace("max_concurrent = 1\n", "max_concurrent = 0\n")),
         text(before=PROVIDERS + "burst = 5\n"),
         "extra = 1\n" + text(),
         "version = 0\n" + text(),
@@ -279,22 +279,20 @@ def test_a_file_that_is_no_toml_is_refused(models_file: Path, content: str) -> N
 
 
 def test_the_catalogue_that_we_ship_has_each_provider_and_each_kind() -> None:
-    catalogue = load_catalogue(SHIPPED, providers=("fal",), queue_timeout_seconds=1)
-    models = catalogue.models.values()
+    catalog = load_catalog(SHIPPED, providers=("fal",), queue_timeout_seconds=1)
+    models = catalog.models.values()
 
-    assert {"flux-schnell", "flux-2-pro", "gpt-image-2", "nano-banana-2", "flux-fill"} <= set(
-        catalogue.models
-    )
+    assert {"flux-schnell", "flux-2-pro", "gpt-image-2", "nano-banana-2", "flux-fill"} <= set(catalog.models)
     providers = {"fal", "replicate", "bfl", "openai", "gemini", "together"}
     assert {model.provider for model in models} == providers
     assert {kind for model in models for kind in model.kinds} == {"text_to_image", "edit", "reference"}
 
 
 def test_what_we_ship_sends_no_more_in_one_request_than_there_is_time_for() -> None:
-    models = load_catalogue(SHIPPED, providers=("fal",), queue_timeout_seconds=1).models.values()
+    models = load_catalog(SHIPPED, providers=("fal",), queue_timeout_seconds=1).models.values()
     jobs = [model for model in models if model.provider in ("fal", "bfl") and model.inputs is not None]
     several = [model for model in jobs if model.inputs is not None and model.inputs.most > 1]
 
     assert {model.provider for model in several} == {"fal", "bfl"}
-    assert {model.inputs.largest_total_bytes for model in several if model.inputs} == {40_000_000}
+    assert {model.inputs.max_total_bytes for model in several if model.inputs} == {40_000_000}
     assert {model.waits.submit_timeout_seconds for model in jobs} == {180}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from adapters.storage.address_guard import guarded_pool
 from adapters.storage.download import GuardedDownloader
-from adapters.storage.guard import guarded_pool
 from domain.errors import ResultExpired, ResultUnavailable, ResultUnusable, ServiceError
 from tests.unit.adapters.hostile_urls import HOSTILE_URLS
 from tests.unit.adapters.raw_server import (
@@ -56,7 +56,7 @@ async def site_of(exits: AsyncExitStack, reply: Reply, *, total_seconds: float =
     pool = await exits.enter_async_context(
         guarded_pool((*ALLOWED, server.origin), ssl.create_default_context())
     )
-    return Site(server, GuardedDownloader(pool, largest_bytes=LARGEST_BYTES, total_seconds=total_seconds))
+    return Site(server, GuardedDownloader(pool, max_bytes=LARGEST_BYTES, total_seconds=total_seconds))
 
 
 @pytest.mark.parametrize("body", [b"", b"x", BODY, b"z" * LARGEST_BYTES], ids=len)

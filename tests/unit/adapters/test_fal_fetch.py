@@ -8,8 +8,8 @@ import pytest
 
 from domain.errors import ProviderThrottled, ProviderUnavailable
 from domain.generation import Undelivered
-from domain.provider import ProviderCost, ProviderJob, ProviderResult, ResultFile, Verdict
-from tests.unit.adapters.answering import Answer, Wire
+from domain.provider import JobStatus, ProviderCost, ProviderJob, ProviderResult, ResultFile
+from tests.unit.adapters.answering import SyncResult, Wire
 from tests.unit.adapters.fal_requests import (
     JOB,
     KEY,
@@ -25,7 +25,7 @@ COMPLETED = httpx.Response(200, json={"status": "COMPLETED", "request_id": "job-
 IMAGES = {"images": [{"url": "https://v3.fal.media/a.png"}], "seed": 7, "has_nsfw_concepts": [False]}
 
 
-async def fetched(answers: dict[str, Answer]) -> ProviderResult:
+async def fetched(answers: dict[str, SyncResult]) -> ProviderResult:
     return await fal_answering(answers).fetch(REQUEST, JOB)
 
 
@@ -48,13 +48,13 @@ async def result_of(status: int, body: Any = None, **headers: str) -> ProviderRe
     ],
 )
 async def test_a_status_that_is_not_completed_leaves_the_job_running(answer: httpx.Response) -> None:
-    assert await fetched({STATUS: answer}) == ProviderResult(Verdict.RUNNING)
+    assert await fetched({STATUS: answer}) == ProviderResult(JobStatus.RUNNING)
 
 
 async def test_a_status_word_that_we_do_not_know_is_still_running_and_told() -> None:
     result = await fetched({STATUS: httpx.Response(200, json={"status": "SOMETHING\0NEW"})})
 
-    assert result == ProviderResult(Verdict.RUNNING, unknown_status="SOMETHINGNEW")
+    assert result == ProviderResult(JobStatus.RUNNING, unknown_status="SOMETHINGNEW")
 
 
 async def test_images_that_did_not_come_are_named() -> None:
@@ -72,7 +72,7 @@ async def test_a_completed_job_is_fetched_with_our_key_and_told_in_order() -> No
 
     files = (ResultFile("https://v3.fal.media/b"), ResultFile("https://v3.fal.media/a"))
     assert result == ProviderResult(
-        Verdict.SUCCEEDED, files=files, cost=ProviderCost(Decimal(2), "billable_unit")
+        JobStatus.SUCCEEDED, files=files, cost=ProviderCost(Decimal(2), "billable_unit")
     )
     assert {request.headers["authorization"] for request in wire.requests} == {f"Key {KEY}"}
 
@@ -81,7 +81,7 @@ async def test_without_addresses_of_its_own_a_job_is_asked_for_without_the_sub_p
     wire = Wire({STATUS: COMPLETED, RESULT: httpx.Response(200, json=IMAGES), CANCEL: httpx.Response(202)})
     fal, bare = fal_on(wire.http, f"{QUEUE}/"), ProviderJob("job-1", {})
 
-    assert (await fal.fetch(REQUEST, bare)).verdict is Verdict.SUCCEEDED
+    assert (await fal.fetch(REQUEST, bare)).verdict is JobStatus.SUCCEEDED
     assert await fal.cancel(REQUEST, bare)
 
 
@@ -134,7 +134,7 @@ async def test_a_job_that_fal_forgot_has_failed() -> None:
     by_result = await fetched({STATUS: COMPLETED, RESULT: unknown})
 
     assert by_status == by_result
-    assert (by_status.verdict, by_status.code) == (Verdict.FAILED, "provider_failed")
+    assert (by_status.verdict, by_status.code) == (JobStatus.FAILED, "provider_failed")
 
 
 async def test_completed_with_an_infrastructure_error_has_failed_in_storable_words() -> None:
@@ -143,7 +143,7 @@ async def test_completed_with_an_infrastructure_error_has_failed_in_storable_wor
     )
     result = await fetched({STATUS: httpx.Response(200, content=body)})
 
-    assert (result.verdict, result.code) == (Verdict.FAILED, "provider_failed")
+    assert (result.verdict, result.code) == (JobStatus.FAILED, "provider_failed")
     assert result.provider_message == "runner_disconnected: nul  half ?"
 
 
@@ -152,7 +152,7 @@ async def test_completed_with_a_model_error_is_what_the_result_says() -> None:
     refused = httpx.Response(422, json={"detail": [{"type": "content_policy_violation"}]})
     result = await fetched({STATUS: status, RESULT: refused})
 
-    assert (result.verdict, result.code) == (Verdict.FAILED, "content_rejected")
+    assert (result.verdict, result.code) == (JobStatus.FAILED, "content_rejected")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ async def test_completed_with_a_model_error_is_what_the_result_says() -> None:
 async def test_a_result_that_is_the_jobs_own_error_ends_it(status: int, body: object, code: str) -> None:
     result = await result_of(status, body, **{"x-fal-request-id": "job-1"})
 
-    assert (result.verdict, result.code) == (Verdict.FAILED, code)
+    assert (result.verdict, result.code) == (JobStatus.FAILED, code)
     assert str(status) in str(result.provider_message)
 
 
@@ -195,7 +195,7 @@ async def test_a_result_still_in_progress_is_no_failure_in_whatever_charset(char
         **{"content-type": f"application/json; charset={charset}"},
     )
 
-    assert result == ProviderResult(Verdict.RUNNING)
+    assert result == ProviderResult(JobStatus.RUNNING)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +221,8 @@ async def test_a_cancel_says_whether_it_was_in_time(answer: httpx.Response, *, s
         (httpx.ConnectError("no"), ProviderUnavailable),
     ],
 )
-async def test_a_cancel_that_did_not_arrive_can_be_sent_again(answer: Answer, error: type[Exception]) -> None:
+async def test_a_cancel_that_did_not_arrive_can_be_sent_again(
+    answer: SyncResult, error: type[Exception]
+) -> None:
     with pytest.raises(error):
         await fal_answering({CANCEL: answer}).cancel(REQUEST, JOB)

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from adapters.providers.fal import FalProvider
+from adapters.storage.address_guard import guarded_pool
 from adapters.storage.download import GuardedDownloader
-from adapters.storage.guard import guarded_pool
-from adapters.storage.inspect import PillowInspector
+from adapters.storage.image_inspector import PillowInspector
 from domain.errors import ResultExpired, ResultUnavailable, ResultUnusable, ServiceError
-from domain.files import ImageFacts
+from domain.input_files import ImageFacts
 from domain.provider import ProviderResult
 from tests.unit.adapters.fal_jobs import asking, ended, result_of
 from tests.unit.adapters.fal_requests import REQUEST
@@ -19,8 +19,8 @@ from tests.unit.adapters.fal_requests import REQUEST
 async def downloaded(result: ProviderResult, hosts: tuple[str, ...]) -> list[ImageFacts]:
     with ThreadPoolExecutor(1) as threads:
         async with guarded_pool(hosts, ssl.create_default_context()) as pool:
-            downloader = GuardedDownloader(pool, largest_bytes=5_000_000, total_seconds=5)
-            inspector = PillowInspector(threads, largest_pixels=1_000_000)
+            downloader = GuardedDownloader(pool, max_bytes=5_000_000, total_seconds=5)
+            inspector = PillowInspector(threads, max_pixels=1_000_000)
             facts = []
             for file in result.files:
                 async with downloader.fetch(file.url, hosts) as path:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from domain.provider import ProviderCost, ResultFile, Submission, Verdict
-from tests.unit.adapters.answering import Answer, Wire, body_of
+from domain.provider import JobStatus, ProviderCost, ResultFile, Submission
+from tests.unit.adapters.answering import SyncResult, Wire, body_of
 from tests.unit.adapters.fal_requests import REQUEST, SUBMISSION, fal_on
 from tests.unit.adapters.pictures import picture
 from tests.unit.adapters.recorded import recorded
@@ -90,17 +90,17 @@ async def test_a_job_as_fal_words_it_is_followed_to_its_image() -> None:
 @pytest.mark.parametrize(
     ("status", "answer", "verdict", "code"),
     [
-        ("in queue", None, Verdict.RUNNING, None),
-        ("in progress", None, Verdict.RUNNING, None),
-        ("completed with an error", None, Verdict.FAILED, "provider_failed"),
-        ("completed", "policy violation", Verdict.FAILED, "content_rejected"),
-        ("completed", "timed out", Verdict.FAILED, "provider_failed"),
+        ("in queue", None, JobStatus.RUNNING, None),
+        ("in progress", None, JobStatus.RUNNING, None),
+        ("completed with an error", None, JobStatus.FAILED, "provider_failed"),
+        ("completed", "policy violation", JobStatus.FAILED, "content_rejected"),
+        ("completed", "timed out", JobStatus.FAILED, "provider_failed"),
     ],
 )
 async def test_every_answer_that_fals_pages_show_is_read(
-    status: str, answer: str | None, verdict: Verdict, code: str | None
+    status: str, answer: str | None, verdict: JobStatus, code: str | None
 ) -> None:
-    answers: dict[str, Answer] = {f"GET {JOB_ADDRESS}/status": recorded("fal", status)}
+    answers: dict[str, SyncResult] = {f"GET {JOB_ADDRESS}/status": recorded("fal", status)}
     if answer is not None:
         answers[f"GET {JOB_ADDRESS}"] = recorded("fal", answer)
     answers[f"POST {QUEUE}/fal-ai/flux/schnell"] = recorded("fal", "submitted")

@@ -19,9 +19,9 @@ from domain.errors import (
     SignatureInvalid,
     SubmitAmbiguous,
 )
-from domain.provider import AttemptRef, ProviderCost, ProviderJob, ProviderResult, Verdict
+from domain.provider import AttemptRef, JobStatus, ProviderCost, ProviderJob, ProviderResult
 from tests.simulator.process import SimulatorProcess
-from tests.simulator.receiver import Received, Receiver
+from tests.simulator.receiver import Receiver, Received
 from tests.support.eventually import eventually
 from tests.unit.adapters.fal_jobs import asking, ended, fal_with, result_of
 from tests.unit.adapters.fal_requests import REQUEST
@@ -43,9 +43,9 @@ async def test_a_job_goes_from_submit_to_its_images(
     first = await fal.fetch(REQUEST, job)
     result = await ended(fal, job)
 
-    assert first == ProviderResult(Verdict.RUNNING)
+    assert first == ProviderResult(JobStatus.RUNNING)
     assert set(job.urls) == {"status", "response", "cancel"}
-    assert (result.verdict, len(result.files), result.undelivered) == (Verdict.SUCCEEDED, 2, ())
+    assert (result.verdict, len(result.files), result.undelivered) == (JobStatus.SUCCEEDED, 2, ())
     assert result.cost == ProviderCost(Decimal(2), "billable_unit")
     assert all(file.url.startswith(fal_simulator.url) for file in result.files)
 
@@ -53,13 +53,13 @@ async def test_a_job_goes_from_submit_to_its_images(
 async def test_a_job_is_found_by_its_id_alone(fal: FalProvider) -> None:
     job = await fal.submit(asking("by id"))
 
-    assert (await ended(fal, ProviderJob(job.job_id, {}))).verdict is Verdict.SUCCEEDED
+    assert (await ended(fal, ProviderJob(job.job_id, {}))).verdict is JobStatus.SUCCEEDED
 
 
 async def test_a_job_that_fal_never_had_has_failed(fal: FalProvider) -> None:
     result = await fal.fetch(REQUEST, ProviderJob("no-such-job", {}))
 
-    assert (result.verdict, result.code) == (Verdict.FAILED, "provider_failed")
+    assert (result.verdict, result.code) == (JobStatus.FAILED, "provider_failed")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ async def test_a_wrong_key_is_refused_at_submit_and_waited_for_afterwards(
 async def test_a_job_that_failed_says_why(fal: FalProvider, marker: str, code: str) -> None:
     result = await result_of(fal, f"failed [sim:{marker}]")
 
-    assert (result.verdict, result.code) == (Verdict.FAILED, code)
+    assert (result.verdict, result.code) == (JobStatus.FAILED, code)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ async def test_a_status_that_fails_once_is_only_late(
         await fal.fetch(REQUEST, job)
 
     assert caught.value.retry_after_seconds == seconds
-    assert (await ended(fal, job)).verdict is Verdict.SUCCEEDED
+    assert (await ended(fal, job)).verdict is JobStatus.SUCCEEDED
 
 
 async def test_a_cancel_is_in_time_once(fal: FalProvider) -> None:
@@ -157,7 +157,7 @@ async def test_a_cancel_is_in_time_once(fal: FalProvider) -> None:
     result = await ended(fal, job)
 
     assert answers == [True, False]
-    assert (result.verdict, result.code) == (Verdict.FAILED, "provider_failed")
+    assert (result.verdict, result.code) == (JobStatus.FAILED, "provider_failed")
 
 
 def reader_on(http: httpx.AsyncClient, simulator: SimulatorProcess) -> FalWebhookReader:
@@ -173,12 +173,12 @@ async def webhook_of(fal: FalProvider, receiver: Receiver, prompt: str) -> tuple
 @pytest.mark.parametrize(
     ("marker", "verdict", "code"),
     [
-        ("latency=0", Verdict.SUCCEEDED, None),
-        ("moderation", Verdict.FAILED, "content_rejected"),
-        ("fail", Verdict.FAILED, "provider_failed"),
-        ("nsfw", Verdict.FAILED, "content_rejected"),
-        ("empty_result", Verdict.FAILED, "result_unusable"),
-        ("early_webhook", Verdict.SUCCEEDED, None),
+        ("latency=0", JobStatus.SUCCEEDED, None),
+        ("moderation", JobStatus.FAILED, "content_rejected"),
+        ("fail", JobStatus.FAILED, "provider_failed"),
+        ("nsfw", JobStatus.FAILED, "content_rejected"),
+        ("empty_result", JobStatus.FAILED, "result_unusable"),
+        ("early_webhook", JobStatus.SUCCEEDED, None),
     ],
 )
 async def test_a_webhook_says_the_same_as_the_queue(
@@ -187,7 +187,7 @@ async def test_a_webhook_says_the_same_as_the_queue(
     fal_simulator: SimulatorProcess,
     receiver: Receiver,
     marker: str,
-    verdict: Verdict,
+    verdict: JobStatus,
     code: str | None,
 ) -> None:
     job, received = await webhook_of(fal, receiver, f"called back [sim:{marker}]")
@@ -205,7 +205,7 @@ async def test_a_webhook_that_names_no_status_sends_us_to_ask(
     job, received = await webhook_of(fal, receiver, "called back [sim:completed_with_error]")
     event = await reader_on(http, fal_simulator).read(received.headers, received.body, AttemptRef("gen_1"))
 
-    assert (event.job_id, event.result) == (job.job_id, ProviderResult(Verdict.CHECK))
+    assert (event.job_id, event.result) == (job.job_id, ProviderResult(JobStatus.CHECK))
     assert (await ended(fal, job)).code == "provider_failed"
 
 

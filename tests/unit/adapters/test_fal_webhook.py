@@ -9,7 +9,7 @@ import pytest
 
 from adapters.providers.fal_webhook import FalKeys, FalWebhookReader
 from domain.errors import SignatureInvalid
-from domain.provider import AttemptRef, ProviderResult, ResultFile, Verdict
+from domain.provider import AttemptRef, JobStatus, ProviderResult, ResultFile
 from tests.unit.adapters.fal_signing import JWKS_URL, NOW, OK, USER_ID, Account, KeyPage, dumped, page_of
 
 ATTEMPT = AttemptRef("gen_1")
@@ -48,7 +48,7 @@ async def test_the_known_answer_vector_is_genuine() -> None:
     )
 
     assert (event.job_id, event.event_id) == ("r-1", hashlib.sha256(body).hexdigest())
-    assert (event.result.verdict, event.result.code) == (Verdict.FAILED, "result_unusable")
+    assert (event.result.verdict, event.result.code) == (JobStatus.FAILED, "result_unusable")
 
 
 @pytest.mark.parametrize("offset", [-300, -299, 0, 299, 300])
@@ -188,7 +188,7 @@ async def test_a_signed_id_that_cannot_be_kept_is_refused(request_id: str) -> No
 async def test_ok_brings_the_images() -> None:
     result = await result_of({"status": "OK", "payload": IMAGES})
 
-    assert result == ProviderResult(Verdict.SUCCEEDED, files=(ResultFile("https://fal.media/a"),))
+    assert result == ProviderResult(JobStatus.SUCCEEDED, files=(ResultFile("https://fal.media/a"),))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ async def test_ok_brings_the_images() -> None:
 async def test_an_error_ends_the_job_with_a_code_of_ours(event: dict[str, Any], code: str) -> None:
     result = await result_of({"status": "ERROR", **event})
 
-    assert (result.verdict, result.code) == (Verdict.FAILED, code)
+    assert (result.verdict, result.code) == (JobStatus.FAILED, code)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ async def test_an_error_ends_the_job_with_a_code_of_ours(event: dict[str, Any], 
     ],
 )
 async def test_an_event_that_tells_nothing_sure_means_ask(event: dict[str, Any]) -> None:
-    assert await result_of(event) == ProviderResult(Verdict.CHECK)
+    assert await result_of(event) == ProviderResult(JobStatus.CHECK)
 
 
 async def test_a_providers_words_are_kept_as_postgresql_can_hold_them() -> None:
@@ -255,4 +255,4 @@ async def test_a_signed_event_nested_to_the_limit_is_read_or_refused(depth: int,
     except SignatureInvalid:
         return
 
-    assert result.verdict in (Verdict.FAILED, Verdict.CHECK)
+    assert result.verdict in (JobStatus.FAILED, JobStatus.CHECK)

@@ -19,7 +19,7 @@ from domain.errors import (
     SubmitAmbiguous,
 )
 from domain.moderation import ModeratedAt
-from domain.provider import Answer, ProviderCost, Submission, Verdict
+from domain.provider import JobStatus, ProviderCost, Submission, SyncResult
 from tests.unit.adapters.answering import Wire, body_of
 from tests.unit.adapters.pictures import picture
 from tests.unit.adapters.synchronous import (
@@ -51,7 +51,7 @@ def gemini_on(wire: Wire) -> GeminiProvider:
     return GeminiProvider(spool_on(wire.http), key=KEY, url=URL)
 
 
-async def generated(answer: Any, folder: Path, submission: Submission | None = None) -> Answer:
+async def generated(answer: Any, folder: Path, submission: Submission | None = None) -> SyncResult:
     provider = gemini_on(wire_answering(answer))
     return await provider.generate(submission or asking("gemini"), folder)
 
@@ -120,7 +120,7 @@ PARTS: dict[str, list[object]] = {
 async def test_the_last_image_that_is_no_thought_is_the_image(tmp_path: Path, parts: list[object]) -> None:
     answer = await generated(answering(*parts), tmp_path)
 
-    assert (answer.job_id, answer.result.verdict) == ("answer-1", Verdict.SUCCEEDED)
+    assert (answer.job_id, answer.result.verdict) == ("answer-1", JobStatus.SUCCEEDED)
     assert [path.read_bytes() for path in answer.files] == [PICTURES[0]]
     assert answer.result.cost == ProviderCost(Decimal(1299), "token")
 
@@ -139,7 +139,7 @@ async def test_an_answer_in_snake_case_is_read_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("reason", ["STOP", None, "MAX_TOKENS", "NEW_REASON"])
 async def test_an_image_counts_whatever_ended_the_text(tmp_path: Path, reason: str | None) -> None:
     answer = await generated(answering(inline(IN_BASE64[0]), reason=reason), tmp_path)
-    assert answer.result.verdict is Verdict.SUCCEEDED
+    assert answer.result.verdict is JobStatus.SUCCEEDED
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ async def test_a_blocked_prompt_is_the_requests_fault(
 async def test_no_reason_to_block_is_none(tmp_path: Path) -> None:
     feedback = {"blockReason": "BLOCK_REASON_UNSPECIFIED", "safetyRatings": []}
     answer = await generated(answering(inline(IN_BASE64[0]), promptFeedback=feedback), tmp_path)
-    assert answer.result.verdict is Verdict.SUCCEEDED
+    assert answer.result.verdict is JobStatus.SUCCEEDED
 
 
 REFUSED = [

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 import composition
-from adapters.storage.guard import Address, GuardedBackend, is_allowed
+from adapters.storage.address_guard import Address, GuardedBackend, is_allowed
 from domain.errors import ResultUnusable
 from settings import Settings
 from tests.unit.adapters.hostile_urls import PRIVATE_HOSTS, PUBLIC_HOSTS

@@ -15,9 +15,9 @@ from starlette.types import Message
 from api.deps import Parts
 from api.inputs import InputImages
 from api.routes.files import upload_file
-from domain.access import Caller
+from domain.auth import Caller
 from domain.errors import FileNotFound, InvalidInput, ResultUnusable, StorageUnavailable
-from domain.files import ImageFacts, StoredFile
+from domain.input_files import ImageFacts, InputFile
 from tests.support.eventually import eventually
 from tests.support.memory_files import MemoryFiles
 from tests.support.memory_store import MemoryStore
@@ -65,7 +65,7 @@ class HeldFiles(MemoryFiles):
         self.open = asyncio.Event()
         self.waiting = self.most_waiting = 0
 
-    async def use(self, tenant_id: str, file_ids: Sequence[str]) -> Sequence[StoredFile]:
+    async def use(self, tenant_id: str, file_ids: Sequence[str]) -> Sequence[InputFile]:
         self.waiting += 1
         self.most_waiting = max(self.most_waiting, self.waiting)
         await self.open.wait()
@@ -90,7 +90,7 @@ class World:
             LengthInspector(),
             self.downloader,
             hosts=("*",),
-            largest_bytes=LARGEST_BYTES,
+            max_bytes=LARGEST_BYTES,
             fetch_seconds=fetch_seconds,
         )
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from adapters.storage.inspect import PillowInspector
+from adapters.storage.image_inspector import PillowInspector
 from domain.errors import ResultUnusable
-from domain.files import ImageFacts
+from domain.input_files import ImageFacts
 
 LARGEST_PIXELS = 1_000_000
 SIZE = (96, 64)
@@ -33,7 +33,7 @@ IEND = b"\0\0\0\0IEND\xaeB`\x82"
 @pytest.fixture
 def inspector() -> Iterator[PillowInspector]:
     with ThreadPoolExecutor(1) as threads:
-        yield PillowInspector(threads, largest_pixels=LARGEST_PIXELS)
+        yield PillowInspector(threads, max_pixels=LARGEST_PIXELS)
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ async def test_more_pixels_than_the_cap_are_refused_before_they_are_decoded(
 async def test_a_bomb_by_pillows_own_measure_is_refused_under_any_cap(put: Callable[..., Path]) -> None:
     bomb = put(saved("PNG", Image.new("1", (12_000, 12_000))))
     with ThreadPoolExecutor(1) as threads, pytest.raises(ResultUnusable):
-        await PillowInspector(threads, largest_pixels=10**9).inspect(bomb)
+        await PillowInspector(threads, max_pixels=10**9).inspect(bomb)
 
 
 async def test_a_file_that_is_not_there_is_unusable(inspector: PillowInspector, tmp_path: Path) -> None:

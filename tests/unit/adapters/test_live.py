@@ -16,7 +16,7 @@ VIEW = {"stage": "generating"}
 
 
 class AskedRuns:
-    """The one question of the Runs port that live views ask; it waits at the gate while that is closed."""
+    """The one question of the WorkflowClient port that live views ask; it waits at the gate while that is closed."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []

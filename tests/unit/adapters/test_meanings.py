@@ -13,7 +13,7 @@ from adapters.providers.spool import Spool
 from domain.errors import ContentRejected, ProviderFailed, ServiceError, SubmitAmbiguous, TransientError
 from domain.moderation import ModeratedAt
 from domain.ports import Provider, SynchronousProvider
-from domain.provider import ProviderResult, Submission, Verdict
+from domain.provider import JobStatus, ProviderResult, Submission
 from tests.unit.adapters import bfl_requests, fal_requests, replicate_requests
 from tests.unit.adapters.synchronous import KEY, asking, spool_answering
 
@@ -97,7 +97,7 @@ def test_a_failed_job_is_told_in_full() -> None:
     result = Meaning(ContentRejected, is_free=False, at=ModeratedAt.OUTPUT).failed("nul \0")
 
     assert result == ProviderResult(
-        Verdict.FAILED,
+        JobStatus.FAILED,
         code="content_rejected",
         moderated_at=ModeratedAt.OUTPUT,
         is_free=False,

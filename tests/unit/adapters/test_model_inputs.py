@@ -4,29 +4,29 @@ from typing import Any
 
 import pytest
 
-from domain.catalogue import Catalogue
+from domain.catalog import Catalog
 from domain.errors import InvalidInput
-from domain.files import StoredFile
+from domain.input_files import InputFile
 from tests.unit.adapters.small_models import small_catalogue, stored
 
 
 @pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
+def catalog() -> Catalog:
     return small_catalogue()
 
 
 def errors_of(
-    catalogue: Catalogue, files: tuple[StoredFile, ...], mask: StoredFile | None = None
+    catalog: Catalog, files: tuple[InputFile, ...], mask: InputFile | None = None
 ) -> dict[str, str]:
     with pytest.raises(InvalidInput) as caught:
-        catalogue.request("painter", {"prompt": "x"}, {}, files, mask)
+        catalog.request("painter", {"prompt": "x"}, {}, files, mask)
     return dict(caught.value.errors)
 
 
-def test_images_go_to_the_edit_endpoint_in_their_order(catalogue: Catalogue) -> None:
+def test_images_go_to_the_edit_endpoint_in_their_order(catalog: Catalog) -> None:
     files = (stored("file_b"), stored("file_a"))
     mask = stored("file_m", has_alpha=True)
-    request = catalogue.request("painter", {"prompt": "x"}, {}, files, mask)
+    request = catalog.request("painter", {"prompt": "x"}, {}, files, mask)
 
     assert (request.endpoint, request.inputs, request.mask) == (
         "painter/1/edit",
@@ -34,7 +34,7 @@ def test_images_go_to_the_edit_endpoint_in_their_order(catalogue: Catalogue) -> 
         "file_m",
     )
     assert request.charges_rejected
-    assert catalogue.request("painter", {"prompt": "x"}, {}).endpoint == "painter/1"
+    assert catalog.request("painter", {"prompt": "x"}, {}).endpoint == "painter/1"
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_images_go_to_the_edit_endpoint_in_their_order(catalogue: Catalogue) -> 
     ],
 )
 def test_an_image_over_a_limit_is_named_by_its_place(
-    catalogue: Catalogue, facts: dict[str, Any], limit: str
+    catalog: Catalog, facts: dict[str, Any], limit: str
 ) -> None:
     files = (stored(), stored(**facts))
 
-    assert errors_of(catalogue, files) == {"inputs.1": limit}
+    assert errors_of(catalog, files) == {"inputs.1": limit}
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,10 @@ def test_an_image_over_a_limit_is_named_by_its_place(
         ({"width": 99}, "as wide and as high as the first of inputs"),
     ],
 )
-def test_a_mask_over_a_limit_is_named(catalogue: Catalogue, facts: dict[str, Any], limit: str) -> None:
+def test_a_mask_over_a_limit_is_named(catalog: Catalog, facts: dict[str, Any], limit: str) -> None:
     mask = stored("file_m", **{"has_alpha": True, **facts})
 
-    assert errors_of(catalogue, (stored(),), mask) == {"mask": limit}
+    assert errors_of(catalog, (stored(),), mask) == {"mask": limit}
 
 
 @pytest.mark.parametrize(
@@ -85,15 +85,15 @@ def test_a_mask_over_a_limit_is_named(catalogue: Catalogue, facts: dict[str, Any
     ],
 )
 def test_how_many_images_is_told_before_they_are_there(
-    catalogue: Catalogue, model: str, count: int, has_mask: bool, errors: dict[str, str]
+    catalog: Catalog, model: str, count: int, has_mask: bool, errors: dict[str, str]
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
-        catalogue.model(model).check({"prompt": "x"}, {}, count, mask=has_mask)
+        catalog.model(model).check({"prompt": "x"}, {}, count, mask=has_mask)
 
     assert dict(caught.value.errors) == errors
 
 
-def test_images_are_limited_together(catalogue: Catalogue) -> None:
+def test_images_are_limited_together(catalog: Catalog) -> None:
     files = tuple(stored(f"file_{number}", size_bytes=900) for number in range(3))
 
-    assert errors_of(catalogue, files) == {"inputs": "at most 2500 bytes together"}
+    assert errors_of(catalog, files) == {"inputs": "at most 2500 bytes together"}

@@ -5,41 +5,41 @@ from typing import Any
 
 import pytest
 
-from adapters.catalogue import load_catalogue
-from domain.catalogue import Catalogue, pixels
+from adapters.catalog.models_toml import load_catalog
+from domain.catalog import Catalog, pixels
 from domain.errors import InvalidInput, ModelNotFound
-from domain.files import StoredFile
 from domain.generation import Fallback, GenerationRequest
+from domain.input_files import InputFile
 from tests.unit.adapters.small_models import small_catalogue, stored
 
 Request = dict[str, Any]
 PROVIDERS = ("fal", "replicate", "bfl", "openai", "gemini", "together")
-SHIPPED = load_catalogue(
+SHIPPED = load_catalog(
     Path(__file__).parents[3] / "models.toml", providers=PROVIDERS, queue_timeout_seconds=1
 )
 
 
 @pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
+def catalog() -> Catalog:
     return small_catalogue()
 
 
 def errors_of(
-    catalogue: Catalogue,
+    catalog: Catalog,
     wanted: Request,
     metadata: dict[str, str] | None = None,
-    files: tuple[StoredFile, ...] = (),
-    mask: StoredFile | None = None,
+    files: tuple[InputFile, ...] = (),
+    mask: InputFile | None = None,
     model: str = "maker",
 ) -> dict[str, str]:
     with pytest.raises(InvalidInput) as caught:
-        catalogue.request(model, wanted, metadata or {}, files, mask)
+        catalog.request(model, wanted, metadata or {}, files, mask)
     assert len(dict(caught.value.errors)) == len(caught.value.errors)
     return dict(caught.value.errors)
 
 
-def test_a_prompt_is_all_that_is_needed(catalogue: Catalogue) -> None:
-    assert catalogue.model("maker").request({"prompt": "a fox"}, {}) == GenerationRequest(
+def test_a_prompt_is_all_that_is_needed(catalog: Catalog) -> None:
+    assert catalog.model("maker").request({"prompt": "a fox"}, {}) == GenerationRequest(
         model="maker",
         provider="fal",
         endpoint="maker/1",
@@ -51,19 +51,19 @@ def test_a_prompt_is_all_that_is_needed(catalogue: Catalogue) -> None:
     )
 
 
-def test_what_is_given_goes_before_the_defaults(catalogue: Catalogue) -> None:
+def test_what_is_given_goes_before_the_defaults(catalog: Catalog) -> None:
     wanted = {"prompt": "a fox", "n": 4, "size": "512x512", "output_format": "png", "seed": 0}
-    request = catalogue.request("maker", wanted, {"order": "7"})
+    request = catalog.request("maker", wanted, {"order": "7"})
 
     assert request.parameters == {"n": 4, "size": "512x512", "output_format": "png", "seed": 0}
     assert (request.n, request.price_credits, request.metadata) == (4, 12, {"order": "7"})
 
 
-def test_none_means_not_given(catalogue: Catalogue) -> None:
+def test_none_means_not_given(catalog: Catalog) -> None:
     fields = ("n", "size", "seed", "output_format", "aspect_ratio", "options")
 
-    with_none = catalogue.request("maker", {"prompt": "x", **dict.fromkeys(fields)}, {})
-    assert with_none == catalogue.request("maker", {"prompt": "x"}, {})
+    with_none = catalog.request("maker", {"prompt": "x", **dict.fromkeys(fields)}, {})
+    assert with_none == catalog.request("maker", {"prompt": "x"}, {})
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_none_means_not_given(catalogue: Catalogue) -> None:
         ("output_format", "png"),
     ],
 )
-def test_a_limit_is_inside(catalogue: Catalogue, field: str, value: object) -> None:
-    assert catalogue.request("maker", {"prompt": "x", field: value}, {}).model == "maker"
+def test_a_limit_is_inside(catalog: Catalog, field: str, value: object) -> None:
+    assert catalog.request("maker", {"prompt": "x", field: value}, {}).model == "maker"
 
 
 @pytest.mark.parametrize(
@@ -105,21 +105,21 @@ def test_a_limit_is_inside(catalogue: Catalogue, field: str, value: object) -> N
     ],
 )
 def test_what_is_outside_is_named_alone_with_its_limit(
-    catalogue: Catalogue, field: str, value: object, limit: str
+    catalog: Catalog, field: str, value: object, limit: str
 ) -> None:
-    assert errors_of(catalogue, {"prompt": "x", field: value}) == {field: limit}
+    assert errors_of(catalog, {"prompt": "x", field: value}) == {field: limit}
 
 
 @pytest.mark.parametrize("size", ["64x64", "3840x2160", "96x256", "auto"])
-def test_a_free_size_is_taken_up_to_its_bounds(catalogue: Catalogue, size: str) -> None:
-    assert catalogue.request("painter", {"prompt": "x", "size": size}, {}).parameters["size"] == size
+def test_a_free_size_is_taken_up_to_its_bounds(catalog: Catalog, size: str) -> None:
+    assert catalog.request("painter", {"prompt": "x", "size": size}, {}).parameters["size"] == size
 
 
 @pytest.mark.parametrize(
     "size", ["48x64", "3856x2160", "3840x2176", "100x100", "64x256", "AUTO", "64X64", "1e3x64", "64x64\n"]
 )
-def test_a_free_size_out_of_its_bounds_is_told_all_of_them(catalogue: Catalogue, size: str) -> None:
-    assert errors_of(catalogue, {"prompt": "x", "size": size}, model="painter") == {
+def test_a_free_size_out_of_its_bounds_is_told_all_of_them(catalog: Catalog, size: str) -> None:
+    assert errors_of(catalog, {"prompt": "x", "size": size}, model="painter") == {
         "size": "one of auto, or WIDTHxHEIGHT, both a multiple of 16 from 64 to 3840, "
         "at most 8294400 pixels, one side at most 3 times the other"
     }
@@ -138,22 +138,22 @@ def test_a_free_size_out_of_its_bounds_is_told_all_of_them(catalogue: Catalogue,
     ],
 )
 def test_an_option_is_named_with_its_limit_and_never_repeated(
-    catalogue: Catalogue, options: Request, errors: dict[str, str]
+    catalog: Catalog, options: Request, errors: dict[str, str]
 ) -> None:
-    assert errors_of(catalogue, {"prompt": "x", "options": options}, model="painter") == errors
+    assert errors_of(catalog, {"prompt": "x", "options": options}, model="painter") == errors
 
 
-def test_a_transparent_jpeg_is_refused(catalogue: Catalogue) -> None:
+def test_a_transparent_jpeg_is_refused(catalog: Catalog) -> None:
     wanted = {"prompt": "x", "background": "transparent"}
 
-    assert list(errors_of(catalogue, wanted, model="painter")) == ["background"]
-    assert catalogue.request("painter", wanted | {"output_format": "png"}, {}).parameters["background"]
+    assert list(errors_of(catalog, wanted, model="painter")) == ["background"]
+    assert catalog.request("painter", wanted | {"output_format": "png"}, {}).parameters["background"]
 
 
-def test_everything_that_is_wrong_is_named_at_once(catalogue: Catalogue) -> None:
+def test_everything_that_is_wrong_is_named_at_once(catalog: Catalog) -> None:
     wanted = {"prompt": "", "n": 9, "size": "x", "output_format": "x", "seed": -1, "zoom": 1, "blur": 1}
 
-    assert list(errors_of(catalogue, wanted, {"k": "v" * 500}, files=(stored(),), mask=stored())) == [
+    assert list(errors_of(catalog, wanted, {"k": "v" * 500}, files=(stored(),), mask=stored())) == [
         "blur", "zoom", "prompt", "n", "size", "seed", "output_format", "metadata", "inputs", "mask",
     ]  # fmt: skip
 
@@ -161,13 +161,13 @@ def test_everything_that_is_wrong_is_named_at_once(catalogue: Catalogue) -> None
 @pytest.mark.parametrize(
     "metadata", [{str(number): "" for number in range(17)}, {"key": "v" * 498}, {"k" * 501: ""}]
 )
-def test_metadata_over_its_limits_is_named(catalogue: Catalogue, metadata: dict[str, str]) -> None:
-    assert list(errors_of(catalogue, {"prompt": "x"}, metadata)) == ["metadata"]
+def test_metadata_over_its_limits_is_named(catalog: Catalog, metadata: dict[str, str]) -> None:
+    assert list(errors_of(catalog, {"prompt": "x"}, metadata)) == ["metadata"]
 
 
-def test_metadata_up_to_its_limits_is_kept_as_a_copy(catalogue: Catalogue) -> None:
+def test_metadata_up_to_its_limits_is_kept_as_a_copy(catalog: Catalog) -> None:
     metadata = {f"{number:02}": "v" * 498 for number in range(16)}
-    request = catalogue.request("maker", {"prompt": "x"}, metadata)
+    request = catalog.request("maker", {"prompt": "x"}, metadata)
     kept = dict(metadata)
     metadata["00"] = "changed"
 
@@ -185,12 +185,12 @@ def test_metadata_up_to_its_limits_is_kept_as_a_copy(catalogue: Catalogue) -> No
         ({"size": "64x64", "n": 4}, 8),
     ],
 )
-def test_the_price_follows_from_what_is_asked(catalogue: Catalogue, wanted: Request, price: int) -> None:
-    assert catalogue.request("painter", {"prompt": "x", **wanted}, {}).price_credits == price
+def test_the_price_follows_from_what_is_asked(catalog: Catalog, wanted: Request, price: int) -> None:
+    assert catalog.request("painter", {"prompt": "x", **wanted}, {}).price_credits == price
 
 
-def test_a_fallback_takes_the_same_with_the_first_ones_defaults(catalogue: Catalogue) -> None:
-    fallback = catalogue.request("maker", {"prompt": "x", "n": 2}, {"order": "7"}).fallback
+def test_a_fallback_takes_the_same_with_the_first_ones_defaults(catalog: Catalog) -> None:
+    fallback = catalog.request("maker", {"prompt": "x", "n": 2}, {"order": "7"}).fallback
 
     assert fallback is not None
     assert (fallback.model, fallback.provider, fallback.n, fallback.metadata) == (
@@ -203,27 +203,27 @@ def test_a_fallback_takes_the_same_with_the_first_ones_defaults(catalogue: Catal
     assert fallback.fallback is None
 
 
-def test_a_fallback_that_does_not_take_the_same_is_none(catalogue: Catalogue) -> None:
-    assert catalogue.request("maker", {"prompt": "x", "seed": 1}, {}).fallback is None
+def test_a_fallback_that_does_not_take_the_same_is_none(catalog: Catalog) -> None:
+    assert catalog.request("maker", {"prompt": "x", "seed": 1}, {}).fallback is None
 
 
-def test_a_fallback_that_is_off_is_none(catalogue: Catalogue) -> None:
-    assert catalogue.request("stand-in", {"prompt": "x"}, {}).fallback is None
+def test_a_fallback_that_is_off_is_none(catalog: Catalog) -> None:
+    assert catalog.request("stand-in", {"prompt": "x"}, {}).fallback is None
 
 
-def test_a_workflow_gets_the_waits_of_both_models(catalogue: Catalogue) -> None:
-    request = catalogue.request("maker", {"prompt": "x"}, {})
-    job = catalogue.workflow_input("gen_1", "ten_1", request)
-    waits = catalogue.model("maker").waits
+def test_a_workflow_gets_the_waits_of_both_models(catalog: Catalog) -> None:
+    request = catalog.request("maker", {"prompt": "x"}, {})
+    job = catalog.workflow_input("gen_1", "ten_1", request)
+    waits = catalog.model("maker").waits
 
     assert (job.generation_id, job.tenant_id, job.model, job.provider) == ("gen_1", "ten_1", "maker", "fal")
     assert (job.waits, job.fallback) == (waits, Fallback("stand-in", "other", waits))
     assert not job.checks_input
 
 
-def test_a_workflow_of_a_model_that_is_gone_gets_cautious_waits(catalogue: Catalogue) -> None:
-    request = catalogue.request("maker", {"prompt": "x"}, {})
-    without = Catalogue({}, {}, checks_input=True).workflow_input("gen_1", "ten_1", request)
+def test_a_workflow_of_a_model_that_is_gone_gets_cautious_waits(catalog: Catalog) -> None:
+    request = catalog.request("maker", {"prompt": "x"}, {})
+    without = Catalog({}, {}, checks_input=True).workflow_input("gen_1", "ten_1", request)
 
     assert without.waits.deadline_seconds >= 600
     assert without.waits.submit_timeout_seconds >= 600
@@ -254,9 +254,9 @@ def test_every_fallback_that_we_ship_is_taken_by_a_plain_request(model_id: str) 
     assert SHIPPED.request(model_id, {"prompt": "a fox"}, {}, files).fallback is not None
 
 
-def test_an_unknown_model_is_its_own_error(catalogue: Catalogue) -> None:
+def test_an_unknown_model_is_its_own_error(catalog: Catalog) -> None:
     with pytest.raises(ModelNotFound):
-        catalogue.model("flux-pro")
+        catalog.model("flux-pro")
 
 
 def test_a_size_is_two_numbers() -> None:

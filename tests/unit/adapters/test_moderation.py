@@ -10,7 +10,7 @@ import pytest
 from adapters.moderation import OpenAiModerationCheck, WordListCheck
 from adapters.providers.client import provider_client
 from domain.errors import ModerationUnavailable
-from tests.unit.adapters.answering import Answer, Wire, body_of
+from tests.unit.adapters.answering import SyncResult, Wire, body_of
 from tests.unit.adapters.raw_server import Reply, always, answer, flooding, head, serving
 from tests.unit.adapters.synchronous import KEY, NONSENSE
 
@@ -92,7 +92,7 @@ def flagging(is_flagged: object, **categories: object) -> dict[str, Any]:
     return {"id": "modr-1", "model": "omni-moderation-latest", "results": [result]}
 
 
-async def checked(answer: Answer) -> str | None:
+async def checked(answer: SyncResult) -> str | None:
     return await OpenAiModerationCheck(Wire(answer).http, key=KEY, url=URL).check("a fox")
 
 

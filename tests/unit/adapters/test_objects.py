@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from minio import Minio
 
-from adapters.storage.objects import S3Store, s3_client
+from adapters.storage.s3 import S3Store, s3_client
 from domain.errors import StorageUnavailable
-from domain.files import ImageFacts
+from domain.input_files import ImageFacts
 from tests.unit.adapters.raw_server import Reply, always, answer, serving
 
 FACTS = ImageFacts(1, 1, "image/png", 10, "0" * 64)

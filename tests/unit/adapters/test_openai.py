@@ -22,7 +22,7 @@ from domain.errors import (
 )
 from domain.generation import Undelivered
 from domain.moderation import ModeratedAt
-from domain.provider import Answer, ProviderCost, Submission, Verdict
+from domain.provider import JobStatus, ProviderCost, Submission, SyncResult
 from tests.unit.adapters.answering import Wire, body_of
 from tests.unit.adapters.pictures import picture
 from tests.unit.adapters.synchronous import (
@@ -49,7 +49,7 @@ def openai_on(wire: Wire) -> OpenAiProvider:
     return OpenAiProvider(spool_on(wire.http), key=KEY, url=URL)
 
 
-async def generated(answer: Any, folder: Path, submission: Submission | None = None) -> Answer:
+async def generated(answer: Any, folder: Path, submission: Submission | None = None) -> SyncResult:
     provider = openai_on(wire_answering(answer))
     return await provider.generate(submission or asking("openai", n=3), folder)
 
@@ -138,7 +138,7 @@ async def test_an_edit_is_a_form_with_the_images_in_order_and_the_mask(tmp_path:
 async def test_the_images_come_in_order_with_what_they_cost(tmp_path: Path) -> None:
     answer = await generated(httpx.Response(200, json=ANSWER, headers={"x-request-id": "req_1"}), tmp_path)
 
-    assert (answer.job_id, answer.result.verdict) == ("req_1", Verdict.SUCCEEDED)
+    assert (answer.job_id, answer.result.verdict) == ("req_1", JobStatus.SUCCEEDED)
     assert [path.read_bytes() for path in answer.files] == PICTURES
     assert answer.result.cost == ProviderCost(Decimal(4160), "token")
 
@@ -146,7 +146,7 @@ async def test_the_images_come_in_order_with_what_they_cost(tmp_path: Path) -> N
 async def test_fewer_images_than_were_asked_for_are_kept(tmp_path: Path) -> None:
     answer = await generated(ANSWER | {"data": ANSWER["data"][:2]}, tmp_path)  # type: ignore[index]
 
-    assert answer.result.verdict is Verdict.SUCCEEDED
+    assert answer.result.verdict is JobStatus.SUCCEEDED
     assert answer.result.undelivered == (Undelivered(2, "not_delivered"),)
 
 
@@ -154,7 +154,7 @@ async def test_fewer_images_than_were_asked_for_are_kept(tmp_path: Path) -> None
 async def test_an_answer_without_images_failed_and_is_charged(tmp_path: Path, data: object) -> None:
     answer = await generated(ANSWER | {"data": data}, tmp_path)
 
-    assert (answer.result.verdict, answer.result.code) == (Verdict.FAILED, "provider_failed")
+    assert (answer.result.verdict, answer.result.code) == (JobStatus.FAILED, "provider_failed")
     assert (answer.result.is_free, answer.result.cost) == (False, ProviderCost(Decimal(4160), "token"))
 
 
@@ -164,7 +164,7 @@ async def test_an_answer_without_images_failed_and_is_charged(tmp_path: Path, da
 async def test_a_cost_that_cannot_be_read_is_left_out(tmp_path: Path, usage: object) -> None:
     answer = await generated(ANSWER | {"usage": usage}, tmp_path)
 
-    assert (answer.result.verdict, answer.result.cost) == (Verdict.SUCCEEDED, None)
+    assert (answer.result.verdict, answer.result.cost) == (JobStatus.SUCCEEDED, None)
 
 
 def error(code: str | None, kind: str = "invalid_request_error", **more: Any) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import pytest
 from domain.errors import ProviderThrottled, ProviderUnavailable
 from domain.generation import Undelivered
 from domain.moderation import ModeratedAt
-from domain.provider import ProviderCost, ProviderResult, ResultFile, Verdict
-from tests.unit.adapters.answering import Answer, Wire
+from domain.provider import JobStatus, ProviderCost, ProviderResult, ResultFile
+from tests.unit.adapters.answering import SyncResult, Wire
 from tests.unit.adapters.recorded import recorded
 from tests.unit.adapters.replicate_requests import (
     JOB,
@@ -24,7 +24,7 @@ from tests.unit.adapters.replicate_requests import (
 OUT = "https://replicate.delivery/xezq/a"
 
 
-async def fetched(answer: Answer) -> ProviderResult:
+async def fetched(answer: SyncResult) -> ProviderResult:
     return await replicate_answering({f"GET {PREDICTION}": answer}).fetch(REQUEST, JOB)
 
 
@@ -34,16 +34,16 @@ async def told(**prediction: Any) -> ProviderResult:
 
 @pytest.mark.parametrize("name", ["created", "processing", "processing with output"])
 async def test_only_its_status_ends_a_prediction(name: str) -> None:
-    assert await fetched(recorded("replicate", name)) == ProviderResult(Verdict.RUNNING)
+    assert await fetched(recorded("replicate", name)) == ProviderResult(JobStatus.RUNNING)
 
 
 @pytest.mark.parametrize("status", [None, 5, ["succeeded"]])
 async def test_a_status_that_is_no_word_is_still_running(status: object) -> None:
-    assert await told(status=status) == ProviderResult(Verdict.RUNNING)
+    assert await told(status=status) == ProviderResult(JobStatus.RUNNING)
 
 
 async def test_a_status_word_that_we_do_not_know_is_still_running_and_told() -> None:
-    assert await told(status="warming") == ProviderResult(Verdict.RUNNING, unknown_status="warming")
+    assert await told(status="warming") == ProviderResult(JobStatus.RUNNING, unknown_status="warming")
 
 
 async def test_images_come_in_order_with_what_they_cost_and_our_token_was_shown() -> None:
@@ -52,7 +52,7 @@ async def test_images_come_in_order_with_what_they_cost_and_our_token_was_shown(
 
     files = (ResultFile(f"{OUT}/out-0.webp"), ResultFile(f"{OUT}/out-1.webp"))
     cost = ProviderCost(Decimal("1.2"), "predict_second")
-    assert result == ProviderResult(Verdict.SUCCEEDED, files=files, cost=cost)
+    assert result == ProviderResult(JobStatus.SUCCEEDED, files=files, cost=cost)
     assert wire.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
 
 
@@ -82,21 +82,21 @@ async def test_one_address_is_one_image_and_the_other_did_not_come() -> None:
 async def test_an_output_without_an_address_is_unusable(output: object) -> None:
     result = await told(status="succeeded", output=output)
 
-    assert (result.verdict, result.code, result.files) == (Verdict.FAILED, "result_unusable", ())
+    assert (result.verdict, result.code, result.files) == (JobStatus.FAILED, "result_unusable", ())
 
 
 @pytest.mark.parametrize("entry", [None, 5, "two words", "data:image/png;base64,iVBORw0KGgo="])
 async def test_an_entry_that_is_no_address_is_named_and_the_other_is_kept(entry: object) -> None:
     result = await told(status="succeeded", output=[entry, f"{OUT}/x"])
 
-    assert (result.verdict, result.files) == (Verdict.SUCCEEDED, (ResultFile(f"{OUT}/x"),))
+    assert (result.verdict, result.files) == (JobStatus.SUCCEEDED, (ResultFile(f"{OUT}/x"),))
     assert result.undelivered == (Undelivered(0, "result_unusable"),)
 
 
 async def test_a_result_that_was_removed_has_expired() -> None:
     result = await fetched(recorded("replicate", "removed"))
 
-    assert (result.verdict, result.code) == (Verdict.FAILED, "result_expired")
+    assert (result.verdict, result.code) == (JobStatus.FAILED, "result_expired")
 
 
 @pytest.mark.parametrize("metrics", [None, [], {}, {"predict_time": None}, {"predict_time": "nan"}])
@@ -108,7 +108,7 @@ async def test_without_a_time_there_is_no_cost(metrics: object) -> None:
 async def test_moderation_is_known_by_its_words(name: str, at: ModeratedAt) -> None:
     result = await fetched(recorded("replicate", name))
 
-    assert (result.verdict, result.code) == (Verdict.FAILED, "content_rejected")
+    assert (result.verdict, result.code) == (JobStatus.FAILED, "content_rejected")
     assert (result.moderated_at, result.is_free) == (at, False)
 
 
@@ -130,7 +130,7 @@ async def test_moderation_is_known_by_its_words(name: str, at: ModeratedAt) -> N
 async def test_a_failure_is_known_by_its_code(error: object, code: str) -> None:
     result = await told(status="failed", error=error)
 
-    assert (result.verdict, result.code, result.is_free) == (Verdict.FAILED, code, False)
+    assert (result.verdict, result.code, result.is_free) == (JobStatus.FAILED, code, False)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ async def test_a_failure_is_known_by_its_code(error: object, code: str) -> None:
 async def test_only_what_never_started_is_free(name: str, code: str, *, is_free: bool) -> None:
     result = await fetched(recorded("replicate", name))
 
-    assert (result.verdict, result.code, result.is_free) == (Verdict.FAILED, code, is_free)
+    assert (result.verdict, result.code, result.is_free) == (JobStatus.FAILED, code, is_free)
 
 
 async def test_words_are_kept_as_postgresql_can_hold_them() -> None:
@@ -153,7 +153,7 @@ async def test_words_are_kept_as_postgresql_can_hold_them() -> None:
 async def test_a_prediction_that_replicate_forgot_has_failed() -> None:
     result = await fetched(httpx.Response(404))
 
-    assert (result.verdict, result.code, result.is_free) == (Verdict.FAILED, "provider_failed", False)
+    assert (result.verdict, result.code, result.is_free) == (JobStatus.FAILED, "provider_failed", False)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ async def test_a_prediction_that_replicate_forgot_has_failed() -> None:
     ],
 )
 async def test_a_question_that_is_not_answered_can_be_asked_again(
-    answer: Answer, error: type[Exception]
+    answer: SyncResult, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         await fetched(answer)
@@ -184,7 +184,9 @@ async def test_a_question_that_is_not_answered_can_be_asked_again(
         (httpx.ReadTimeout("no"), ProviderUnavailable),
     ],
 )
-async def test_a_cancel_that_did_not_arrive_can_be_sent_again(answer: Answer, error: type[Exception]) -> None:
+async def test_a_cancel_that_did_not_arrive_can_be_sent_again(
+    answer: SyncResult, error: type[Exception]
+) -> None:
     with pytest.raises(error):
         await replicate_answering({f"POST {PREDICTION}/cancel": answer}).cancel(REQUEST, JOB)
 
@@ -200,5 +202,5 @@ async def test_a_cancel_that_did_not_arrive_can_be_sent_again(answer: Answer, er
         (httpx.Response(404), False),
     ],
 )
-async def test_a_cancel_says_whether_it_was_in_time(answer: Answer, *, stopped: bool) -> None:
+async def test_a_cancel_says_whether_it_was_in_time(answer: SyncResult, *, stopped: bool) -> None:
     assert await replicate_answering({f"POST {PREDICTION}/cancel": answer}).cancel(REQUEST, JOB) is stopped

@@ -16,7 +16,7 @@ from domain.errors import (
     SubmitAmbiguous,
 )
 from domain.provider import ProviderJob, Submission
-from tests.unit.adapters.answering import Answer, Wire, body_of
+from tests.unit.adapters.answering import SyncResult, Wire, body_of
 from tests.unit.adapters.pictures import picture
 from tests.unit.adapters.recorded import recorded, recorded_body
 from tests.unit.adapters.replicate_requests import (
@@ -160,7 +160,7 @@ async def test_a_large_image_is_uploaded_first(tmp_path: Path) -> None:
     ],
 )
 async def test_an_upload_that_fails_leaves_no_prediction(
-    answer: Answer, error: type[ServiceError], tmp_path: Path
+    answer: SyncResult, error: type[ServiceError], tmp_path: Path
 ) -> None:
     wire = Wire({f"POST {API}/files": answer})
     submission = replace(asking(), images=(picture(tmp_path, b"x" * 256_001),))
@@ -221,7 +221,7 @@ async def test_a_throttled_submit_says_in_words_when_to_come_again() -> None:
         (httpx.Response(404), ProviderRefused),
     ],
 )
-async def test_a_refusal_says_whose_fault_it_is(answer: Answer, error: type[ServiceError]) -> None:
+async def test_a_refusal_says_whose_fault_it_is(answer: SyncResult, error: type[ServiceError]) -> None:
     with pytest.raises(error) as caught:
         await replicate_answering(answer).submit(SUBMISSION)
 

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.providers.replicate_webhook import ReplicateWebhookReader
 from domain.errors import SignatureInvalid
-from domain.provider import AttemptRef, ProviderEvent, ProviderResult, Verdict
+from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderResult
 from tests.unit.adapters.recorded import recorded_body
 from tests.unit.adapters.webhook_signing import NOW, OTHER, SECRET, signed
 
@@ -27,7 +27,7 @@ async def test_an_end_is_told_with_its_images() -> None:
     event = await event_of(recorded_body("replicate", "succeeded"))
 
     assert (event.event_id, event.job_id) == ("msg_p5jXN8AQM9LWM0D4loKWxJek", JOB_ID)
-    assert (event.result.verdict, len(event.result.files)) == (Verdict.SUCCEEDED, 2)
+    assert (event.result.verdict, len(event.result.files)) == (JobStatus.SUCCEEDED, 2)
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ async def test_an_end_is_told_with_its_images() -> None:
 async def test_an_end_without_images_is_told_with_our_code(name: str, code: str) -> None:
     result = (await event_of(recorded_body("replicate", name))).result
 
-    assert (result.verdict, result.code) == (Verdict.FAILED, code)
+    assert (result.verdict, result.code) == (JobStatus.FAILED, code)
 
 
 @pytest.mark.parametrize("name", ["created", "processing", "processing with output"])
 async def test_an_event_that_is_no_end_means_ask(name: str) -> None:
-    assert (await event_of(recorded_body("replicate", name))).result == ProviderResult(Verdict.CHECK)
+    assert (await event_of(recorded_body("replicate", name))).result == ProviderResult(JobStatus.CHECK)
 
 
 async def test_a_message_is_told_apart_by_its_own_id() -> None:

@@ -17,7 +17,7 @@ from adapters.providers.client import provider_client
 from adapters.providers.spool import Reading, Spool, refusal
 from domain.errors import ProviderRefused, ProviderUnavailable, ServiceError, SubmitAmbiguous
 from domain.generation import Undelivered
-from domain.provider import Answer, Verdict
+from domain.provider import JobStatus, SyncResult
 from tests.support.eventually import eventually
 from tests.unit.adapters.raw_server import Reply, always, answer, dripping, flooding, head, serving
 from tests.unit.adapters.synchronous import IN_BASE64, PICTURES, asking, spool_on
@@ -40,12 +40,12 @@ def refuse(response: httpx.Response) -> ServiceError:
     return refusal({}, (), response, response.text)
 
 
-async def generate(spool: Spool, url: str, folder: Path, *, n: int = 3) -> Answer:
+async def generate(spool: Spool, url: str, folder: Path, *, n: int = 3) -> SyncResult:
     request = spool.http.build_request("POST", url, json={"n": n})
     return await spool.generate(request, asking("acme", n=n), folder, read=read, refuse=refuse)
 
 
-async def answer_to(http: httpx.AsyncClient, body: bytes, folder: Path, *, n: int = 3) -> Answer:
+async def answer_to(http: httpx.AsyncClient, body: bytes, folder: Path, *, n: int = 3) -> SyncResult:
     async with serving(always(answer(200, body))) as server:
         return await generate(spool_on(http), server.origin, folder, n=n)
 
@@ -57,7 +57,7 @@ async def test_the_images_of_an_answer_are_files_and_nothing_else_stays(
 
     assert (found.job_id, found.result.verdict, found.result.undelivered) == (
         "call-1",
-        Verdict.SUCCEEDED,
+        JobStatus.SUCCEEDED,
         (),
     )
     assert [path.read_bytes() for path in found.files] == PICTURES
@@ -99,7 +99,7 @@ async def test_what_is_missing_keeps_its_place(
 ) -> None:
     found = await answer_to(http, json.dumps({"images": images}).encode(), tmp_path)
 
-    assert found.result.verdict is Verdict.SUCCEEDED
+    assert found.result.verdict is JobStatus.SUCCEEDED
     assert [path.read_bytes() for path in found.files] == [PICTURES[index] for index in kept]
     assert found.result.undelivered == tuple(Undelivered(index, "not_delivered") for index in missing)
 
@@ -114,7 +114,7 @@ async def test_an_answer_without_any_image_was_made_and_is_charged(
     body = json.dumps({"images": images, "words": "no\0 image\ud800"}).encode()
     result = (await answer_to(http, body, tmp_path)).result
 
-    assert (result.verdict, result.code, result.is_free) == (Verdict.FAILED, code, False)
+    assert (result.verdict, result.code, result.is_free) == (JobStatus.FAILED, code, False)
     assert result.provider_message == "no image?"
 
 
@@ -153,7 +153,7 @@ BROKEN_ANSWERS = {
     "redirect": always(answer(307, b"", "Location: /elsewhere")),
     "server error": always(answer(500, b'{"error": {"message": "sorry"}}')),
     "gateway": always(answer(502, b"<html>")),
-    "gateway's time-out": always(answer(504)),
+    "gateway's timeout": always(answer(504)),
 }
 
 
@@ -162,7 +162,7 @@ async def test_anything_but_a_whole_answer_is_ambiguous_and_asked_for_once(
     http: httpx.AsyncClient, tmp_path: Path, reply: Reply
 ) -> None:
     async with serving(reply) as server:
-        spool = spool_on(http, total_seconds=1.0, largest_bytes=CAP_BYTES)
+        spool = spool_on(http, total_seconds=1.0, max_bytes=CAP_BYTES)
         with pytest.raises(SubmitAmbiguous):
             await generate(spool, server.origin, tmp_path)
 
@@ -214,7 +214,7 @@ async def test_a_refusal_counts_if_it_can_be_read_whole(
             )
 
 
-class Gate:
+class ProviderSlots:
     """A server that sends all but the last byte, and that when it is let."""
 
     def __init__(self, images: list[str]) -> None:
@@ -236,7 +236,7 @@ class Gate:
 
 
 async def test_an_answer_that_is_waited_for_is_on_disk_and_not_in_memory(tmp_path: Path) -> None:
-    gate = Gate(["A" * 50_000_000])
+    gate = ProviderSlots(["A" * 50_000_000])
     async with provider_client(largest_answer_bytes=None) as http, serving(gate) as server:
         tracemalloc.start()
         call = asyncio.create_task(generate(spool_on(http), server.origin, tmp_path, n=1))
@@ -254,7 +254,7 @@ async def test_an_answer_that_is_waited_for_is_on_disk_and_not_in_memory(tmp_pat
 
 
 async def test_calls_that_wait_hold_no_thread(tmp_path: Path) -> None:
-    gate = Gate(IN_BASE64[:1])
+    gate = ProviderSlots(IN_BASE64[:1])
     folders = [tmp_path / str(number) for number in range(60)]
     async with provider_client(largest_answer_bytes=None) as http, serving(gate) as server:
         threads_before = threading.active_count()
@@ -283,7 +283,7 @@ async def test_only_two_bodies_are_decoded_at_once(http: httpx.AsyncClient, tmp_
         pairs.wait()
         return read(headers, body)
 
-    async def call(number: int) -> Answer:
+    async def call(number: int) -> SyncResult:
         folder = tmp_path / str(number)
         folder.mkdir()
         request = http.build_request("POST", server.origin)

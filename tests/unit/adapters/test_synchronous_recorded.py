@@ -18,7 +18,7 @@ from domain.errors import (
 )
 from domain.moderation import ModeratedAt
 from domain.ports import SynchronousProvider
-from domain.provider import Answer, ProviderCost
+from domain.provider import ProviderCost, SyncResult
 from tests.unit.adapters.answering import Wire
 from tests.unit.adapters.recorded import recorded
 from tests.unit.adapters.synchronous import KEY, asking, facts, spool_on
@@ -27,7 +27,7 @@ URL = "https://provider.test/v1"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-async def generated(provider: str, example: str, folder: Path) -> Answer:
+async def generated(provider: str, example: str, folder: Path) -> SyncResult:
     spool = spool_on(Wire(recorded(provider, example)).http)
     adapters: dict[str, SynchronousProvider] = {
         "openai": OpenAiProvider(spool, key=KEY, url=URL),

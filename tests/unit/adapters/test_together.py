@@ -18,7 +18,7 @@ from domain.errors import (
 )
 from domain.generation import Undelivered
 from domain.moderation import ModeratedAt
-from domain.provider import Answer, Verdict
+from domain.provider import JobStatus, SyncResult
 from tests.unit.adapters.answering import Wire, body_of
 from tests.unit.adapters.pictures import picture
 from tests.unit.adapters.synchronous import (
@@ -48,7 +48,7 @@ def together_on(wire: Wire) -> TogetherProvider:
     return TogetherProvider(spool_on(wire.http), key=KEY, url=URL)
 
 
-async def generated(answer: Any, folder: Path) -> Answer:
+async def generated(answer: Any, folder: Path) -> SyncResult:
     return await together_on(wire_answering(answer)).generate(asking("together", MODEL, n=3), folder)
 
 
@@ -97,7 +97,7 @@ async def test_images_are_sent_inside_the_request(
 async def test_the_images_come_in_order(tmp_path: Path) -> None:
     answer = await generated(ANSWER, tmp_path)
 
-    assert (answer.job_id, answer.result.verdict) == ("call-1", Verdict.SUCCEEDED)
+    assert (answer.job_id, answer.result.verdict) == ("call-1", JobStatus.SUCCEEDED)
     assert [path.read_bytes() for path in answer.files] == PICTURES
 
 
@@ -112,7 +112,7 @@ async def test_fewer_images_than_were_asked_for_are_kept(tmp_path: Path) -> None
 async def test_an_answer_without_images_failed_and_is_charged(tmp_path: Path, data: object) -> None:
     answer = await generated({"id": data, "data": data}, tmp_path)
 
-    assert (answer.result.verdict, answer.result.code) == (Verdict.FAILED, "provider_failed")
+    assert (answer.result.verdict, answer.result.code) == (JobStatus.FAILED, "provider_failed")
     assert answer.result.is_free is False
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from domain.errors import SignatureInvalid
 from domain.provider import AttemptRef
-from domain.tokens import callback_token, check_image_signature, image_signature, read_callback_token
+from domain.url_signatures import callback_token, check_image_signature, image_signature, read_callback_token
 
 MASTER, OTHER_MASTER = "m" * 32, "n" * 32
 ATTEMPT = AttemptRef("gen_1", 2)

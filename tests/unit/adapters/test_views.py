@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from api.views import Views, file_view, model_view
-from domain.catalogue import Catalogue
-from domain.generation import Generation, Problem, Stage, Status, Undelivered
+from domain.catalog import Catalog
+from domain.generation import Generation, GenerationError, Stage, Status, Undelivered
 from domain.moderation import ModeratedAt
 from tests.support.requests import NOW, request
 from tests.unit.adapters.small_models import small_catalogue, stored
@@ -32,13 +32,13 @@ FAILED = Generation(
 
 
 @pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
+def catalog() -> Catalog:
     return small_catalogue()
 
 
 @pytest.mark.parametrize("stage", [ModeratedAt.INPUT, ModeratedAt.OUTPUT, Stage.GENERATING])
 def test_an_error_says_where(stage: Stage | ModeratedAt) -> None:
-    view = VIEWS.generation(replace(FAILED, problem=Problem("content_rejected", stage)))
+    view = VIEWS.generation(replace(FAILED, problem=GenerationError("content_rejected", stage)))
 
     assert view.error is not None
     assert view.model_dump(mode="json")["error"]["stage"] == stage.value
@@ -53,19 +53,19 @@ def test_inputs_and_what_did_not_come_are_told() -> None:
     assert (view.error, view.queue) == (None, None)
 
 
-def test_a_model_shows_all_that_a_request_is_checked_by(catalogue: Catalogue) -> None:
-    view = model_view(catalogue, catalogue.model("painter")).model_dump(mode="json")
+def test_a_model_shows_all_that_a_request_is_checked_by(catalog: Catalog) -> None:
+    view = model_view(catalog, catalog.model("painter")).model_dump(mode="json")
 
     assert (view["kind"], view["kinds"]) == ("text_to_image", ["text_to_image", "edit", "reference"])
     assert view["parameters"]["output_format"] == {"enum": ["jpeg", "png"], "default": "jpeg"}
-    assert view["inputs"]["largest_total_bytes"] == 2500
+    assert view["inputs"]["max_total_bytes"] == 2500
     assert view["price"]["steps"] == {"low": 1, "high": 5}
     assert (view["available"], view["moderation"], view["fallback"]) == (True, "charge", None)
     assert (view["typical_seconds"], view["longest_seconds"]) == (1.0, 61.0)
 
 
-def test_a_model_that_is_off_says_so(catalogue: Catalogue) -> None:
-    view = model_view(catalogue, catalogue.model("unreachable"))
+def test_a_model_that_is_off_says_so(catalog: Catalog) -> None:
+    view = model_view(catalog, catalog.model("unreachable"))
 
     assert (view.available, view.inputs, view.moderation) == (False, None, "refund")
 

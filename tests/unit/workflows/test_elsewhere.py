@@ -17,9 +17,9 @@ from domain.errors import (
     ServiceError,
     SubmitAmbiguous,
 )
-from domain.generation import Outcome, Stage, Status, Waits
+from domain.generation import Outcome, Stage, Status, TimingPolicy
 from domain.moderation import ModeratedAt
-from domain.provider import ProviderJob, ProviderResult, Verdict
+from domain.provider import JobStatus, ProviderJob, ProviderResult
 from tests.support.eventually import eventually
 from tests.support.requests import QUICK_WAITS
 from tests.support.scripted import Script, success
@@ -35,10 +35,10 @@ def elsewhere() -> Script:
 
 
 def failed(code: str, *, is_free: bool, at: ModeratedAt | None = None) -> ProviderResult:
-    return ProviderResult(Verdict.FAILED, code=code, is_free=is_free, moderated_at=at)
+    return ProviderResult(JobStatus.FAILED, code=code, is_free=is_free, moderated_at=at)
 
 
-def quick() -> Waits:
+def quick() -> TimingPolicy:
     return replace(QUICK_WAITS, first_poll_seconds=0.2, deadline_seconds=20)
 
 

@@ -16,7 +16,7 @@ from domain.errors import (
 )
 from domain.generation import GenerationInput, Stage, Status, Undelivered
 from domain.moderation import ModeratedAt
-from domain.provider import ProviderJob, ProviderResult, Verdict
+from domain.provider import JobStatus, ProviderJob, ProviderResult
 from tests.support.eventually import eventually
 from tests.support.requests import QUICK_WAITS, new_id
 from tests.support.scripted import RUNNING, Script, success
@@ -25,7 +25,7 @@ from tests.support.world import World
 SOON = replace(QUICK_WAITS, first_poll_seconds=0.3, longest_poll_seconds=0.3)
 REFUNDED = Balance(available=10, held=0, spent=0)
 CHARGED = Balance(available=6, held=0, spent=4)
-MODERATED = ProviderResult(Verdict.FAILED, code=ContentRejected.code, provider_message="a secret word")
+MODERATED = ProviderResult(JobStatus.FAILED, code=ContentRejected.code, provider_message="a secret word")
 
 
 async def test_a_webhook_settles_the_held_credits(world: World) -> None:

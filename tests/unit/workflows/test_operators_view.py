@@ -9,7 +9,7 @@ from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import QueryWorkflowRequest
 from temporalio.common import SearchAttributeKey
 
-from domain import names
+from domain import temporal_names
 from domain.generation import Stage
 from tests.support.eventually import eventually
 from tests.support.scripted import success
@@ -37,7 +37,7 @@ async def test_attributes_memo_and_summary_tell_who_and_what_without_a_worker(wo
     found = await job.handle.describe()
     attributes = {
         name: found.typed_search_attributes.get(SearchAttributeKey.for_keyword(name))
-        for name in names.SEARCH_ATTRIBUTES
+        for name in temporal_names.SEARCH_ATTRIBUTES
     }
     await job.request_cancel()
     await job.outcome()

@@ -11,7 +11,7 @@ import pytest
 from domain.credits import Balance
 from domain.errors import ContentRejected
 from domain.generation import Stage, Status
-from domain.provider import ProviderResult, Verdict
+from domain.provider import JobStatus, ProviderResult
 from tests.support.eventually import eventually
 from tests.support.requests import QUICK_WAITS
 from tests.support.scripted import RUNNING, Script, success
@@ -19,7 +19,7 @@ from tests.support.world import Job, World
 
 CHARGED = Balance(available=6, held=0, spent=4)
 SOON = replace(QUICK_WAITS, first_poll_seconds=0.5, longest_poll_seconds=0.5)
-MODERATED = ProviderResult(Verdict.FAILED, code=ContentRejected.code)
+MODERATED = ProviderResult(JobStatus.FAILED, code=ContentRejected.code)
 
 
 async def dropped(job: Job) -> None:
@@ -103,7 +103,7 @@ async def test_signals_of_wrong_shape_are_ignored(world: World) -> None:
 async def test_an_unknown_verdict_means_ask_now(world: World) -> None:
     job = await world.start(Script(polls=[success("one")]))  # the first poll would be in 30 s
     await job.reaches(Stage.GENERATING)
-    await job.webhook(ProviderResult(Verdict.CHECK))
+    await job.webhook(ProviderResult(JobStatus.CHECK))
     outcome = await job.outcome()
     await job.keep_history("completed_by_poll_on_hint")
 
@@ -132,7 +132,7 @@ async def test_a_forged_success_with_nothing_behind_it_is_not_paid_for(world: Wo
 
 async def test_polls_back_off_with_jitter_and_honour_retry_after(world: World) -> None:
     waits = replace(QUICK_WAITS, first_poll_seconds=0.2, poll_factor=2, longest_poll_seconds=100)
-    busy = ProviderResult(Verdict.RUNNING, retry_after_seconds=20)
+    busy = ProviderResult(JobStatus.RUNNING, retry_after_seconds=20)
     job = await world.start(Script(polls=[RUNNING, RUNNING, busy]), waits=waits)
 
     async def long_pause_seconds() -> float | None:

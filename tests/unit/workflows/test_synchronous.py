@@ -11,7 +11,7 @@ from devstack.servers import Servers
 from domain.errors import ContentRejected, ProviderUnavailable, SubmitAmbiguous
 from domain.generation import Outcome, Stage, Status, Undelivered
 from domain.moderation import ModeratedAt
-from domain.provider import AttemptRef, ProviderResult, SubmitState, Verdict
+from domain.provider import AttemptRef, JobStatus, ProviderResult, SubmitState
 from tests.conftest import namespaced_client
 from tests.support.eventually import eventually
 from tests.support.requests import QUICK_WAITS, new_id, request
@@ -36,7 +36,7 @@ async def test_the_answer_is_stored_and_paid_for(world: World) -> None:
 
 
 async def test_what_is_missing_is_not_paid_for(world: World) -> None:
-    result = ProviderResult(Verdict.SUCCEEDED, undelivered=(Undelivered(0, "content_rejected"),))
+    result = ProviderResult(JobStatus.SUCCEEDED, undelivered=(Undelivered(0, "content_rejected"),))
     job = await world.start(call=Call(result, (b"second",)), n=2)
 
     outcome = await job.outcome()
@@ -55,14 +55,14 @@ async def test_moderation_is_refunded(world: World) -> None:
 
 
 async def test_a_refusal_in_the_answer_is_refunded(world: World) -> None:
-    result = ProviderResult(Verdict.FAILED, "content_rejected", moderated_at=ModeratedAt.OUTPUT)
+    result = ProviderResult(JobStatus.FAILED, "content_rejected", moderated_at=ModeratedAt.OUTPUT)
     job = await world.start(call=Call(result, ()))
     assert await job.outcome() == Outcome(job.id, Status.FAILED, "content_rejected")
     assert job.row.error_stage is ModeratedAt.OUTPUT
 
 
 async def test_where_the_model_says_so_a_refusal_is_charged(world: World) -> None:
-    result = ProviderResult(Verdict.FAILED, "content_rejected", moderated_at=ModeratedAt.OUTPUT)
+    result = ProviderResult(JobStatus.FAILED, "content_rejected", moderated_at=ModeratedAt.OUTPUT)
     asked = replace(request(price_credits=PRICE), charges_rejected=True)
     job = await world.start(call=Call(result, ()), asked=asked)
     assert await job.outcome() == Outcome(job.id, Status.FAILED, "content_rejected", PRICE)
@@ -142,7 +142,7 @@ async def test_our_own_check_comes_before_the_hold(world: World, *, is_refused: 
 
 
 async def test_a_call_that_temporal_has_given_up_is_answered_all_the_same(world: World) -> None:
-    """Heartbeats that do not get through are no reason to cut what is being paid for."""
+    """HeartbeatInterceptor that do not get through are no reason to cut what is being paid for."""
     attempt, tenant_id, call = AttemptRef(new_id("gen")), new_id("ten"), Call()
     call.gate.clear()
     asked = replace(request(attempt.generation_id), provider="openai")

@@ -1,4 +1,4 @@
-"""Images that clients bring: inputs of a generation, and masks. Pure data."""
+"""Input files: images that clients bring as inputs of a generation, and masks. Pure data."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What the bytes themselves say. `sha256` is hex."""
+    """What the bytes of an image say. `sha256` is hex."""
 
     width: int
     height: int
@@ -17,8 +17,8 @@ class ImageFacts:
 
 
 @dataclass(frozen=True)
-class StoredFile:
-    """One image of a tenant's, in our storage until it expires; each use puts that off."""
+class InputFile:
+    """An image of a tenant in our storage until it expires; each use extends that."""
 
     id: str
     tenant_id: str

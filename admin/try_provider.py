@@ -12,10 +12,10 @@ import composition
 from adapters.database.ids import new_id
 from composition import Images, Providers
 from domain.errors import InvalidInput, ProviderTimedOut, TransientError
-from domain.files import ImageFacts
 from domain.generation import GenerationRequest
+from domain.input_files import ImageFacts
 from domain.ports import Provider
-from domain.provider import AttemptRef, ProviderJob, ProviderResult, Submission, Verdict
+from domain.provider import AttemptRef, JobStatus, ProviderJob, ProviderResult, Submission
 from settings import Settings
 
 _POLL_EVERY_SECONDS = 3.0
@@ -51,16 +51,16 @@ async def try_provider(settings: Settings, provider: str, model: str | None, pro
 def _request(
     settings: Settings, provider: str, model: str | None, prompt: str
 ) -> tuple[GenerationRequest, float]:
-    catalogue = composition.catalogue(settings)
-    if provider not in catalogue.providers:
-        raise InvalidInput(errors=(("provider", f"one of {', '.join(catalogue.providers) or 'none'}"),))
-    own = [each for each in catalogue.models.values() if each.provider == provider]
+    catalog = composition.catalog(settings)
+    if provider not in catalog.providers:
+        raise InvalidInput(errors=(("provider", f"one of {', '.join(catalog.providers) or 'none'}"),))
+    own = [each for each in catalog.models.values() if each.provider == provider]
     makes_images = (each.id for each in own if "text_to_image" in each.kinds)
     chosen = model or next(makes_images, "")
-    request = catalogue.request(chosen, {"prompt": prompt}, {})
+    request = catalog.request(chosen, {"prompt": prompt}, {})
     if request.provider != provider:
         raise InvalidInput(errors=(("model", f"one of {', '.join(each.id for each in own)}"),))
-    return request, catalogue.models[chosen].waits.deadline_seconds
+    return request, catalog.models[chosen].waits.deadline_seconds
 
 
 async def _call(
@@ -92,7 +92,7 @@ async def _end(provider: Provider, submission: Submission, job: ProviderJob) -> 
             _say(f"asked: {error}")
             continue
         _say(f"asked: {result.verdict}{f' ({result.unknown_status})' if result.unknown_status else ''}")
-        if result.verdict is not Verdict.RUNNING:
+        if result.verdict is not JobStatus.RUNNING:
             return result
 
 

@@ -8,24 +8,24 @@ from sqlmodel import col
 
 from adapters.database.engine import Database
 from adapters.database.inbox import received
-from adapters.database.rows import to_generation
+from adapters.database.mapping import to_generation
 from adapters.database.tables import AttemptRow, GenerationRow, InboxRow
-from domain.catalogue import Catalogue
+from domain.catalog import Catalog
 from domain.generation import Generation, Stage, Status
-from domain.ports import Received, Stranded
+from domain.ports import StuckGeneration, WebhookReceipt
 from domain.provider import AttemptRef
 
 _OPEN = (Status.CREATED, Status.QUEUED, Status.PROCESSING)
 
 
-class PostgresRepairs:
+class PostgresReconcileQueries:
     """Open generations that have not moved, webhooks nobody was told of, objects left behind."""
 
-    def __init__(self, database: Database, catalogue: Catalogue) -> None:
+    def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database
-        self._catalogue = catalogue
+        self._catalogue = catalog
 
-    async def stranded(self, older_than: timedelta, limit: int) -> Sequence[Stranded]:
+    async def stranded(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
         """Longest unseen first; those returned count as seen."""
         async with self._database.begin() as session:
             query = (
@@ -54,7 +54,7 @@ class PostgresRepairs:
             latest = {row_id: AttemptRef(row_id, ordinal) for row_id, ordinal in attempts}
         return [self._stranded(row, latest.get(row.id)) for row in rows]
 
-    async def unrelayed(self, older_than: timedelta, limit: int) -> Sequence[Received]:
+    async def unrelayed(self, older_than: timedelta, limit: int) -> Sequence[WebhookReceipt]:
         query = (
             select(InboxRow)
             .where(col(InboxRow.relayed_at).is_(None), col(InboxRow.received_at) < func.now() - older_than)
@@ -70,7 +70,7 @@ class PostgresRepairs:
             .where(
                 col(GenerationRow.status).in_((Status.FAILED, Status.CANCELED)),
                 col(GenerationRow.storing_at).is_not(None),
-                col(GenerationRow.swept_at).is_(None),
+                col(GenerationRow.objects_deleted_at).is_(None),
                 col(GenerationRow.finished_at) < func.now() - older_than,
             )
             .order_by(col(GenerationRow.finished_at))
@@ -84,12 +84,12 @@ class PostgresRepairs:
             await session.execute(
                 update(GenerationRow)
                 .where(col(GenerationRow.id) == generation_id)
-                .values(swept_at=func.now())
+                .values(objects_deleted_at=func.now())
             )
 
-    def _stranded(self, row: GenerationRow, attempt: AttemptRef | None) -> Stranded:
+    def _stranded(self, row: GenerationRow, attempt: AttemptRef | None) -> StuckGeneration:
         generation = to_generation(row)
-        return Stranded(
+        return StuckGeneration(
             input=self._catalogue.workflow_input(row.id, row.tenant_id, generation.request),
             title=row.model,
             stage=Stage(row.stage),

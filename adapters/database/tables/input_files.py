@@ -15,7 +15,7 @@ from sqlmodel import Field, SQLModel
 from adapters.database.tables.columns import count_column, flag_column, moment_column, text_column
 
 
-class FileRow(SQLModel, table=True):
+class InputFileRow(SQLModel, table=True):
     """An image that a client brought. The object behind `key` has exactly these bytes."""
 
     __tablename__ = "files"

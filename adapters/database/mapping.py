@@ -8,10 +8,10 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from adapters.database.results import unpaired
+from adapters.database.mapping import unpaired
 from adapters.database.tables import GenerationRow, ImageRow
 from domain.errors import GenerationNotFound
-from domain.generation import Generation, GenerationRequest, Image, Outcome, Problem, Stage, Status
+from domain.generation import Generation, GenerationError, GenerationRequest, Image, Outcome, Stage, Status
 from domain.moderation import ModeratedAt
 
 # Built once: SQLAlchemy works out a cache key for every statement that it has not seen, which is slow.
@@ -63,7 +63,7 @@ def to_request(row: GenerationRow, ordinal: int = 1) -> GenerationRequest:
     return _request(row)
 
 
-def fallback_values(request: GenerationRequest) -> dict[str, Any] | None:
+def fallback_fields(request: GenerationRequest) -> dict[str, Any] | None:
     """What of a request is another one with its fallback; the rest is shared."""
     other = request.fallback
     if other is None:
@@ -95,7 +95,7 @@ def _request(row: GenerationRow) -> GenerationRequest:
 def to_generation(row: GenerationRow, images: tuple[Image, ...] = ()) -> Generation:
     problem = None
     if row.error_code is not None:
-        problem = Problem(row.error_code, _where(row.error_stage))
+        problem = GenerationError(row.error_code, _where(row.error_stage))
     request = to_request(row)
     if row.fallback is not None:
         request = replace(request, fallback=to_request(row, ordinal=2))

@@ -1,8 +1,8 @@
-"""JSON Schemas of the catalogue's parameters: checked when they are read, then used to check values.
+"""JSON Schemas of the catalog's parameters: checked when they are read, then used to check values.
 
 Only keywords that a limit can be put into words for are taken; JSON Schema itself would pass over a misspelt
 one in silence. `imageSize` is our own, for models that take any `WIDTHxHEIGHT` within bounds:
-`{multiple_of, least_edge, largest_edge, largest_pixels, largest_ratio}`.
+`{multiple_of, min_edge_pixels, max_edge_pixels, max_pixels, largest_ratio}`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from jsonschema.validators import extend
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic import PositiveInt as Positive
 
-from domain.limits import Parameter, pixels
+from domain.model_schema import Parameter, pixels
 
 _KEYWORDS = {
     "additionalProperties", "anyOf", "default", "description", "enum", "imageSize", "maximum", "maxLength",
@@ -29,9 +29,9 @@ class _ImageSize(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     multiple_of: Positive
-    least_edge: Positive
-    largest_edge: Positive
-    largest_pixels: Positive
+    min_edge_pixels: Positive
+    max_edge_pixels: Positive
+    max_pixels: Positive
     largest_ratio: float = Field(default=100.0, ge=1)
 
     def admits(self, value: object) -> bool:
@@ -41,10 +41,10 @@ class _ImageSize(BaseModel):
             return False
         shorter, longer = sorted((width, height))
         return (
-            self.least_edge <= shorter
-            and longer <= self.largest_edge
+            self.min_edge_pixels <= shorter
+            and longer <= self.max_edge_pixels
             and width % self.multiple_of == height % self.multiple_of == 0
-            and width * height <= self.largest_pixels
+            and width * height <= self.max_pixels
             and longer <= shorter * self.largest_ratio
         )
 
@@ -53,8 +53,8 @@ class _ImageSize(BaseModel):
             f", one side at most {self.largest_ratio:g} times the other" if self.largest_ratio < 100 else ""
         )
         return (
-            f"WIDTHxHEIGHT, both a multiple of {self.multiple_of} from {self.least_edge} "
-            f"to {self.largest_edge}, at most {self.largest_pixels} pixels{ratio}"
+            f"WIDTHxHEIGHT, both a multiple of {self.multiple_of} from {self.min_edge_pixels} "
+            f"to {self.max_edge_pixels}, at most {self.max_pixels} pixels{ratio}"
         )
 
 

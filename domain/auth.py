@@ -1,4 +1,4 @@
-"""Who is calling, and what they may do. Pure data."""
+"""Who calls the API and what they may do. Pure data."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +16,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """An authenticated API key. The tenant comes from here and from nowhere else."""
+    """An authenticated API key, the only source of the tenant id."""
 
     tenant_id: str
     key_id: str

@@ -1,4 +1,4 @@
-"""Reads models.toml into the catalogue, and refuses to start on a mistake in it."""
+"""Reads models.toml into the catalog, and refuses to start on a mistake in it."""
 
 import tomllib
 from collections.abc import Collection, Mapping
@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from adapters.parameters import parameter
-from domain.catalogue import Catalogue, Model, ProviderPlan
-from domain.generation import Waits
-from domain.limits import InputLimits, Parameter
+from adapters.catalog.json_schema import parameter
+from domain.catalog import Catalog, Model, ProviderLimits
+from domain.generation import TimingPolicy
 from domain.model import Price
+from domain.model_schema import InputLimits, Parameter
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
 ParameterName = Literal[
@@ -44,13 +44,13 @@ class _Waits(_Strict):
 class _Inputs(_Strict):
     least: Annotated[int, Field(ge=0, le=_MOST_IMAGES)] = 0
     most: Annotated[int, Field(ge=1, le=_MOST_IMAGES)]
-    largest_bytes: PositiveInt
-    largest_total_bytes: PositiveInt | None = None
-    largest_pixels: PositiveInt
-    smallest_edge: PositiveInt = 1
+    max_bytes: PositiveInt
+    max_total_bytes: PositiveInt | None = None
+    max_pixels: PositiveInt
+    min_edge_pixels: PositiveInt = 1
     content_types: Annotated[tuple[ContentType, ...], Field(min_length=1)]
     mask: Literal["no", "optional", "required"] = "no"
-    largest_mask_bytes: PositiveInt | None = None
+    max_mask_bytes: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _least_before_most(self) -> "_Inputs":
@@ -64,7 +64,7 @@ class _Price(_Strict):
     by: ParameterName | None = None
     steps: dict[str, Credits] = Field(default_factory=dict)
     per_megapixel: bool = False
-    usual_megapixels: Annotated[int, Field(ge=1, le=64)] = 1
+    default_megapixels: Annotated[int, Field(ge=1, le=64)] = 1
 
 
 class _Model(_Strict):
@@ -95,7 +95,7 @@ class _Model(_Strict):
 
 class _Provider(_Strict):
     submits_per_second: Annotated[float, Field(gt=0, le=1000)]
-    in_flight: Annotated[int, Field(ge=1, le=10_000)]
+    max_concurrent: Annotated[int, Field(ge=1, le=10_000)]
 
 
 class _File(_Strict):
@@ -136,8 +136,8 @@ class _Patience:
     deadline_cap_seconds: float | None
     first_poll_cap_seconds: float | None
 
-    def waits(self, written: _Waits) -> Waits:
-        waits = Waits(**written.model_dump(), queue_timeout_seconds=self.queue_timeout_seconds)
+    def waits(self, written: _Waits) -> TimingPolicy:
+        waits = TimingPolicy(**written.model_dump(), queue_timeout_seconds=self.queue_timeout_seconds)
         if (cap := self.deadline_cap_seconds) is not None:
             waits = replace(waits, deadline_seconds=min(waits.deadline_seconds, cap))
         if (cap := self.first_poll_cap_seconds) is not None:
@@ -149,7 +149,7 @@ class _Patience:
         return waits
 
 
-def load_catalogue(
+def load_catalog(
     path: Path,
     *,
     providers: Collection[str],
@@ -157,7 +157,7 @@ def load_catalogue(
     deadline_cap_seconds: float | None = None,
     first_poll_cap_seconds: float | None = None,
     checks_input: bool = False,
-) -> Catalogue:
+) -> Catalog:
     """Every model; those whose provider is not among `providers` are off.
 
     The caps shorten waits for a whole installation. Raises ValueError for any mistake in the file, OSError.
@@ -166,11 +166,11 @@ def load_catalogue(
     patience = _Patience(queue_timeout_seconds, deadline_cap_seconds, first_poll_cap_seconds)
     models = {name: _model(name, model, file, patience) for name, model in file.models.items()}
     plans = {
-        name: ProviderPlan(name, plan.submits_per_second, plan.in_flight)
+        name: ProviderLimits(name, plan.submits_per_second, plan.max_concurrent)
         for name, plan in file.providers.items()
         if name in providers
     }
-    return Catalogue(models, plans, checks_input=checks_input)
+    return Catalog(models, plans, checks_input=checks_input)
 
 
 def _model(name: str, model: _Model, file: _File, patience: _Patience) -> Model:
@@ -196,8 +196,8 @@ def _model(name: str, model: _Model, file: _File, patience: _Patience) -> Model:
 
 def _limits(inputs: _Inputs) -> InputLimits:
     fields = inputs.model_dump()
-    fields["largest_total_bytes"] = inputs.largest_total_bytes or inputs.largest_bytes * inputs.most
-    fields["largest_mask_bytes"] = inputs.largest_mask_bytes or inputs.largest_bytes
+    fields["max_total_bytes"] = inputs.max_total_bytes or inputs.max_bytes * inputs.most
+    fields["max_mask_bytes"] = inputs.max_mask_bytes or inputs.max_bytes
     return InputLimits(**fields)
 
 

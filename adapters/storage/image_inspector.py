@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from domain.errors import ResultUnusable
-from domain.files import ImageFacts
+from domain.input_files import ImageFacts
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 # Pillow's name for a JPEG with further pictures behind its first, which is the one that everybody shows.
@@ -19,20 +19,20 @@ _CONTENT_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"
 class PillowInspector:
     """Decodes PNG, JPEG and WebP, and nothing else, up to a number of pixels."""
 
-    def __init__(self, executor: Executor, *, largest_pixels: int) -> None:
+    def __init__(self, executor: Executor, *, max_pixels: int) -> None:
         self._executor = executor
-        self._largest_pixels = largest_pixels
+        self._largest_pixels = max_pixels
 
     async def inspect(self, path: Path) -> ImageFacts:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, _inspect, path, self._largest_pixels)
 
 
-def _inspect(path: Path, largest_pixels: int) -> ImageFacts:
+def _inspect(path: Path, max_pixels: int) -> ImageFacts:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            width, height, kind, has_alpha = _decode(path, largest_pixels)
+            width, height, kind, has_alpha = _decode(path, max_pixels)
     except ResultUnusable:
         raise
     except Exception as error:
@@ -43,14 +43,14 @@ def _inspect(path: Path, largest_pixels: int) -> ImageFacts:
     return ImageFacts(width, height, _CONTENT_TYPES[kind], size_bytes, digest.hexdigest(), has_alpha)
 
 
-def _decode(path: Path, largest_pixels: int) -> tuple[int, int, str, bool]:
+def _decode(path: Path, max_pixels: int) -> tuple[int, int, str, bool]:
     """Both checks: `verify` finds a PNG without its end, `load` a JPEG cut in half."""
     with Image.open(path, formats=_FORMATS) as image:
-        if image.width * image.height > largest_pixels:
-            raise ResultUnusable(f"{image.width}x{image.height} is over {largest_pixels} pixels")
+        if image.width * image.height > max_pixels:
+            raise ResultUnusable(f"{image.width}x{image.height} is over {max_pixels} pixels")
         image.verify()
     with Image.open(path, formats=_FORMATS) as image:
         image.load()
         assert image.format is not None
-        # An alpha channel proper: a palette's one transparent colour cannot say what to paint anew.
+        # An alpha channel proper: a palette's one transparent color cannot say what to paint anew.
         return image.width, image.height, image.format, "A" in image.getbands()

@@ -1,9 +1,9 @@
-"""Names that travel: renaming one strands running workflows, so each is spelled once, here."""
+"""Names that running workflows and stored histories know. Changing a value strands them."""
 
 GENERATION_WORKFLOW = "GenerationWorkflow"
-REPORT_RESULT = "report_result"
-REQUEST_CANCEL = "request_cancel"
-GRANT_PLACE = "grant_place"
+RESULT_SIGNAL = "report_result"
+CANCEL_SIGNAL = "request_cancel"
+SLOT_GRANTED_SIGNAL = "grant_place"
 STATUS_QUERY = "status"
 
 RECONCILE_WORKFLOW = "ReconcileWorkflow"

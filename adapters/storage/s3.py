@@ -17,7 +17,7 @@ from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
 from domain.errors import StorageUnavailable
-from domain.files import ImageFacts
+from domain.input_files import ImageFacts
 
 _SMALLEST_PART_BYTES = 5 * 1024 * 1024
 _MOST_DELETED = 1000
@@ -95,7 +95,7 @@ class S3Store:
 
 
 def s3_client(endpoint: str, access_key: str, secret_key: str, region: str) -> Minio:
-    """A client for `http(s)://host[:port]`, with short time-outs and few retries of its own."""
+    """A client for `http(s)://host[:port]`, with short timeouts and few retries of its own."""
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or parts.path not in ("", "/"):
         raise ValueError("an S3 endpoint is http(s)://host[:port]")

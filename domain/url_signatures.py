@@ -1,4 +1,4 @@
-"""Signatures in addresses of ours: the callback a provider is given, and the image a client is given."""
+"""Signatures in our URLs: a provider's callback address, and a client's image address."""
 
 import hashlib
 import hmac
@@ -11,12 +11,12 @@ _CALLBACK = re.compile(r"([1-9][0-9]{0,2})\.([0-9a-f]{64})")
 
 
 def callback_token(master_key: str, attempt: AttemptRef) -> str:
-    """What lets a webhook in, for one attempt only: `ordinal.mac`. Never log it."""
+    """Return the secret part of an attempt's callback address, `ordinal.mac`. Never log it."""
     return f"{attempt.ordinal}.{_mac(master_key, 'callback', attempt.generation_id, str(attempt.ordinal))}"
 
 
 def read_callback_token(master_key: str, generation_id: str, token: str) -> AttemptRef:
-    """The attempt a token was made for. Raises SignatureInvalid, and nothing else."""
+    """Return the attempt a token was made for. Raises SignatureInvalid, and nothing else."""
     match = _CALLBACK.fullmatch(token)
     if match is None:
         raise SignatureInvalid
@@ -27,7 +27,7 @@ def read_callback_token(master_key: str, generation_id: str, token: str) -> Atte
 
 
 def image_signature(master_key: str, generation_id: str, index: int) -> str:
-    """Opens one image without an API key, for `<img>`; it does not expire, its target does."""
+    """Return the signature that opens one image without an API key, for `<img>`. It does not expire."""
     return _mac(master_key, "image", generation_id, str(index))[:32]
 
 

@@ -8,25 +8,25 @@ from sqlalchemy import delete, func, insert, literal, or_, select, update
 from sqlmodel import col
 
 from adapters.database.engine import Database
-from adapters.database.tables import FileRow, GenerationRow
+from adapters.database.tables import GenerationRow, InputFileRow
 from domain.errors import FileNotFound
-from domain.files import ImageFacts, StoredFile
 from domain.generation import Status
+from domain.input_files import ImageFacts, InputFile
 
 _UNUSED = timedelta(hours=24)
 _USED = timedelta(days=7)
 _OPEN = (Status.CREATED, Status.QUEUED, Status.PROCESSING)
 
 
-class PostgresFiles:
+class PostgresInputFiles:
     """The record of every stored input. The clock is the database's."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, tenant_id: str, file_id: str, key: str, facts: ImageFacts) -> StoredFile:
+    async def add(self, tenant_id: str, file_id: str, key: str, facts: ImageFacts) -> InputFile:
         statement = (
-            insert(FileRow)
+            insert(InputFileRow)
             .values(
                 id=file_id,
                 tenant_id=tenant_id,
@@ -39,45 +39,45 @@ class PostgresFiles:
                 has_alpha=facts.has_alpha,
                 expires_at=func.now() + _UNUSED,
             )
-            .returning(FileRow)
+            .returning(InputFileRow)
         )
         async with self._database.begin() as session:
             return _file((await session.scalars(statement)).one())
 
-    async def use(self, tenant_id: str, file_ids: Sequence[str]) -> Sequence[StoredFile]:
+    async def use(self, tenant_id: str, file_ids: Sequence[str]) -> Sequence[InputFile]:
         statement = (
-            update(FileRow)
-            .where(*_theirs(tenant_id), col(FileRow.id).in_(file_ids))
-            .values(expires_at=func.greatest(col(FileRow.expires_at), func.now() + _USED))
-            .returning(FileRow)
+            update(InputFileRow)
+            .where(*_theirs(tenant_id), col(InputFileRow.id).in_(file_ids))
+            .values(expires_at=func.greatest(col(InputFileRow.expires_at), func.now() + _USED))
+            .returning(InputFileRow)
         )
         async with self._database.begin() as session:
             found = (await session.scalars(statement)).all()
             return _in_order(found, file_ids)
 
-    async def get_for(self, tenant_id: str, file_id: str) -> StoredFile:
-        query = select(FileRow).where(*_theirs(tenant_id), col(FileRow.id) == file_id)
+    async def get_for(self, tenant_id: str, file_id: str) -> InputFile:
+        query = select(InputFileRow).where(*_theirs(tenant_id), col(InputFileRow.id) == file_id)
         async with self._database.begin() as session:
             return _in_order((await session.scalars(query)).all(), [file_id])[0]
 
-    async def get(self, file_ids: Sequence[str]) -> Sequence[StoredFile]:
-        query = select(FileRow).where(col(FileRow.id).in_(file_ids))
+    async def get(self, file_ids: Sequence[str]) -> Sequence[InputFile]:
+        query = select(InputFileRow).where(col(InputFileRow.id).in_(file_ids))
         async with self._database.begin() as session:
             return _in_order((await session.scalars(query)).all(), file_ids)
 
-    async def expired(self, limit: int) -> Sequence[StoredFile]:
+    async def expired(self, limit: int) -> Sequence[InputFile]:
         needed = select(literal(1)).where(
-            col(GenerationRow.tenant_id) == col(FileRow.tenant_id),
+            col(GenerationRow.tenant_id) == col(InputFileRow.tenant_id),
             col(GenerationRow.status).in_(_OPEN),
             or_(
-                col(GenerationRow.inputs).op("?")(col(FileRow.id)),
-                col(GenerationRow.mask) == col(FileRow.id),
+                col(GenerationRow.inputs).op("?")(col(InputFileRow.id)),
+                col(GenerationRow.mask) == col(InputFileRow.id),
             ),
         )
         query = (
-            select(FileRow)
-            .where(col(FileRow.expires_at) <= func.now(), ~needed.exists())
-            .order_by(col(FileRow.expires_at))
+            select(InputFileRow)
+            .where(col(InputFileRow.expires_at) <= func.now(), ~needed.exists())
+            .order_by(col(InputFileRow.expires_at))
             .limit(limit)
         )
         async with self._database.begin() as session:
@@ -85,21 +85,21 @@ class PostgresFiles:
 
     async def forget(self, file_id: str) -> None:
         async with self._database.begin() as session:
-            await session.execute(delete(FileRow).where(col(FileRow.id) == file_id))
+            await session.execute(delete(InputFileRow).where(col(InputFileRow.id) == file_id))
 
 
 def _theirs(tenant_id: str) -> tuple[Any, ...]:
-    return (col(FileRow.tenant_id) == tenant_id, col(FileRow.expires_at) > func.now())
+    return (col(InputFileRow.tenant_id) == tenant_id, col(InputFileRow.expires_at) > func.now())
 
 
-def _in_order(rows: Sequence[FileRow], file_ids: Sequence[str]) -> Sequence[StoredFile]:
+def _in_order(rows: Sequence[InputFileRow], file_ids: Sequence[str]) -> Sequence[InputFile]:
     files = {row.id: _file(row) for row in rows}
     if not files.keys() >= set(file_ids):
         raise FileNotFound
     return [files[file_id] for file_id in file_ids]
 
 
-def _file(row: FileRow) -> StoredFile:
+def _file(row: InputFileRow) -> InputFile:
     facts = ImageFacts(
         width=row.width,
         height=row.height,
@@ -108,4 +108,4 @@ def _file(row: FileRow) -> StoredFile:
         sha256=row.sha256,
         has_alpha=row.has_alpha,
     )
-    return StoredFile(row.id, row.tenant_id, row.key, facts, row.created_at, row.expires_at)
+    return InputFile(row.id, row.tenant_id, row.key, facts, row.created_at, row.expires_at)

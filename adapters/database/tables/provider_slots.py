@@ -12,7 +12,7 @@ from sqlmodel import Field, SQLModel
 from adapters.database.tables.columns import count_column, moment_column, text_column
 
 
-class GateRow(SQLModel, table=True):
+class ProviderPauseRow(SQLModel, table=True):
     """One provider's door: its row is locked by whoever hands out places."""
 
     __tablename__ = "gates"
@@ -22,7 +22,7 @@ class GateRow(SQLModel, table=True):
     closed_until: datetime | None = Field(default=None, sa_column=moment_column())
 
 
-class PlaceRow(SQLModel, table=True):
+class ProviderSlotRow(SQLModel, table=True):
     """A generation's place at a provider, asked for and then granted; gone when its provider is done."""
 
     __tablename__ = "places"

@@ -1,7 +1,7 @@
-"""The one place where errors become Temporal failures.
+"""What surrounds every activity: errors become Temporal failures, and running activities send heartbeats.
 
-What enters Temporal is a code and our fixed text. A provider's words, a prompt in a database error or an
-address in a traceback's message stay in the log: no codec encrypts a failure.
+A failure that enters Temporal has a code and a fixed text of ours. A provider's words, a prompt in a
+database error or an address in a traceback stay in the log: no codec encrypts a failure.
 """
 
 import asyncio
@@ -14,15 +14,27 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from domain.errors import PermanentError, ServiceError, TransientError
 
+_HEARTBEATS_PER_TIMEOUT = 3
 
-class FailureMapping(Interceptor):
-    """Gives every activity the same retry semantics, read off the error's class."""
+
+class FailureMappingInterceptor(Interceptor):
+    """Gives every activity the same retry semantics, read from the error's class."""
 
     def intercept_activity(
         self,
         next: ActivityInboundInterceptor,
     ) -> ActivityInboundInterceptor:
         return _MapErrors(next)
+
+
+class HeartbeatInterceptor(Interceptor):
+    """Sends heartbeats for every activity that has a heartbeat timeout, so a dead worker is noticed soon."""
+
+    def intercept_activity(
+        self,
+        next: ActivityInboundInterceptor,
+    ) -> ActivityInboundInterceptor:
+        return _SendHeartbeats(next)
 
 
 class _MapErrors(ActivityInboundInterceptor):
@@ -44,6 +56,19 @@ class _MapErrors(ActivityInboundInterceptor):
             raise ApplicationError(message, type=ServiceError.code) from None
 
 
+class _SendHeartbeats(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        timeout = activity.info().heartbeat_timeout
+        if activity.info().is_local or not timeout:
+            return await super().execute_activity(input)
+        interval_seconds = timeout.total_seconds() / _HEARTBEATS_PER_TIMEOUT
+        heartbeats = asyncio.create_task(_send_heartbeats(interval_seconds))
+        try:
+            return await super().execute_activity(input)
+        finally:
+            heartbeats.cancel()
+
+
 def _failure(
     error: ServiceError, *, non_retryable: bool = False, delay_seconds: float | None = None
 ) -> ApplicationError:
@@ -52,6 +77,12 @@ def _failure(
         type=error.code,
         non_retryable=non_retryable,
         next_retry_delay=timedelta(seconds=delay_seconds) if delay_seconds is not None else None,
-        # Expected weather: it is counted in our own metrics and does not count as a failing worker.
+        # Expected: our own metrics count it, and it does not count as a failing worker.
         category=ApplicationErrorCategory.BENIGN,
     )
+
+
+async def _send_heartbeats(interval_seconds: float) -> None:
+    while True:
+        await asyncio.sleep(interval_seconds)
+        activity.heartbeat()

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.engine import Database
-from adapters.database.rows import is_terminal, locked_generation, to_request
-from adapters.database.tables import GateRow, PlaceRow
-from domain.ports import Admission, Standing
+from adapters.database.mapping import is_terminal, locked_generation, to_request
+from adapters.database.tables import ProviderPauseRow, ProviderSlotRow
+from domain.ports import QueuePosition, SlotDecision
 from domain.provider import AttemptRef
 
 _LOCK = """
@@ -51,7 +51,7 @@ GROUP BY mine.asked_at
 """  # noqa: S608 - both parts are constants
 
 
-class PostgresGate:
+class PostgresProviderSlots:
     """One line per provider.
 
     limits: places by provider. One that is not named has no door: every place asked for is granted.
@@ -61,22 +61,22 @@ class PostgresGate:
         self._database = database
         self._limits = limits
 
-    async def ask(self, attempt: AttemptRef) -> Admission:
+    async def ask(self, attempt: AttemptRef) -> SlotDecision:
         async with self._database.begin() as session:
             row = await locked_generation(session, attempt.generation_id)
             provider = to_request(row, attempt.ordinal).provider
             if is_terminal(row):
-                return Admission(granted=True)  # the submit finds out that there is nothing left to do
-            place, left = await session.get(PlaceRow, row.id), None
+                return SlotDecision(granted=True)  # the submit finds out that there is nothing left to do
+            place, left = await session.get(ProviderSlotRow, row.id), None
             if place is not None and place.ordinal != attempt.ordinal:
                 left = place.provider
                 await session.delete(place)
                 await session.flush()
                 place = None
             if provider not in self._limits:
-                return Admission(granted=True, left=left)
+                return SlotDecision(granted=True, left=left)
             if place is None:
-                place = PlaceRow(
+                place = ProviderSlotRow(
                     generation_id=row.id, ordinal=attempt.ordinal, provider=provider, tenant_id=row.tenant_id
                 )
                 session.add(place)
@@ -86,13 +86,13 @@ class PostgresGate:
             is_granted = place.granted_at is not None or attempt in granted
             if is_granted and place.told_at is None:
                 await session.execute(_told(attempt))
-            return Admission(is_granted, tuple(other for other in granted if other != attempt), left)
+            return SlotDecision(is_granted, tuple(other for other in granted if other != attempt), left)
 
     async def hand_out(self, provider: str) -> Sequence[AttemptRef]:
         if provider not in self._limits:
             return []
-        waiting = select(col(PlaceRow.generation_id), col(PlaceRow.ordinal)).where(
-            col(PlaceRow.provider) == provider, col(PlaceRow.told_at).is_(None)
+        waiting = select(col(ProviderSlotRow.generation_id), col(ProviderSlotRow.ordinal)).where(
+            col(ProviderSlotRow.provider) == provider, col(ProviderSlotRow.told_at).is_(None)
         )
         async with self._database.each() as session:
             # The usual case: nobody waits, and nobody else is kept from the gate.
@@ -100,7 +100,7 @@ class PostgresGate:
                 return []
         async with self._database.begin() as session:
             await self._hand_out(session, provider)
-            untold = waiting.where(col(PlaceRow.granted_at).is_not(None)).limit(self._limits[provider])
+            untold = waiting.where(col(ProviderSlotRow.granted_at).is_not(None)).limit(self._limits[provider])
             return [AttemptRef(*found) for found in await session.execute(untold)]
 
     async def told(self, attempt: AttemptRef) -> None:
@@ -115,26 +115,28 @@ class PostgresGate:
     async def closed_seconds(self, provider: str) -> float:
         async with self._database.each() as session:
             left = await session.scalar(
-                select(func.extract("epoch", col(GateRow.closed_until) - func.clock_timestamp())).where(
-                    col(GateRow.provider) == provider
-                )
+                select(
+                    func.extract("epoch", col(ProviderPauseRow.closed_until) - func.clock_timestamp())
+                ).where(col(ProviderPauseRow.provider) == provider)
             )
         return max(0.0, float(left or 0))
 
-    async def standing(self, generation_id: str) -> Standing | None:
+    async def standing(self, generation_id: str) -> QueuePosition | None:
         async with self._database.begin() as session:
             provider = await session.scalar(
-                select(col(PlaceRow.provider)).where(col(PlaceRow.generation_id) == generation_id)
+                select(col(ProviderSlotRow.provider)).where(
+                    col(ProviderSlotRow.generation_id) == generation_id
+                )
             )
             values = {"provider": provider, "generation_id": generation_id}
             found = (await session.execute(text(_AHEAD), values)).one_or_none()
-        return Standing(found.asked_at, found.ahead) if found is not None else None
+        return QueuePosition(found.asked_at, found.ahead) if found is not None else None
 
     async def _hand_out(self, session: AsyncSession, provider: str) -> Sequence[AttemptRef]:
         values = {"provider": provider}
         is_open = (await session.execute(text(_LOCK), values)).scalar_one_or_none()
         if is_open is None:
-            await session.execute(insert(GateRow).values(provider=provider).on_conflict_do_nothing())
+            await session.execute(insert(ProviderPauseRow).values(provider=provider).on_conflict_do_nothing())
             is_open = (await session.execute(text(_LOCK), values)).scalar_one()
         if not is_open:
             return []
@@ -144,7 +146,10 @@ class PostgresGate:
 
 def _told(attempt: AttemptRef) -> Update:
     return (
-        update(PlaceRow)
-        .where(col(PlaceRow.generation_id) == attempt.generation_id, col(PlaceRow.ordinal) == attempt.ordinal)
+        update(ProviderSlotRow)
+        .where(
+            col(ProviderSlotRow.generation_id) == attempt.generation_id,
+            col(ProviderSlotRow.ordinal) == attempt.ordinal,
+        )
         .values(told_at=func.clock_timestamp())
     )

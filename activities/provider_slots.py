@@ -1,0 +1,60 @@
+"""Provider slots: requesting one, and signaling workflows that were granted one."""
+
+from collections.abc import Iterable
+
+from temporalio import activity
+
+from domain.errors import TemporalUnavailable
+from domain.ports import ProviderSlots, WorkflowClient
+from domain.provider import AttemptRef
+
+
+class SlotGranter:
+    """Grants slots and signals the workflows that wait for them."""
+
+    def __init__(self, slots: ProviderSlots, workflows: WorkflowClient) -> None:
+        self._slots = slots
+        self._workflows = workflows
+
+    async def request_slot(self, attempt: AttemptRef) -> bool:
+        """Return whether the attempt has a slot now. If not, its workflow is signaled later."""
+        decision = await self._slots.request(attempt)
+        await self._notify(decision.to_notify)
+        if decision.released_provider is not None:
+            await self.grant_free_slots(decision.released_provider)
+        return decision.granted
+
+    async def grant_free_slots(self, provider: str) -> int:
+        """Grant all free slots of a provider; return how many workflows were signaled."""
+        return await self._notify(await self._slots.grant_free(provider))
+
+    async def paused_seconds(self, provider: str) -> float:
+        return await self._slots.paused_seconds(provider)
+
+    async def pause(self, provider: str, seconds: float) -> None:
+        await self._slots.pause(provider, seconds)
+
+    async def _notify(self, attempts: Iterable[AttemptRef]) -> int:
+        """Signal each workflow. The next grant or the reconciler signals those that cannot be reached now."""
+        notified = 0
+        for attempt in attempts:
+            try:
+                if await self._workflows.signal_slot_granted(attempt):
+                    await self._slots.mark_notified(attempt)
+                    notified += 1
+            except TemporalUnavailable:
+                activity.logger.warning("%s has a slot and is notified later", attempt.generation_id)
+                break
+        return notified
+
+
+class SlotActivities:
+    """For a workflow that has to wait for a slot, and for one that goes on to its fallback."""
+
+    def __init__(self, granter: SlotGranter) -> None:
+        self._granter = granter
+
+    @activity.defn(name="ask_for_place")
+    async def request_slot(self, attempt: AttemptRef) -> bool:
+        """Take a slot or a position in the queue, or look again; return whether there is a slot."""
+        return await self._granter.request_slot(attempt)

@@ -1,0 +1,1 @@
+"""The model catalog: models.toml, and the JSON Schemas in it."""

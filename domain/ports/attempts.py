@@ -1,0 +1,96 @@
+"""Attempts: what was submitted to providers, and what they reported. States: domain/attempt.py."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from domain.errors import PermanentError
+from domain.generation import GenerationRequest, Image
+from domain.provider import (
+    AttemptRef,
+    PollResult,
+    ProviderEvent,
+    ProviderJob,
+    ProviderResult,
+    ResultSignal,
+    SubmitResult,
+)
+
+
+@dataclass(frozen=True)
+class SubmitPermit:
+    """The answer to a begin: a request to submit now, or the stored result if there is nothing to submit.
+
+    Exactly one of the two is set.
+    """
+
+    request: GenerationRequest | None = None
+    stored: SubmitResult | None = None
+
+
+@dataclass(frozen=True)
+class AttemptRecord:
+    """An attempt as the database knows it.
+
+    request: As the attempt's own provider takes it. job: Set if the provider is known to have one. result:
+    Set if the end is known.
+    """
+
+    request: GenerationRequest
+    job: ProviderJob | None
+    result: PollResult | None
+
+
+class Attempts(Protocol):
+    """The record of each submit, written before a byte leaves.
+
+    A writer that comes too late changes nothing and gets the stored state. Every method but
+    `begin_submit` raises GenerationNotFound for an attempt that was never begun.
+    """
+
+    async def begin_submit(self, attempt: AttemptRef) -> SubmitPermit:
+        """Claim the right to submit, once."""
+        ...
+
+    async def record_accepted(self, attempt: AttemptRef, job: ProviderJob) -> SubmitResult: ...
+
+    async def record_rejected(self, attempt: AttemptRef, error: PermanentError) -> SubmitResult: ...
+
+    async def record_not_sent(self, attempt: AttemptRef) -> None:
+        """The provider provably has nothing: the attempt may be begun again."""
+        ...
+
+    async def record_unknown(self, attempt: AttemptRef) -> SubmitResult:
+        """Nobody knows whether the provider has it, unless a webhook has named the job meanwhile."""
+        ...
+
+    async def get_attempt(self, attempt: AttemptRef) -> AttemptRecord: ...
+
+    async def record_result(self, attempt: AttemptRef, result: ProviderResult) -> None:
+        """Store what a poll reported."""
+        ...
+
+    async def record_sync_result(
+        self, attempt: AttemptRef, job_id: str, result: ProviderResult, images: Sequence[Image]
+    ) -> bool:
+        """Store a synchronous provider's whole response; False if its generation has ended without it."""
+        ...
+
+
+@dataclass(frozen=True)
+class WebhookReceipt:
+    """An inbox row. `signal` is what the workflow receives."""
+
+    signal: ResultSignal
+    generation_id: str
+    relayed: bool
+
+
+class Inbox(Protocol):
+    """Webhooks, stored before their workflows are signaled."""
+
+    async def record_event(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> WebhookReceipt:
+        """Store an event; of equal ones the first counts. Raises GenerationNotFound."""
+        ...
+
+    async def mark_relayed(self, inbox_id: int) -> None: ...

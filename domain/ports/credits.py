@@ -1,0 +1,46 @@
+"""Credits: held, charged and returned by workflows, read by clients, granted by operators."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from domain.auth import Caller
+from domain.credits import Balance, Entry, Refund, Reservation
+from domain.generation import Outcome, TerminalState
+
+
+class Ledger(Protocol):
+    """Double-entry credits. Each call is safe to repeat and to race with any other."""
+
+    async def reserve(self, generation_id: str) -> Reservation:
+        """Hold the price, or end the generation where that cannot be. Raises GenerationNotFound."""
+        ...
+
+    async def settle(self, generation_id: str) -> Outcome:
+        """Charge for the stored images, return the rest, and complete the generation."""
+        ...
+
+    async def refund(self, generation_id: str, terminal_state: TerminalState) -> Refund:
+        """Return the hold, if there is one, and end the generation in this state."""
+        ...
+
+
+class CreditAccounts(Protocol):
+    """A tenant's balances and entries."""
+
+    async def grant(self, tenant_id: str, amount_credits: int, reference: str) -> Balance:
+        """Add credits, once per reference. Raises TenantNotFound, InvalidInput."""
+        ...
+
+    async def balance(self, tenant_id: str) -> Balance: ...
+
+    async def list_entries(self, tenant_id: str, *, before: int | None, limit: int) -> Sequence[Entry]:
+        """Return entries with ids below `before`, newest first."""
+        ...
+
+
+class Authenticator(Protocol):
+    """Tells whom an API key belongs to."""
+
+    async def authenticate(self, api_key: str) -> Caller:
+        """Raises Unauthenticated for anything but a genuine key that was not revoked."""
+        ...

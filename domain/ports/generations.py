@@ -1,0 +1,48 @@
+"""Generations as rows that outlive every workflow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from domain.generation import Generation, GenerationRequest, Status
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where a list continues: rows created before this moment, or then with a smaller id."""
+
+    created_at: datetime
+    id: str
+
+
+class Generations(Protocol):
+    """Stores, reads and lists generations."""
+
+    async def create(
+        self, tenant_id: str, request: GenerationRequest, key: str | None, fingerprint: str
+    ) -> tuple[Generation, bool]:
+        """Store a request; False if the key already had one. Raises IdempotencyKeyReused."""
+        ...
+
+    async def find_by_key(self, tenant_id: str, key: str) -> tuple[Generation, str] | None:
+        """Return the generation of an Idempotency-Key and its fingerprint."""
+        ...
+
+    async def get_generation(self, generation_id: str) -> Generation:
+        """Raises GenerationNotFound."""
+        ...
+
+    async def get_generation_of(self, tenant_id: str, generation_id: str) -> Generation:
+        """Raises GenerationNotFound, also for another tenant's."""
+        ...
+
+    async def list_generations(
+        self, tenant_id: str, *, status: Status | None, after: Page | None, limit: int
+    ) -> Sequence[Generation]:
+        """Return the tenant's generations, newest first."""
+        ...
+
+    async def record_cancel_request(self, tenant_id: str, generation_id: str) -> Generation:
+        """Store that a client wants to stop it. Raises GenerationNotFound, TooLateToCancel."""
+        ...

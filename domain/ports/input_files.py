@@ -1,0 +1,37 @@
+"""Input files: images that clients bring."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from domain.input_files import ImageFacts, InputFile
+
+
+class InputFiles(Protocol):
+    """The record of every input file."""
+
+    async def add_file(self, tenant_id: str, file_id: str, key: str, facts: ImageFacts) -> InputFile:
+        """Record an object. It expires soon unless it is used."""
+        ...
+
+    async def use_files(self, tenant_id: str, file_ids: Sequence[str]) -> Sequence[InputFile]:
+        """Return files in the order of the ids and extend the life of each.
+
+        Raises FileNotFound for any unknown, expired, or another tenant's.
+        """
+        ...
+
+    async def get_file_of(self, tenant_id: str, file_id: str) -> InputFile:
+        """Raises FileNotFound for an unknown one, an expired one, or another tenant's."""
+        ...
+
+    async def get_files(self, file_ids: Sequence[str]) -> Sequence[InputFile]:
+        """Return files in the order of the ids, expired ones too. Raises FileNotFound for any unknown."""
+        ...
+
+    async def list_expired_files(self, limit: int) -> Sequence[InputFile]:
+        """Return files past their time that no open generation needs."""
+        ...
+
+    async def delete_file(self, file_id: str) -> None:
+        """Delete the record. Its object must be gone already."""
+        ...
