@@ -40,24 +40,6 @@ from domain.generation import GenerationRequest, Undelivered
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, LocalInputFile, ProviderJob, ProviderResult, ResultFile, Submission
 
-# Replicate bills what ran, also where it failed. Only what never started is said to be free.
-ERRORS: Mapping[str, Meaning] = {
-    "429": Meaning(ProviderThrottled),
-    "Invalid version or not permitted": Meaning(ProviderRefused),
-    "422 on submit": Meaning(InvalidInput),
-    "4xx on submit": Meaning(ProviderRefused),
-    "5xx on submit": Meaning(SubmitAmbiguous, is_free=False),
-    "404 on a prediction": Meaning(ProviderFailed, is_free=False),
-    "E005": Meaning(ContentRejected, is_free=False, at=ModeratedAt.INPUT),
-    "flagged as sensitive": Meaning(ContentRejected, is_free=False, at=ModeratedAt.INPUT),
-    "nsfw content detected": Meaning(ContentRejected, is_free=False, at=ModeratedAt.OUTPUT),
-    "E4875": Meaning(ProviderRefused, is_free=False),
-    "failed": Meaning(ProviderFailed, is_free=False),
-    "canceled": Meaning(ProviderFailed, is_free=False),
-    "aborted": Meaning(ProviderTimedOut),
-    "data_removed": Meaning(ResultExpired, is_free=False),
-    "no usable image": Meaning(ResultUnusable, is_free=False),
-}
 _MODERATION_WORDS = ("flagged as sensitive", "nsfw content detected")
 _STILL_RUNNING = ("starting", "processing")
 _ENDED = ("succeeded", "failed", "canceled", "aborted")

@@ -31,33 +31,6 @@ from domain.generation import GenerationRequest, Undelivered
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, LocalInputFile, ProviderJob, ProviderResult, ResultFile, Submission
 
-# fal bills no 5xx, and nothing that it never took. A job that ended in a 4xx it may bill: a GPU may have run.
-ERRORS: Mapping[str, Meaning] = {
-    "429": Meaning(ProviderThrottled),
-    "503 with an error_type on submit": Meaning(ProviderUnavailable),
-    "5xx on submit": Meaning(SubmitAmbiguous, is_free=False),
-    "422 on submit": Meaning(InvalidInput),
-    "4xx on submit": Meaning(ProviderRefused),
-    "content_policy_violation": Meaning(ContentRejected, is_free=False, at=ModeratedAt.INPUT),
-    "has_nsfw_concepts": Meaning(ContentRejected, is_free=False, at=ModeratedAt.OUTPUT),
-    "no_media_generated": Meaning(ProviderFailed, is_free=False),
-    "no usable image": Meaning(ResultUnusable, is_free=False),
-    "422": Meaning(InvalidInput, is_free=False),
-    "404 on a job": Meaning(ProviderFailed, is_free=False),
-    "4xx": Meaning(ProviderRefused, is_free=False),
-    "5xx": Meaning(ProviderFailed),
-    "request_timeout": Meaning(ProviderFailed),
-    "startup_timeout": Meaning(ProviderFailed),
-    "runner_scheduling_failure": Meaning(ProviderFailed),
-    "runner_connection_timeout": Meaning(ProviderFailed),
-    "runner_connection_refused": Meaning(ProviderFailed),
-    "runner_connection_error": Meaning(ProviderFailed),
-    "runner_disconnected": Meaning(ProviderFailed),
-    "runner_incomplete_response": Meaning(ProviderFailed),
-    "runner_server_error": Meaning(ProviderFailed),
-    "internal_error": Meaning(ProviderFailed),
-    "another error_type": Meaning(ProviderFailed, is_free=False),
-}
 _STILL_RUNNING = ("IN_QUEUE", "IN_PROGRESS")
 _UNIT = "billable_unit"
 # Models that take one input image; every other takes a list of them as `image_urls`.

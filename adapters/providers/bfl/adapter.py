@@ -47,20 +47,6 @@ from domain.provider import (
     Submission,
 )
 
-# BFL says nowhere which of its failures it gives credits back for, so none of a task's is taken for free.
-ERRORS: Mapping[str, Meaning] = {
-    "429": Meaning(ProviderThrottled),
-    "422": Meaning(InvalidInput),
-    "402": Meaning(ProviderRefused),
-    "4xx": Meaning(ProviderRefused),
-    "5xx on submit": Meaning(SubmitAmbiguous, is_free=False),
-    "Request Moderated": Meaning(ContentRejected, is_free=False, at=ModeratedAt.INPUT),
-    "Content Moderated": Meaning(ContentRejected, is_free=False, at=ModeratedAt.OUTPUT),
-    "Error": Meaning(ProviderFailed, is_free=False),
-    "Failed": Meaning(ProviderFailed, is_free=False),
-    "Task not found": Meaning(ProviderFailed, is_free=False),
-    "Ready without a sample": Meaning(ResultUnusable, is_free=False),
-}
 _ENDED = ("Request Moderated", "Content Moderated", "Error", "Failed")
 _STILL_RUNNING = ("Pending", "Queued", "Reasoning", "Generating")
 _UNIT = "bfl_credit"
