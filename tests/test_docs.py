@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from activities import metrics as worker_metrics
 from adapters.catalog.models_toml import _File, _Inputs, _Model, _Price, _Provider, _Waits, load_catalog
 from api import metrics as api_metrics
-from api.problems import _CODES
+from api.http.problems import _CODES
 from domain import temporal_names
 from domain.errors import ServiceError, every_error
 from domain.generation import Stage, Status

@@ -1,6 +1,7 @@
 """JSON Schemas of the catalog's parameters: checked when they are loaded, then used to check values.
 
-Only keywords whose limit has a wording here are accepted; JSON Schema itself would ignore a misspelled one. `imageSize` is our own, for models that take any `WIDTHxHEIGHT` within bounds:
+Only keywords whose limit has a wording here are accepted; JSON Schema itself would ignore a misspelled one.
+`imageSize` is our own, for models that take any `WIDTHxHEIGHT` within bounds:
 `{multiple_of, min_edge_pixels, max_edge_pixels, max_pixels, max_ratio}`.
 """
 

@@ -165,7 +165,8 @@ def load_catalog(
 ) -> Catalog:
     """Load every model; those whose provider is not among `providers` are off.
 
-    The caps shorten the timing for a whole installation. Raises ValueError for any mistake in the file, OSError.
+    The caps shorten the timing of a whole installation. Raises ValueError for any mistake in the file,
+    OSError.
     """
     file = _File.model_validate(tomllib.loads(path.read_text()))
     installation = _InstallationTiming(queue_timeout_seconds, deadline_cap_seconds, first_poll_cap_seconds)

@@ -35,16 +35,16 @@ from domain.provider import JobStatus, LocalInputFile, ProviderJob, ProviderResu
 ERRORS: Mapping[str, Meaning] = {
     "429": Meaning(ProviderThrottled),
     "503 with an error_type on submit": Meaning(ProviderUnavailable),
-    "5xx on submit": Meaning(SubmitAmbiguous, is_free=False),
+    "5xx on submit": Meaning(SubmitAmbiguous, does_not_charge=False),
     "422 on submit": Meaning(InvalidInput),
     "4xx on submit": Meaning(ProviderRefused),
-    "content_policy_violation": Meaning(ContentRejected, is_free=False, at=ModeratedAt.INPUT),
-    "has_nsfw_concepts": Meaning(ContentRejected, is_free=False, at=ModeratedAt.OUTPUT),
-    "no_media_generated": Meaning(ProviderFailed, is_free=False),
-    "no usable image": Meaning(ResultUnusable, is_free=False),
-    "422": Meaning(InvalidInput, is_free=False),
-    "404 on a job": Meaning(ProviderFailed, is_free=False),
-    "4xx": Meaning(ProviderRefused, is_free=False),
+    "content_policy_violation": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.INPUT),
+    "has_nsfw_concepts": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.OUTPUT),
+    "no_media_generated": Meaning(ProviderFailed, does_not_charge=False),
+    "no usable image": Meaning(ResultUnusable, does_not_charge=False),
+    "422": Meaning(InvalidInput, does_not_charge=False),
+    "404 on a job": Meaning(ProviderFailed, does_not_charge=False),
+    "4xx": Meaning(ProviderRefused, does_not_charge=False),
     "5xx": Meaning(ProviderFailed),
     "request_timeout": Meaning(ProviderFailed),
     "startup_timeout": Meaning(ProviderFailed),
@@ -56,7 +56,7 @@ ERRORS: Mapping[str, Meaning] = {
     "runner_incomplete_response": Meaning(ProviderFailed),
     "runner_server_error": Meaning(ProviderFailed),
     "internal_error": Meaning(ProviderFailed),
-    "another error_type": Meaning(ProviderFailed, is_free=False),
+    "another error_type": Meaning(ProviderFailed, does_not_charge=False),
 }
 _STILL_RUNNING = ("IN_QUEUE", "IN_PROGRESS")
 _UNIT = "billable_unit"
@@ -97,7 +97,7 @@ class FalProvider:
             raise ERRORS.get(f"{name} on submit", ERRORS[name]).raised(words)
         return self._job(response)
 
-    async def fetch(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
+    async def poll_job(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
         response = await self._ask("GET", self._job_url(request, job, "status"))
         if response.status_code == httpx.codes.NOT_FOUND:
             return _forgotten()
@@ -115,7 +115,7 @@ class FalProvider:
             return ERRORS.get(kind, ERRORS["another error_type"]).failed(f"{kind}: {status['error']}")
         return await self._result(request, job)
 
-    async def cancel(self, request: GenerationRequest, job: ProviderJob) -> bool:
+    async def cancel_job(self, request: GenerationRequest, job: ProviderJob) -> bool:
         response = await self._ask("PUT", self._job_url(request, job, "cancel"))
         return response.is_success
 

@@ -32,18 +32,18 @@ from domain.generation import GenerationRequest
 from domain.moderation import ModeratedAt
 from domain.provider import LocalInputFile, Submission, SyncResult
 
-_INPUT_REFUSED = Meaning(ContentRejected, is_free=False, at=ModeratedAt.INPUT)
-_OUTPUT_REFUSED = Meaning(ContentRejected, is_free=False, at=ModeratedAt.OUTPUT)
+_INPUT_REFUSED = Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.INPUT)
+_OUTPUT_REFUSED = Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.OUTPUT)
 
 ERRORS: Meanings = {
     "400 INVALID_ARGUMENT": Meaning(InvalidInput),
     "400 API_KEY_INVALID": Meaning(ProviderRefused),
     "4xx": Meaning(ProviderRefused),
     # Whether all of the request was read is not said.
-    "408": Meaning(SubmitAmbiguous, is_free=False),
+    "408": Meaning(SubmitAmbiguous, does_not_charge=False),
     "429": Meaning(ProviderThrottled),
     "503 UNAVAILABLE": Meaning(ProviderUnavailable),
-    "5xx": Meaning(SubmitAmbiguous, is_free=False),
+    "5xx": Meaning(SubmitAmbiguous, does_not_charge=False),
     # Any reason that is not listed is read as this too: whatever it is, the prompt was blocked.
     "blockReason": _INPUT_REFUSED,
     "blockReason SAFETY": _INPUT_REFUSED,

@@ -15,13 +15,13 @@ class Meaning:
 
     Attributes:
         error: The class it is raised as, or whose code a failed job gets.
-        is_free: Whether the provider says that it does not charge for it. Only then may the request go to
-            another provider, so what is not said is not free.
+        does_not_charge: Whether the provider says that it does not charge for it. Only then may the request
+            go to another provider, so what is not said counts as charged.
         at: For content that was refused, whether it was the request or the image.
     """
 
     error: type[ServiceError]
-    is_free: bool = True
+    does_not_charge: bool = True
     at: ModeratedAt | None = None
 
     def raised(self, words: str) -> ServiceError:
@@ -36,7 +36,7 @@ class Meaning:
             JobStatus.FAILED,
             code=self.error.code,
             moderated_at=self.at,
-            is_free=self.is_free,
+            does_not_charge=self.does_not_charge,
             provider_message=storable(words),
         )
 

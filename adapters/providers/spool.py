@@ -43,8 +43,8 @@ _SMALL_BYTES = 1_000_000
 _DECODED_CHARACTERS = 1 << 20
 _MOST_TOKENS = 1_000_000_000
 
-NO_IMAGE = Meaning(ProviderFailed, is_free=False)
-BROKEN_IMAGE = Meaning(ResultUnusable, is_free=False)
+NO_IMAGE = Meaning(ProviderFailed, does_not_charge=False)
+BROKEN_IMAGE = Meaning(ResultUnusable, does_not_charge=False)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def refusal(
     """
     status = response.status_code
     found = (table[name] for name in (*names, str(status), f"{status // 100}xx") if name in table)
-    meaning = next(found, Meaning(SubmitAmbiguous, is_free=False))
+    meaning = next(found, Meaning(SubmitAmbiguous, does_not_charge=False))
     if issubclass(meaning.error, TransientError):
         told = retry_after_seconds(response)
         return meaning.error(storable(words), retry_after_seconds=pause_seconds if told is None else told)

@@ -29,14 +29,14 @@ from domain.moderation import ModeratedAt
 from domain.provider import LocalInputFile, Submission, SyncResult
 
 ERRORS: Meanings = {
-    "NSFW": Meaning(ContentRejected, is_free=False, at=ModeratedAt.INPUT),
-    "NSFW in the image": Meaning(ContentRejected, is_free=False, at=ModeratedAt.OUTPUT),
+    "NSFW": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.INPUT),
+    "NSFW in the image": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.OUTPUT),
     "400": Meaning(InvalidInput),
     "422": Meaning(InvalidInput),
     "4xx": Meaning(ProviderRefused),
-    "408": Meaning(SubmitAmbiguous, is_free=False),
+    "408": Meaning(SubmitAmbiguous, does_not_charge=False),
     "429": Meaning(ProviderThrottled),
-    "5xx": Meaning(SubmitAmbiguous, is_free=False),
+    "5xx": Meaning(SubmitAmbiguous, does_not_charge=False),
     "200 without an image": NO_IMAGE,
     "200 with a broken image": BROKEN_IMAGE,
 }

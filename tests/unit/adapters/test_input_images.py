@@ -12,8 +12,8 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
-from api.deps import Parts
-from api.inputs import InputImages
+from api.deps import Services
+from api.services.input_files import InputFileService
 from api.routes.files import upload_file
 from domain.auth import Caller
 from domain.errors import FileNotFound, InvalidInput, ResultUnusable, StorageUnavailable
@@ -84,7 +84,7 @@ class World:
             MemoryStore(),
             HeldDownloader(folder),
         )
-        self.inputs = InputImages(
+        self.inputs = InputFileService(
             self.files,
             self.store,
             LengthInspector(),
@@ -135,7 +135,7 @@ async def test_an_upload_is_not_read_before_its_turn(world: World) -> None:
 
     headers = [(b"content-type", b"multipart/form-data; boundary=x")]
     request = Request({"type": "http", "headers": headers}, receive)
-    parts = cast("Parts", SimpleNamespace(inputs=world.inputs))
+    parts = cast("Services", SimpleNamespace(inputs=world.inputs))
     async with AsyncExitStack() as turns:
         for _ in range(4):
             await turns.enter_async_context(world.inputs.turn(TENANT))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.live import LiveViews
+from api.services.workflow_status import WorkflowStatus
 from domain.errors import TemporalUnavailable
 from tests.support.eventually import eventually
 from tests.unit.adapters.fal_signing import Clock
@@ -45,16 +45,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def views(runs: AskedRuns, clock: Clock) -> LiveViews:
-    return LiveViews(runs, clock=clock)  # type: ignore[arg-type]  # of the port, this is all that is used
+def views(runs: AskedRuns, clock: Clock) -> WorkflowStatus:
+    return WorkflowStatus(runs, clock=clock)  # type: ignore[arg-type]  # of the port, this is all that is used
 
 
-async def test_a_workflow_is_asked_within_a_quarter_of_a_second(views: LiveViews, runs: AskedRuns) -> None:
+async def test_a_workflow_is_asked_within_a_quarter_of_a_second(views: WorkflowStatus, runs: AskedRuns) -> None:
     assert await views.of("ten_1", "gen_1") == VIEW
     assert (runs.asked, runs.within) == (["gen_1"], {timedelta(milliseconds=250)})
 
 
-async def test_a_tenant_asks_one_at_a_time(views: LiveViews, runs: AskedRuns) -> None:
+async def test_a_tenant_asks_one_at_a_time(views: WorkflowStatus, runs: AskedRuns) -> None:
     runs.gate.clear()
     first = asyncio.create_task(views.of("ten_1", "gen_1"))
     await eventually(lambda: runs.asked == ["gen_1"])
@@ -66,7 +66,7 @@ async def test_a_tenant_asks_one_at_a_time(views: LiveViews, runs: AskedRuns) ->
     assert await views.of("ten_1", "gen_2") == VIEW
 
 
-async def test_four_are_asked_at_once_and_a_fifth_is_not(views: LiveViews, runs: AskedRuns) -> None:
+async def test_four_are_asked_at_once_and_a_fifth_is_not(views: WorkflowStatus, runs: AskedRuns) -> None:
     runs.gate.clear()
     four = [asyncio.create_task(views.of(f"ten_{number}", f"gen_{number}")) for number in range(4)]
     await eventually(lambda: len(runs.asked) == 4)
@@ -78,7 +78,7 @@ async def test_four_are_asked_at_once_and_a_fifth_is_not(views: LiveViews, runs:
 
 
 async def test_after_silence_nobody_is_asked_for_five_seconds(
-    views: LiveViews, runs: AskedRuns, clock: Clock
+    views: WorkflowStatus, runs: AskedRuns, clock: Clock
 ) -> None:
     runs.answer = None
     assert await views.of("ten_1", "gen_1") is None
@@ -92,7 +92,7 @@ async def test_after_silence_nobody_is_asked_for_five_seconds(
 
 
 @pytest.mark.parametrize("end", ["error", "cancel"])
-async def test_a_question_that_broke_off_blocks_nobody(views: LiveViews, runs: AskedRuns, end: str) -> None:
+async def test_a_question_that_broke_off_blocks_nobody(views: WorkflowStatus, runs: AskedRuns, end: str) -> None:
     runs.gate.clear()
     runs.answer = TemporalUnavailable()
     asking = asyncio.create_task(views.of("ten_1", "gen_1"))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from api.app import build_app
-from api.schemas import GenerationCreate
+from api.http.schemas import GenerationCreate
 from settings import Settings
 
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from api.readiness import Readiness
+from api.services.readiness import Readiness
 from domain.errors import DatabaseUnavailable, StorageUnavailable, TemporalUnavailable
 
 Check = Callable[[], Awaitable[bool]]

@@ -1,16 +1,16 @@
-"""Turns are each tenant's own, and nobody waits for one for ever."""
+"""TenantConcurrencyLimiter are each tenant's own, and nobody waits for one for ever."""
 
 import asyncio
 
 import pytest
 from starlette.exceptions import HTTPException
 
-from api.turns import Turns
+from api.services.tenant_limits import TenantConcurrencyLimiter
 from tests.support.eventually import eventually
 
 
 async def test_one_tenant_waits_and_another_does_not() -> None:
-    turns = Turns(2, wait_seconds=0.01)
+    turns = TenantConcurrencyLimiter(2, wait_seconds=0.01)
     async with turns.of("ten_1"), turns.of("ten_1"):
         with pytest.raises(HTTPException) as refused:
             async with turns.of("ten_1"):
@@ -24,7 +24,7 @@ async def test_one_tenant_waits_and_another_does_not() -> None:
 
 
 async def test_a_turn_goes_on_to_who_waits() -> None:
-    turns = Turns(1, wait_seconds=10)
+    turns = TenantConcurrencyLimiter(1, wait_seconds=10)
     order: list[str] = []
 
     async def second() -> None:
@@ -42,7 +42,7 @@ async def test_a_turn_goes_on_to_who_waits() -> None:
 
 
 async def test_tenants_that_are_done_are_forgotten() -> None:
-    turns = Turns(1, wait_seconds=10)
+    turns = TenantConcurrencyLimiter(1, wait_seconds=10)
     for number in range(100):
         async with turns.of(f"ten_{number}"):
             pass

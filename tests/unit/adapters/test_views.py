@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from api.views import Views, file_view, model_view
+from api.http.serializers import GenerationSerializer, serialize_file, serialize_model
 from domain.catalog import Catalog
 from domain.generation import Generation, GenerationError, Stage, Status, Undelivered
 from domain.moderation import ModeratedAt
 from tests.support.requests import NOW, request
 from tests.unit.adapters.small_models import small_catalogue, stored
 
-VIEWS = Views("https://example.com", "a master key", None)
+VIEWS = GenerationSerializer("https://example.com", "a master key", None)
 FAILED = Generation(
     id="gen_1",
     tenant_id="ten_1",
@@ -54,7 +54,7 @@ def test_inputs_and_what_did_not_come_are_told() -> None:
 
 
 def test_a_model_shows_all_that_a_request_is_checked_by(catalog: Catalog) -> None:
-    view = model_view(catalog, catalog.model("painter")).model_dump(mode="json")
+    view = serialize_model(catalog, catalog.model("painter")).model_dump(mode="json")
 
     assert (view["kind"], view["kinds"]) == ("text_to_image", ["text_to_image", "edit", "reference"])
     assert view["parameters"]["output_format"] == {"enum": ["jpeg", "png"], "default": "jpeg"}
@@ -65,13 +65,13 @@ def test_a_model_shows_all_that_a_request_is_checked_by(catalog: Catalog) -> Non
 
 
 def test_a_model_that_is_off_says_so(catalog: Catalog) -> None:
-    view = model_view(catalog, catalog.model("unreachable"))
+    view = serialize_model(catalog, catalog.model("unreachable"))
 
     assert (view.available, view.inputs, view.moderation) == (False, None, "refund")
 
 
 def test_a_file_shows_its_facts_and_not_where_it_lies() -> None:
-    view = file_view(stored("file_1", has_alpha=True)).model_dump()
+    view = serialize_file(stored("file_1", has_alpha=True)).model_dump()
 
     assert (view["id"], view["width"], view["has_alpha"]) == ("file_1", 100, True)
     assert not {"key", "tenant_id"} & view.keys()
