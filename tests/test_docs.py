@@ -83,7 +83,7 @@ def test_model_is_documented_as_it_is(model: Model) -> None:
 
     assert provider == f"`{model.provider}`"
     assert kinds == ", ".join(f"`{kind}`" for kind in model.kinds)
-    assert images.partition(",")[0].endswith(str(model.inputs.most) if model.inputs else "\u2013")
+    assert images.partition(",")[0].endswith(str(model.inputs.max_images) if model.inputs else "\u2013")
     assert int(most) == model.parameters["n"].schema["maximum"]
     assert all(str(step) in price for step in model.price.steps.values() or [model.price.per_image])
 

@@ -100,7 +100,7 @@ class GenerationService:
         has_mask = command.mask is not None
         model.validate(command.parameters, command.metadata, len(command.inputs), mask=has_mask)
         files, mask = await self._inputs.resolve(tenant_id, command.inputs, command.mask)
-        return self._catalogue.request(model.id, command.parameters, command.metadata, files, mask)
+        return self._catalogue.build_request(model.id, command.parameters, command.metadata, files, mask)
 
     async def _start(self, generation: Generation) -> None:
         request = generation.request

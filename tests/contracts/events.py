@@ -40,7 +40,7 @@ def succeeded(job_id: str, files: tuple[ResultFile, ...] = FILES) -> ProviderEve
 
 
 def failed(*, is_free: bool, cost: ProviderCost | None = None) -> ProviderResult:
-    return ProviderResult(JobStatus.FAILED, ProviderFailed.code, is_free=is_free, cost=cost)
+    return ProviderResult(JobStatus.FAILED, ProviderFailed.code, does_not_charge=is_free, cost=cost)
 
 
 def event(result: ProviderResult, job_id: str = "job-1") -> ProviderEvent:

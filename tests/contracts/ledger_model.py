@@ -167,7 +167,7 @@ class LedgerModel:
     async def begin(self, life: Life, number: int) -> None:
         if not life.held:
             return
-        answer = await self.subject.attempts.begin(life.ref)
+        answer = await self.subject.attempts.begin_submit(life.ref)
         if life.outcome is not None:
             assert answer == SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=life.outcome)
         elif life.attempt in BEGUN_BEFORE:
@@ -187,17 +187,17 @@ class LedgerModel:
 
     async def never_send(self, life: Life, number: int) -> None:
         if life.attempt == "sending":
-            await self.subject.attempts.not_sent(life.ref)
+            await self.subject.attempts.record_not_sent(life.ref)
             life.attempts[life.ordinal] = "not_sent"
 
     async def reject(self, life: Life, number: int) -> None:
         if life.attempt == "sending":
-            await self.subject.attempts.rejected(life.ref, ProviderRefused())
+            await self.subject.attempts.record_rejected(life.ref, ProviderRefused())
             life.attempts[life.ordinal] = "rejected"
 
     async def accept(self, life: Life, number: int) -> None:
         if life.attempt in ("sending", "accepted"):
-            await self.subject.attempts.accepted(life.ref, ProviderJob("job-1", {}))
+            await self.subject.attempts.record_accepted(life.ref, ProviderJob("job-1", {}))
             life.attempts[life.ordinal] = "accepted"
 
     async def fail_for_free(self, life: Life, number: int) -> None:

@@ -21,7 +21,7 @@ REFUSED = ProviderResult(JobStatus.FAILED, ProviderFailed.code)
 async def attempt(subject: Subject) -> AttemptRef:
     """Begun, and not answered yet."""
     attempt = await attempt_of_a_hold(subject)
-    await subject.attempts.begin(attempt)
+    await subject.attempts.begin_submit(attempt)
     return attempt
 
 
@@ -32,7 +32,7 @@ async def files(subject: Subject, attempt: AttemptRef, inbox_id: int | None) -> 
 
 
 async def received(subject: Subject, attempt: AttemptRef, event: ProviderEvent) -> int:
-    return (await subject.inbox.receive("fal", attempt, event)).signal.inbox_id
+    return (await subject.inbox.record_event("fal", attempt, event)).signal.inbox_id
 
 
 async def test_storing_never_begins_after_a_cancel(subject: Subject, attempt: AttemptRef) -> None:
@@ -111,7 +111,7 @@ async def test_a_webhook_without_a_success_brings_no_files(subject: Subject, att
 
 async def test_a_webhook_of_another_attempt_brings_no_files(subject: Subject, attempt: AttemptRef) -> None:
     other = await attempt_of_a_hold(subject)
-    await subject.attempts.begin(other)
+    await subject.attempts.begin_submit(other)
     inbox_id = await received(subject, other, succeeded("job-1"))
     assert await files(subject, attempt, inbox_id) == ()
 
@@ -141,7 +141,7 @@ async def test_a_webhook_tells_what_will_not_come(subject: Subject, attempt: Att
 async def test_what_an_answer_delivered_is_there_already(subject: Subject, attempt: AttemptRef) -> None:
     delivered = tuple(images(attempt.generation_id, 2))
     result = ProviderResult(JobStatus.SUCCEEDED, undelivered=MISSING)
-    assert await subject.attempts.answered(attempt, "job-1", result, delivered)
+    assert await subject.attempts.record_sync_result(attempt, "job-1", result, delivered)
     for _ in range(2):
         storing = await subject.assets.begin_storing(attempt, None)
         assert isinstance(storing, Storing)
@@ -150,7 +150,7 @@ async def test_what_an_answer_delivered_is_there_already(subject: Subject, attem
 
 
 async def test_a_failed_answer_delivers_nothing(subject: Subject, attempt: AttemptRef) -> None:
-    assert await subject.attempts.answered(attempt, "job-1", REFUSED, images(attempt.generation_id))
+    assert await subject.attempts.record_sync_result(attempt, "job-1", REFUSED, images(attempt.generation_id))
     storing = await subject.assets.begin_storing(attempt, None)
     assert isinstance(storing, Storing)
     assert storing.delivered == ()
@@ -179,7 +179,7 @@ async def test_objects_are_expected_of_an_open_generation_only(subject: Subject,
 async def test_the_provider_is_that_of_the_attempt(subject: Subject) -> None:
     first = await attempt_of_a_hold(subject, with_fallback())
     second = AttemptRef(first.generation_id, 2)
-    await subject.attempts.begin(second)
+    await subject.attempts.begin_submit(second)
     await subject.attempts.record_result(second, ProviderResult(JobStatus.SUCCEEDED, files=FILES))
     storing = await subject.assets.begin_storing(second, None)
     assert isinstance(storing, Storing)

@@ -32,7 +32,7 @@ async def line(subject: Subject, gate: ProviderSlots, provider: str, count: int)
     """So many that have asked, one after the other."""
     attempts = [await attempt_of_a_hold(subject, request(provider=provider)) for _ in range(count)]
     for attempt in attempts:
-        await gate.ask(attempt)
+        await gate.request(attempt)
     return attempts
 
 
@@ -41,8 +41,8 @@ async def refund(subject: Subject, attempt: AttemptRef) -> None:
 
 
 async def begin_storing(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.begin(attempt)
-    await subject.attempts.accepted(attempt, ProviderJob("job-1", {}))
+    await subject.attempts.begin_submit(attempt)
+    await subject.attempts.record_accepted(attempt, ProviderJob("job-1", {}))
     await subject.assets.begin_storing(attempt, None)
 
 
@@ -51,27 +51,27 @@ async def test_there_are_so_many_places_and_no_more(
 ) -> None:
     attempts = [await attempt_of_a_hold(subject, request(provider=provider)) for _ in range(PLACES + 2)]
     for _ in range(2):  # asking again changes nothing
-        admissions = [await gate.ask(attempt) for attempt in attempts]
+        admissions = [await gate.request(attempt) for attempt in attempts]
         assert admissions == [GRANTED] * PLACES + [WAITING] * 2
-    assert await gate.hand_out(provider) == []
+    assert await gate.grant_free(provider) == []
 
 
 async def test_a_provider_without_a_limit_has_no_line(subject: Subject, gate: ProviderSlots) -> None:
     provider = new_id("provider")
     attempts = await line(subject, gate, provider, PLACES + 1)
-    assert [await gate.ask(attempt) for attempt in attempts] == [GRANTED] * (PLACES + 1)
-    assert await gate.hand_out(provider) == []
-    assert await gate.standing(attempts[-1].generation_id) is None
+    assert [await gate.request(attempt) for attempt in attempts] == [GRANTED] * (PLACES + 1)
+    assert await gate.grant_free(provider) == []
+    assert await gate.queue_position(attempts[-1].generation_id) is None
 
 
 async def test_each_provider_has_a_line_of_its_own(subject: Subject, provider: str) -> None:
     other = new_id("provider")
     gate = subject.gate({provider: 1, other: 1})
     here, there = await line(subject, gate, provider, 2), await line(subject, gate, other, 2)
-    assert [await gate.ask(attempt) for attempt in (*here, *there)] == [GRANTED, WAITING] * 2
+    assert [await gate.request(attempt) for attempt in (*here, *there)] == [GRANTED, WAITING] * 2
     await refund(subject, here[0])
-    assert await gate.hand_out(other) == []
-    assert await gate.hand_out(provider) == [here[1]]
+    assert await gate.grant_free(other) == []
+    assert await gate.grant_free(provider) == [here[1]]
 
 
 @pytest.mark.parametrize("give_back", [refund, begin_storing])
@@ -80,9 +80,9 @@ async def test_whatever_ends_the_providers_work_gives_the_place_back(
 ) -> None:
     attempts = await line(subject, gate, provider, PLACES + 2)
     await give_back(subject, attempts[0])
-    assert await gate.hand_out(provider) == [attempts[PLACES]]
-    assert await gate.ask(attempts[PLACES]) == GRANTED
-    assert await gate.ask(attempts[PLACES + 1]) == WAITING
+    assert await gate.grant_free(provider) == [attempts[PLACES]]
+    assert await gate.request(attempts[PLACES]) == GRANTED
+    assert await gate.request(attempts[PLACES + 1]) == WAITING
 
 
 async def test_who_gave_up_waiting_is_passed_over(
@@ -91,7 +91,7 @@ async def test_who_gave_up_waiting_is_passed_over(
     attempts = await line(subject, gate, provider, PLACES + 2)
     await refund(subject, attempts[PLACES])
     await refund(subject, attempts[0])
-    assert await gate.hand_out(provider) == [attempts[PLACES + 1]]
+    assert await gate.grant_free(provider) == [attempts[PLACES + 1]]
 
 
 async def test_a_place_is_told_of_until_somebody_has_heard(
@@ -100,10 +100,10 @@ async def test_a_place_is_told_of_until_somebody_has_heard(
     attempts = await line(subject, gate, provider, PLACES + 1)
     await refund(subject, attempts[0])
     for _ in range(2):
-        assert await gate.hand_out(provider) == [attempts[-1]]
-    await gate.told(attempts[-1])
-    assert await gate.hand_out(provider) == []
-    assert await gate.ask(attempts[-1]) == GRANTED
+        assert await gate.grant_free(provider) == [attempts[-1]]
+    await gate.mark_notified(attempts[-1])
+    assert await gate.grant_free(provider) == []
+    assert await gate.request(attempts[-1]) == GRANTED
 
 
 async def test_who_asks_again_has_heard_of_its_place(
@@ -111,8 +111,8 @@ async def test_who_asks_again_has_heard_of_its_place(
 ) -> None:
     attempts = await line(subject, gate, provider, PLACES + 1)
     await refund(subject, attempts[0])
-    assert await gate.ask(attempts[-1]) == GRANTED
-    assert await gate.hand_out(provider) == []
+    assert await gate.request(attempts[-1]) == GRANTED
+    assert await gate.grant_free(provider) == []
 
 
 async def test_who_asks_lets_in_whoever_is_before_it(
@@ -120,14 +120,14 @@ async def test_who_asks_lets_in_whoever_is_before_it(
 ) -> None:
     attempts = await line(subject, gate, provider, PLACES + 2)
     await refund(subject, attempts[0])
-    assert await gate.ask(attempts[-1]) == SlotDecision(granted=False, to_tell=(attempts[PLACES],))
-    assert await gate.hand_out(provider) == [attempts[PLACES]], "it has not been told yet"
+    assert await gate.request(attempts[-1]) == SlotDecision(granted=False, to_notify=(attempts[PLACES],))
+    assert await gate.grant_free(provider) == [attempts[PLACES]], "it has not been told yet"
 
 
 async def test_where_a_waiting_one_stands(subject: Subject, gate: ProviderSlots, provider: str) -> None:
     attempts = await line(subject, gate, provider, PLACES + 3)
     await refund(subject, attempts[PLACES + 1])
-    standings = [await gate.standing(attempt.generation_id) for attempt in attempts]
+    standings = [await gate.queue_position(attempt.generation_id) for attempt in attempts]
     assert [standing and standing.ahead for standing in standings] == [None] * PLACES + [0, None, 1]
 
 
@@ -138,13 +138,13 @@ async def test_going_elsewhere_gives_up_the_place(
     other = new_id("provider")
     gate = subject.gate({provider: 1} | ({other: 1} if elsewhere_has_a_limit else {}))
     first = await attempt_of_a_hold(subject, with_fallback(request(provider=provider), provider=other))
-    assert await gate.ask(first) == GRANTED
+    assert await gate.request(first) == GRANTED
     [waiting] = await line(subject, gate, provider, 1)
     second = AttemptRef(first.generation_id, 2)
 
-    assert await gate.ask(second) == SlotDecision(granted=True, left=provider)
-    assert await gate.ask(second) == GRANTED
-    assert await gate.hand_out(provider) == [waiting]
+    assert await gate.request(second) == SlotDecision(granted=True, released_provider=provider)
+    assert await gate.request(second) == GRANTED
+    assert await gate.grant_free(provider) == [waiting]
 
 
 async def test_going_elsewhere_gives_up_the_position_in_the_line(subject: Subject, provider: str) -> None:
@@ -153,19 +153,19 @@ async def test_going_elsewhere_gives_up_the_position_in_the_line(subject: Subjec
     [holder] = await line(subject, gate, provider, 1)
     [there] = await line(subject, gate, other, 1)
     first = await attempt_of_a_hold(subject, with_fallback(request(provider=provider), provider=other))
-    assert await gate.ask(first) == WAITING
+    assert await gate.request(first) == WAITING
     second = AttemptRef(first.generation_id, 2)
 
-    assert await gate.ask(second) == SlotDecision(granted=False, left=provider)
+    assert await gate.request(second) == SlotDecision(granted=False, released_provider=provider)
     await refund(subject, holder)
-    assert await gate.hand_out(provider) == []
+    assert await gate.grant_free(provider) == []
     await refund(subject, there)
-    assert await gate.hand_out(other) == [second]
+    assert await gate.grant_free(other) == [second]
 
 
 async def test_what_has_ended_needs_no_place(subject: Subject, gate: ProviderSlots, provider: str) -> None:
     ended = await attempt_of_a_hold(subject, request(provider=provider))
     await refund(subject, ended)
-    assert await gate.ask(ended) == GRANTED
+    assert await gate.request(ended) == GRANTED
     attempts = await line(subject, gate, provider, PLACES)
-    assert [await gate.ask(attempt) for attempt in attempts] == [GRANTED] * PLACES
+    assert [await gate.request(attempt) for attempt in attempts] == [GRANTED] * PLACES

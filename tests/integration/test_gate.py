@@ -75,7 +75,7 @@ async def taken(books: PostgresBooks, provider: str) -> int:
 
 async def asked(gate: PostgresProviderSlots, attempts: Sequence[AttemptRef]) -> list[SlotDecision]:
     """All of them, one after the other."""
-    return [await gate.ask(attempt) for attempt in attempts]
+    return [await gate.request(attempt) for attempt in attempts]
 
 
 async def test_there_are_as_many_places_as_the_plan_says(
@@ -92,7 +92,7 @@ async def test_many_at_once_never_take_more_places_than_there_are(
 ) -> None:
     attempts = await some_held(books, await books.tenant(200), provider, 20)
 
-    admissions = await asyncio.gather(*(gate.ask(attempt) for attempt in attempts))
+    admissions = await asyncio.gather(*(gate.request(attempt) for attempt in attempts))
 
     assert sum(admission.granted for admission in admissions) == PLACES
     assert await taken(books, provider) == PLACES
@@ -115,12 +115,12 @@ async def test_whatever_ends_the_providers_work_gives_the_place_back(
         await ledger.refund(attempts[0].generation_id, CANCELED)
     else:
         records = PostgresAttempts(books.database)
-        await records.begin(attempts[0])
-        await records.accepted(attempts[0], ProviderJob("job", {}))
+        await records.begin_submit(attempts[0])
+        await records.record_accepted(attempts[0], ProviderJob("job", {}))
         await PostgresAssets(books.database).begin_storing(attempts[0], None)
 
-    assert await gate.hand_out(provider) == [attempts[-1]]
-    assert await gate.ask(attempts[-1]) == GRANTED
+    assert await gate.grant_free(provider) == [attempts[-1]]
+    assert await gate.request(attempts[-1]) == GRANTED
 
 
 async def test_who_gave_up_waiting_is_passed_over(
@@ -131,7 +131,7 @@ async def test_who_gave_up_waiting_is_passed_over(
     await ledger.refund(attempts[PLACES].generation_id, CANCELED)
     await ledger.refund(attempts[0].generation_id, CANCELED)
 
-    assert await gate.hand_out(provider) == [attempts[-1]]
+    assert await gate.grant_free(provider) == [attempts[-1]]
 
 
 async def test_a_tenant_with_500_jobs_does_not_hold_up_anothers_first_one(
@@ -142,14 +142,14 @@ async def test_a_tenant_with_500_jobs_does_not_hold_up_anothers_first_one(
     await books.sql(_COPY_GENERATION, template=busy[0].generation_id, copies=500)
     await books.sql(_COPY_PLACE, template=busy[0].generation_id)
     only = await held(books, await books.tenant(10), provider)
-    assert await gate.ask(only) == WAITING
-    standing = await gate.standing(only.generation_id)
+    assert await gate.request(only) == WAITING
+    standing = await gate.queue_position(only.generation_id)
     assert standing is not None
     assert standing.ahead == 0
 
     await ledger.refund(busy[-1].generation_id, CANCELED)
 
-    assert await gate.hand_out(provider) == [only]
+    assert await gate.grant_free(provider) == [only]
 
 
 async def test_tenants_take_turns(
@@ -160,12 +160,12 @@ async def test_tenants_take_turns(
         attempts = await some_held(books, await books.tenant(100), provider, count)
         await asked(gate, attempts)
         owners |= dict.fromkeys(attempts, name)
-    inside = [attempt for attempt in owners if (await gate.ask(attempt)).granted]
+    inside = [attempt for attempt in owners if (await gate.request(attempt)).granted]
     order = [owners[attempt] for attempt in inside]
     while inside:
         await ledger.refund(inside.pop(0).generation_id, CANCELED)
-        for attempt in await gate.hand_out(provider):
-            await gate.told(attempt)
+        for attempt in await gate.grant_free(provider):
+            await gate.mark_notified(attempt)
             order.append(owners[attempt])
             inside.append(attempt)
 
@@ -178,12 +178,12 @@ async def test_a_place_is_told_of_until_somebody_has_heard(
     attempts = await some_held(books, await books.tenant(100), provider, PLACES + 1)
     await asked(gate, attempts)
     await ledger.refund(attempts[0].generation_id, CANCELED)
-    assert await gate.hand_out(provider) == [attempts[-1]]
-    assert await gate.hand_out(provider) == [attempts[-1]]
+    assert await gate.grant_free(provider) == [attempts[-1]]
+    assert await gate.grant_free(provider) == [attempts[-1]]
 
-    await gate.told(attempts[-1])
+    await gate.mark_notified(attempts[-1])
 
-    assert await gate.hand_out(provider) == []
+    assert await gate.grant_free(provider) == []
 
 
 async def test_where_a_waiting_one_stands(
@@ -192,7 +192,7 @@ async def test_where_a_waiting_one_stands(
     attempts = await some_held(books, await books.tenant(100), provider, PLACES + 3)
     await asked(gate, attempts)
 
-    standings = [await gate.standing(attempt.generation_id) for attempt in attempts]
+    standings = [await gate.queue_position(attempt.generation_id) for attempt in attempts]
 
     assert [standing and standing.ahead for standing in standings] == [None] * PLACES + [0, 1, 2]
 
@@ -201,13 +201,13 @@ async def test_after_a_429_nobody_is_let_in_until_the_time_is_over(
     books: PostgresBooks, gate: PostgresProviderSlots, provider: str
 ) -> None:
     attempt = await held(books, await books.tenant(10), provider)
-    await gate.slow_down(provider, 60)
-    await gate.slow_down(provider, 5)  # a shorter pause does not shorten a longer one
-    assert 50 < await gate.closed_seconds(provider) <= 60
-    assert await gate.ask(attempt) == WAITING
+    await gate.pause(provider, 60)
+    await gate.pause(provider, 5)  # a shorter pause does not shorten a longer one
+    assert 50 < await gate.paused_seconds(provider) <= 60
+    assert await gate.request(attempt) == WAITING
 
     other = new_id("provider")
-    assert await gate.closed_seconds(other) == 0
+    assert await gate.paused_seconds(other) == 0
 
 
 async def test_an_attempt_at_another_provider_leaves_the_first_ones_place(books: PostgresBooks) -> None:
@@ -221,8 +221,8 @@ async def test_an_attempt_at_another_provider_leaves_the_first_ones_place(books:
     waiting = await held(books, tenant, first)
     assert await asked(gate, [AttemptRef(generation_id), waiting]) == [GRANTED, WAITING]
 
-    assert await gate.ask(AttemptRef(generation_id, 2)) == SlotDecision(granted=True, left=first)
-    assert await gate.hand_out(first) == [waiting]
+    assert await gate.request(AttemptRef(generation_id, 2)) == SlotDecision(granted=True, released_provider=first)
+    assert await gate.grant_free(first) == [waiting]
 
 
 async def test_what_has_ended_needs_no_place(
@@ -230,5 +230,5 @@ async def test_what_has_ended_needs_no_place(
 ) -> None:
     attempt = await held(books, await books.tenant(10), provider)
     await ledger.refund(attempt.generation_id, CANCELED)
-    assert await gate.ask(attempt) == GRANTED
+    assert await gate.request(attempt) == GRANTED
     assert await taken(books, provider) == 0

@@ -56,7 +56,7 @@ class MemoryAssets:
     ) -> tuple[ProviderResult | None, tuple[Image, ...]]:
         record = self._books.row(attempt.generation_id).records.get(attempt.ordinal)
         told = record.result if record is not None else None
-        if record is not None and told is not None and told.verdict is JobStatus.SUCCEEDED:
+        if record is not None and told is not None and told.status is JobStatus.SUCCEEDED:
             return told, record.images
         for kept in self._books.kept(attempt):
             signal = kept.received.signal

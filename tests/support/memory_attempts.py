@@ -130,5 +130,5 @@ def _verdict(record: Record) -> PollResult | None:
     if record.result is None:
         return None
     return PollResult(
-        record.result.verdict, record.code, moderated_at=record.moderated_at, is_free=record.is_free
+        record.result.status, record.code, moderated_at=record.moderated_at, is_free=record.is_free
     )

@@ -116,9 +116,9 @@ class Row:
     def note(self, ordinal: int, result: ProviderResult, images: Sequence[Image] = ()) -> None:
         """What an attempt's provider said in the end."""
         record = self.records[ordinal]
-        is_news = record.result is None or (record.is_free and not result.is_free)
+        is_news = record.result is None or (record.does_not_charge and not result.does_not_charge)
         record.result, record.images, record.code = result, tuple(images), result.code
-        record.moderated_at, record.is_free = result.moderated_at, result.is_free
+        record.moderated_at, record.does_not_charge = result.moderated_at, result.does_not_charge
         record.cost = result.cost or record.cost
         if is_news:
             record.is_late = record.is_late or self._is_past(ordinal)
@@ -128,7 +128,7 @@ class Row:
         record = self.records[ordinal]
         if record.result is None:
             self.note(ordinal, result)
-        elif record.is_free and not result.is_free:
+        elif record.does_not_charge and not result.does_not_charge:
             record.is_free, record.cost = False, result.cost or record.cost
             record.is_late = record.is_late or self._is_past(ordinal)
 
@@ -145,7 +145,7 @@ class Row:
             request=replace(self.request, fallback=self.asked_of(2) if self.request.fallback else None),
             status=self.status,
             stage=self.stage,
-            problem=GenerationError(self.code, self.error_stage) if self.code else None,
+            error=GenerationError(self.code, self.error_stage) if self.code else None,
             cancel_requested=self.cancel_requested,
             needs_attention=self.attention,
             held_credits=self.held_credits,
@@ -196,9 +196,9 @@ class MemoryBooks:
         self, provider: str, attempt: AttemptRef, event: ProviderEvent, *, genuine: bool
     ) -> WebhookReceipt:
         """Put an event into the inbox, unless it is there. What is not genuine only asks for a check."""
-        verdict, code = (event.result.verdict, event.result.code) if genuine else (JobStatus.CHECK, None)
+        verdict, code = (event.result.status, event.result.code) if genuine else (JobStatus.CHECK, None)
         at = event.result.moderated_at if genuine else None
-        is_free = genuine and event.result.is_free
+        is_free = genuine and event.result.does_not_charge
         signal = ResultSignal(len(self.inbox) + 1, attempt.ordinal, verdict, code, at, is_free)
         kept = Kept(attempt, event, WebhookReceipt(signal, attempt.generation_id, relayed=False))
         row, is_new = self.row(attempt.generation_id), (provider, event.event_id) not in self.inbox

@@ -38,7 +38,7 @@ class MemoryGate:
             self._told.discard(each)
         left = row.asked_of(earlier[0].ordinal).provider if earlier else None
         if provider not in self.places:
-            return SlotDecision(granted=True, left=left)
+            return SlotDecision(granted=True, released_provider=left)
         if attempt not in self._line:
             self._line.append(attempt)
         granted = [] if attempt in self._granted else self._grant(provider)

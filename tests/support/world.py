@@ -139,12 +139,12 @@ class Job:
         """As the API does it: kept first, then told to the workflow."""
         event = ProviderEvent(new_id("event"), job_id, result)
         received = self.world.books.keep(provider, AttemptRef(self.id, ordinal), event, genuine=True)
-        await self.handle.signal(GenerationWorkflow.report_result, received.signal)
+        await self.handle.signal(GenerationWorkflow.on_result, received.signal)
 
     async def request_cancel(self) -> None:
         """As the API does it: the row first, then the signal."""
         self.row.cancel_requested = True
-        await self.handle.signal(GenerationWorkflow.request_cancel)
+        await self.handle.signal(GenerationWorkflow.on_cancel)
 
     async def progress(self) -> Progress:
         return await self.handle.query(GenerationWorkflow.status)
@@ -233,7 +233,7 @@ class World:
         return Job(self, generation_id, tenant_id, row, script, await self.run(job))
 
     async def run(self, job: GenerationInput) -> Handle:
-        await self.runs.start(job, "FLUX.1 [schnell]")
+        await self.runs.start_workflow(job, "FLUX.1 [schnell]")
         return self.client.get_workflow_handle_for(GenerationWorkflow.run, job.generation_id)
 
     def activities(self) -> Activities:
@@ -269,7 +269,7 @@ async def running_world(client: Client, *, cached_workflows: int = 0) -> AsyncIt
     tuning = Tuning(
         submits_per_second=dict.fromkeys(("fal", "replicate", "openai"), 1000.0),
         max_concurrent={"fal": 50, "replicate": 50, "openai": 200},
-        ledger_slots=10,
+        max_local_activities=10,
         max_activities=50,
         cached_workflows=cached_workflows,
         grace=timedelta(seconds=2),

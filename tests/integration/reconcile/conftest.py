@@ -65,7 +65,7 @@ class Site:
         return True
 
     async def row(self, generation_id: str) -> Generation:
-        return await PostgresGenerations(self.service.database).get(generation_id)
+        return await PostgresGenerations(self.service.database).get_generation(generation_id)
 
 
 @pytest.fixture(scope="session")

@@ -106,7 +106,7 @@ def urls(count: int) -> list[str]:
 
 async def test_images_are_fetched_four_at_a_time_and_stay_in_order(world: World) -> None:
     wanted = urls(16)
-    gathering = asyncio.create_task(world.inputs.gather(TENANT, wanted[:15], wanted[15]))
+    gathering = asyncio.create_task(world.inputs.resolve(TENANT, wanted[:15], wanted[15]))
     await eventually(lambda: world.downloader.waiting == 4)
     world.downloader.open.set()
     files, mask = await gathering
@@ -120,9 +120,9 @@ async def test_images_are_fetched_four_at_a_time_and_stay_in_order(world: World)
 
 async def test_a_tenants_requests_take_turns_and_files_it_has_wait_for_none(world: World) -> None:
     await world.files.add(TENANT, "file_0", "key", ImageFacts(64, 64, "image/png", 1, "0" * 64))
-    gathering = [asyncio.create_task(world.inputs.gather(TENANT, urls(1), None)) for _ in range(6)]
+    gathering = [asyncio.create_task(world.inputs.resolve(TENANT, urls(1), None)) for _ in range(6)]
     await eventually(lambda: world.downloader.waiting == 4)
-    await world.inputs.gather(TENANT, ["file_0"], None)
+    await world.inputs.resolve(TENANT, ["file_0"], None)
     world.downloader.open.set()
     await asyncio.gather(*gathering)
 
@@ -138,7 +138,7 @@ async def test_an_upload_is_not_read_before_its_turn(world: World) -> None:
     parts = cast("Services", SimpleNamespace(inputs=world.inputs))
     async with AsyncExitStack() as turns:
         for _ in range(4):
-            await turns.enter_async_context(world.inputs.turn(TENANT))
+            await turns.enter_async_context(world.inputs.limit(TENANT))
         upload = asyncio.create_task(upload_file(request, Caller(TENANT, "key_1", frozenset()), parts))
         done, _ = await asyncio.wait([upload], timeout=0.05)
     with pytest.raises(ClientDisconnect):
@@ -149,7 +149,7 @@ async def test_an_upload_is_not_read_before_its_turn(world: World) -> None:
 
 async def test_stored_files_are_asked_for_four_at_a_time(tmp_path: Path) -> None:
     world = World(tmp_path, files := HeldFiles())
-    gathering = asyncio.create_task(world.inputs.gather(TENANT, [f"file_{n}" for n in range(16)], None))
+    gathering = asyncio.create_task(world.inputs.resolve(TENANT, [f"file_{n}" for n in range(16)], None))
     await eventually(lambda: files.waiting >= 4)
     files.open.set()
     with pytest.raises(InvalidInput):  # there is none of them
@@ -162,7 +162,7 @@ async def test_all_images_together_have_one_time_limit(tmp_path: Path) -> None:
     world = World(tmp_path, fetch_seconds=0.05)
 
     with pytest.raises(InvalidInput) as caught:
-        await world.inputs.gather(TENANT, urls(9), None)
+        await world.inputs.resolve(TENANT, urls(9), None)
 
     assert [field for field, _ in caught.value.errors] == [f"inputs.{index}" for index in range(9)]
     assert (world.downloader.waiting, world.files.rows) == (0, {})
@@ -175,15 +175,15 @@ async def test_a_store_that_is_away_is_no_fault_of_the_client(world: World, tmp_
     path.write_bytes(b"image")
 
     with pytest.raises(StorageUnavailable):
-        await world.inputs.gather(TENANT, [*urls(2), "nothing"], None)
+        await world.inputs.resolve(TENANT, [*urls(2), "nothing"], None)
     with pytest.raises(StorageUnavailable):
-        await world.inputs.upload(TENANT, path)
+        await world.inputs.store_upload(TENANT, path)
     # What was recorded goes when its time is over, and with it whatever the store may have got.
     assert world.files.rows
 
 
 async def test_a_client_that_goes_away_leaves_nothing_waiting(world: World) -> None:
-    gathering = asyncio.create_task(world.inputs.gather(TENANT, urls(6), None))
+    gathering = asyncio.create_task(world.inputs.resolve(TENANT, urls(6), None))
     await eventually(lambda: world.downloader.waiting == 4)
     gathering.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -199,7 +199,7 @@ async def test_an_upload_that_is_unfit_is_named_and_not_kept(
     path = tmp_path / "upload"
     path.write_bytes(content)
     with pytest.raises(InvalidInput) as caught:
-        await world.inputs.upload(TENANT, path)
+        await world.inputs.store_upload(TENANT, path)
 
     assert [field for field, _ in caught.value.errors] == ["file"]
     assert (world.files.rows, world.store.objects) == ({}, {})
@@ -208,8 +208,8 @@ async def test_an_upload_that_is_unfit_is_named_and_not_kept(
 async def test_a_file_may_be_given_twice_and_as_its_own_mask(world: World, tmp_path: Path) -> None:
     path = tmp_path / "upload"
     path.write_bytes(b"image")
-    file = await world.inputs.upload(TENANT, path)
-    files, mask = await world.inputs.gather(TENANT, [file.id, file.id], file.id)
+    file = await world.inputs.store_upload(TENANT, path)
+    files, mask = await world.inputs.resolve(TENANT, [file.id, file.id], file.id)
 
     assert (files, mask) == ((file, file), file)
 
@@ -217,17 +217,17 @@ async def test_a_file_may_be_given_twice_and_as_its_own_mask(world: World, tmp_p
 async def test_no_images_ask_nobody(world: World) -> None:
     world.store.is_away = True
 
-    assert await world.inputs.gather(TENANT, [], None) == ((), None)
+    assert await world.inputs.resolve(TENANT, [], None) == ((), None)
 
 
 async def test_another_tenants_file_looks_like_none(world: World, tmp_path: Path) -> None:
     path = tmp_path / "upload"
     path.write_bytes(b"image")
-    file = await world.inputs.upload("ten_2", path)
+    file = await world.inputs.store_upload("ten_2", path)
     world.files.rows["file_0"] = replace(file, id="file_0")
     with pytest.raises(InvalidInput) as theirs:
-        await world.inputs.gather(TENANT, ["file_0"], None)
+        await world.inputs.resolve(TENANT, ["file_0"], None)
     with pytest.raises(InvalidInput) as nobodys:
-        await world.inputs.gather(TENANT, ["file_1"], None)
+        await world.inputs.resolve(TENANT, ["file_1"], None)
 
     assert theirs.value.errors == nobodys.value.errors

@@ -35,7 +35,7 @@ def elsewhere() -> Script:
 
 
 def failed(code: str, *, is_free: bool, at: ModeratedAt | None = None) -> ProviderResult:
-    return ProviderResult(JobStatus.FAILED, code=code, is_free=is_free, moderated_at=at)
+    return ProviderResult(JobStatus.FAILED, code=code, does_not_charge=is_free, moderated_at=at)
 
 
 def quick() -> TimingPolicy:
