@@ -1,7 +1,8 @@
-"""What Attempts promise, in memory and on PostgreSQL: one submit each, whatever is re-run."""
+"""What Attempts promise: one submit each, whatever is re-run."""
 
 import pytest
 
+from domain.attempt import AttemptState
 from domain.credits import Refund
 from domain.errors import (
     ContentRejected,
@@ -10,7 +11,7 @@ from domain.errors import (
     ProviderRefused,
     QueueTimedOut,
 )
-from domain.generation import GenerationRequest, Stage, Status, TerminalState
+from domain.generation import Stage, Status, TerminalState
 from domain.moderation import ModeratedAt
 from domain.ports import AttemptRecord
 from domain.provider import (
@@ -43,11 +44,11 @@ async def stage(subject: Subject, attempt: AttemptRef) -> Stage:
 
 
 async def test_only_the_first_begin_may_submit(subject: Subject, attempt: AttemptRef) -> None:
-    first = await subject.attempts.begin_submit(attempt)
-    assert isinstance(first, GenerationRequest)
+    first = (await subject.attempts.begin_submit(attempt)).request
+    assert first is not None
     assert first == (await subject.books.read(attempt.generation_id)).request
     assert await stage(subject, attempt) is Stage.SUBMITTING
-    assert await subject.attempts.begin_submit(attempt) == UNKNOWN
+    assert (await subject.attempts.begin_submit(attempt)).stored == UNKNOWN
     assert await subject.attempts.record_unknown(attempt) == UNKNOWN
     assert await stage(subject, attempt) is Stage.SUBMIT_UNKNOWN
     assert await subject.attempts.get_attempt(attempt) == AttemptRecord(first, None, None)
@@ -56,16 +57,16 @@ async def test_only_the_first_begin_may_submit(subject: Subject, attempt: Attemp
 async def test_what_was_provably_not_sent_may_be_begun_again(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.begin_submit(attempt)
     await subject.attempts.record_not_sent(attempt)
-    assert isinstance(await subject.attempts.begin_submit(attempt), GenerationRequest)
-    assert await subject.attempts.begin_submit(attempt) == UNKNOWN
+    assert (await subject.attempts.begin_submit(attempt)).request is not None
+    assert (await subject.attempts.begin_submit(attempt)).stored == UNKNOWN
 
 
 async def test_a_rerun_gets_the_accepted_job(subject: Subject, attempt: AttemptRef) -> None:
-    asked = await subject.attempts.begin_submit(attempt)
-    assert isinstance(asked, GenerationRequest)
+    asked = (await subject.attempts.begin_submit(attempt)).request
+    assert asked is not None
     await subject.attempts.record_accepted(attempt, JOB)
     assert await stage(subject, attempt) is Stage.GENERATING
-    assert await subject.attempts.begin_submit(attempt) == ACCEPTED
+    assert (await subject.attempts.begin_submit(attempt)).stored == ACCEPTED
     assert await subject.attempts.get_attempt(attempt) == AttemptRecord(asked, JOB, None)
 
 
@@ -75,7 +76,7 @@ async def test_an_answer_that_came_after_all_ends_the_not_knowing(
     await subject.attempts.begin_submit(attempt)
     await subject.attempts.record_unknown(attempt)
     await subject.attempts.record_accepted(attempt, JOB)
-    assert await subject.attempts.begin_submit(attempt) == ACCEPTED
+    assert (await subject.attempts.begin_submit(attempt)).stored == ACCEPTED
     assert await stage(subject, attempt) is Stage.GENERATING
 
 
@@ -90,39 +91,39 @@ async def test_an_answer_that_came_after_all_ends_the_not_knowing(
 async def test_a_rerun_gets_the_rejection(
     subject: Subject, attempt: AttemptRef, error: PermanentError, code: str, at: ModeratedAt | None
 ) -> None:
-    asked = await subject.attempts.begin_submit(attempt)
-    assert isinstance(asked, GenerationRequest)
+    asked = (await subject.attempts.begin_submit(attempt)).request
+    assert asked is not None
     await subject.attempts.record_rejected(attempt, error)
     rejected = SubmitResult(SubmitState.REJECTED, code=code, moderated_at=at)
-    assert await subject.attempts.begin_submit(attempt) == rejected
+    assert (await subject.attempts.begin_submit(attempt)).stored == rejected
     assert await subject.attempts.get_attempt(attempt) == AttemptRecord(asked, None, None)
     noted = await subject.books.noted(attempt)
-    assert (noted.state, noted.code, noted.moderated_at, noted.is_free) == ("rejected", code, at, True)
+    assert (noted.state, noted.code, noted.moderated_at) == (AttemptState.REJECTED, code, at)
 
 
 async def test_a_webhook_proves_an_unanswered_submit(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.begin_submit(attempt)
     assert await subject.attempts.record_unknown(attempt) == UNKNOWN
     await subject.inbox.record_event("fal", attempt, succeeded("job-1"))
-    assert await subject.attempts.record_unknown(attempt) == ACCEPTED
-    assert await subject.attempts.begin_submit(attempt) == FINISHED
+    assert await subject.attempts.record_unknown(attempt) == FINISHED
+    assert (await subject.attempts.begin_submit(attempt)).stored == FINISHED
     assert await stage(subject, attempt) is Stage.GENERATING
 
 
 async def test_a_poll_finds_the_job_that_only_a_webhook_has_named(
     subject: Subject, attempt: AttemptRef
 ) -> None:
-    asked = await subject.attempts.begin_submit(attempt)
-    assert isinstance(asked, GenerationRequest)
+    asked = (await subject.attempts.begin_submit(attempt)).request
+    assert asked is not None
     await subject.inbox.record_event("fal", attempt, succeeded("job-1"))
     found = await subject.attempts.get_attempt(attempt)
     assert found == AttemptRecord(asked, ProviderJob("job-1", {}), PollResult(JobStatus.SUCCEEDED))
-    assert await subject.attempts.begin_submit(attempt) == FINISHED
+    assert (await subject.attempts.begin_submit(attempt)).stored == FINISHED
 
 
 async def test_a_cancel_comes_before_the_submit(subject: Subject, attempt: AttemptRef) -> None:
     await subject.books.cancel(attempt.generation_id)
-    assert await subject.attempts.begin_submit(attempt) == SubmitResult(SubmitState.CANCELED)
+    assert (await subject.attempts.begin_submit(attempt)).stored == SubmitResult(SubmitState.CANCELED)
     with pytest.raises(GenerationNotFound):
         await subject.attempts.get_attempt(attempt)
 
@@ -131,14 +132,14 @@ async def test_a_cancel_does_not_hide_what_was_submitted(subject: Subject, attem
     await subject.attempts.begin_submit(attempt)
     await subject.attempts.record_accepted(attempt, JOB)
     await subject.books.cancel(attempt.generation_id)
-    assert await subject.attempts.begin_submit(attempt) == ACCEPTED
+    assert (await subject.attempts.begin_submit(attempt)).stored == ACCEPTED
 
 
 async def test_nothing_is_submitted_for_an_ended_generation(subject: Subject, attempt: AttemptRef) -> None:
     outcome = (await subject.ledger.refund(attempt.generation_id, CANCELED)).outcome
     assert outcome is not None
     ended = SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=outcome)
-    assert await subject.attempts.begin_submit(attempt) == ended
+    assert (await subject.attempts.begin_submit(attempt)).stored == ended
 
 
 async def test_a_late_answer_is_recorded_and_reopens_nothing(subject: Subject, attempt: AttemptRef) -> None:

@@ -1,4 +1,4 @@
-"""What an Inbox promises, in memory and on PostgreSQL: each webhook once, and no trust in a stranger's."""
+"""What an Inbox promises: each webhook once, and no trust in a stranger's."""
 
 from dataclasses import replace
 
@@ -30,7 +30,9 @@ async def test_an_event_becomes_the_signal_that_its_workflow_is_told(
         does_not_charge=True,
         provider_message="not that",
     )
-    received = await subject.inbox.record_event("fal", attempt, ProviderEvent(new_id("event"), "job-1", refused))
+    received = await subject.inbox.record_event(
+        "fal", attempt, ProviderEvent(new_id("event"), "job-1", refused)
+    )
     inbox_id = received.signal.inbox_id
     assert received.signal == ResultSignal(
         inbox_id, 1, JobStatus.FAILED, ContentRejected.code, ModeratedAt.OUTPUT, is_free=True

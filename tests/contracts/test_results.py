@@ -6,9 +6,11 @@ from decimal import Decimal
 
 import pytest
 
+from domain.attempt import AttemptState
 from domain.errors import ContentRejected, ProviderFailed
 from domain.generation import Status, TerminalState
 from domain.moderation import ModeratedAt
+from domain.ports import StoringStart
 from domain.provider import (
     AttemptRef,
     JobStatus,
@@ -50,7 +52,7 @@ async def receive(subject: Subject, attempt: AttemptRef, kept: ProviderEvent) ->
 async def test_a_webhooks_result_is_noted_beside_the_attempt(subject: Subject, attempt: AttemptRef) -> None:
     await receive(subject, attempt, event(MODERATED))
     assert await subject.books.noted(attempt) == Noted(
-        "accepted", ContentRejected.code, ModeratedAt.OUTPUT, is_free=True, cost=COST, is_late=False
+        AttemptState.FAILED_UNCHARGED, ContentRejected.code, ModeratedAt.OUTPUT, cost=COST, is_late=False
     )
     assert (await subject.attempts.get_attempt(attempt)).result == PollResult(
         JobStatus.FAILED, ContentRejected.code, moderated_at=ModeratedAt.OUTPUT, is_free=True
@@ -62,7 +64,7 @@ async def test_a_webhook_that_tells_no_end_is_not_noted(
     subject: Subject, attempt: AttemptRef, verdict: JobStatus
 ) -> None:
     await receive(subject, attempt, event(ProviderResult(verdict, cost=COST)))
-    assert await subject.books.noted(attempt) == Noted("accepted", None, None, False, None, False)
+    assert await subject.books.noted(attempt) == Noted(AttemptState.ACCEPTED, None, None, None, False)
     assert (await subject.attempts.get_attempt(attempt)).result is None
 
 
@@ -83,7 +85,7 @@ async def test_a_repeated_webhook_is_not_noted_again(subject: Subject, attempt: 
 async def test_a_webhook_never_overwrites_what_was_polled(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.record_result(attempt, replace(SUCCESS, cost=OTHER_COST))
     before = await subject.books.noted(attempt), await subject.attempts.get_attempt(attempt)
-    await receive(subject, attempt, event(replace(MODERATED, is_free=False)))
+    await receive(subject, attempt, event(replace(MODERATED, does_not_charge=False)))
     assert (await subject.books.noted(attempt), await subject.attempts.get_attempt(attempt)) == before
 
 
@@ -91,7 +93,12 @@ async def test_a_poll_overwrites_what_a_webhook_said(subject: Subject, attempt: 
     await receive(subject, attempt, event(MODERATED))
     await subject.attempts.record_result(attempt, replace(SUCCESS, cost=OTHER_COST))
     noted = await subject.books.noted(attempt)
-    assert (noted.code, noted.moderated_at, noted.is_free, noted.cost) == (None, None, False, OTHER_COST)
+    assert (noted.code, noted.moderated_at, noted.state, noted.cost) == (
+        None,
+        None,
+        AttemptState.SUCCEEDED,
+        OTHER_COST,
+    )
 
 
 async def test_a_webhook_and_a_poll_at_once_leave_what_was_polled(subject: Subject) -> None:
@@ -101,7 +108,7 @@ async def test_a_webhook_and_a_poll_at_once_leave_what_was_polled(subject: Subje
         await subject.attempts.record_accepted(attempt, JOB)
         await asyncio.gather(
             subject.attempts.record_result(attempt, replace(SUCCESS, cost=OTHER_COST)),
-            receive(subject, attempt, event(replace(MODERATED, is_free=False))),
+            receive(subject, attempt, event(replace(MODERATED, does_not_charge=False))),
         )
         noted = await subject.books.noted(attempt)
         assert (noted.code, noted.moderated_at, noted.cost) == (None, None, OTHER_COST)
@@ -110,10 +117,10 @@ async def test_a_webhook_and_a_poll_at_once_leave_what_was_polled(subject: Subje
 async def test_a_failure_that_was_called_free_may_turn_out_to_be_charged(
     subject: Subject, attempt: AttemptRef
 ) -> None:
-    await subject.attempts.record_result(attempt, failed(is_free=True))
+    await subject.attempts.record_result(attempt, failed(does_not_charge=True))
     await receive(subject, attempt, event(SUCCESS))
     noted = await subject.books.noted(attempt)
-    assert (noted.code, noted.is_free, noted.cost) == (ProviderFailed.code, False, COST)
+    assert (noted.code, noted.state, noted.cost) == (ProviderFailed.code, AttemptState.FAILED, COST)
 
 
 async def test_the_cost_told_at_the_submit_stands_until_the_result_tells_another(subject: Subject) -> None:
@@ -140,7 +147,7 @@ async def test_a_result_after_the_ending_is_late_with_its_cost(
     noted = await subject.books.noted(attempt)
     assert (noted.is_late, noted.cost) == (True, COST)
     assert await subject.books.read(attempt.generation_id) == generation
-    assert await subject.assets.begin_storing(attempt, None) == outcome
+    assert await subject.assets.begin_storing(attempt, None) == StoringStart(outcome=outcome)
 
 
 @pytest.mark.parametrize("way", ["poll", "webhook"])
@@ -163,14 +170,16 @@ async def test_an_answer_in_time_is_all_there_is_to_know(subject: Subject) -> No
     await subject.attempts.begin_submit(attempt)
     delivered = images(attempt.generation_id)
     for _ in range(2):
-        assert await subject.attempts.record_sync_result(attempt, "call-1", replace(SUCCESS, files=()), delivered)
+        assert await subject.attempts.record_sync_result(
+            attempt, "call-1", replace(SUCCESS, files=()), delivered
+        )
     noted = await subject.books.noted(attempt)
-    assert (noted.state, noted.cost, noted.is_late) == ("accepted", COST, False)
+    assert (noted.state, noted.cost, noted.is_late) == (AttemptState.SUCCEEDED, COST, False)
     verdict = PollResult(JobStatus.SUCCEEDED)
     record = await subject.attempts.get_attempt(attempt)
     assert (record.job, record.result) == (ProviderJob("call-1", {}), verdict)
     rerun = SubmitResult(SubmitState.ACCEPTED, job_id="call-1", verdict=verdict)
-    assert await subject.attempts.begin_submit(attempt) == rerun
+    assert (await subject.attempts.begin_submit(attempt)).stored == rerun
 
 
 async def test_an_answer_for_an_ended_generation_is_late(subject: Subject) -> None:
@@ -182,5 +191,5 @@ async def test_an_answer_for_an_ended_generation_is_late(subject: Subject) -> No
     for _ in range(2):
         assert not await subject.attempts.record_sync_result(attempt, "call-1", SUCCESS, delivered)
     noted = await subject.books.noted(attempt)
-    assert (noted.state, noted.cost, noted.is_late) == ("accepted", COST, True)
+    assert (noted.state, noted.cost, noted.is_late) == (AttemptState.SUCCEEDED, COST, True)
     assert await subject.books.read(attempt.generation_id) == generation

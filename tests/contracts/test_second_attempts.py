@@ -6,14 +6,14 @@ import pytest
 
 from domain.credits import Balance
 from domain.errors import GenerationNotFound, ProviderRefused, ProviderUnavailable, ServiceError
-from domain.generation import GenerationRequest, Stage, Status, TerminalState
+from domain.generation import Stage, Status, TerminalState
 from domain.provider import AttemptRef, JobStatus, PollResult, ProviderJob, SubmitResult, SubmitState
-from tests.contracts.attempt_stories import (
-    ARE_FREE,
+from tests.contracts.attempt_histories import (
     COST,
+    COST_NOTHING,
     MAY_BE_CHARGED,
     SUCCESS,
-    Story,
+    Hihistory,
     polled_free_failure,
     told,
 )
@@ -23,7 +23,7 @@ from tests.support.books import images
 
 OTHER_JOB = ProviderJob("job-2", {})
 REFUSED = SubmitResult(SubmitState.REJECTED, code=ServiceError.code)
-# What sends a story on to where it went before.
+# What sends a history on to where it went before.
 ELSEWHERE = SubmitResult(SubmitState.REJECTED, code=ProviderUnavailable.code)
 
 
@@ -43,50 +43,50 @@ async def first(subject: Subject) -> AttemptRef:
 async def second(subject: Subject, first: AttemptRef) -> AttemptRef:
     """Begun after the first had failed for free."""
     await polled_free_failure(subject, first)
-    assert isinstance(await subject.attempts.begin_submit(second_of(first)), GenerationRequest)
+    assert (await subject.attempts.begin_submit(second_of(first))).request is not None
     return second_of(first)
 
 
-@pytest.mark.parametrize("story", MAY_BE_CHARGED, ids=lambda story: story.__name__)
+@pytest.mark.parametrize("history", MAY_BE_CHARGED, ids=lambda history: history.__name__)
 async def test_nobody_else_is_asked_while_the_first_may_be_charged(
-    subject: Subject, first: AttemptRef, story: Story
+    subject: Subject, first: AttemptRef, history: Hihistory
 ) -> None:
-    await story(subject, first)
+    await history(subject, first)
     for _ in range(2):
-        assert await subject.attempts.begin_submit(second_of(first)) == REFUSED
+        assert (await subject.attempts.begin_submit(second_of(first))).stored == REFUSED
     with pytest.raises(GenerationNotFound):
         await subject.attempts.get_attempt(second_of(first))
 
 
-@pytest.mark.parametrize("story", ARE_FREE, ids=lambda story: story.__name__)
+@pytest.mark.parametrize("history", COST_NOTHING, ids=lambda history: history.__name__)
 async def test_another_is_asked_where_the_first_charges_nothing(
-    subject: Subject, first: AttemptRef, story: Story
+    subject: Subject, first: AttemptRef, history: Hihistory
 ) -> None:
-    await story(subject, first)
-    assert isinstance(await subject.attempts.begin_submit(second_of(first)), GenerationRequest)
+    await history(subject, first)
+    assert (await subject.attempts.begin_submit(second_of(first))).request is not None
     stage = (await subject.books.read(first.generation_id)).stage
     assert stage is Stage.SUBMITTING
-    assert await subject.attempts.begin_submit(second_of(first)) == SubmitResult(SubmitState.UNKNOWN)
+    assert (await subject.attempts.begin_submit(second_of(first))).stored == SubmitResult(SubmitState.UNKNOWN)
 
 
-@pytest.mark.parametrize("story", MAY_BE_CHARGED, ids=lambda story: story.__name__)
+@pytest.mark.parametrize("history", MAY_BE_CHARGED, ids=lambda history: history.__name__)
 async def test_after_a_reset_the_first_is_not_begun_again_while_the_second_may_be_charged(
-    subject: Subject, first: AttemptRef, story: Story
+    subject: Subject, first: AttemptRef, history: Hihistory
 ) -> None:
     await subject.attempts.record_not_sent(first)
     await subject.attempts.begin_submit(second_of(first))
-    await story(subject, second_of(first))
-    assert await subject.attempts.begin_submit(first) == ELSEWHERE
+    await history(subject, second_of(first))
+    assert (await subject.attempts.begin_submit(first)).stored == ELSEWHERE
 
 
-@pytest.mark.parametrize("story", ARE_FREE, ids=lambda story: story.__name__)
+@pytest.mark.parametrize("history", COST_NOTHING, ids=lambda history: history.__name__)
 async def test_after_a_reset_the_first_is_begun_again_where_the_second_charges_nothing(
-    subject: Subject, first: AttemptRef, story: Story
+    subject: Subject, first: AttemptRef, history: Hihistory
 ) -> None:
     await subject.attempts.record_not_sent(first)
     await subject.attempts.begin_submit(second_of(first))
-    await story(subject, second_of(first))
-    assert await subject.attempts.begin_submit(first) == replace(with_fallback(), fallback=None)
+    await history(subject, second_of(first))
+    assert (await subject.attempts.begin_submit(first)).request == replace(with_fallback(), fallback=None)
     assert await subject.attempts.record_sync_result(first, "call-1", SUCCESS, images(first.generation_id))
     assert not (await subject.books.noted(first)).is_late, "it is the one that is waited for now"
 
@@ -94,10 +94,10 @@ async def test_after_a_reset_the_first_is_begun_again_where_the_second_charges_n
 async def test_a_reset_does_not_submit_the_first_again_if_it_was_sent(
     subject: Subject, first: AttemptRef, second: AttemptRef
 ) -> None:
-    answer = await subject.attempts.begin_submit(first)
-    assert isinstance(answer, SubmitResult)
+    answer = (await subject.attempts.begin_submit(first)).stored
+    assert answer is not None
     assert (answer.state, answer.job_id) == (SubmitState.ACCEPTED, "job-1")
-    assert answer.verdict == PollResult(JobStatus.FAILED, failed(is_free=True).code, is_free=True)
+    assert answer.verdict == PollResult(JobStatus.FAILED, failed(does_not_charge=True).code, is_free=True)
 
 
 async def test_the_second_gets_the_same_request_in_its_own_words_at_the_same_price(subject: Subject) -> None:
@@ -108,7 +108,7 @@ async def test_the_second_gets_the_same_request_in_its_own_words_at_the_same_pri
     await subject.attempts.begin_submit(first)
     await subject.attempts.record_not_sent(first)
 
-    asked = await subject.attempts.begin_submit(second_of(first))
+    asked = (await subject.attempts.begin_submit(second_of(first))).request
 
     assert asked == replace(fallback, price_credits=wanted.price_credits)
     assert (await subject.attempts.get_attempt(second_of(first))).request == asked
@@ -118,9 +118,9 @@ async def test_the_second_gets_the_same_request_in_its_own_words_at_the_same_pri
 
 async def test_a_second_try_without_a_fallback_is_the_same_again(subject: Subject) -> None:
     first = await attempt_of_a_hold(subject)
-    asked = await subject.attempts.begin_submit(first)
+    asked = (await subject.attempts.begin_submit(first)).request
     await subject.attempts.record_not_sent(first)
-    assert await subject.attempts.begin_submit(second_of(first)) == asked
+    assert (await subject.attempts.begin_submit(second_of(first))).request == asked
 
 
 async def test_an_image_of_the_second_is_paid_at_the_price_of_the_first(subject: Subject) -> None:
@@ -141,11 +141,11 @@ async def test_an_image_of_the_second_is_paid_at_the_price_of_the_first(subject:
     await subject.books.assert_sound(tenant_id)
 
 
-@pytest.mark.parametrize("story", ARE_FREE, ids=lambda story: story.__name__)
+@pytest.mark.parametrize("history", COST_NOTHING, ids=lambda history: history.__name__)
 async def test_a_late_word_of_the_first_is_recorded_with_its_cost_and_changes_nothing(
-    subject: Subject, first: AttemptRef, story: Story
+    subject: Subject, first: AttemptRef, history: Hihistory
 ) -> None:
-    await story(subject, first)
+    await history(subject, first)
     await subject.attempts.begin_submit(second_of(first))
     await subject.attempts.record_accepted(second_of(first), OTHER_JOB)
     generation = await subject.books.read(first.generation_id)
@@ -154,7 +154,7 @@ async def test_a_late_word_of_the_first_is_recorded_with_its_cost_and_changes_no
     await told(subject, first, SUCCESS)
 
     noted = await subject.books.noted(first)
-    assert (noted.is_late, noted.cost, noted.is_free) == (True, COST, False)
+    assert (noted.is_late, noted.cost, noted.state.may_be_charged) == (True, COST, True)
     assert await subject.books.read(first.generation_id) == generation
     after = await subject.books.noted(second_of(first)), await subject.attempts.get_attempt(second_of(first))
     assert after == before
@@ -164,7 +164,7 @@ async def test_a_failure_that_stays_free_is_news_to_nobody(
     subject: Subject, first: AttemptRef, second: AttemptRef
 ) -> None:
     before = await subject.books.noted(first)
-    await told(subject, first, failed(is_free=True))
+    await told(subject, first, failed(does_not_charge=True))
     assert await subject.books.noted(first) == before
 
 

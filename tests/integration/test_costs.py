@@ -127,7 +127,7 @@ async def test_each_provider_of_a_generation_that_failed_over_has_its_own_line(
 ) -> None:
     other = new_id("provider")
     first = await accepted(books, replace(request(provider=provider), fallback=request(provider=other)))
-    await attempts.record_result(first, replace(FAILED, is_free=True))
+    await attempts.record_result(first, replace(FAILED, does_not_charge=True))
     second = AttemptRef(first.generation_id, 2)
     await begun(books, second)
     await attempts.record_result(second, success("4"))
@@ -142,7 +142,7 @@ async def test_what_the_first_provider_made_after_all_is_a_loss_beside_the_secon
 ) -> None:
     other = new_id("provider")
     first = await accepted(books, replace(request(provider=provider), fallback=request(provider=other)))
-    await attempts.record_result(first, replace(FAILED, is_free=True))
+    await attempts.record_result(first, replace(FAILED, does_not_charge=True))
     second = AttemptRef(first.generation_id, 2)
     await begun(books, second)
     await attempts.record_result(first, success("5"))

@@ -15,9 +15,9 @@ from domain.generation import Fallback, Stage, Status, TerminalState, TimingPoli
 from domain.model import Model, Price
 from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderResult
 from tests.support.books import PostgresBooks
-from tests.support.requests import QUICK_WAITS, generation_input, new_id, request
+from tests.support.requests import QUICK_TIMING, generation_input, new_id, request
 
-ELSEWHERE_WAITS = replace(QUICK_WAITS, deadline_seconds=120)
+ELSEWHERE_WAITS = replace(QUICK_TIMING, deadline_seconds=120)
 
 
 def model(model_id: str, provider: str, waits: TimingPolicy) -> Model:
@@ -37,7 +37,7 @@ def model(model_id: str, provider: str, waits: TimingPolicy) -> Model:
 
 CATALOG = Catalog(
     {
-        "flux-schnell": model("flux-schnell", "fal", QUICK_WAITS),
+        "flux-schnell": model("flux-schnell", "fal", QUICK_TIMING),
         "elsewhere": model("elsewhere", "replicate", ELSEWHERE_WAITS),
     },
     {},
@@ -145,7 +145,8 @@ async def test_unrelayed_is_what_is_old_and_was_not_told(
     inbox = PostgresInbox(books.database)
     running = ProviderResult(JobStatus.CHECK)
     kept = [
-        await inbox.record_event("fal", attempt, ProviderEvent(new_id("event"), "job", running)) for _ in range(4)
+        await inbox.record_event("fal", attempt, ProviderEvent(new_id("event"), "job", running))
+        for _ in range(4)
     ]
     oldest, old, fresh, told = [received.signal.inbox_id for received in kept]
     for inbox_id, hours in ((oldest, 1001), (old, 1000), (told, 1002)):

@@ -161,7 +161,11 @@ async def test_a_job_that_the_provider_does_not_know_has_failed(subject: JobSubj
     result = await subject.fetch(ProviderJob(UNKNOWN_ID, urls))
 
     assert urls
-    assert (result.status, result.code, result.does_not_charge) == (JobStatus.FAILED, "provider_failed", False)
+    assert (result.status, result.code, result.does_not_charge) == (
+        JobStatus.FAILED,
+        "provider_failed",
+        False,
+    )
 
 
 async def test_several_images_come_as_several(subject: JobSubject) -> None:

@@ -85,7 +85,11 @@ async def test_moderation_says_what_was_refused(name: str, at: ModeratedAt, word
 async def test_a_task_that_failed_has_ended_and_may_have_cost(status: str) -> None:
     result = await told(status=status)
 
-    assert (result.status, result.code, result.does_not_charge) == (JobStatus.FAILED, "provider_failed", False)
+    assert (result.status, result.code, result.does_not_charge) == (
+        JobStatus.FAILED,
+        "provider_failed",
+        False,
+    )
 
 
 @pytest.mark.parametrize("http_status", [200, 400, 404, 410, 422])

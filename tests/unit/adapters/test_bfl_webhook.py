@@ -34,7 +34,10 @@ async def test_whatever_a_webhook_says_it_means_ask(headers: dict[str, str]) -> 
 
 
 async def test_a_repeat_is_the_same_event_and_another_body_is_not() -> None:
-    first, again = await READER.read_event({}, BODY, ATTEMPT), await READER.read_event(signed(), BODY, ATTEMPT)
+    first, again = (
+        await READER.read_event({}, BODY, ATTEMPT),
+        await READER.read_event(signed(), BODY, ATTEMPT),
+    )
     other = await READER.read_event({}, BODY + b" ", ATTEMPT)
 
     assert first == again

@@ -21,7 +21,7 @@ from domain.errors import (
 )
 from domain.provider import AttemptRef, JobStatus, ProviderCost, ProviderJob, ProviderResult
 from tests.simulator.process import SimulatorProcess
-from tests.simulator.receiver import Receiver, Received
+from tests.simulator.receiver import Received, Receiver
 from tests.support.eventually import eventually
 from tests.unit.adapters.fal_jobs import asking, ended, fal_with, result_of
 from tests.unit.adapters.fal_requests import REQUEST
@@ -191,7 +191,9 @@ async def test_a_webhook_says_the_same_as_the_queue(
     code: str | None,
 ) -> None:
     job, received = await webhook_of(fal, receiver, f"called back [sim:{marker}]")
-    event = await reader_on(http, fal_simulator).read_event(received.headers, received.body, AttemptRef("gen_1"))
+    event = await reader_on(http, fal_simulator).read_event(
+        received.headers, received.body, AttemptRef("gen_1")
+    )
     polled = await ended(fal, job)
 
     assert event.job_id == job.job_id
@@ -203,7 +205,9 @@ async def test_a_webhook_that_names_no_status_sends_us_to_ask(
     http: httpx.AsyncClient, fal: FalProvider, fal_simulator: SimulatorProcess, receiver: Receiver
 ) -> None:
     job, received = await webhook_of(fal, receiver, "called back [sim:completed_with_error]")
-    event = await reader_on(http, fal_simulator).read_event(received.headers, received.body, AttemptRef("gen_1"))
+    event = await reader_on(http, fal_simulator).read_event(
+        received.headers, received.body, AttemptRef("gen_1")
+    )
 
     assert (event.job_id, event.result) == (job.job_id, ProviderResult(JobStatus.CHECK))
     assert (await ended(fal, job)).code == "provider_failed"

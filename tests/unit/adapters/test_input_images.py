@@ -13,16 +13,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from api.deps import Services
-from api.services.input_files import InputFileService
 from api.routes.files import upload_file
+from api.services.input_files import InputFileService
 from domain.auth import Caller
 from domain.errors import FileNotFound, InvalidInput, ResultUnusable, StorageUnavailable
 from domain.input_files import ImageFacts, InputFile
 from tests.support.eventually import eventually
-from tests.support.memory_files import MemoryFiles
+from tests.support.memory_input_files import MemoryInputFiles
 from tests.support.memory_store import MemoryStore
 
-LARGEST_BYTES = 100
+MAX_BYTES = 100
 TENANT = "ten_1"
 
 
@@ -31,13 +31,13 @@ class HeldDownloader:
 
     def __init__(self, folder: Path) -> None:
         self.open = asyncio.Event()
-        self.waiting = self.most_waiting = 0
+        self.waiting = self.max_waiting = 0
         self._folder = folder
 
     @asynccontextmanager
-    async def fetch(self, url: str, hosts: Sequence[str]) -> AsyncIterator[Path]:
+    async def download(self, url: str, hosts: Sequence[str]) -> AsyncIterator[Path]:
         self.waiting += 1
-        self.most_waiting = max(self.most_waiting, self.waiting)
+        self.max_waiting = max(self.max_waiting, self.waiting)
         try:
             await self.open.wait()
         finally:
@@ -57,17 +57,17 @@ class LengthInspector:
         return ImageFacts(64, 64, "image/png", size_bytes, "0" * 64)
 
 
-class HeldFiles(MemoryFiles):
+class HeldFiles(MemoryInputFiles):
     """Finds nothing, once it is let; counts how many wait at one time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open = asyncio.Event()
-        self.waiting = self.most_waiting = 0
+        self.waiting = self.max_waiting = 0
 
-    async def use(self, tenant_id: str, file_ids: Sequence[str]) -> Sequence[InputFile]:
+    async def use_files(self, tenant_id: str, file_ids: Sequence[str]) -> Sequence[InputFile]:
         self.waiting += 1
-        self.most_waiting = max(self.most_waiting, self.waiting)
+        self.max_waiting = max(self.max_waiting, self.waiting)
         await self.open.wait()
         self.waiting -= 1
         raise FileNotFound
@@ -77,10 +77,10 @@ class World:
     """Everything around the inputs."""
 
     def __init__(
-        self, folder: Path, files: MemoryFiles | None = None, *, fetch_seconds: float = 10.0
+        self, folder: Path, files: MemoryInputFiles | None = None, *, fetch_seconds: float = 10.0
     ) -> None:
         self.files, self.store, self.downloader = (
-            files or MemoryFiles(),
+            files or MemoryInputFiles(),
             MemoryStore(),
             HeldDownloader(folder),
         )
@@ -90,7 +90,7 @@ class World:
             LengthInspector(),
             self.downloader,
             hosts=("*",),
-            max_bytes=LARGEST_BYTES,
+            max_bytes=MAX_BYTES,
             fetch_seconds=fetch_seconds,
         )
 
@@ -111,7 +111,7 @@ async def test_images_are_fetched_four_at_a_time_and_stay_in_order(world: World)
     world.downloader.open.set()
     files, mask = await gathering
 
-    assert world.downloader.most_waiting == 4
+    assert world.downloader.max_waiting == 4
     assert [world.store.objects[file.key].decode() for file in files] == wanted[:15]
     assert mask is not None
     assert world.store.objects[mask.key].decode() == wanted[15]
@@ -119,14 +119,14 @@ async def test_images_are_fetched_four_at_a_time_and_stay_in_order(world: World)
 
 
 async def test_a_tenants_requests_take_turns_and_files_it_has_wait_for_none(world: World) -> None:
-    await world.files.add(TENANT, "file_0", "key", ImageFacts(64, 64, "image/png", 1, "0" * 64))
+    await world.files.add_file(TENANT, "file_0", "key", ImageFacts(64, 64, "image/png", 1, "0" * 64))
     gathering = [asyncio.create_task(world.inputs.resolve(TENANT, urls(1), None)) for _ in range(6)]
     await eventually(lambda: world.downloader.waiting == 4)
     await world.inputs.resolve(TENANT, ["file_0"], None)
     world.downloader.open.set()
     await asyncio.gather(*gathering)
 
-    assert world.downloader.most_waiting == 4
+    assert world.downloader.max_waiting == 4
 
 
 async def test_an_upload_is_not_read_before_its_turn(world: World) -> None:
@@ -155,7 +155,7 @@ async def test_stored_files_are_asked_for_four_at_a_time(tmp_path: Path) -> None
     with pytest.raises(InvalidInput):  # there is none of them
         await gathering
 
-    assert files.most_waiting == 4
+    assert files.max_waiting == 4
 
 
 async def test_all_images_together_have_one_time_limit(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ async def test_a_client_that_goes_away_leaves_nothing_waiting(world: World) -> N
     assert (world.downloader.waiting, world.files.rows) == (0, {})
 
 
-@pytest.mark.parametrize("content", [b"", b"x" * (LARGEST_BYTES + 1)])
+@pytest.mark.parametrize("content", [b"", b"x" * (MAX_BYTES + 1)])
 async def test_an_upload_that_is_unfit_is_named_and_not_kept(
     world: World, tmp_path: Path, content: bytes
 ) -> None:

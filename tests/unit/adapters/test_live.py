@@ -49,7 +49,9 @@ def views(runs: AskedRuns, clock: Clock) -> WorkflowStatus:
     return WorkflowStatus(runs, clock=clock)  # type: ignore[arg-type]  # of the port, this is all that is used
 
 
-async def test_a_workflow_is_asked_within_a_quarter_of_a_second(views: WorkflowStatus, runs: AskedRuns) -> None:
+async def test_a_workflow_is_asked_within_a_quarter_of_a_second(
+    views: WorkflowStatus, runs: AskedRuns
+) -> None:
     assert await views.query("ten_1", "gen_1") == VIEW
     assert (runs.asked, runs.within) == (["gen_1"], {timedelta(milliseconds=250)})
 
@@ -92,7 +94,9 @@ async def test_after_silence_nobody_is_asked_for_five_seconds(
 
 
 @pytest.mark.parametrize("end", ["error", "cancel"])
-async def test_a_question_that_broke_off_blocks_nobody(views: WorkflowStatus, runs: AskedRuns, end: str) -> None:
+async def test_a_question_that_broke_off_blocks_nobody(
+    views: WorkflowStatus, runs: AskedRuns, end: str
+) -> None:
     runs.gate.clear()
     runs.answer = TemporalUnavailable()
     asking = asyncio.create_task(views.query("ten_1", "gen_1"))

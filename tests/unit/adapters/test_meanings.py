@@ -90,7 +90,10 @@ async def test_a_call_without_an_image_ends_as_its_table_says(provider: str, tmp
     expected = TABLES[provider]["200 without an image"]
     answer = await SYNCHRONOUS[provider](spool_answering({})).generate(asking(provider), tmp_path)
 
-    assert (answer.result.code, answer.result.does_not_charge) == (expected.error.code, expected.does_not_charge)
+    assert (answer.result.code, answer.result.does_not_charge) == (
+        expected.error.code,
+        expected.does_not_charge,
+    )
 
 
 def test_a_failed_job_is_told_in_full() -> None:

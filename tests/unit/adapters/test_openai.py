@@ -155,7 +155,10 @@ async def test_an_answer_without_images_failed_and_is_charged(tmp_path: Path, da
     answer = await generated(ANSWER | {"data": data}, tmp_path)
 
     assert (answer.result.status, answer.result.code) == (JobStatus.FAILED, "provider_failed")
-    assert (answer.result.does_not_charge, answer.result.cost) == (False, ProviderCost(Decimal(4160), "token"))
+    assert (answer.result.does_not_charge, answer.result.cost) == (
+        False,
+        ProviderCost(Decimal(4160), "token"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,11 @@ async def test_words_are_kept_as_postgresql_can_hold_them() -> None:
 async def test_a_prediction_that_replicate_forgot_has_failed() -> None:
     result = await fetched(httpx.Response(404))
 
-    assert (result.status, result.code, result.does_not_charge) == (JobStatus.FAILED, "provider_failed", False)
+    assert (result.status, result.code, result.does_not_charge) == (
+        JobStatus.FAILED,
+        "provider_failed",
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,4 +207,6 @@ async def test_a_cancel_that_did_not_arrive_can_be_sent_again(
     ],
 )
 async def test_a_cancel_says_whether_it_was_in_time(answer: SyncResult, *, stopped: bool) -> None:
-    assert await replicate_answering({f"POST {PREDICTION}/cancel": answer}).cancel_job(REQUEST, JOB) is stopped
+    assert (
+        await replicate_answering({f"POST {PREDICTION}/cancel": answer}).cancel_job(REQUEST, JOB) is stopped
+    )

@@ -12,7 +12,9 @@ def test_a_signal_is_read_from_its_json() -> None:
 
 
 def test_fields_of_a_later_version_are_passed_over() -> None:
-    assert ResultSignal.parse(({**GIVEN, "color": "red"},)) == ResultSignal(7, 1, "failed", "content_rejected")
+    assert ResultSignal.parse(({**GIVEN, "color": "red"},)) == ResultSignal(
+        7, 1, "failed", "content_rejected"
+    )
 
 
 @pytest.mark.parametrize("code", [None, 5, ["content_rejected"]])

@@ -38,7 +38,7 @@ def catalog() -> Catalog:
 
 @pytest.mark.parametrize("stage", [ModeratedAt.INPUT, ModeratedAt.OUTPUT, Stage.GENERATING])
 def test_an_error_says_where(stage: Stage | ModeratedAt) -> None:
-    view = VIEWS.serialize(replace(FAILED, problem=GenerationError("content_rejected", stage)))
+    view = VIEWS.serialize(replace(FAILED, error=GenerationError("content_rejected", stage)))
 
     assert view.error is not None
     assert view.model_dump(mode="json")["error"]["stage"] == stage.value

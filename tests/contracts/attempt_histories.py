@@ -1,4 +1,4 @@
-"""What becomes of an attempt that was begun: the ways after which it may be charged, and those it is free."""
+"""What can happen to an attempt that was begun: what may be charged afterwards, and what costs nothing."""
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -12,7 +12,7 @@ from tests.support.books import images
 JOB = ProviderJob("job-1", {})
 COST = ProviderCost(Decimal("0.25"), "billable_unit")
 SUCCESS = ProviderResult(JobStatus.SUCCEEDED, files=FILES, cost=COST)
-Story = Callable[[Subject, AttemptRef], Awaitable[None]]
+Hihistory = Callable[[Subject, AttemptRef], Awaitable[None]]
 
 
 async def unanswered(subject: Subject, attempt: AttemptRef) -> None:
@@ -34,12 +34,12 @@ async def polled_success(subject: Subject, attempt: AttemptRef) -> None:
 
 async def polled_charged_failure(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.record_accepted(attempt, JOB)
-    await subject.attempts.record_result(attempt, failed(is_free=False))
+    await subject.attempts.record_result(attempt, failed(does_not_charge=False))
 
 
 async def told_of_charged_failure(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.record_accepted(attempt, JOB)
-    await told(subject, attempt, failed(is_free=False))
+    await told(subject, attempt, failed(does_not_charge=False))
 
 
 async def answered(subject: Subject, attempt: AttemptRef) -> None:
@@ -75,19 +75,19 @@ async def refused_content(subject: Subject, attempt: AttemptRef) -> None:
 
 async def polled_free_failure(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.record_accepted(attempt, JOB)
-    await subject.attempts.record_result(attempt, failed(is_free=True))
+    await subject.attempts.record_result(attempt, failed(does_not_charge=True))
 
 
 async def told_of_free_failure(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.record_accepted(attempt, JOB)
-    await told(subject, attempt, failed(is_free=True))
+    await told(subject, attempt, failed(does_not_charge=True))
 
 
 async def told_of_free_failure_of_an_unanswered_submit(subject: Subject, attempt: AttemptRef) -> None:
-    await told(subject, attempt, failed(is_free=True))
+    await told(subject, attempt, failed(does_not_charge=True))
 
 
-MAY_BE_CHARGED: tuple[Story, ...] = (
+MAY_BE_CHARGED: tuple[Hihistory, ...] = (
     unanswered,
     unknown,
     accepted,
@@ -99,7 +99,7 @@ MAY_BE_CHARGED: tuple[Story, ...] = (
     told_though_rejected,
     charged_after_a_free_failure,
 )
-ARE_FREE: tuple[Story, ...] = (
+COST_NOTHING: tuple[Hihistory, ...] = (
     not_sent,
     rejected,
     refused_content,

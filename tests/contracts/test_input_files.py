@@ -1,4 +1,4 @@
-"""What every InputFiles promises, in memory and on PostgreSQL. Only PostgreSQL's files expire."""
+"""What every InputFiles promises."""
 
 import pytest
 
