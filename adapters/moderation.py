@@ -48,7 +48,7 @@ class WordListCheck:
             raise ValueError(f"{path}: over {_LARGEST_LIST_CHARACTERS} characters")
         return cls(dict(_listed(path, text)))
 
-    async def check(self, prompt: str) -> str | None:
+    async def find_violation(self, prompt: str) -> str | None:
         # The rule and not the word: the record is for people who need not read it.
         words = _words(prompt)
         for length in self._lengths:
@@ -70,7 +70,7 @@ class OpenAiModerationCheck:
         self._headers = {"Authorization": f"Bearer {key}"}
         self._timeout_seconds = timeout_seconds
 
-    async def check(self, prompt: str) -> str | None:
+    async def find_violation(self, prompt: str) -> str | None:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 response = await self._http.post(

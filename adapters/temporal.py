@@ -1,4 +1,4 @@
-"""All that Darkroom asks of Temporal from outside a workflow."""
+"""Temporal from outside a workflow: start, signal, describe, query."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -30,7 +30,7 @@ _CALL_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class TemporalAddress:
-    """Where a Temporal frontend is and how to be let in."""
+    """Where a Temporal frontend is, and its credentials."""
 
     address: str
     namespace: str
@@ -39,7 +39,7 @@ class TemporalAddress:
 
 
 async def connect(where: TemporalAddress, *, lazy: bool = False, runtime: Runtime | None = None) -> Client:
-    """A client; with `lazy` it connects on its first call. Raises RuntimeError if Temporal is away."""
+    """Return a client; with `lazy` it connects on its first call. Raises RuntimeError if Temporal is away."""
     return await Client.connect(
         where.address,
         namespace=where.namespace,
@@ -53,14 +53,14 @@ async def connect(where: TemporalAddress, *, lazy: bool = False, runtime: Runtim
 class TemporalWorkflowClient:
     """A generation's workflow, addressed by the generation's id.
 
-    Every call is bounded by one second of its own: a timeout given to the RPC alone does not bound it.
+    Every call is bounded by one second: a timeout given to the RPC alone does not bound it.
     """
 
     def __init__(self, client: Client, *, task_timeout: timedelta) -> None:
         self._client = client
         self._task_timeout = task_timeout
 
-    async def start(self, generation: GenerationInput, title: str) -> None:
+    async def start_workflow(self, generation: GenerationInput, title: str) -> None:
         async with _bounded():
             with suppress(WorkflowAlreadyStartedError):
                 await self._client.start_workflow(
@@ -69,7 +69,7 @@ class TemporalWorkflowClient:
                     id=generation.generation_id,
                     task_queue=temporal_names.GENERATIONS_QUEUE,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    # A worker that dies in the middle of a local activity is noticed after this long.
+                    # A worker that dies during a local activity is noticed after this long.
                     task_timeout=self._task_timeout,
                     memo={"tenant_id": generation.tenant_id, "model": generation.model},
                     search_attributes=_attributes(generation),
@@ -77,16 +77,16 @@ class TemporalWorkflowClient:
                     priority=Priority(fairness_key=generation.tenant_id[:64]),
                 )
 
-    async def report(self, generation_id: str, signal: ResultSignal) -> bool:
+    async def signal_result(self, generation_id: str, signal: ResultSignal) -> bool:
         return await self._signal(generation_id, temporal_names.RESULT_SIGNAL, signal)
 
-    async def grant_place(self, attempt: AttemptRef) -> bool:
+    async def signal_slot_granted(self, attempt: AttemptRef) -> bool:
         return await self._signal(attempt.generation_id, temporal_names.SLOT_GRANTED_SIGNAL, attempt)
 
-    async def request_cancel(self, generation_id: str) -> bool:
+    async def signal_cancel(self, generation_id: str) -> bool:
         return await self._signal(generation_id, temporal_names.CANCEL_SIGNAL)
 
-    async def state(self, generation_id: str) -> WorkflowState:
+    async def describe_workflow(self, generation_id: str) -> WorkflowState:
         async with _bounded():
             try:
                 found = await self._client.get_workflow_handle(generation_id).describe()
@@ -96,7 +96,7 @@ class TemporalWorkflowClient:
                 raise
             return WorkflowState(exists=True, running=found.status is WorkflowExecutionStatus.RUNNING)
 
-    async def live(self, generation_id: str, *, within: timedelta) -> Mapping[str, Any] | None:
+    async def query_status(self, generation_id: str, *, within: timedelta) -> Mapping[str, Any] | None:
         try:
             async with asyncio.timeout(within.total_seconds()):
                 handle = self._client.get_workflow_handle(generation_id)
@@ -117,7 +117,7 @@ class TemporalWorkflowClient:
             try:
                 await self._client.get_workflow_handle(generation_id).signal(name, args=arguments)
             except RPCError as error:
-                # Never started, or already ended: there is nobody to tell.
+                # Never started, or already ended.
                 if error.status is RPCStatusCode.NOT_FOUND:
                     return False
                 raise
@@ -126,7 +126,7 @@ class TemporalWorkflowClient:
 
 @asynccontextmanager
 async def _bounded() -> AsyncIterator[None]:
-    """One second, and one error for every way in which Temporal can be away."""
+    """Allow one second, and raise one error for every way in which Temporal can be away."""
     try:
         async with asyncio.timeout(_CALL_SECONDS):
             yield

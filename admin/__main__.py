@@ -8,47 +8,43 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
-import composition
-from adapters.database.costs import cost_lines
-from adapters.database.credits import PostgresCreditAccounts
-from adapters.database.engine import Database
-from adapters.database.tenants import PostgresTenants
 from admin.bootstrap import bootstrap
 from admin.try_provider import try_provider
+from composition import Settings, read_settings
+from composition.repositories import Database, cost_lines, credit_accounts, database, tenants
 from domain.auth import Scope
 from domain.errors import ServiceError
 from runtime.process import configure_logging, run
-from settings import Settings
 
 Command = Callable[[argparse.Namespace, Settings, Database], Awaitable[dict[str, Any]]]
 
 
-async def _bootstrap(_: argparse.Namespace, settings: Settings, database: Database) -> dict[str, Any]:
-    return await bootstrap(settings, database)
+async def _bootstrap(_: argparse.Namespace, settings: Settings, __: Database) -> dict[str, Any]:
+    return await bootstrap(settings)
 
 
-async def _create_tenant(wanted: argparse.Namespace, _: Settings, database: Database) -> dict[str, Any]:
-    return {"tenant_id": await PostgresTenants(database).create(wanted.name, wanted.id)}
+async def _create_tenant(wanted: argparse.Namespace, _: Settings, pool: Database) -> dict[str, Any]:
+    return {"tenant_id": await tenants(pool).create(wanted.name, wanted.id)}
 
 
-async def _create_key(wanted: argparse.Namespace, _: Settings, database: Database) -> dict[str, Any]:
+async def _create_key(wanted: argparse.Namespace, _: Settings, pool: Database) -> dict[str, Any]:
     scopes = [Scope(scope) for scope in wanted.scopes.split(",")]
-    key = await PostgresTenants(database).create_key(wanted.tenant_id, scopes)
+    key = await tenants(pool).create_key(wanted.tenant_id, scopes)
     return {"key_id": key.key_id, "api_key": key.api_key}
 
 
-async def _revoke_key(wanted: argparse.Namespace, _: Settings, database: Database) -> dict[str, Any]:
-    return {"revoked": await PostgresTenants(database).revoke_key(wanted.key_id)}
+async def _revoke_key(wanted: argparse.Namespace, _: Settings, pool: Database) -> dict[str, Any]:
+    return {"revoked": await tenants(pool).revoke_key(wanted.key_id)}
 
 
-async def _grant(wanted: argparse.Namespace, _: Settings, database: Database) -> dict[str, Any]:
-    accounts = PostgresCreditAccounts(database)
+async def _grant(wanted: argparse.Namespace, _: Settings, pool: Database) -> dict[str, Any]:
+    accounts = credit_accounts(pool)
     balance = await accounts.grant(wanted.tenant_id, wanted.amount, wanted.reference)
     return {"available_credits": balance.available}
 
 
-async def _costs(wanted: argparse.Namespace, _: Settings, database: Database) -> dict[str, Any]:
-    lines = await cost_lines(database, wanted.days)
+async def _costs(wanted: argparse.Namespace, _: Settings, pool: Database) -> dict[str, Any]:
+    lines = await cost_lines(pool, wanted.days)
     return {"costs": [{name: _plain(value) for name, value in asdict(line).items()} for line in lines]}
 
 
@@ -93,21 +89,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _main(wanted: argparse.Namespace, settings: Settings) -> int:
-    database = composition.database(settings)
+    pool = database(settings, process="darkroom-admin")
     try:
-        answer = await wanted.do(wanted, settings, database)
+        answer = await wanted.do(wanted, settings, pool)
     except (ServiceError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     finally:
-        await database.close()
+        await pool.close()
     sys.stdout.write(json.dumps(answer) + "\n")
     return 0
 
 
 def main() -> None:
     wanted = _parser().parse_args()
-    settings = Settings()
+    settings = read_settings()
     configure_logging(settings.log_level)
 
     async def one(_: asyncio.Event) -> int:

@@ -1,4 +1,4 @@
-"""Makes everything ready that the service finds in place: tables, search attributes, schedule, bucket.
+"""Creates what the service expects to find: tables, search attributes, schedule, bucket.
 
 Run before each new version starts, once; it may be repeated, also at the same time.
 """
@@ -30,12 +30,12 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-import composition
 from activities.reconcile import ReconcilePlan
-from adapters.database.engine import Database
-from adapters.temporal import connect
+from composition import Settings
+from composition.repositories import database
+from composition.storage import object_store
+from composition.temporal import temporal_client
 from domain import temporal_names
-from settings import Settings
 from workflows.reconcile import ReconcileWorkflow
 
 _KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
@@ -43,14 +43,16 @@ _RPC_SECONDS = 10
 _VISIBLE_LOOKS, _VISIBLE_PAUSE_SECONDS = 150, 0.2
 
 
-async def bootstrap(settings: Settings, database: Database) -> dict[str, Any]:
-    """What is ready now."""
-    await database.healthy()
+async def bootstrap(settings: Settings) -> dict[str, Any]:
+    """Make everything ready; return what is."""
+    pool = database(settings, process="darkroom-admin")
+    await pool.healthy()
+    await pool.close()
     # Alembic's own environment runs an event loop, which cannot be inside this one.
     await asyncio.to_thread(migrate, settings.database_url.get_secret_value())
-    async with composition.object_store(settings) as store:
+    async with object_store(settings) as store:
         await store.ensure_bucket()
-    client = await connect(composition.temporal_address(settings))
+    client = await temporal_client(settings)
     await register_search_attributes(client)
     await schedule_reconciler(client, timedelta(seconds=settings.reconcile_every_seconds))
     return {

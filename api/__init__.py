@@ -1,1 +1,1 @@
-"""The HTTP entry point. It writes rows, starts workflows and asks them; it moves no credits."""
+"""The HTTP API. It writes rows, starts workflows and queries them; it moves no credits."""

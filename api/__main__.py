@@ -4,13 +4,13 @@ import asyncio
 
 import uvicorn
 
-from api.app import create_app
+from composition import Settings, read_settings
+from composition.api import create_app
 from runtime.process import configure_logging, run
-from settings import Settings
 
 _GRACE_SECONDS = 10
-# Connections and requests; over that uvicorn answers 503 by itself.
-_MOST_AT_ONCE = 1000
+# Connections and requests; above that uvicorn itself answers 503.
+_MAX_CONCURRENT = 1000
 
 
 def config_of(settings: Settings) -> uvicorn.Config:
@@ -21,7 +21,7 @@ def config_of(settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,  # paths hold callback tokens and image signatures
         timeout_graceful_shutdown=_GRACE_SECONDS,
-        limit_concurrency=_MOST_AT_ONCE,
+        limit_concurrency=_MAX_CONCURRENT,
         server_header=False,
     )
 
@@ -37,7 +37,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> int:
 
 
 def main() -> None:
-    settings = Settings()
+    settings = read_settings()
     configure_logging(settings.log_level)
     run(lambda stop: serve(settings, stop))
 

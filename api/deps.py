@@ -1,10 +1,9 @@
 """What a route may ask for.
 
-Each is a coroutine: FastAPI would call a plain function on a thread, for every request.
+Each is a coroutine: FastAPI would call a plain function on a thread for every request.
 """
 
 import json
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,12 +12,12 @@ from fastapi import Depends, HTTPException, Request, status
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from api.inputs import InputImages
-from api.intake import Intake
-from api.live import LiveViews
-from api.readiness import Readiness
-from api.schemas import GenerationCreate
-from api.views import Views
+from api.http.schemas import GenerationCreate
+from api.http.serializers import GenerationSerializer
+from api.services.generations import GenerationService
+from api.services.input_files import FILE_ID, InputFileService
+from api.services.readiness import Readiness
+from api.services.workflow_status import WorkflowStatus
 from domain.auth import Caller, Scope
 from domain.catalog import Catalog
 from domain.errors import (
@@ -38,46 +37,45 @@ from domain.ports import (
     WebhookReader,
 )
 
-_LONGEST_KEY = 255
+_MAX_KEY_CHARACTERS = 255
 # More than any field takes; its own, smaller limit is checked and put into words by the schema.
-_WIDEST = 50
-_FILE_ID = re.compile(r"file_[0-9a-z]{1,64}")
+_MAX_ITEMS = 50
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Everything behind the routes, chosen once by api/app.py."""
+class Services:
+    """Everything behind the routes, built once by composition/api.py."""
 
     catalog: Catalog
     generations: Generations
     credits: CreditAccounts
     authenticator: Authenticator
-    files: InputFiles
-    gate: ProviderSlots
-    inputs: InputImages
-    intake: Intake
-    live: LiveViews
+    input_files: InputFiles
+    slots: ProviderSlots
+    input_file_service: InputFileService
+    generation_service: GenerationService
+    workflow_status: WorkflowStatus
     store: ObjectStore
-    readers: Mapping[str, WebhookReader]
-    views: Views
+    webhook_readers: Mapping[str, WebhookReader]
+    serializer: GenerationSerializer
     readiness: Readiness
     master_key: str
 
 
-async def _parts(request: Request) -> Parts:
-    parts: Parts = request.app.state.parts
-    return parts
+async def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
 
 
-PartsDep = Annotated[Parts, Depends(_parts)]
+ServicesDep = Annotated[Services, Depends(_services)]
 
 
-async def _caller(request: Request, parts: PartsDep) -> Caller:
+async def _caller(request: Request, services: ServicesDep) -> Caller:
     headers = request.headers.getlist("authorization")
     scheme, _, api_key = (headers[0] if len(headers) == 1 else "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated
-    return await parts.authenticator.authenticate(api_key)
+    return await services.authenticator.authenticate(api_key)
 
 
 AnyCaller = Annotated[Caller, Depends(_caller)]
@@ -91,9 +89,9 @@ def _with_scope(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
     return check
 
 
-Reader = Annotated[Caller, Depends(_with_scope(Scope.READ_GENERATIONS))]
-Writer = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS))]
-CreditReader = Annotated[Caller, Depends(_with_scope(Scope.READ_CREDITS))]
+CanReadGenerations = Annotated[Caller, Depends(_with_scope(Scope.READ_GENERATIONS))]
+CanWriteGenerations = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS))]
+CanReadCredits = Annotated[Caller, Depends(_with_scope(Scope.READ_CREDITS))]
 
 
 async def _idempotency_key(request: Request) -> str | None:
@@ -104,7 +102,11 @@ async def _idempotency_key(request: Request) -> str | None:
     key = given[0].strip()
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
-    if len(given) > 1 or not 1 <= len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable()):
+    if (
+        len(given) > 1
+        or not 1 <= len(key) <= _MAX_KEY_CHARACTERS
+        or not (key.isascii() and key.isprintable())
+    ):
         raise IdempotencyKeyInvalid
     return key
 
@@ -116,15 +118,15 @@ async def _generation_id(generation_id: str) -> str:
     return generation_id
 
 
-async def _generation_body(request: Request, _: Writer) -> GenerationCreate:
-    """Read by hand, as FastAPI would read and parse megabytes before it asks whose they are."""
+async def _generation_body(request: Request, _: CanWriteGenerations) -> GenerationCreate:
+    """Read the body by hand: FastAPI would parse megabytes before it authenticates the caller."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await request.body()
     if media_type != "application/json" or not body:
         raise InvalidInput(errors=(("body", "a JSON object, sent as application/json"),))
     try:
         given = json.loads(body)
-        _refuse_wide(given)
+        _refuse_many_items(given)
         return GenerationCreate.model_validate(given)
     except ValidationError as error:
         raise RequestValidationError(error.errors(include_input=False)) from error
@@ -132,21 +134,21 @@ async def _generation_body(request: Request, _: Writer) -> GenerationCreate:
         raise HTTPException(status.HTTP_400_BAD_REQUEST) from error
 
 
-def _refuse_wide(given: object) -> None:
-    """Validation would write one error for each of a hundred thousand fields or items."""
+def _refuse_many_items(given: object) -> None:
+    """Refuse what would make validation write a hundred thousand errors."""
     if not isinstance(given, dict):
         return
-    if len(given) > _WIDEST:
-        raise InvalidInput(errors=(("body", f"at most {_WIDEST} fields"),))
+    if len(given) > _MAX_ITEMS:
+        raise InvalidInput(errors=(("body", f"at most {_MAX_ITEMS} fields"),))
     for name in GenerationCreate.model_fields:
         value = given.get(name)
-        if isinstance(value, dict | list) and len(value) > _WIDEST:
+        if isinstance(value, dict | list) and len(value) > _MAX_ITEMS:
             what = "fields" if isinstance(value, dict) else "items"
-            raise InvalidInput(errors=((name, f"at most {_WIDEST} {what}"),))
+            raise InvalidInput(errors=((name, f"at most {_MAX_ITEMS} {what}"),))
 
 
 async def _file_id(file_id: str) -> str:
-    if not _FILE_ID.fullmatch(file_id):
+    if not FILE_ID.fullmatch(file_id):
         raise FileNotFound
     return file_id
 

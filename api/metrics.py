@@ -1,4 +1,4 @@
-"""The API's own numbers. Every name stands in docs/operations.md."""
+"""The API's own metrics. docs/operations.md lists every name."""
 
 import time
 
@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 accepted = Counter("darkroom_generations_accepted", "New generations, by model.", ["model"])
 deferred = Counter(
-    "darkroom_deferred", "Words to Temporal that were left for the reconciler, by kind.", ["kind"]
+    "darkroom_deferred", "Starts and signals that were left to the reconciler, by kind.", ["kind"]
 )
 webhooks = Counter(
     "darkroom_webhooks", "Authentic webhooks, by provider and outcome.", ["provider", "outcome"]
@@ -17,7 +17,7 @@ requests = Histogram(
 )
 
 
-class Measured:
+class RequestMetricsMiddleware:
     """Times each request under its route's template, so that ids make no labels."""
 
     def __init__(self, app: ASGIApp) -> None:

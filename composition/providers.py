@@ -21,6 +21,8 @@ from adapters.providers.replicate_webhook import ReplicateWebhookReader
 from adapters.providers.spool import Spool
 from adapters.providers.together import TogetherProvider
 from domain.ports import InputCheck, Provider, SynchronousProvider, WebhookReader
+from domain.provider import AttemptRef
+from domain.url_signatures import callback_token
 from settings import Settings
 
 _ANSWER_THREADS = 2
@@ -149,3 +151,30 @@ async def input_check(settings: Settings) -> AsyncIterator[InputCheck | None]:
             yield OpenAiModerationCheck(http, key=key, url=settings.openai_url)
     else:
         yield None
+
+
+def webhook_url(settings: Settings) -> Callable[[str, AttemptRef], str]:
+    """Return what builds the address at which a provider may report on an attempt.
+
+    The address is empty for a provider whose webhooks cannot be verified here. Its last part admits reports
+    on that attempt only.
+    """
+    master_key, base = settings.master_key.get_secret_value(), settings.callback_base_url
+    verified = providers_with_webhooks(settings)
+
+    def url(provider: str, attempt: AttemptRef) -> str:
+        if provider not in verified:
+            return ""
+        token = callback_token(master_key, attempt)
+        return f"{base}/v1/webhooks/{provider}/{attempt.generation_id}/{token}"
+
+    return url
+
+
+def result_hosts(settings: Settings) -> tuple[str, ...]:
+    """Return the hosts that results may be downloaded from."""
+    return (
+        *settings.fal_result_hosts,
+        *settings.replicate_result_hosts,
+        *settings.bfl_result_hosts,
+    )

@@ -7,9 +7,9 @@ import pytest
 from prometheus_client import Counter
 
 from activities import metrics as worker_metrics
-from adapters.catalog.models_toml import _File, _Inputs, _Model, _Price, _Provider, _Waits, load_catalog
+from adapters.catalog.models_toml import _File, _Inputs, _Model, _Price, _Provider, _Timing, load_catalog
 from api import metrics as api_metrics
-from api.problems import _CODES
+from api.http.problems import _CODES
 from domain import temporal_names
 from domain.errors import ServiceError, every_error
 from domain.generation import Stage, Status
@@ -28,7 +28,7 @@ HTTP_ONLY_CODES = {*_CODES.values(), "http_error", ServiceError.code} - every_er
 WORKER_METRICS = [name for name in vars(worker_metrics).values() if str(name).startswith("darkroom_")]
 API_COUNTERS = [api_metrics.accepted, api_metrics.deferred, api_metrics.webhooks]
 FIELDS = [
-    field for part in (_File, _Provider, _Model, _Inputs, _Price, _Waits) for field in part.model_fields
+    field for part in (_File, _Provider, _Model, _Inputs, _Price, _Timing) for field in part.model_fields
 ]
 LONGEST_ADR_LINES = 60
 
@@ -83,7 +83,7 @@ def test_model_is_documented_as_it_is(model: Model) -> None:
 
     assert provider == f"`{model.provider}`"
     assert kinds == ", ".join(f"`{kind}`" for kind in model.kinds)
-    assert images.partition(",")[0].endswith(str(model.inputs.most) if model.inputs else "\u2013")
+    assert images.partition(",")[0].endswith(str(model.inputs.max_images) if model.inputs else "\u2013")
     assert int(most) == model.parameters["n"].schema["maximum"]
     assert all(str(step) in price for step in model.price.steps.values() or [model.price.per_image])
 

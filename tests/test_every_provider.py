@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
-import composition
 from adapters.providers.client import provider_client
+from composition.providers import (
+    enabled_providers,
+    providers,
+    result_hosts,
+    webhook_readers,
+    webhook_url,
+)
 from devstack import simulators
 from domain.provider import AttemptRef
 from settings import Settings
@@ -59,29 +65,29 @@ def test_the_errors_of_each_are_documented_and_held() -> None:
 
 async def test_each_that_has_a_key_has_one_adapter_of_its_name() -> None:
     settings = settings_with()
-    async with composition.providers(settings) as found:
+    async with providers(settings) as found:
         names = [*found.with_jobs, *found.synchronous]
 
-    assert set(composition.enabled_providers(settings)) == CATALOG
+    assert set(enabled_providers(settings)) == CATALOG
     assert sorted(names) == sorted(CATALOG)
 
 
 async def test_results_of_each_may_be_downloaded_from_where_it_puts_them() -> None:
     settings = settings_with()
-    async with composition.providers(settings) as found:
+    async with providers(settings) as found:
         hosts = {host for provider in found.with_jobs.values() for host in provider.result_hosts}
 
     assert hosts
-    assert hosts <= set(composition._outside_hosts(settings))
+    assert hosts <= set(result_hosts(settings))
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
 async def test_without_a_key_there_is_none(nothing: str | None) -> None:
     settings = settings_with(**dict.fromkeys(KEYS, nothing))
-    async with composition.providers(settings) as found:
+    async with providers(settings) as found:
         assert (found.with_jobs, found.synchronous) == ({}, {})
 
-    assert composition.enabled_providers(settings) == ()
+    assert enabled_providers(settings) == ()
 
 
 @pytest.mark.parametrize(
@@ -99,16 +105,16 @@ async def test_only_a_provider_whose_webhooks_are_read_gets_an_address(
     given: dict[str, Any], heard: set[str]
 ) -> None:
     settings = settings_with(**given)
-    url_of = composition.webhook_url(settings)
+    url_of = webhook_url(settings)
     async with provider_client() as http:
-        readers = composition.webhook_readers(settings, http)
+        readers = webhook_readers(settings, http)
 
     assert readers.keys() == heard
     assert {name for name in CATALOG if url_of(name, AttemptRef("gen_1"))} == heard
 
 
 def test_the_address_names_the_provider_and_the_attempt() -> None:
-    url_of = composition.webhook_url(settings_with())
+    url_of = webhook_url(settings_with())
     first, second = (url_of("fal", AttemptRef("gen_1", ordinal)) for ordinal in (1, 2))
 
     assert first.startswith("https://darkroom.test/v1/webhooks/fal/gen_1/")

@@ -43,7 +43,7 @@ def test_a_row_says_what_the_adapter_does(provider: str, name: str, cells: str) 
 
     assert code == f"`{meaning.error.code}`"
     assert then == again(meaning)
-    assert charged == ("no" if meaning.is_free else "yes")
+    assert charged == ("no" if meaning.does_not_charge else "yes")
     assert stage == (meaning.at or "\u2013")
     # Of an accepted job or a whole answer nothing is unknown, and nothing is to be sent again.
     assert how == "raised" if then in ("by us", "never") else how in ("raised", "failed", "raised, failed")

@@ -9,7 +9,7 @@ from typing import get_type_hints
 import pytest
 from temporalio import activity, workflow
 
-from worker import Activities
+from composition.activities import Activities
 from workflows.generation import GenerationWorkflow
 from workflows.reconcile import ReconcileWorkflow
 

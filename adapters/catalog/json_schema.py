@@ -1,8 +1,8 @@
-"""JSON Schemas of the catalog's parameters: checked when they are read, then used to check values.
+"""JSON Schemas of the catalog's parameters: checked when they are loaded, then used to check values.
 
-Only keywords that a limit can be put into words for are taken; JSON Schema itself would pass over a misspelt
-one in silence. `imageSize` is our own, for models that take any `WIDTHxHEIGHT` within bounds:
-`{multiple_of, min_edge_pixels, max_edge_pixels, max_pixels, largest_ratio}`.
+Only keywords whose limit has a wording here are accepted; JSON Schema itself would ignore a misspelled one.
+`imageSize` is our own, for models that take any `WIDTHxHEIGHT` within bounds:
+`{multiple_of, min_edge_pixels, max_edge_pixels, max_pixels, max_ratio}`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ _KEYWORDS = {
 
 
 class _ImageSize(BaseModel):
-    """Bounds of a free size. `largest_ratio` is of the longer side to the shorter."""
+    """Bounds of a free size. `max_ratio` is of the longer side to the shorter."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -32,7 +32,7 @@ class _ImageSize(BaseModel):
     min_edge_pixels: Positive
     max_edge_pixels: Positive
     max_pixels: Positive
-    largest_ratio: float = Field(default=100.0, ge=1)
+    max_ratio: float = Field(default=100.0, ge=1)
 
     def admits(self, value: object) -> bool:
         try:
@@ -45,13 +45,11 @@ class _ImageSize(BaseModel):
             and longer <= self.max_edge_pixels
             and width % self.multiple_of == height % self.multiple_of == 0
             and width * height <= self.max_pixels
-            and longer <= shorter * self.largest_ratio
+            and longer <= shorter * self.max_ratio
         )
 
-    def in_words(self) -> str:
-        ratio = (
-            f", one side at most {self.largest_ratio:g} times the other" if self.largest_ratio < 100 else ""
-        )
+    def describe(self) -> str:
+        ratio = f", one side at most {self.max_ratio:g} times the other" if self.max_ratio < 100 else ""
         return (
             f"WIDTHxHEIGHT, both a multiple of {self.multiple_of} from {self.min_edge_pixels} "
             f"to {self.max_edge_pixels}, at most {self.max_pixels} pixels{ratio}"
@@ -59,25 +57,25 @@ class _ImageSize(BaseModel):
 
 
 def parameter(name: str, schema: Mapping[str, Any]) -> Parameter:
-    """A parameter that checks its values by the schema. Raises ValueError for a schema that is wrong."""
+    """Build a parameter that validates values by its schema. Raises ValueError for a wrong schema."""
     _refuse_unknown_keywords(name, schema)
     try:
         _Validator.check_schema(schema)
     except SchemaError as error:
         raise ValueError(f"{name}: no JSON Schema: {error.message}") from error
-    check = partial(_broken, schema, _Validator(schema))
-    if "default" in schema and (found := check(schema["default"])):
+    violations = partial(_violations, schema, _Validator(schema))
+    if "default" in schema and (found := violations(schema["default"])):
         raise ValueError(f"{name}: its default is not {found[0][1]}")
-    return Parameter(schema, check)
+    return Parameter(schema, violations)
 
 
-def _broken(
+def _violations(
     schema: Mapping[str, Any], validator: Draft202012Validator, value: object
 ) -> Sequence[tuple[str, str]]:
-    """Each broken part once, with the whole limit of that part."""
+    """Return each broken part once, with the whole limit of that part."""
     parts = {str(error.path[0]) if error.path else "" for error in validator.iter_errors(value)}
     inner = schema.get("properties", {})
-    return [(part, _in_words(inner[part] if part else schema)) for part in sorted(parts)]
+    return [(part, _describe(inner[part] if part else schema)) for part in sorted(parts)]
 
 
 def _image_size(
@@ -110,11 +108,11 @@ def _refuse_unknown_keywords(name: str, schema: Mapping[str, Any]) -> None:
         _refuse_unknown_keywords(f"{name}.{inner}", part)
 
 
-def _in_words(schema: Mapping[str, Any]) -> str:
-    """The limit as a client is told it."""
-    for keyword, words in _WORDS.items():
+def _describe(schema: Mapping[str, Any]) -> str:
+    """Return the limit as a client reads it."""
+    for keyword, describe in _DESCRIPTIONS.items():
         if keyword in schema:
-            return words(schema)
+            return describe(schema)
     return _TYPES.get(str(schema.get("type")), "a valid value")
 
 
@@ -124,14 +122,14 @@ def _number(schema: Mapping[str, Any]) -> str:
 
 
 def _alternatives(schema: Mapping[str, Any]) -> str:
-    return ", or ".join(_in_words(part) for part in schema["anyOf"])
+    return ", or ".join(_describe(part) for part in schema["anyOf"])
 
 
 # The first keyword that a schema has puts its limit into words.
-_WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+_DESCRIPTIONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "enum": lambda schema: f"one of {', '.join(map(str, schema['enum']))}",
     "anyOf": _alternatives,
-    "imageSize": lambda schema: _ImageSize.model_validate(schema["imageSize"]).in_words(),
+    "imageSize": lambda schema: _ImageSize.model_validate(schema["imageSize"]).describe(),
     "maximum": _number,
     "minimum": _number,
     "maxLength": lambda schema: f"{schema.get('minLength', 0)} to {schema['maxLength']} characters",

@@ -1,4 +1,4 @@
-"""Reads models.toml into the catalog, and refuses to start on a mistake in it."""
+"""Loads models.toml into the catalog, and refuses to start on a mistake in it."""
 
 import tomllib
 from collections.abc import Collection, Mapping
@@ -25,25 +25,25 @@ Endpoint = Annotated[str, Field(min_length=1, max_length=200)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Credits = Annotated[int, Field(ge=0, le=1_000_000, strict=True)]
 
-_MOST_IMAGES = 16
+_MAX_IMAGES = 16
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Waits(_Strict):
+class _Timing(_Strict):
     first_poll_seconds: Seconds
     poll_factor: Annotated[float, Field(ge=1, le=10)]
-    longest_poll_seconds: Seconds
+    max_poll_seconds: Seconds
     poll_jitter: Annotated[float, Field(ge=0, le=1)]
     deadline_seconds: Seconds
     submit_timeout_seconds: Seconds = 60.0
 
 
 class _Inputs(_Strict):
-    least: Annotated[int, Field(ge=0, le=_MOST_IMAGES)] = 0
-    most: Annotated[int, Field(ge=1, le=_MOST_IMAGES)]
+    min_images: Annotated[int, Field(ge=0, le=_MAX_IMAGES)] = 0
+    max_images: Annotated[int, Field(ge=1, le=_MAX_IMAGES)]
     max_bytes: PositiveInt
     max_total_bytes: PositiveInt | None = None
     max_pixels: PositiveInt
@@ -53,9 +53,9 @@ class _Inputs(_Strict):
     max_mask_bytes: PositiveInt | None = None
 
     @model_validator(mode="after")
-    def _least_before_most(self) -> "_Inputs":
-        if self.least > self.most:
-            raise ValueError("least is more than most")
+    def _min_before_max(self) -> "_Inputs":
+        if self.min_images > self.max_images:
+            raise ValueError("min_images is more than max_images")
         return self
 
 
@@ -73,13 +73,13 @@ class _Model(_Strict):
     provider: Name
     endpoint: Endpoint
     edit_endpoint: Endpoint | None = None
-    # A text is the name of a schema in `schemas`, or of waits in `waits`.
+    # A string is the name of a schema in `schemas`, or of a timing in `timing`.
     parameters: dict[ParameterName, str | dict[str, Any]]
     inputs: _Inputs | None = None
     price: _Price
     webhook: bool
     typical_seconds: Seconds
-    waits: str | _Waits
+    timing: str | _Timing
     fallback: Name | None = None
     moderation: Literal["refund", "charge"] = "refund"
 
@@ -88,8 +88,8 @@ class _Model(_Strict):
         takes_images = bool({"edit", "reference"} & set(self.kinds))
         if takes_images != (self.inputs is not None):
             raise ValueError("inputs belong to the kinds edit and reference, and these to inputs")
-        if self.inputs is not None and ("text_to_image" in self.kinds) != (self.inputs.least == 0):
-            raise ValueError("inputs.least is 0 for the kind text_to_image, and only for that")
+        if self.inputs is not None and ("text_to_image" in self.kinds) != (self.inputs.min_images == 0):
+            raise ValueError("inputs.min_images is 0 for the kind text_to_image, and only for that")
         return self
 
 
@@ -102,7 +102,7 @@ class _File(_Strict):
     providers: dict[Name, _Provider]
     models: dict[Name, _Model]
     schemas: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    waits: dict[str, _Waits] = Field(default_factory=dict)
+    timing: dict[str, _Timing] = Field(default_factory=dict)
     version: PositiveInt = 1
 
     @model_validator(mode="after")
@@ -110,8 +110,8 @@ class _File(_Strict):
         for name, model in self.models.items():
             if model.provider not in self.providers:
                 raise ValueError(f"models.{name}: no providers.{model.provider}")
-            if isinstance(model.waits, str) and model.waits not in self.waits:
-                raise ValueError(f"models.{name}: no waits.{model.waits}")
+            if isinstance(model.timing, str) and model.timing not in self.timing:
+                raise ValueError(f"models.{name}: no timing.{model.timing}")
             for schema in model.parameters.values():
                 if isinstance(schema, str) and schema not in self.schemas:
                     raise ValueError(f"models.{name}: no schemas.{schema}")
@@ -129,24 +129,29 @@ class _File(_Strict):
 
 
 @dataclass(frozen=True)
-class _Patience:
-    """What an installation says about every model's waits."""
+class _InstallationTiming:
+    """What an installation sets for the timing of every model."""
 
     queue_timeout_seconds: float
     deadline_cap_seconds: float | None
     first_poll_cap_seconds: float | None
 
-    def waits(self, written: _Waits) -> TimingPolicy:
-        waits = TimingPolicy(**written.model_dump(), queue_timeout_seconds=self.queue_timeout_seconds)
+    def apply(self, written: _Timing) -> TimingPolicy:
+        fields = written.model_dump(exclude={"max_poll_seconds"})
+        timing = TimingPolicy(
+            **fields,
+            longest_poll_seconds=written.max_poll_seconds,
+            queue_timeout_seconds=self.queue_timeout_seconds,
+        )
         if (cap := self.deadline_cap_seconds) is not None:
-            waits = replace(waits, deadline_seconds=min(waits.deadline_seconds, cap))
+            timing = replace(timing, deadline_seconds=min(timing.deadline_seconds, cap))
         if (cap := self.first_poll_cap_seconds) is not None:
-            waits = replace(
-                waits,
-                first_poll_seconds=min(waits.first_poll_seconds, cap),
-                longest_poll_seconds=min(waits.longest_poll_seconds, 4 * cap),
+            timing = replace(
+                timing,
+                first_poll_seconds=min(timing.first_poll_seconds, cap),
+                longest_poll_seconds=min(timing.longest_poll_seconds, 4 * cap),
             )
-        return waits
+        return timing
 
 
 def load_catalog(
@@ -158,22 +163,23 @@ def load_catalog(
     first_poll_cap_seconds: float | None = None,
     checks_input: bool = False,
 ) -> Catalog:
-    """Every model; those whose provider is not among `providers` are off.
+    """Load every model; those whose provider is not among `providers` are off.
 
-    The caps shorten waits for a whole installation. Raises ValueError for any mistake in the file, OSError.
+    The caps shorten the timing of a whole installation. Raises ValueError for any mistake in the file,
+    OSError.
     """
     file = _File.model_validate(tomllib.loads(path.read_text()))
-    patience = _Patience(queue_timeout_seconds, deadline_cap_seconds, first_poll_cap_seconds)
-    models = {name: _model(name, model, file, patience) for name, model in file.models.items()}
-    plans = {
-        name: ProviderLimits(name, plan.submits_per_second, plan.max_concurrent)
-        for name, plan in file.providers.items()
+    installation = _InstallationTiming(queue_timeout_seconds, deadline_cap_seconds, first_poll_cap_seconds)
+    models = {name: _model(name, model, file, installation) for name, model in file.models.items()}
+    limits = {
+        name: ProviderLimits(name, provider.submits_per_second, provider.max_concurrent)
+        for name, provider in file.providers.items()
         if name in providers
     }
-    return Catalog(models, plans, checks_input=checks_input)
+    return Catalog(models, limits, checks_input=checks_input)
 
 
-def _model(name: str, model: _Model, file: _File, patience: _Patience) -> Model:
+def _model(name: str, model: _Model, file: _File, installation: _InstallationTiming) -> Model:
     try:
         parameters: dict[str, Parameter] = {
             field: parameter(field, file.schemas[schema] if isinstance(schema, str) else schema)
@@ -187,27 +193,29 @@ def _model(name: str, model: _Model, file: _File, patience: _Patience) -> Model:
         id=name,
         parameters=parameters,
         price=Price(**model.price.model_dump()),
-        waits=patience.waits(file.waits[model.waits] if isinstance(model.waits, str) else model.waits),
+        timing=installation.apply(
+            file.timing[model.timing] if isinstance(model.timing, str) else model.timing
+        ),
         inputs=_limits(model.inputs) if model.inputs is not None else None,
         charges_rejected=model.moderation == "charge",
-        **model.model_dump(exclude={"parameters", "price", "waits", "inputs", "moderation"}),
+        **model.model_dump(exclude={"parameters", "price", "timing", "inputs", "moderation"}),
     )
 
 
 def _limits(inputs: _Inputs) -> InputLimits:
     fields = inputs.model_dump()
-    fields["max_total_bytes"] = inputs.max_total_bytes or inputs.max_bytes * inputs.most
+    fields["max_total_bytes"] = inputs.max_total_bytes or inputs.max_bytes * inputs.max_images
     fields["max_mask_bytes"] = inputs.max_mask_bytes or inputs.max_bytes
     return InputLimits(**fields)
 
 
 def _check_parameters(parameters: Mapping[str, Parameter]) -> None:
-    """What the rest of the code takes for granted."""
+    """Check what the rest of the code assumes."""
     if not {"prompt", "n"} <= parameters.keys():
         raise ValueError("parameters: prompt and n are needed")
     n = parameters["n"]
-    if n.schema.get("type") != "integer" or n.check(0) == [] or n.check(_MOST_IMAGES + 1) == []:
-        raise ValueError(f"n: a whole number within 1 to {_MOST_IMAGES}")
+    if n.schema.get("type") != "integer" or n.violations(0) == [] or n.violations(_MAX_IMAGES + 1) == []:
+        raise ValueError(f"n: a whole number within 1 to {_MAX_IMAGES}")
     if n.default is None:
         raise ValueError("n: a default is needed")
     if parameters["prompt"].schema.get("type") != "string":
@@ -215,7 +223,7 @@ def _check_parameters(parameters: Mapping[str, Parameter]) -> None:
 
 
 def _check_price(price: _Price, parameters: Mapping[str, Parameter]) -> None:
-    """There must be a price for everything that a client may ask for."""
+    """Check that everything a client may request has a price."""
     if price.per_megapixel and "size" not in parameters:
         raise ValueError("price: per_megapixel needs the parameter size")
     if price.by is None:

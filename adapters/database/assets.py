@@ -8,48 +8,50 @@ from sqlmodel import col
 
 from adapters.database.engine import Database
 from adapters.database.mapping import (
-    Stored,
-    delivered_of,
-    files_of,
+    StoredResult,
     images_of,
     is_terminal,
     locked_generation,
-    move_to,
     outcome_of,
-    pairs,
+    set_stage,
+    stored_files,
+    stored_images,
+    stored_undelivered,
     to_generation,
     to_request,
-    undelivered_of,
+    undelivered_to_json,
 )
 from adapters.database.tables import AttemptRow, ImageRow, InboxRow
-from domain.generation import Generation, Image, Outcome, Stage, Undelivered
-from domain.ports import Storing
+from domain.generation import Generation, Image, Stage, Undelivered
+from domain.ports import ResultToStore, StoringStart
 from domain.provider import AttemptRef, JobStatus
 
 
 class PostgresAssets:
-    """Storing begins only where no cancel came first; from then on a cancel is too late."""
+    """Storing begins only if no cancel came first; from then on a cancel is too late."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin_storing(self, attempt: AttemptRef, inbox_id: int | None) -> Storing | Outcome | None:
+    async def begin_storing(self, attempt: AttemptRef, inbox_id: int | None) -> StoringStart:
         async with self._database.begin() as session:
             row = await locked_generation(session, attempt.generation_id)
             if is_terminal(row):
-                return await outcome_of(session, row)
+                return StoringStart(outcome=await outcome_of(session, row))
             if row.stage not in (Stage.STORING, Stage.SETTLING):
                 if row.cancel_requested_at is not None:
-                    return None
-                move_to(row, Stage.STORING)
-            result = await _result(session, attempt, inbox_id)
-            return Storing(
-                generation=to_generation(row),
-                provider=to_request(row, attempt.ordinal).provider,
-                files=files_of(result),
-                delivered=delivered_of(result),
-                undelivered=undelivered_of(result),
-                recorded=(await images_of(session, [row.id])).get(row.id, ()),
+                    return StoringStart()
+                set_stage(row, Stage.STORING)
+            result = await _stored_result(session, attempt, inbox_id)
+            return StoringStart(
+                ResultToStore(
+                    generation=to_generation(row),
+                    provider=to_request(row, attempt.ordinal).provider,
+                    files=stored_files(result),
+                    delivered=stored_images(result),
+                    undelivered=stored_undelivered(result),
+                    recorded=(await images_of(session, [row.id])).get(row.id, ()),
+                )
             )
 
     async def expect_objects(self, generation_id: str) -> Generation | None:
@@ -58,7 +60,7 @@ class PostgresAssets:
             if is_terminal(row):
                 return None
             if row.storing_at is None:
-                # What the reconciler looks at when it sweeps up behind a generation that failed.
+                # By this the reconciler finds orphaned objects if the generation fails.
                 row.storing_at = await session.scalar(select(func.now()))
             return to_generation(row)
 
@@ -67,7 +69,7 @@ class PostgresAssets:
     ) -> bool:
         async with self._database.begin() as session:
             row = await locked_generation(session, generation_id)
-            # On a re-run, or when an attempt outlived its workflow, the first record of the images stands.
+            # On a re-run, or when an activity outlived its workflow, the first record of the images stays.
             if await images_of(session, [row.id]):
                 return True
             if is_terminal(row):
@@ -85,20 +87,20 @@ class PostgresAssets:
                 )
                 for image in images
             )
-            row.undelivered = pairs(undelivered)
-            move_to(row, Stage.SETTLING)
+            row.undelivered = undelivered_to_json(undelivered)
+            set_stage(row, Stage.SETTLING)
             return True
 
 
-async def _result(session: AsyncSession, attempt: AttemptRef, inbox_id: int | None) -> Stored:
-    """The newest word on the files: from a poll or an answer if there was one, else from the webhook."""
+async def _stored_result(session: AsyncSession, attempt: AttemptRef, inbox_id: int | None) -> StoredResult:
+    """Return the newest report on the files: the attempt's own if it succeeded, else a webhook's."""
     record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
-    if record is not None and record.result is not None and record.result["verdict"] == JobStatus.SUCCEEDED:
+    if record is not None and record.result is not None and record.result["status"] == JobStatus.SUCCEEDED:
         return record.result
     query = select(InboxRow).where(
         col(InboxRow.generation_id) == attempt.generation_id,
         col(InboxRow.ordinal) == attempt.ordinal,
-        col(InboxRow.verdict) == JobStatus.SUCCEEDED,
+        col(InboxRow.status) == JobStatus.SUCCEEDED,
     )
     if inbox_id is not None:
         query = query.where(col(InboxRow.id) == inbox_id)

@@ -1,15 +1,26 @@
-"""The record of each submit, committed before a byte leaves for the provider."""
+"""The record of each submit, committed before a byte leaves for the provider.
+
+Whatever races, the attempt's row is written in the order of domain/attempt.py: a writer that comes too late
+changes nothing and returns the stored state. The trigger `advance_attempt` refuses everything else.
+"""
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from adapters.database.attempt_results import database_now, moderated_at, poll_result, set_cost, store_result
 from adapters.database.engine import Database
-from adapters.database.mapping import is_terminal, locked_generation, move_to, outcome_of, to_json, to_request
+from adapters.database.mapping import (
+    is_terminal,
+    locked_generation,
+    outcome_of,
+    set_stage,
+    to_request,
+)
 from adapters.database.tables import AttemptRow, GenerationRow, InboxRow
+from domain.attempt import AttemptState
 from domain.errors import (
     ContentRejected,
     GenerationNotFound,
@@ -17,156 +28,124 @@ from domain.errors import (
     ProviderUnavailable,
     ServiceError,
 )
-from domain.generation import GenerationRequest, Image, Stage
-from domain.moderation import ModeratedAt
-from domain.ports import AttemptRecord
+from domain.generation import Image, Stage
+from domain.ports import AttemptRecord, SubmitPermit
 from domain.provider import (
     AttemptRef,
-    JobStatus,
-    PollResult,
-    ProviderCost,
     ProviderJob,
     ProviderResult,
     SubmitResult,
     SubmitState,
 )
 
+_UNANSWERED = (AttemptState.SENDING, AttemptState.UNKNOWN)
+
 
 class PostgresAttempts:
-    """At most one accepted submit per attempt, whatever is re-run, and never two that may both be charged."""
+    """At most one accepted submit per attempt, and never two attempts that may both be charged."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, attempt: AttemptRef) -> SubmitResult | GenerationRequest:
+    async def begin_submit(self, attempt: AttemptRef) -> SubmitPermit:
         async with self._database.begin() as session:
             row = await locked_generation(session, attempt.generation_id)
             if is_terminal(row):
-                return SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=await outcome_of(session, row))
+                return SubmitPermit(stored=await _ended(session, row))
             record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
-            # A webhook proves that the provider took it after all, whatever it had answered.
-            if record is not None and (
-                record.state != "not_sent" or await _adopt_webhook(session, row, record)
-            ):
-                return await _begun_before(session, row, record)
+            if record is not None:
+                # A webhook proves that the provider took it after all, whatever the submit had returned.
+                await _adopt_webhook(session, row, record)
+                if record.state == AttemptState.SENDING:
+                    _set_unknown(row, record)
+                if record.state != AttemptState.NOT_SENT:
+                    return SubmitPermit(stored=_stored_result(record))
             if row.cancel_requested_at is not None:
-                return SubmitResult(SubmitState.CANCELED)
-            other = await _another_that_may_be_charged(session, attempt)
+                return SubmitPermit(stored=SubmitResult(SubmitState.CANCELED))
+            other = await _other_that_may_be_charged(session, attempt)
             if other is not None:
-                # After a Reset in Temporal the story goes on where it went before: at the later attempt.
+                # After a Reset in Temporal the workflow continues at the later attempt.
                 error = ProviderUnavailable if other > attempt.ordinal else ServiceError
-                return SubmitResult(SubmitState.REJECTED, code=error.code)
+                return SubmitPermit(stored=SubmitResult(SubmitState.REJECTED, code=error.code))
             if record is None:
                 record = _new_record(row, attempt)
                 session.add(record)
-            record.state = "sending"
-            record.started_at = await _now(session)
-            move_to(row, Stage.SUBMITTING)
-            return to_request(row, attempt.ordinal)
+            record.state = AttemptState.SENDING
+            record.started_at = await database_now(session)
+            set_stage(row, Stage.SUBMITTING)
+            return SubmitPermit(request=to_request(row, attempt.ordinal))
 
-    async def accepted(self, attempt: AttemptRef, job: ProviderJob) -> None:
+    async def record_accepted(self, attempt: AttemptRef, job: ProviderJob) -> SubmitResult:
         async with self._database.begin() as session:
             row, record = await _locked(session, attempt)
             record.provider_urls = dict(job.urls)
-            _note_cost(record, job.cost)
+            set_cost(record, job.cost)
             await _accept(session, row, record, job.job_id)
+            return _stored_result(record)
 
-    async def rejected(self, attempt: AttemptRef, error: PermanentError) -> None:
+    async def record_rejected(self, attempt: AttemptRef, error: PermanentError) -> SubmitResult:
         async with self._database.begin() as session:
             _, record = await _locked(session, attempt)
-            record.state, record.code, record.provider_message = "rejected", error.code, str(error)
-            record.moderated_at = error.at if isinstance(error, ContentRejected) else None
-            record.is_free = True
-            record.answered_at = await _now(session)
+            if record.state in _UNANSWERED:
+                record.state = AttemptState.REJECTED
+                record.code, record.provider_message = error.code, str(error)
+                record.moderated_at = error.at if isinstance(error, ContentRejected) else None
+                record.answered_at = await database_now(session)
+            return _stored_result(record)
 
-    async def not_sent(self, attempt: AttemptRef) -> None:
+    async def record_not_sent(self, attempt: AttemptRef) -> None:
         async with self._database.begin() as session:
             _, record = await _locked(session, attempt)
-            record.state = "not_sent"
+            if record.state in _UNANSWERED:
+                record.state = AttemptState.NOT_SENT
 
-    async def unknown(self, attempt: AttemptRef) -> SubmitResult:
+    async def record_unknown(self, attempt: AttemptRef) -> SubmitResult:
         async with self._database.begin() as session:
             row, record = await _locked(session, attempt)
             if is_terminal(row):
-                return SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=await outcome_of(session, row))
-            return await _unknown(session, row, record)
+                return await _ended(session, row)
+            await _adopt_webhook(session, row, record)
+            if record.state in _UNANSWERED:
+                _set_unknown(row, record)
+            return _stored_result(record)
 
-    async def job(self, attempt: AttemptRef) -> AttemptRecord:
+    async def get_attempt(self, attempt: AttemptRef) -> AttemptRecord:
         async with self._database.begin() as session:
             row, record = await _locked(session, attempt)
-            if record.state == "sending":
+            if record.state != AttemptState.NOT_SENT:
                 await _adopt_webhook(session, row, record)
             job = None
             if record.provider_job_id is not None:
                 job = ProviderJob(record.provider_job_id, record.provider_urls or {})
-            return AttemptRecord(to_request(row, attempt.ordinal), job, _verdict(record))
+            return AttemptRecord(to_request(row, attempt.ordinal), job, poll_result(record))
 
     async def record_result(self, attempt: AttemptRef, result: ProviderResult) -> None:
         async with self._database.begin() as session:
             row, record = await _locked(session, attempt)
-            await note_result(session, row, record, result)
+            await store_result(session, row, record, result)
 
-    async def answered(
+    async def record_sync_result(
         self, attempt: AttemptRef, job_id: str, result: ProviderResult, images: Sequence[Image]
     ) -> bool:
         async with self._database.begin() as session:
             row, record = await _locked(session, attempt)
             await _accept(session, row, record, job_id)
-            await note_result(session, row, record, result, images)
+            await store_result(session, row, record, result, images)
             return record.late_at is None
 
 
-async def note_result(
-    session: AsyncSession,
-    row: GenerationRow,
-    record: AttemptRow,
-    result: ProviderResult,
-    images: Sequence[Image] = (),
-) -> None:
-    """What the provider said in the end and what it cost, also where nobody waits for it any more."""
-    is_news = record.result is None or (record.is_free and not _is_free(result))
-    record.result, record.code = to_json(result, images), result.code
-    record.provider_message, record.moderated_at = result.provider_message, result.moderated_at
-    record.is_free = _is_free(result)
-    _note_cost(record, result.cost)
-    if is_news:
-        await _note_lateness(session, row, record)
+def _stored_result(record: AttemptRow) -> SubmitResult:
+    """Return the stored state of an attempt as the result of its submit."""
+    state = AttemptState(record.state)
+    if state is AttemptState.ACCEPTED or state.is_final:
+        return SubmitResult(SubmitState.ACCEPTED, job_id=record.provider_job_id, verdict=poll_result(record))
+    if state is AttemptState.REJECTED:
+        return SubmitResult(SubmitState.REJECTED, code=record.code, moderated_at=moderated_at(record))
+    return SubmitResult(SubmitState.UNKNOWN)
 
 
-async def note_webhook(
-    session: AsyncSession, row: GenerationRow, record: AttemptRow, result: ProviderResult
-) -> None:
-    """What has been noted before stands, but for this: what was free may turn out to be charged."""
-    if record.result is None:
-        await note_result(session, row, record, result)
-    elif record.is_free and not _is_free(result):
-        record.is_free = False
-        _note_cost(record, result.cost)
-        await _note_lateness(session, row, record)
-
-
-def _is_free(result: ProviderResult) -> bool:
-    return result.verdict is JobStatus.FAILED and result.is_free
-
-
-async def _note_lateness(session: AsyncSession, row: GenerationRow, record: AttemptRow) -> None:
-    """Of the first word on how an attempt ended. One that is repeated after the ending is not late."""
-    if is_terminal(row) or await _is_superseded(session, record):
-        record.late_at = await _now(session)
-
-
-def _note_cost(record: AttemptRow, cost: ProviderCost | None) -> None:
-    if cost is not None:
-        record.cost_amount, record.cost_unit = cost.amount, cost.unit
-
-
-def _verdict(record: AttemptRow) -> PollResult | None:
-    if record.result is None:
-        return None
-    at = ModeratedAt(record.moderated_at) if record.moderated_at else None
-    return PollResult(
-        JobStatus(record.result["verdict"]), record.code, moderated_at=at, is_free=bool(record.is_free)
-    )
+async def _ended(session: AsyncSession, row: GenerationRow) -> SubmitResult:
+    return SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=await outcome_of(session, row))
 
 
 def _new_record(row: GenerationRow, attempt: AttemptRef) -> AttemptRow:
@@ -176,54 +155,19 @@ def _new_record(row: GenerationRow, attempt: AttemptRef) -> AttemptRow:
         ordinal=attempt.ordinal,
         provider=request.provider,
         endpoint=request.endpoint,
-        state="sending",
+        state=AttemptState.SENDING,
     )
 
 
-async def _begun_before(session: AsyncSession, row: GenerationRow, record: AttemptRow) -> SubmitResult:
-    """The answer to a submit that is run again."""
-    if record.state == "accepted":
-        return SubmitResult(SubmitState.ACCEPTED, job_id=record.provider_job_id, verdict=_verdict(record))
-    if record.state == "rejected":
-        at = ModeratedAt(record.moderated_at) if record.moderated_at else None
-        return SubmitResult(SubmitState.REJECTED, code=record.code, moderated_at=at)
-    return await _unknown(session, row, record)
-
-
-async def _another_that_may_be_charged(session: AsyncSession, attempt: AttemptRef) -> int | None:
-    """The ordinal of another attempt that was sent, or may have been, and did not end free of charge.
-
-    A webhook shows that an attempt was sent, whatever the answer to its submit was.
-    """
+async def _other_that_may_be_charged(session: AsyncSession, attempt: AttemptRef) -> int | None:
+    """Return the ordinal of another attempt that the provider bills, or may."""
     others = await session.scalars(
         select(AttemptRow).where(
             col(AttemptRow.generation_id) == attempt.generation_id,
             col(AttemptRow.ordinal) != attempt.ordinal,
         )
     )
-    for other in others:
-        if (other.state in ("sending", "accepted") or other.result is not None) and not other.is_free:
-            return other.ordinal
-    return None
-
-
-async def _is_superseded(session: AsyncSession, record: AttemptRow) -> bool:
-    """Whether the generation went on to another attempt after this one was begun.
-
-    The ordinal does not tell: after a Reset in Temporal the first may be begun again after the second.
-    """
-    later = select(col(AttemptRow.ordinal)).where(
-        col(AttemptRow.generation_id) == record.generation_id,
-        col(AttemptRow.started_at) > record.started_at,
-    )
-    return await session.scalar(later.limit(1)) is not None
-
-
-async def _now(session: AsyncSession) -> datetime:
-    """The database's clock, not the start of the transaction, which may have waited for its lock."""
-    now = await session.scalar(select(func.clock_timestamp()))
-    assert isinstance(now, datetime)
-    return now
+    return next((other.ordinal for other in others if AttemptState(other.state).may_be_charged), None)
 
 
 async def _locked(session: AsyncSession, attempt: AttemptRef) -> tuple[GenerationRow, AttemptRow]:
@@ -234,31 +178,31 @@ async def _locked(session: AsyncSession, attempt: AttemptRef) -> tuple[Generatio
     return row, record
 
 
-async def _unknown(session: AsyncSession, row: GenerationRow, record: AttemptRow) -> SubmitResult:
-    """Settle for not knowing, unless a webhook has named the job meanwhile."""
-    if await _adopt_webhook(session, row, record):
-        return SubmitResult(SubmitState.ACCEPTED, job_id=record.provider_job_id)
+def _set_unknown(row: GenerationRow, record: AttemptRow) -> None:
+    record.state = AttemptState.UNKNOWN
     if row.stage == Stage.SUBMITTING:
-        move_to(row, Stage.SUBMIT_UNKNOWN)
-    return SubmitResult(SubmitState.UNKNOWN)
+        set_stage(row, Stage.SUBMIT_UNKNOWN)
 
 
 async def _accept(session: AsyncSession, row: GenerationRow, record: AttemptRow, job_id: str) -> None:
-    record.state, record.provider_job_id = "accepted", job_id
-    record.answered_at = await _now(session)
+    """Record the job; a result that has come before it stays."""
+    if not AttemptState(record.state).is_final:
+        record.state = AttemptState.ACCEPTED
+    record.provider_job_id = job_id
+    record.answered_at = await database_now(session)
     if not is_terminal(row) and row.stage in (Stage.SUBMITTING, Stage.SUBMIT_UNKNOWN):
-        move_to(row, Stage.GENERATING)
+        set_stage(row, Stage.GENERATING)
 
 
-async def _adopt_webhook(session: AsyncSession, row: GenerationRow, record: AttemptRow) -> bool:
-    """A webhook that came through this attempt's own address proves that the submit was accepted."""
+async def _adopt_webhook(session: AsyncSession, row: GenerationRow, record: AttemptRow) -> None:
+    """Take the job from a webhook: one at this attempt's own address proves that the provider has a job."""
+    if record.provider_job_id is not None or record.state == AttemptState.REJECTED:
+        return
     job_id = await session.scalar(
         select(col(InboxRow.provider_job_id))
         .where(col(InboxRow.generation_id) == record.generation_id, col(InboxRow.ordinal) == record.ordinal)
         .order_by(col(InboxRow.id))
         .limit(1)
     )
-    if job_id is None:
-        return False
-    await _accept(session, row, record, job_id)
-    return True
+    if job_id is not None:
+        await _accept(session, row, record, job_id)

@@ -1,4 +1,4 @@
-"""What providers have charged us, with and without an image to show for it."""
+"""What providers have charged, with and without a delivered image."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from adapters.database.engine import Database
 
-# An attempt has delivered if the generation was completed by it: the last one, in time, and without an error.
+# An attempt has delivered if it completed the generation: it succeeded, in time.
 _COSTS = """
 SELECT (a.started_at AT TIME ZONE 'UTC')::date AS day, a.provider, a.cost_unit AS unit, count(*) AS attempts,
        count(*) FILTER (WHERE is_lost) AS undelivered,
@@ -16,18 +16,18 @@ SELECT (a.started_at AT TIME ZONE 'UTC')::date AS day, a.provider, a.cost_unit A
 FROM attempts a JOIN generations g ON g.id = a.generation_id
 CROSS JOIN LATERAL (
     SELECT g.finished_at IS NOT NULL AND NOT (
-        g.status = 'completed' AND a.state <> 'not_sent' AND a.late_at IS NULL AND a.code IS NULL
+        g.status = 'completed' AND a.state = 'succeeded' AND a.late_at IS NULL
     ) AS is_lost
 ) AS d
 WHERE a.started_at >= now() - make_interval(days => :days)
 GROUP BY day, a.provider, unit ORDER BY day DESC, a.provider, unit LIMIT :limit
 """
-_MOST_LINES = 1000
+_MAX_LINES = 1000
 
 
 @dataclass(frozen=True)
 class CostLine:
-    """One provider's day. `unit` is the provider's own measure, None where it tells no cost."""
+    """One provider's day. `unit` is the provider's own, None where it states no cost."""
 
     day: date
     provider: str
@@ -39,7 +39,7 @@ class CostLine:
 
 
 async def cost_lines(database: Database, days: int) -> list[CostLine]:
-    """The last so many days, newest first; at most 1000 lines."""
+    """Return the last so many days, newest first; at most 1000 lines."""
     async with database.begin() as session:
-        found = await session.execute(text(_COSTS), {"days": days, "limit": _MOST_LINES})
+        found = await session.execute(text(_COSTS), {"days": days, "limit": _MAX_LINES})
         return [CostLine(**row) for row in found.mappings()]

@@ -1,4 +1,4 @@
-"""What tenants read of their credits, and what operators add to them."""
+"""Credits as tenants read them and operators grant them."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from adapters.database.tables import AccountRow, EntryRow, TransferRow
 from domain.credits import AccountKind, Balance, Entry, TransferKind
 from domain.errors import InvalidInput, TenantNotFound
 
-_LARGEST_GRANT_CREDITS = 1_000_000_000_000
+_MAX_GRANT_CREDITS = 1_000_000_000_000
 
 
 class PostgresCreditAccounts:
@@ -21,8 +21,8 @@ class PostgresCreditAccounts:
         self._database = database
 
     async def grant(self, tenant_id: str, amount_credits: int, reference: str) -> Balance:
-        if not 1 <= amount_credits <= _LARGEST_GRANT_CREDITS:
-            raise InvalidInput(errors=(("amount", f"1 to {_LARGEST_GRANT_CREDITS}"),))
+        if not 1 <= amount_credits <= _MAX_GRANT_CREDITS:
+            raise InvalidInput(errors=(("amount", f"1 to {_MAX_GRANT_CREDITS}"),))
         transfer_id = f"grant:{tenant_id}:{reference}"
         async with self._database.begin() as session:
             if not await locked_balances(session, tenant_id):
@@ -55,8 +55,8 @@ class PostgresCreditAccounts:
             balances[AccountKind.AVAILABLE], balances[AccountKind.HELD], balances[AccountKind.SPENT]
         )
 
-    async def entries(self, tenant_id: str, *, before: int | None, limit: int) -> Sequence[Entry]:
-        """Grants' counterpart, the issued account, is left out: it is the operator's, not the tenant's."""
+    async def list_entries(self, tenant_id: str, *, before: int | None, limit: int) -> Sequence[Entry]:
+        """Leave out the account `issued`, the counterpart of grants: it is the operator's."""
         query = (
             select(EntryRow, TransferRow, col(AccountRow.kind))
             .join(TransferRow, col(TransferRow.id) == col(EntryRow.transfer_id))

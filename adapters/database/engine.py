@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and its failures turned into ours."""
+"""Connections to PostgreSQL, and the mapping of its failures to our errors."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -16,9 +16,12 @@ _STATEMENT_SECONDS = 10
 
 
 class Database:
-    """A bounded pool. Each `begin` is one session on one connection, in one transaction."""
+    """A bounded pool. Each `begin` is one session on one connection, in one transaction.
 
-    def __init__(self, url: str, *, pool_size: int) -> None:
+    name: what PostgreSQL lists the connections as; migrations look for it.
+    """
+
+    def __init__(self, url: str, *, pool_size: int, name: str = "darkroom") -> None:
         self._engine: AsyncEngine = create_async_engine(
             async_url(url),
             pool_size=pool_size,
@@ -30,7 +33,7 @@ class Database:
                 "timeout": _CONNECT_SECONDS,
                 "command_timeout": _STATEMENT_SECONDS,
                 "server_settings": {
-                    "application_name": "darkroom",
+                    "application_name": name,
                     "lock_timeout": "5s",
                     "idle_in_transaction_session_timeout": "15s",
                     "jit": "off",
@@ -42,11 +45,11 @@ class Database:
         self._unbound = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def begin(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """A transaction. Raises DatabaseUnavailable if the server is away, busy or goes away."""
+        """Open a transaction. Raises DatabaseUnavailable if the server is away, busy or goes away."""
         return _session(self._engine)
 
     def each(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """Each statement a transaction of its own, for what is one statement. Raises as `begin` does."""
+        """Open a session in which each statement is its own transaction. Raises as `begin` does."""
         return _session(self._unbound)
 
     async def healthy(self) -> bool:
@@ -72,7 +75,7 @@ async def _session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
 
 
 def async_url(url: str) -> str:
-    """The same database for SQLAlchemy's asyncpg dialect."""
+    """Return the URL for SQLAlchemy's asyncpg dialect."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.split("+")[0] not in ("postgres", "postgresql"):
         raise ValueError("DATABASE_URL must begin with postgresql://")
@@ -80,7 +83,7 @@ def async_url(url: str) -> str:
 
 
 def _is_passing(error: DBAPIError) -> bool:
-    """Whether PostgreSQL may answer differently in a moment: restarts, deadlocks, lock timeouts."""
+    """Tell whether PostgreSQL may answer differently in a moment: restarts, deadlocks, lock timeouts."""
     cause = error.orig.__cause__ if error.orig is not None else None
     return isinstance(
         cause,

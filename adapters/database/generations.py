@@ -1,4 +1,4 @@
-"""Generations as clients see them: stored, read, listed, asked to stop."""
+"""Generations as clients see them: created, read, listed, canceled."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -63,20 +63,20 @@ class PostgresGenerations:
             row = await session.scalar(query)
             return (await _with_images(session, row), row.fingerprint) if row is not None else None
 
-    async def get(self, generation_id: str) -> Generation:
+    async def get_generation(self, generation_id: str) -> Generation:
         async with self._database.begin() as session:
             row = await session.get(GenerationRow, generation_id)
             if row is None:
                 raise GenerationNotFound
             return await _with_images(session, row)
 
-    async def get_for(self, tenant_id: str, generation_id: str) -> Generation:
-        generation = await self.get(generation_id)
+    async def get_generation_of(self, tenant_id: str, generation_id: str) -> Generation:
+        generation = await self.get_generation(generation_id)
         if generation.tenant_id != tenant_id:
             raise GenerationNotFound
         return generation
 
-    async def list_for(
+    async def list_generations(
         self, tenant_id: str, *, status: Status | None, after: Page | None, limit: int
     ) -> Sequence[Generation]:
         created_at, row_id = col(GenerationRow.created_at), col(GenerationRow.id)
@@ -92,7 +92,7 @@ class PostgresGenerations:
             images = await images_of(session, completed)
         return [to_generation(row, images.get(row.id, ())) for row in rows]
 
-    async def request_cancel(self, tenant_id: str, generation_id: str) -> Generation:
+    async def record_cancel_request(self, tenant_id: str, generation_id: str) -> Generation:
         async with self._database.begin() as session:
             row = await locked_generation(session, generation_id)
             if row.tenant_id != tenant_id:

@@ -1,12 +1,12 @@
-"""Webhooks, kept before anyone is told of them."""
+"""Webhooks, stored before their workflows are signaled."""
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from adapters.database.attempts import note_webhook
+from adapters.database.attempt_results import record_webhook_result
 from adapters.database.engine import Database
-from adapters.database.mapping import locked_generation, to_json, to_request
+from adapters.database.mapping import locked_generation, result_to_json, to_request
 from adapters.database.tables import AttemptRow, InboxRow
 from domain.errors import GenerationNotFound
 from domain.generation import Status
@@ -21,15 +21,15 @@ class PostgresInbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def receive(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> WebhookReceipt:
+    async def record_event(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> WebhookReceipt:
         async with self._database.begin() as session:
-            # Locked, or this would overwrite what a poll writes down at the same moment.
+            # Locked, or this would overwrite what a poll records at the same moment.
             generation = await locked_generation(session, attempt.generation_id)
             if to_request(generation, attempt.ordinal).provider != provider:
                 raise GenerationNotFound
             record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
-            # As far as the attempt knows its job yet.
-            genuine = record is not None and record.provider_job_id in (None, event.job_id)
+            # Only about the attempt's own job, if that is known yet.
+            is_own_job = record is not None and record.provider_job_id in (None, event.job_id)
             row = await session.scalar(
                 insert(InboxRow)
                 .values(
@@ -38,21 +38,20 @@ class PostgresInbox:
                     generation_id=attempt.generation_id,
                     ordinal=attempt.ordinal,
                     provider_job_id=event.job_id,
-                    # A job id that is not the attempt's proves nothing: the provider is asked instead.
-                    verdict=event.result.verdict if genuine else JobStatus.CHECK,
-                    code=event.result.code if genuine else None,
-                    moderated_at=event.result.moderated_at if genuine else None,
-                    is_free=genuine and event.result.is_free,
-                    result=to_json(event.result),
+                    # Another job's id proves nothing: the provider is polled instead.
+                    status=event.result.status if is_own_job else JobStatus.CHECK,
+                    code=event.result.code if is_own_job else None,
+                    moderated_at=event.result.moderated_at if is_own_job else None,
+                    does_not_charge=is_own_job and event.result.does_not_charge,
+                    result=result_to_json(event.result),
                     late=Status(generation.status).is_terminal,
                 )
                 .on_conflict_do_nothing(index_elements=["provider", "event_id"])
                 .returning(InboxRow)
             )
-            is_final = event.result.verdict in (JobStatus.SUCCEEDED, JobStatus.FAILED)
-            if row is not None and record is not None and genuine and is_final:
-                # Beside the attempt, where its cost is counted.
-                await note_webhook(session, generation, record, event.result)
+            if row is not None and record is not None and is_own_job and event.result.status.is_final:
+                # With the attempt, where its cost is counted.
+                await record_webhook_result(session, generation, record, event.result)
             if row is None:
                 row = await session.scalar(
                     select(InboxRow).where(
@@ -60,7 +59,7 @@ class PostgresInbox:
                     )
                 )
             assert row is not None  # rows are never deleted
-            return received(row)
+            return to_receipt(row)
 
     async def mark_relayed(self, inbox_id: int) -> None:
         async with self._database.each() as session:
@@ -71,9 +70,9 @@ class PostgresInbox:
             )
 
 
-def received(row: InboxRow) -> WebhookReceipt:
-    """The row as its reader needs it."""
+def to_receipt(row: InboxRow) -> WebhookReceipt:
+    """Return an inbox row as the domain knows it."""
     assert row.id is not None
     at = ModeratedAt(row.moderated_at) if row.moderated_at else None
-    signal = ResultSignal(row.id, row.ordinal, row.verdict, row.code, at, row.is_free)
+    signal = ResultSignal(row.id, row.ordinal, row.status, row.code, at, row.does_not_charge)
     return WebhookReceipt(signal, row.generation_id, row.relayed_at is not None)

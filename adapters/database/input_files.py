@@ -1,4 +1,4 @@
-"""Images that clients bring: recorded once their bytes are stored, kept while used, then forgotten."""
+"""Input files: recorded, extended with each use, deleted once expired."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,18 +13,18 @@ from domain.errors import FileNotFound
 from domain.generation import Status
 from domain.input_files import ImageFacts, InputFile
 
-_UNUSED = timedelta(hours=24)
-_USED = timedelta(days=7)
+_UNUSED_LIFETIME = timedelta(hours=24)
+_USED_LIFETIME = timedelta(days=7)
 _OPEN = (Status.CREATED, Status.QUEUED, Status.PROCESSING)
 
 
 class PostgresInputFiles:
-    """The record of every stored input. The clock is the database's."""
+    """The record of every input file. The clock is the database's."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, tenant_id: str, file_id: str, key: str, facts: ImageFacts) -> InputFile:
+    async def add_file(self, tenant_id: str, file_id: str, key: str, facts: ImageFacts) -> InputFile:
         statement = (
             insert(InputFileRow)
             .values(
@@ -37,35 +37,35 @@ class PostgresInputFiles:
                 size_bytes=facts.size_bytes,
                 sha256=facts.sha256,
                 has_alpha=facts.has_alpha,
-                expires_at=func.now() + _UNUSED,
+                expires_at=func.now() + _UNUSED_LIFETIME,
             )
             .returning(InputFileRow)
         )
         async with self._database.begin() as session:
             return _file((await session.scalars(statement)).one())
 
-    async def use(self, tenant_id: str, file_ids: Sequence[str]) -> Sequence[InputFile]:
+    async def use_files(self, tenant_id: str, file_ids: Sequence[str]) -> Sequence[InputFile]:
         statement = (
             update(InputFileRow)
-            .where(*_theirs(tenant_id), col(InputFileRow.id).in_(file_ids))
-            .values(expires_at=func.greatest(col(InputFileRow.expires_at), func.now() + _USED))
+            .where(*_of_tenant(tenant_id), col(InputFileRow.id).in_(file_ids))
+            .values(expires_at=func.greatest(col(InputFileRow.expires_at), func.now() + _USED_LIFETIME))
             .returning(InputFileRow)
         )
         async with self._database.begin() as session:
             found = (await session.scalars(statement)).all()
             return _in_order(found, file_ids)
 
-    async def get_for(self, tenant_id: str, file_id: str) -> InputFile:
-        query = select(InputFileRow).where(*_theirs(tenant_id), col(InputFileRow.id) == file_id)
+    async def get_file_of(self, tenant_id: str, file_id: str) -> InputFile:
+        query = select(InputFileRow).where(*_of_tenant(tenant_id), col(InputFileRow.id) == file_id)
         async with self._database.begin() as session:
             return _in_order((await session.scalars(query)).all(), [file_id])[0]
 
-    async def get(self, file_ids: Sequence[str]) -> Sequence[InputFile]:
+    async def get_files(self, file_ids: Sequence[str]) -> Sequence[InputFile]:
         query = select(InputFileRow).where(col(InputFileRow.id).in_(file_ids))
         async with self._database.begin() as session:
             return _in_order((await session.scalars(query)).all(), file_ids)
 
-    async def expired(self, limit: int) -> Sequence[InputFile]:
+    async def list_expired_files(self, limit: int) -> Sequence[InputFile]:
         needed = select(literal(1)).where(
             col(GenerationRow.tenant_id) == col(InputFileRow.tenant_id),
             col(GenerationRow.status).in_(_OPEN),
@@ -83,12 +83,12 @@ class PostgresInputFiles:
         async with self._database.begin() as session:
             return [_file(row) for row in await session.scalars(query)]
 
-    async def forget(self, file_id: str) -> None:
+    async def delete_file(self, file_id: str) -> None:
         async with self._database.begin() as session:
             await session.execute(delete(InputFileRow).where(col(InputFileRow.id) == file_id))
 
 
-def _theirs(tenant_id: str) -> tuple[Any, ...]:
+def _of_tenant(tenant_id: str) -> tuple[Any, ...]:
     return (col(InputFileRow.tenant_id) == tenant_id, col(InputFileRow.expires_at) > func.now())
 
 

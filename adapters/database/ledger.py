@@ -2,7 +2,7 @@
 
 Every step locks the generation row first, then the tenant's accounts in the order of their ids. The
 unique index `transfers_one_resolution` is what makes a second resolution impossible; the checks below
-only turn a repeat into the stored answer instead of an error.
+only turn a repeat into the stored outcome instead of an error.
 """
 
 from sqlalchemy import bindparam, exists, func, select, text
@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.engine import Database
-from adapters.database.mapping import is_terminal, locked_generation, move_to, outcome_of
+from adapters.database.mapping import is_terminal, locked_generation, outcome_of, set_stage
 from adapters.database.tables import AccountRow, AttemptRow, GenerationRow, ImageRow, TransferRow
+from domain.attempt import AttemptState
 from domain.credits import AccountKind, HoldState, Refund, Reservation, TransferKind
 from domain.errors import ContentRejected, InsufficientCredits, ResultUnusable, WorkflowLost
 from domain.generation import Outcome, Stage, Status, TerminalState
@@ -32,12 +33,12 @@ _MOVE = text("""
     WITH moved AS (
         UPDATE accounts SET balance_credits = balance_credits + change.amount
         FROM unnest(CAST(:accounts AS text[]), CAST(:amounts AS bigint[]))
-            WITH ORDINALITY AS change (account_id, amount, place)
+            WITH ORDINALITY AS change (account_id, amount, position)
         WHERE accounts.id = change.account_id
         RETURNING change.*, accounts.balance_credits
     )
     INSERT INTO entries (transfer_id, account_id, amount_credits, balance_after)
-    SELECT CAST(:transfer AS text), account_id, amount, balance_credits FROM moved ORDER BY place
+    SELECT CAST(:transfer AS text), account_id, amount, balance_credits FROM moved ORDER BY position
 """)
 
 
@@ -59,18 +60,18 @@ class PostgresLedger:
                 return Reservation(HoldState.HELD)
             balances = await locked_balances(session, row.tenant_id)
             if balances[AccountKind.AVAILABLE] < row.price_credits:
-                move_to(row, Stage.RESERVING)
-                ending = TerminalState(Status.FAILED, InsufficientCredits.code)
-                return Reservation(HoldState.INSUFFICIENT, await _end(session, row, ending))
+                set_stage(row, Stage.RESERVING)
+                terminal_state = TerminalState(Status.FAILED, InsufficientCredits.code)
+                return Reservation(HoldState.INSUFFICIENT, await _end(session, row, terminal_state))
             price = row.price_credits
             row.held_credits = price
-            move_to(row, Stage.THROTTLED)
+            set_stage(row, Stage.THROTTLED)
             changes = {AccountKind.AVAILABLE: -price, AccountKind.HELD: price}
             await _transfer(session, row, TransferKind.HOLD, price, changes)
             return Reservation(HoldState.HELD)
 
     async def settle(self, generation_id: str) -> Outcome:
-        """Raises ResultUnusable where nothing is stored: what is not delivered is not charged."""
+        """Raises ResultUnusable if nothing is stored: what is not delivered is not charged."""
         async with self._database.begin() as session:
             row = await locked_generation(session, generation_id)
             if is_terminal(row):
@@ -86,18 +87,18 @@ class PostgresLedger:
                 AccountKind.SPENT: charged,
             }
             row.charged_credits, row.refunded_credits = charged, returned
-            move_to(row, Stage.COMPLETED)
+            set_stage(row, Stage.COMPLETED)
             await _transfer(session, row, TransferKind.SETTLE, charged, changes)
             return Outcome(row.id, Status.COMPLETED, None, charged, delivered)
 
-    async def refund(self, generation_id: str, ending: TerminalState) -> Refund:
+    async def refund(self, generation_id: str, terminal_state: TerminalState) -> Refund:
         async with self._database.begin() as session:
             row = await locked_generation(session, generation_id)
             if is_terminal(row):
                 return Refund(await outcome_of(session, row))
-            if ending.unless_submitted and await _may_be_submitted(session, row.id):
+            if terminal_state.unless_submitted and await _may_be_submitted(session, row.id):
                 return Refund(None, submitted=True)
-            return Refund(await _end(session, row, ending))
+            return Refund(await _end(session, row, terminal_state))
 
 
 def hold_id(generation_id: str) -> str:
@@ -109,7 +110,7 @@ def account_id(tenant_id: str, kind: AccountKind) -> str:
 
 
 async def locked_balances(session: AsyncSession, tenant_id: str) -> dict[AccountKind, int]:
-    """A tenant's balances, held until the transaction ends; empty for an unknown tenant."""
+    """Lock a tenant's balances until the transaction ends; empty for an unknown tenant."""
     return {
         AccountKind(kind): balance
         for kind, balance in await session.execute(_BALANCES, {"tenant": tenant_id})
@@ -120,7 +121,7 @@ async def post(session: AsyncSession, transfer: TransferRow, changes: Changes) -
     """Write a transfer, its entries and the new balances. The accounts must be locked."""
     session.add(transfer)
     await session.flush()
-    # An account that nothing moves on gets no entry, unless the whole transfer is of nothing.
+    # An account without a change gets no entry, unless the whole transfer is of zero credits.
     moved = {kind: amount for kind, amount in changes.items() if amount} or changes
     accounts = [account_id(transfer.tenant_id, kind) for kind in moved]
     await session.execute(
@@ -144,37 +145,36 @@ async def _transfer(
     await post(session, transfer, changes)
 
 
-async def _end(session: AsyncSession, row: GenerationRow, ending: TerminalState) -> Outcome:
-    """Return the hold, if there is one, and write how the generation ended."""
+async def _end(session: AsyncSession, row: GenerationRow, terminal_state: TerminalState) -> Outcome:
+    """Return the hold, if there is one, and record how the generation ended."""
     held = row.held_credits
     holds = await session.scalar(_TRANSFER, {"id": hold_id(row.id)})
-    if ending.status is Status.FAILED:
-        row.error_code, row.error_stage = ending.code, ending.moderated_at or row.stage
-    row.needs_attention = ending.attention or row.needs_attention
+    if terminal_state.status is Status.FAILED:
+        row.error_code, row.error_stage = terminal_state.code, terminal_state.moderated_at or row.stage
+    row.needs_attention = terminal_state.attention or row.needs_attention
     # Some providers bill what their moderation refuses; a model of theirs may pass that on.
-    charges = holds and row.charges_rejected and ending.code == ContentRejected.code
+    charges = holds and row.charges_rejected and terminal_state.code == ContentRejected.code
     charged = held if charges else 0
     row.charged_credits, row.refunded_credits = charged, held - charged
-    move_to(row, Stage(ending.status))
+    set_stage(row, Stage(terminal_state.status))
     if charges:
         changes = {AccountKind.HELD: -held, AccountKind.SPENT: held}
         await _transfer(session, row, TransferKind.SETTLE, held, changes)
     elif holds:
-        kind = TransferKind.EXPIRE if ending.code == WorkflowLost.code else TransferKind.REFUND
+        kind = TransferKind.EXPIRE if terminal_state.code == WorkflowLost.code else TransferKind.REFUND
         changes = {AccountKind.AVAILABLE: held, AccountKind.HELD: -held}
         await _transfer(session, row, kind, held, changes)
-    return Outcome(row.id, ending.status, ending.code, charged)
+    return Outcome(row.id, terminal_state.status, terminal_state.code, charged)
 
 
 async def _may_be_submitted(session: AsyncSession, generation_id: str) -> bool:
-    """Whether a provider may be at work on it. One that failed it for free is done."""
+    """Tell whether a provider may have the job, and may bill it."""
     return bool(
         await session.scalar(
             select(
                 exists().where(
                     col(AttemptRow.generation_id) == generation_id,
-                    col(AttemptRow.state).in_(("sending", "accepted")),
-                    col(AttemptRow.is_free).is_not(True),
+                    col(AttemptRow.state).in_([state for state in AttemptState if state.may_be_charged]),
                 )
             )
         )

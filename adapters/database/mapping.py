@@ -1,20 +1,34 @@
-"""Generation rows: locked for a change, turned into what the domain knows, moved to a stage."""
+"""Between rows and domain types: generations, requests, results.
+
+Results in JSON columns hold bearer secrets and a provider's words: they leave the database for no log.
+"""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from adapters.database.mapping import unpaired
 from adapters.database.tables import GenerationRow, ImageRow
 from domain.errors import GenerationNotFound
-from domain.generation import Generation, GenerationError, GenerationRequest, Image, Outcome, Stage, Status
+from domain.generation import (
+    Generation,
+    GenerationError,
+    GenerationRequest,
+    Image,
+    Outcome,
+    Stage,
+    Status,
+    Undelivered,
+)
 from domain.moderation import ModeratedAt
+from domain.provider import JobStatus, ProviderResult, ResultFile
 
-# Built once: SQLAlchemy works out a cache key for every statement that it has not seen, which is slow.
+StoredResult = dict[str, Any] | None
+
+# Built once: SQLAlchemy computes a cache key for each new statement, which is slow.
 _LOCKED = select(GenerationRow).where(col(GenerationRow.id) == bindparam("id")).with_for_update()
 _IMAGES = (
     select(ImageRow)
@@ -24,7 +38,7 @@ _IMAGES = (
 
 
 async def locked_generation(session: AsyncSession, generation_id: str) -> GenerationRow:
-    """The row, held until the transaction ends. Always the first lock taken. Raises GenerationNotFound."""
+    """Lock a row until the transaction ends. Always the first lock taken. Raises GenerationNotFound."""
     row: GenerationRow | None = await session.scalar(_LOCKED, {"id": generation_id})
     if row is None:
         raise GenerationNotFound
@@ -32,7 +46,7 @@ async def locked_generation(session: AsyncSession, generation_id: str) -> Genera
 
 
 async def images_of(session: AsyncSession, generation_ids: Sequence[str]) -> dict[str, tuple[Image, ...]]:
-    """The stored images of each generation, by index."""
+    """Return the stored images of each generation, by index."""
     images: dict[str, tuple[Image, ...]] = {}
     for row in await session.scalars(_IMAGES, {"ids": generation_ids}):
         images[row.generation_id] = (*images.get(row.generation_id, ()), _image(row))
@@ -40,7 +54,7 @@ async def images_of(session: AsyncSession, generation_ids: Sequence[str]) -> dic
 
 
 async def outcome_of(session: AsyncSession, row: GenerationRow) -> Outcome:
-    """The stored ending of a terminal row. Images count only where they were paid for."""
+    """Return how a terminal row ended. Images count only where they were paid for."""
     delivered = 0
     if row.status == Status.COMPLETED:
         delivered = len((await images_of(session, [row.id])).get(row.id, ()))
@@ -51,20 +65,20 @@ def is_terminal(row: GenerationRow) -> bool:
     return Status(row.status).is_terminal
 
 
-def move_to(row: GenerationRow, stage: Stage) -> None:
-    """Write a stage and the status it stands for; the moments are the database's business."""
+def set_stage(row: GenerationRow, stage: Stage) -> None:
+    """Set a stage and the status it belongs to; a trigger sets the times."""
     row.stage, row.status = stage, stage.status
 
 
 def to_request(row: GenerationRow, ordinal: int = 1) -> GenerationRequest:
-    """What was asked for, as the provider of this attempt takes it."""
+    """Return the request as the provider of this attempt takes it."""
     if ordinal > 1 and row.fallback is not None:
         return replace(_request(row), **row.fallback)
     return _request(row)
 
 
 def fallback_fields(request: GenerationRequest) -> dict[str, Any] | None:
-    """What of a request is another one with its fallback; the rest is shared."""
+    """Return the request fields that differ for the fallback."""
     other = request.fallback
     if other is None:
         return None
@@ -93,9 +107,9 @@ def _request(row: GenerationRow) -> GenerationRequest:
 
 
 def to_generation(row: GenerationRow, images: tuple[Image, ...] = ()) -> Generation:
-    problem = None
+    error = None
     if row.error_code is not None:
-        problem = GenerationError(row.error_code, _where(row.error_stage))
+        error = GenerationError(row.error_code, _error_stage(row.error_stage))
     request = to_request(row)
     if row.fallback is not None:
         request = replace(request, fallback=to_request(row, ordinal=2))
@@ -105,7 +119,7 @@ def to_generation(row: GenerationRow, images: tuple[Image, ...] = ()) -> Generat
         request=request,
         status=Status(row.status),
         stage=Stage(row.stage),
-        problem=problem,
+        error=error,
         cancel_requested=row.cancel_requested_at is not None,
         needs_attention=row.needs_attention,
         held_credits=row.held_credits,
@@ -116,11 +130,11 @@ def to_generation(row: GenerationRow, images: tuple[Image, ...] = ()) -> Generat
         processing_at=row.processing_at,
         finished_at=row.finished_at,
         images=images,
-        undelivered=unpaired(row.undelivered),
+        undelivered=undelivered_from_json(row.undelivered),
     )
 
 
-def _where(stage: str | None) -> Stage | ModeratedAt:
+def _error_stage(stage: str | None) -> Stage | ModeratedAt:
     return ModeratedAt(stage) if stage in list(ModeratedAt) else Stage(stage or Stage.CREATED)
 
 
@@ -134,3 +148,42 @@ def _image(row: ImageRow) -> Image:
         size_bytes=row.size_bytes,
         sha256=row.sha256,
     )
+
+
+def result_to_json(result: ProviderResult, images: Sequence[Image] = ()) -> dict[str, Any]:
+    """Return a result as its JSON column. images: those a synchronous response has put into our storage."""
+    return {
+        "status": result.status,
+        "code": result.code,
+        "files": [file.url for file in result.files],
+        "images": [asdict(image) for image in images],
+        "undelivered": undelivered_to_json(result.undelivered),
+    }
+
+
+def stored_files(stored: StoredResult) -> tuple[ResultFile, ...]:
+    """Return the files of a stored success; none of anything else."""
+    return tuple(ResultFile(url) for url in _of_success(stored, "files"))
+
+
+def stored_images(stored: StoredResult) -> tuple[Image, ...]:
+    return tuple(Image(**image) for image in _of_success(stored, "images"))
+
+
+def stored_undelivered(stored: StoredResult) -> tuple[Undelivered, ...]:
+    return undelivered_from_json(_of_success(stored, "undelivered"))
+
+
+def undelivered_to_json(undelivered: Sequence[Undelivered]) -> list[list[Any]]:
+    return [[missing.index, missing.code] for missing in undelivered]
+
+
+def undelivered_from_json(stored: Sequence[Sequence[Any]]) -> tuple[Undelivered, ...]:
+    return tuple(Undelivered(int(index), str(code)) for index, code in stored)
+
+
+def _of_success(stored: StoredResult, name: str) -> Sequence[Any]:
+    if stored is None or stored["status"] != JobStatus.SUCCEEDED:
+        return ()
+    found: Sequence[Any] = stored.get(name, ())
+    return found

@@ -7,7 +7,7 @@ from sqlalchemy import func, or_, select, update
 from sqlmodel import col
 
 from adapters.database.engine import Database
-from adapters.database.inbox import received
+from adapters.database.inbox import to_receipt
 from adapters.database.mapping import to_generation
 from adapters.database.tables import AttemptRow, GenerationRow, InboxRow
 from domain.catalog import Catalog
@@ -19,14 +19,14 @@ _OPEN = (Status.CREATED, Status.QUEUED, Status.PROCESSING)
 
 
 class PostgresReconcileQueries:
-    """Open generations that have not moved, webhooks nobody was told of, objects left behind."""
+    """Stuck generations, unrelayed webhooks, orphaned objects."""
 
     def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database
         self._catalogue = catalog
 
-    async def stranded(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
-        """Longest unseen first; those returned count as seen."""
+    async def list_stuck(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
+        """Return those that were not checked for longest; they count as checked now."""
         async with self._database.begin() as session:
             query = (
                 select(GenerationRow)
@@ -52,9 +52,9 @@ class PostgresReconcileQueries:
                 .group_by(col(AttemptRow.generation_id))
             )
             latest = {row_id: AttemptRef(row_id, ordinal) for row_id, ordinal in attempts}
-        return [self._stranded(row, latest.get(row.id)) for row in rows]
+        return [self._to_stuck(row, latest.get(row.id)) for row in rows]
 
-    async def unrelayed(self, older_than: timedelta, limit: int) -> Sequence[WebhookReceipt]:
+    async def list_unrelayed(self, older_than: timedelta, limit: int) -> Sequence[WebhookReceipt]:
         query = (
             select(InboxRow)
             .where(col(InboxRow.relayed_at).is_(None), col(InboxRow.received_at) < func.now() - older_than)
@@ -62,9 +62,9 @@ class PostgresReconcileQueries:
             .limit(limit)
         )
         async with self._database.begin() as session:
-            return [received(row) for row in await session.scalars(query)]
+            return [to_receipt(row) for row in await session.scalars(query)]
 
-    async def unswept(self, older_than: timedelta, limit: int) -> Sequence[Generation]:
+    async def list_with_orphaned_objects(self, older_than: timedelta, limit: int) -> Sequence[Generation]:
         query = (
             select(GenerationRow)
             .where(
@@ -79,7 +79,7 @@ class PostgresReconcileQueries:
         async with self._database.begin() as session:
             return [to_generation(row) for row in await session.scalars(query)]
 
-    async def mark_swept(self, generation_id: str) -> None:
+    async def mark_objects_deleted(self, generation_id: str) -> None:
         async with self._database.begin() as session:
             await session.execute(
                 update(GenerationRow)
@@ -87,7 +87,7 @@ class PostgresReconcileQueries:
                 .values(objects_deleted_at=func.now())
             )
 
-    def _stranded(self, row: GenerationRow, attempt: AttemptRef | None) -> StuckGeneration:
+    def _to_stuck(self, row: GenerationRow, attempt: AttemptRef | None) -> StuckGeneration:
         generation = to_generation(row)
         return StuckGeneration(
             input=self._catalogue.workflow_input(row.id, row.tenant_id, generation.request),

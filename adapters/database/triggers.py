@@ -1,4 +1,4 @@
-"""Rules that no statement may break, held by the database itself."""
+"""Rules that no statement may break, enforced by the database."""
 
 from sqlalchemy import DDL, event
 from sqlmodel import SQLModel
@@ -55,14 +55,43 @@ BEGIN
 END $$
 """
 
-# Whichever way a provider's work ends, its place is free in the same transaction: none can leak.
-LEAVE = """
-CREATE FUNCTION leave_place() RETURNS trigger LANGUAGE plpgsql AS $$
+# However a provider's work ends, its slot is free in the same transaction: none can leak.
+RELEASE_SLOT = """
+CREATE FUNCTION release_slot() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.stage <> OLD.stage AND NEW.stage IN ('storing', 'completed', 'failed', 'canceled') THEN
-        DELETE FROM places WHERE generation_id = NEW.id;
+        DELETE FROM provider_slots WHERE generation_id = NEW.id;
     END IF;
     RETURN NULL;
+END $$
+"""
+
+# The table of domain/attempt.py; a test holds that both agree.
+ADVANCE_ATTEMPT = """
+CREATE FUNCTION advance_attempt() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.state <> 'sending' THEN
+            RAISE EXCEPTION 'an attempt begins as sending, not as %', NEW.state
+                USING ERRCODE = 'restrict_violation';
+        END IF;
+    ELSIF NEW.state <> OLD.state AND NEW.state <> ALL (CASE OLD.state
+        WHEN 'sending' THEN ARRAY['unknown', 'not_sent', 'rejected', 'accepted',
+            'succeeded', 'failed', 'failed_uncharged']
+        WHEN 'unknown' THEN ARRAY['not_sent', 'rejected', 'accepted',
+            'succeeded', 'failed', 'failed_uncharged']
+        WHEN 'not_sent' THEN ARRAY['sending', 'accepted', 'succeeded', 'failed', 'failed_uncharged']
+        WHEN 'rejected' THEN ARRAY['succeeded', 'failed', 'failed_uncharged']
+        WHEN 'accepted' THEN ARRAY['succeeded', 'failed', 'failed_uncharged']
+        WHEN 'succeeded' THEN ARRAY['failed', 'failed_uncharged']
+        WHEN 'failed' THEN ARRAY['succeeded', 'failed_uncharged']
+        WHEN 'failed_uncharged' THEN ARRAY['succeeded', 'failed']
+    END) THEN
+        RAISE EXCEPTION 'attempt %/% may not go from % to %',
+            OLD.generation_id, OLD.ordinal, OLD.state, NEW.state
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
 END $$
 """
 
@@ -75,11 +104,13 @@ TRIGGERS = (
     " FOR EACH STATEMENT EXECUTE FUNCTION refuse_imbalance()",
     "CREATE TRIGGER generations_forward BEFORE UPDATE ON generations"
     " FOR EACH ROW EXECUTE FUNCTION advance_generation()",
-    "CREATE TRIGGER generations_leave AFTER UPDATE ON generations"
-    " FOR EACH ROW EXECUTE FUNCTION leave_place()",
+    "CREATE TRIGGER generations_release_slot AFTER UPDATE ON generations"
+    " FOR EACH ROW EXECUTE FUNCTION release_slot()",
+    "CREATE TRIGGER attempts_forward BEFORE INSERT OR UPDATE ON attempts"
+    " FOR EACH ROW EXECUTE FUNCTION advance_attempt()",
 )
 
-for statement in (IMMUTABLE, BALANCED, FORWARD, LEAVE, *TRIGGERS):
+for statement in (IMMUTABLE, BALANCED, FORWARD, RELEASE_SLOT, ADVANCE_ATTEMPT, *TRIGGERS):
     # DDL() fills in `%(...)s` itself, so a literal percent sign is doubled.
     ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
     event.listen(SQLModel.metadata, "after_create", ddl)

@@ -1,1 +1,1 @@
-"""Bringing bytes home: fetched under guard, looked at whole, kept in our own S3-compatible storage."""
+"""Image bytes: downloaded under guard, inspected, stored in S3-compatible storage."""

@@ -13,7 +13,7 @@ import httpx
 from adapters.storage.address_guard import is_allowed, origin
 from domain.errors import ResultExpired, ResultUnavailable, ResultUnusable
 
-_MOST_REDIRECTS = 3
+_MAX_REDIRECTS = 3
 _TIMEOUTS = {"connect": 5.0, "read": 20.0, "write": 20.0, "pool": 20.0}
 _GONE = (401, 403, 404, 410)
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -29,7 +29,7 @@ class GuardedDownloader:
         self._total_seconds = total_seconds
 
     @asynccontextmanager
-    async def fetch(self, url: str, hosts: Sequence[str]) -> AsyncIterator[Path]:
+    async def download(self, url: str, hosts: Sequence[str]) -> AsyncIterator[Path]:
         with tempfile.NamedTemporaryFile(prefix="darkroom-") as file:
             try:
                 # The client's own time limits are per read; a body that drips would never meet them.
@@ -43,14 +43,14 @@ class GuardedDownloader:
             yield Path(file.name)
 
     async def _follow(self, url: httpx.URL, hosts: Sequence[str], file: IO[bytes]) -> None:
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(_MAX_REDIRECTS + 1):
             if not is_allowed(url, hosts):
                 raise ResultUnusable(f"{origin(url)} is not where this provider serves results from")
             location = await self._read(url, file)
             if location is None:
                 return
             url = _parse(location, url)
-        raise ResultUnusable(f"more than {_MOST_REDIRECTS} redirects")
+        raise ResultUnusable(f"more than {_MAX_REDIRECTS} redirects")
 
     async def _read(self, url: httpx.URL, file: IO[bytes]) -> str | None:
         """Write the body to the file, or return where a redirect points."""

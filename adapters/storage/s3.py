@@ -1,4 +1,4 @@
-"""Our own storage: any S3-compatible server, through the `minio` client."""
+"""Object storage: any S3-compatible server, through the `minio` client."""
 
 import asyncio
 import tempfile
@@ -19,8 +19,8 @@ from minio.error import MinioException, S3Error
 from domain.errors import StorageUnavailable
 from domain.input_files import ImageFacts
 
-_SMALLEST_PART_BYTES = 5 * 1024 * 1024
-_MOST_DELETED = 1000
+_MIN_PART_BYTES = 5 * 1024 * 1024
+_MAX_DELETED = 1000
 T = TypeVar("T")
 
 
@@ -44,19 +44,19 @@ class S3Store:
     async def bucket_exists(self) -> bool:
         return await self._call(lambda: self._client.bucket_exists(self._bucket))
 
-    async def put(self, key: str, path: Path, facts: ImageFacts) -> None:
+    async def put_object(self, key: str, path: Path, facts: ImageFacts) -> None:
         await self._call(lambda: self._put(key, path, facts))
 
     @asynccontextmanager
-    async def fetch(self, key: str) -> AsyncIterator[Path]:
+    async def open_object(self, key: str) -> AsyncIterator[Path]:
         # A caller that gives up leaves a thread behind that may still be writing into the folder.
         with tempfile.TemporaryDirectory(prefix="darkroom-", ignore_cleanup_errors=True) as folder:
             path = Path(folder) / "object"
             await self._call(lambda: self._client.fget_object(self._bucket, key, str(path)))
             yield path
 
-    async def delete_under(self, prefix: str) -> int:
-        return await self._call(lambda: self._delete_under(prefix))
+    async def delete_objects(self, prefix: str) -> int:
+        return await self._call(lambda: self._delete_objects(prefix))
 
     async def signed_url(self, key: str, *, method: str, lifetime: timedelta) -> str:
         # Signing computes and asks nobody, so it needs no thread.
@@ -71,15 +71,15 @@ class S3Store:
                 file,
                 facts.size_bytes,
                 content_type=facts.content_type,
-                part_size=max(facts.size_bytes, _SMALLEST_PART_BYTES),
+                part_size=max(facts.size_bytes, _MIN_PART_BYTES),
             )
         found = self._client.stat_object(self._bucket, key)
         if found.size != facts.size_bytes:
             raise StorageUnavailable(f"stored {facts.size_bytes} bytes, found {found.size}")
 
-    def _delete_under(self, prefix: str) -> int:
+    def _delete_objects(self, prefix: str) -> int:
         listed = self._client.list_objects(self._bucket, prefix=prefix, recursive=True)
-        names = [item.object_name for item, _ in zip(listed, range(_MOST_DELETED), strict=False)]
+        names = [item.object_name for item, _ in zip(listed, range(_MAX_DELETED), strict=False)]
         errors = self._client.remove_objects(self._bucket, [DeleteObject(name) for name in names if name])
         for error in errors:
             raise StorageUnavailable(f"delete: {error.code}")

@@ -1,11 +1,11 @@
-"""Images that clients bring, to be used as inputs."""
+"""Input files."""
 
 from fastapi import APIRouter, Request, status
 
-from api.deps import FileId, PartsDep, Reader, Writer
-from api.schemas import FileView
-from api.uploads import uploaded
-from api.views import file_view
+from api.deps import CanReadGenerations, CanWriteGenerations, FileId, ServicesDep
+from api.http.multipart import uploaded_file
+from api.http.schemas import FileView
+from api.http.serializers import serialize_file
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
 # The body is read by hand, after the key is known to be good, so FastAPI cannot describe it.
@@ -26,13 +26,13 @@ _BODY = {
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, openapi_extra=_BODY)
-async def upload_file(request: Request, caller: Writer, parts: PartsDep) -> FileView:
-    """Keep a PNG, JPEG or WebP image for 24 hours; each use in a generation makes that 7 days."""
-    async with parts.inputs.turn(caller.tenant_id), uploaded(request) as path:
-        return file_view(await parts.inputs.upload(caller.tenant_id, path))
+async def upload_file(request: Request, caller: CanWriteGenerations, services: ServicesDep) -> FileView:
+    """Store a PNG, JPEG or WebP image for 24 hours; each use in a generation makes that 7 days."""
+    async with services.input_file_service.limit(caller.tenant_id), uploaded_file(request) as path:
+        return serialize_file(await services.input_file_service.store_upload(caller.tenant_id, path))
 
 
 @router.get("/{file_id}")
-async def get_file(file_id: FileId, caller: Reader, parts: PartsDep) -> FileView:
-    """What is known of a file."""
-    return file_view(await parts.files.get_for(caller.tenant_id, file_id))
+async def get_file(file_id: FileId, caller: CanReadGenerations, services: ServicesDep) -> FileView:
+    """Get a file's properties."""
+    return serialize_file(await services.input_files.get_file_of(caller.tenant_id, file_id))

@@ -1,17 +1,24 @@
-"""Post a generation, see how it stands, list them, cancel one."""
+"""Create a generation, get it, list them, cancel one."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
 
-from api.cursors import generation_cursor, read_generation_cursor
-from api.deps import GenerationBody, GenerationId, IdempotencyKey, PartsDep, Reader, Writer
-from api.intake import Wanted
-from api.schemas import GenerationCreate, GenerationPage, GenerationView, QueueView
+from api.deps import (
+    CanReadGenerations,
+    CanWriteGenerations,
+    GenerationBody,
+    GenerationId,
+    IdempotencyKey,
+    ServicesDep,
+)
+from api.http.pagination import generation_cursor, read_generation_cursor
+from api.http.schemas import GenerationCreate, GenerationPage, GenerationView, QueueView
+from api.services.generations import GenerationCommand
 from domain.generation import Stage, Status
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
-_ASK_AGAIN = "2"
+_RETRY_AFTER_SECONDS = "2"
 _BODY = {
     "requestBody": {
         "required": True,
@@ -22,53 +29,73 @@ _BODY = {
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, openapi_extra=_BODY)
 async def create_generation(
-    body: GenerationBody, key: IdempotencyKey, caller: Writer, parts: PartsDep, response: Response
+    body: GenerationBody,
+    key: IdempotencyKey,
+    caller: CanWriteGenerations,
+    services: ServicesDep,
+    response: Response,
 ) -> GenerationView:
     """Accept a generation. Repeating the call with the same Idempotency-Key returns the same one."""
-    wanted = Wanted(body.model, body.parameters(), body.metadata or {}, tuple(body.inputs or ()), body.mask)
-    generation, is_new = await parts.intake.accept(caller.tenant_id, wanted, key)
-    response.headers["Location"] = parts.views.generation_url(generation.id)
-    response.headers["Retry-After"] = _ASK_AGAIN
+    command = GenerationCommand(
+        body.model, body.parameters(), body.metadata or {}, tuple(body.inputs or ()), body.mask
+    )
+    generation, is_new = await services.generation_service.accept(caller.tenant_id, command, key)
+    response.headers["Location"] = services.serializer.generation_url(generation.id)
+    response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
     if not is_new:
         response.headers["Idempotency-Replayed"] = "true"
-    return parts.views.generation(generation)
+    return services.serializer.serialize(generation)
 
 
 @router.get("")
 async def list_generations(
-    caller: Reader,
-    parts: PartsDep,
+    caller: CanReadGenerations,
+    services: ServicesDep,
     status_is: Annotated[Status | None, Query(alias="status")] = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> GenerationPage:
-    """Newest first."""
+    """List generations, newest first."""
     after = read_generation_cursor(cursor)
-    found = await parts.generations.list_for(caller.tenant_id, status=status_is, after=after, limit=limit + 1)
+    found = await services.generations.list_generations(
+        caller.tenant_id, status=status_is, after=after, limit=limit + 1
+    )
     page = found[:limit]
     return GenerationPage(
-        data=[parts.views.generation(generation) for generation in page],
+        data=[services.serializer.serialize(generation) for generation in page],
         next_cursor=generation_cursor(page[-1]) if len(found) > limit else None,
     )
 
 
 @router.get("/{generation_id}")
 async def get_generation(
-    generation_id: GenerationId, caller: Reader, parts: PartsDep, response: Response, *, live: bool = False
+    generation_id: GenerationId,
+    caller: CanReadGenerations,
+    services: ServicesDep,
+    response: Response,
+    *,
+    live: bool = False,
 ) -> GenerationView:
-    """Where a generation stands, from its row. `live=true` also asks its workflow, if that is quick."""
-    generation = await parts.generations.get_for(caller.tenant_id, generation_id)
-    view = parts.views.generation(generation)
-    if generation.stage is Stage.THROTTLED and (standing := await parts.gate.standing(generation_id)):
-        view.queue = QueueView(since=standing.since, ahead=standing.ahead)
+    """Get a generation from its row. `live=true` also queries its workflow, if that is quick."""
+    generation = await services.generations.get_generation_of(caller.tenant_id, generation_id)
+    view = services.serializer.serialize(generation)
+    if generation.stage is Stage.THROTTLED:
+        position = await services.slots.queue_position(generation_id)
+        if position is not None:
+            view.queue = QueueView(since=position.since, ahead=position.ahead)
     if not generation.status.is_terminal:
-        response.headers["Retry-After"] = _ASK_AGAIN
-        if live and (told := await parts.live.of(caller.tenant_id, generation_id)) is not None:
-            view.live = dict(told)
+        response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+        if live:
+            progress = await services.workflow_status.query(caller.tenant_id, generation_id)
+            view.live = dict(progress) if progress is not None else None
     return view
 
 
 @router.post("/{generation_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
-async def cancel_generation(generation_id: GenerationId, caller: Writer, parts: PartsDep) -> GenerationView:
+async def cancel_generation(
+    generation_id: GenerationId, caller: CanWriteGenerations, services: ServicesDep
+) -> GenerationView:
     """Stop and refund. 409 `too_late_to_cancel` once the images are being stored."""
-    return parts.views.generation(await parts.intake.cancel(caller.tenant_id, generation_id))
+    return services.serializer.serialize(
+        await services.generation_service.cancel(caller.tenant_id, generation_id)
+    )

@@ -1,23 +1,23 @@
-"""Is the process alive, can it serve, what does it count?"""
+"""Health, readiness and metrics."""
 
 from fastapi import APIRouter, Response, status
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api.deps import PartsDep
+from api.deps import ServicesDep
 
 router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
-    """The process answers."""
+    """Tell that the process answers."""
     return {"status": "ok"}
 
 
 @router.get("/readyz")
-async def readyz(parts: PartsDep, response: Response) -> dict[str, object]:
-    """503 only without PostgreSQL. With another part down the API still accepts, and says `degraded`."""
-    is_ready, states = await parts.readiness.look()
+async def readyz(services: ServicesDep, response: Response) -> dict[str, object]:
+    """Tell what is reachable. 503 only without PostgreSQL; otherwise it accepts, `degraded` or not."""
+    is_ready, states = await services.readiness.check_all()
     if not is_ready:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     degraded = "down" in states.values()
@@ -29,5 +29,5 @@ async def readyz(parts: PartsDep, response: Response) -> dict[str, object]:
 
 @router.get("/metrics")
 async def metrics() -> Response:
-    """In Prometheus' text format."""
+    """Return metrics in Prometheus' text format."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, status
 from fastapi.responses import RedirectResponse
 
-from api.deps import GenerationId, PartsDep, _caller
+from api.deps import GenerationId, ServicesDep, _caller
 from domain.auth import Scope
 from domain.errors import ImageNotFound
 from domain.generation import Generation
@@ -14,34 +14,36 @@ from domain.url_signatures import check_image_signature
 
 router = APIRouter(prefix="/v1/generations", tags=["images"])
 _LIFETIME = timedelta(minutes=5)
-_HEADERS = {"Cache-Control": "private, no-store"}
 
 
-async def _opened(
+async def _readable_generation(
     generation_id: GenerationId,
     index: int,
     request: Request,
-    parts: PartsDep,
+    services: ServicesDep,
     signature: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Generation:
-    """The generation, for whoever holds our signature or an API key of its tenant."""
+    """Return the generation to a caller with our signature or an API key of its tenant."""
     if signature is not None:
-        check_image_signature(parts.master_key, generation_id, index, signature)
-        return await parts.generations.get(generation_id)
-    caller = await _caller(request, parts)
+        check_image_signature(services.master_key, generation_id, index, signature)
+        return await services.generations.get_generation(generation_id)
+    caller = await _caller(request, services)
     caller.require(Scope.READ_GENERATIONS)
-    return await parts.generations.get_for(caller.tenant_id, generation_id)
+    return await services.generations.get_generation_of(caller.tenant_id, generation_id)
 
 
 @router.head("/{generation_id}/images/{index}", include_in_schema=False)
 @router.get("/{generation_id}/images/{index}")
 async def get_image(
-    index: int, request: Request, parts: PartsDep, generation: Annotated[Generation, Depends(_opened)]
+    index: int,
+    request: Request,
+    services: ServicesDep,
+    generation: Annotated[Generation, Depends(_readable_generation)],
 ) -> RedirectResponse:
-    """Redirects to a signed address in the object store that lives for five minutes."""
+    """Redirect to a signed address in the object store that is valid for five minutes."""
     for image in generation.images:
         if image.index == index:
-            url = await parts.store.signed_url(image.key, method=request.method, lifetime=_LIFETIME)
+            url = await services.store.signed_url(image.key, method=request.method, lifetime=_LIFETIME)
             return RedirectResponse(
                 url, status.HTTP_302_FOUND, headers={"Cache-Control": "private, no-store"}
             )

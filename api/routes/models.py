@@ -2,21 +2,21 @@
 
 from fastapi import APIRouter
 
-from api.deps import PartsDep, Reader
-from api.schemas import ModelList, ModelView
-from api.views import model_view
+from api.deps import CanReadGenerations, ServicesDep
+from api.http.schemas import ModelList, ModelView
+from api.http.serializers import serialize_model
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
 @router.get("")
-async def list_models(_: Reader, parts: PartsDep) -> ModelList:
-    """Every model, with its limits and its price; `available` says whether it is switched on here."""
-    catalog = parts.catalog
-    return ModelList(data=[model_view(catalog, model) for model in catalog.models.values()])
+async def list_models(_: CanReadGenerations, services: ServicesDep) -> ModelList:
+    """List every model with its limits and price; `available` says whether it is switched on here."""
+    catalog = services.catalog
+    return ModelList(data=[serialize_model(catalog, model) for model in catalog.models.values()])
 
 
 @router.get("/{model_id}")
-async def get_model(model_id: str, _: Reader, parts: PartsDep) -> ModelView:
-    """One model."""
-    return model_view(parts.catalog, parts.catalog.model(model_id))
+async def get_model(model_id: str, _: CanReadGenerations, services: ServicesDep) -> ModelView:
+    """Get one model."""
+    return serialize_model(services.catalog, services.catalog.get_model(model_id))

@@ -1,8 +1,8 @@
-"""Where providers call back."""
+"""Webhooks of providers."""
 
 from fastapi import APIRouter, Request
 
-from api.deps import PartsDep
+from api.deps import ServicesDep
 from domain.errors import SignatureInvalid
 from domain.url_signatures import read_callback_token
 
@@ -11,13 +11,13 @@ router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
 @router.post("/{provider}/{generation_id}/{token}")
 async def receive_webhook(
-    provider: str, generation_id: str, token: str, request: Request, parts: PartsDep
+    provider: str, generation_id: str, token: str, request: Request, services: ServicesDep
 ) -> dict[str, str]:
-    """Keep a provider's report and pass it on. Repeats and late arrivals are answered the same."""
-    attempt = read_callback_token(parts.master_key, generation_id, token)
-    if provider not in parts.readers:
+    """Store a provider's webhook and relay it. Repeats and late arrivals get the same answer."""
+    attempt = read_callback_token(services.master_key, generation_id, token)
+    if provider not in services.webhook_readers:
         raise SignatureInvalid
-    await parts.intake.receive(
-        provider, attempt, parts.readers[provider], request.headers, await request.body()
+    await services.generation_service.accept_webhook(
+        provider, attempt, services.webhook_readers[provider], request.headers, await request.body()
     )
     return {"status": "received"}

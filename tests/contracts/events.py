@@ -39,8 +39,8 @@ def succeeded(job_id: str, files: tuple[ResultFile, ...] = FILES) -> ProviderEve
     return event(ProviderResult(JobStatus.SUCCEEDED, files=files), job_id)
 
 
-def failed(*, is_free: bool, cost: ProviderCost | None = None) -> ProviderResult:
-    return ProviderResult(JobStatus.FAILED, ProviderFailed.code, is_free=is_free, cost=cost)
+def failed(*, does_not_charge: bool, cost: ProviderCost | None = None) -> ProviderResult:
+    return ProviderResult(JobStatus.FAILED, ProviderFailed.code, does_not_charge=does_not_charge, cost=cost)
 
 
 def event(result: ProviderResult, job_id: str = "job-1") -> ProviderEvent:

@@ -18,22 +18,22 @@ from domain.errors import (
 )
 from domain.generation import Outcome, Status, TerminalState
 from domain.moderation import ModeratedAt
-from domain.ports import Storing
+from domain.ports import StoringStart, SubmitPermit
 from domain.provider import AttemptRef, PollResult, ProviderJob, SubmitResult, SubmitState
 from tests.contracts.events import failed
 from tests.contracts.subjects import Subject
 from tests.support.books import images
 from tests.support.requests import request
 
-FREE = failed(is_free=True)
+UNCHARGED = failed(does_not_charge=True)
 # The answer to a submit that is run again, by the attempt's state.
-BEGUN_BEFORE = {
+STORED = {
     "sending": SubmitResult(SubmitState.UNKNOWN),
     "rejected": SubmitResult(SubmitState.REJECTED, code=ProviderRefused.code),
     "accepted": SubmitResult(SubmitState.ACCEPTED, job_id="job-1"),
-    "free": SubmitResult(SubmitState.ACCEPTED, job_id="job-1", verdict=PollResult.of(FREE)),
+    "failed_uncharged": SubmitResult(SubmitState.ACCEPTED, job_id="job-1", verdict=PollResult.of(UNCHARGED)),
 }
-ENDINGS = {
+TERMINAL_STATES = {
     1: TerminalState(Status.CANCELED),
     2: TerminalState(Status.FAILED, ProviderFailed.code),
     3: TerminalState(Status.FAILED, WorkflowLost.code, attention="workflow_lost"),
@@ -46,7 +46,7 @@ ENDINGS = {
 class Life:
     """What the model knows of a generation.
 
-    attempts: the state of each, by ordinal; `free` is an accepted one that failed free of charge. ordinal:
+    attempts: the state of each, by ordinal; as in domain/attempt.py. ordinal:
     of the attempt that a step is about. resolution: kind and amount of what resolved the hold.
     """
 
@@ -129,8 +129,8 @@ class LedgerModel:
             await self.reserve(life, number)
         elif life.attempt in (None, "not_sent"):
             await self.begin(life, number)
-        elif life.attempt in ("rejected", "free"):
-            await self.go_elsewhere(life, number)
+        elif life.attempt in ("rejected", "failed_uncharged"):
+            await self.switch_attempt(life, number)
         elif life.attempt == "sending":
             await self.accept(life, number)
         elif not life.storing:
@@ -167,55 +167,57 @@ class LedgerModel:
     async def begin(self, life: Life, number: int) -> None:
         if not life.held:
             return
-        answer = await self.subject.attempts.begin(life.ref)
+        answer = await self.subject.attempts.begin_submit(life.ref)
         if life.outcome is not None:
-            assert answer == SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=life.outcome)
-        elif life.attempt in BEGUN_BEFORE:
-            assert answer == BEGUN_BEFORE[life.attempt]
+            assert answer == SubmitPermit(
+                stored=SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=life.outcome)
+            )
+        elif life.attempt in STORED:
+            assert answer == SubmitPermit(stored=STORED[life.attempt])
         elif life.cancel:
-            assert answer == SubmitResult(SubmitState.CANCELED)
+            assert answer == SubmitPermit(stored=SubmitResult(SubmitState.CANCELED))
         elif life.may_be_charged:
-            assert answer == SubmitResult(SubmitState.REJECTED, code=ServiceError.code)
+            assert answer == SubmitPermit(stored=SubmitResult(SubmitState.REJECTED, code=ServiceError.code))
         else:
             wanted = request(n=life.n, price_credits=life.price)
-            assert answer == replace(wanted, charges_rejected=life.charges_rejected)
+            assert answer.request == replace(wanted, charges_rejected=life.charges_rejected)
             life.attempts[life.ordinal] = "sending"
 
-    async def go_elsewhere(self, life: Life, number: int) -> None:
+    async def switch_attempt(self, life: Life, number: int) -> None:
         """To the second attempt, or after a Reset back to the first."""
         life.ordinal = 3 - life.ordinal
 
     async def never_send(self, life: Life, number: int) -> None:
         if life.attempt == "sending":
-            await self.subject.attempts.not_sent(life.ref)
+            await self.subject.attempts.record_not_sent(life.ref)
             life.attempts[life.ordinal] = "not_sent"
 
     async def reject(self, life: Life, number: int) -> None:
         if life.attempt == "sending":
-            await self.subject.attempts.rejected(life.ref, ProviderRefused())
+            await self.subject.attempts.record_rejected(life.ref, ProviderRefused())
             life.attempts[life.ordinal] = "rejected"
 
     async def accept(self, life: Life, number: int) -> None:
         if life.attempt in ("sending", "accepted"):
-            await self.subject.attempts.accepted(life.ref, ProviderJob("job-1", {}))
+            await self.subject.attempts.record_accepted(life.ref, ProviderJob("job-1", {}))
             life.attempts[life.ordinal] = "accepted"
 
-    async def fail_for_free(self, life: Life, number: int) -> None:
+    async def fail_uncharged(self, life: Life, number: int) -> None:
         if life.attempt == "accepted" and not life.storing:
-            await self.subject.attempts.record_result(life.ref, FREE)
-            life.attempts[life.ordinal] = "free"
+            await self.subject.attempts.record_result(life.ref, UNCHARGED)
+            life.attempts[life.ordinal] = "failed_uncharged"
 
     async def begin_storing(self, life: Life, number: int) -> None:
         if life.attempt != "accepted":
             return
         answer = await self.subject.assets.begin_storing(life.ref, None)
         if life.outcome is not None:
-            assert answer == life.outcome
+            assert answer == StoringStart(outcome=life.outcome)
         elif life.cancel:
-            assert answer is None
+            assert answer == StoringStart()
         else:
-            assert isinstance(answer, Storing)
-            assert len(answer.recorded) == life.stored
+            assert answer.result is not None
+            assert len(answer.result.recorded) == life.stored
             life.storing = True
 
     async def finish_storing(self, life: Life, number: int) -> None:
@@ -239,7 +241,7 @@ class LedgerModel:
         assert await self.subject.ledger.settle(life.id) == life.outcome
 
     async def refund(self, life: Life, number: int) -> None:
-        ending = ENDINGS[number]
+        ending = TERMINAL_STATES[number]
         refund = await self.subject.ledger.refund(life.id, ending)
         if life.outcome is not None:
             assert refund == Refund(life.outcome)

@@ -1,10 +1,10 @@
-"""What Assets promise, in memory and on PostgreSQL: no storing after a cancel, and images recorded once."""
+"""What Assets promise: no storing after a cancel, and images recorded once."""
 
 import pytest
 
 from domain.errors import ContentRejected, GenerationNotFound, NotDelivered, ProviderFailed, TooLateToCancel
 from domain.generation import Outcome, Stage, Status, TerminalState, Undelivered
-from domain.ports import Storing
+from domain.ports import ResultToStore, StoringStart
 from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderResult, ResultFile
 from tests.contracts.events import FILES, attempt_of_a_hold, event, succeeded, with_fallback
 from tests.contracts.subjects import Subject
@@ -21,41 +21,44 @@ REFUSED = ProviderResult(JobStatus.FAILED, ProviderFailed.code)
 async def attempt(subject: Subject) -> AttemptRef:
     """Begun, and not answered yet."""
     attempt = await attempt_of_a_hold(subject)
-    await subject.attempts.begin(attempt)
+    await subject.attempts.begin_submit(attempt)
     return attempt
 
 
 async def files(subject: Subject, attempt: AttemptRef, inbox_id: int | None) -> tuple[ResultFile, ...]:
-    storing = await subject.assets.begin_storing(attempt, inbox_id)
-    assert isinstance(storing, Storing)
-    return storing.files
+    return (await to_store(subject, attempt, inbox_id)).files
+
+
+async def to_store(subject: Subject, attempt: AttemptRef, inbox_id: int | None = None) -> ResultToStore:
+    start = await subject.assets.begin_storing(attempt, inbox_id)
+    assert start.result is not None
+    return start.result
 
 
 async def received(subject: Subject, attempt: AttemptRef, event: ProviderEvent) -> int:
-    return (await subject.inbox.receive("fal", attempt, event)).signal.inbox_id
+    return (await subject.inbox.record_event("fal", attempt, event)).signal.inbox_id
 
 
 async def test_storing_never_begins_after_a_cancel(subject: Subject, attempt: AttemptRef) -> None:
     await subject.books.cancel(attempt.generation_id)
-    assert await subject.assets.begin_storing(attempt, None) is None
+    assert await subject.assets.begin_storing(attempt, None) == StoringStart()
     assert (await subject.books.read(attempt.generation_id)).stage is Stage.SUBMITTING
 
 
 async def test_a_cancel_is_too_late_once_storing_has_begun(subject: Subject, attempt: AttemptRef) -> None:
-    storing = await subject.assets.begin_storing(attempt, None)
-    assert isinstance(storing, Storing)
+    storing = await to_store(subject, attempt, None)
     assert (storing.generation.stage, storing.recorded) == (Stage.STORING, ())
     assert (storing.provider, storing.files, storing.delivered, storing.undelivered) == ("fal", (), (), ())
     with pytest.raises(TooLateToCancel):
         await subject.books.cancel(attempt.generation_id)
-    assert isinstance(await subject.assets.begin_storing(attempt, None), Storing)
+    await to_store(subject, attempt, None)
 
 
 async def test_nothing_is_stored_of_an_ended_generation(subject: Subject, attempt: AttemptRef) -> None:
     await subject.assets.begin_storing(attempt, None)
     outcome = (await subject.ledger.refund(attempt.generation_id, CANCELED)).outcome
     assert outcome == Outcome(attempt.generation_id, Status.CANCELED)
-    assert await subject.assets.begin_storing(attempt, None) == outcome
+    assert await subject.assets.begin_storing(attempt, None) == StoringStart(outcome=outcome)
     assert not await subject.assets.finish_storing(attempt.generation_id, images(attempt.generation_id))
     generation = await subject.books.read(attempt.generation_id)
     assert (generation.outcome, generation.images) == (outcome, ())
@@ -66,8 +69,7 @@ async def test_images_are_recorded_once(subject: Subject, attempt: AttemptRef) -
     stored = images(attempt.generation_id, 2)
     assert await subject.assets.finish_storing(attempt.generation_id, stored)
     assert await subject.assets.finish_storing(attempt.generation_id, stored[:1])
-    again = await subject.assets.begin_storing(attempt, None)
-    assert isinstance(again, Storing)
+    again = await to_store(subject, attempt, None)
     assert again.recorded == tuple(stored)
     assert again.generation.stage is Stage.SETTLING
 
@@ -77,7 +79,7 @@ async def test_images_that_are_paid_for_stay(subject: Subject, attempt: AttemptR
     stored = images(attempt.generation_id)
     await subject.assets.finish_storing(attempt.generation_id, stored)
     outcome = await subject.ledger.settle(attempt.generation_id)
-    assert await subject.assets.begin_storing(attempt, None) == outcome
+    assert await subject.assets.begin_storing(attempt, None) == StoringStart(outcome=outcome)
     assert await subject.assets.finish_storing(attempt.generation_id, images(attempt.generation_id, 2))
     assert (await subject.books.read(attempt.generation_id)).images == tuple(stored)
 
@@ -111,7 +113,7 @@ async def test_a_webhook_without_a_success_brings_no_files(subject: Subject, att
 
 async def test_a_webhook_of_another_attempt_brings_no_files(subject: Subject, attempt: AttemptRef) -> None:
     other = await attempt_of_a_hold(subject)
-    await subject.attempts.begin(other)
+    await subject.attempts.begin_submit(other)
     inbox_id = await received(subject, other, succeeded("job-1"))
     assert await files(subject, attempt, inbox_id) == ()
 
@@ -133,26 +135,23 @@ async def test_a_poll_without_a_success_leaves_the_files_of_a_webhook(
 async def test_a_webhook_tells_what_will_not_come(subject: Subject, attempt: AttemptRef) -> None:
     result = ProviderResult(JobStatus.SUCCEEDED, files=FILES, undelivered=MISSING)
     inbox_id = await received(subject, attempt, event(result))
-    storing = await subject.assets.begin_storing(attempt, inbox_id)
-    assert isinstance(storing, Storing)
+    storing = await to_store(subject, attempt, inbox_id)
     assert (storing.files, storing.undelivered) == (FILES, MISSING)
 
 
 async def test_what_an_answer_delivered_is_there_already(subject: Subject, attempt: AttemptRef) -> None:
     delivered = tuple(images(attempt.generation_id, 2))
     result = ProviderResult(JobStatus.SUCCEEDED, undelivered=MISSING)
-    assert await subject.attempts.answered(attempt, "job-1", result, delivered)
+    assert await subject.attempts.record_sync_result(attempt, "job-1", result, delivered)
     for _ in range(2):
-        storing = await subject.assets.begin_storing(attempt, None)
-        assert isinstance(storing, Storing)
+        storing = await to_store(subject, attempt, None)
         assert (storing.files, storing.delivered, storing.undelivered) == ((), delivered, MISSING)
         assert storing.recorded == ()
 
 
 async def test_a_failed_answer_delivers_nothing(subject: Subject, attempt: AttemptRef) -> None:
-    assert await subject.attempts.answered(attempt, "job-1", REFUSED, images(attempt.generation_id))
-    storing = await subject.assets.begin_storing(attempt, None)
-    assert isinstance(storing, Storing)
+    assert await subject.attempts.record_sync_result(attempt, "job-1", REFUSED, images(attempt.generation_id))
+    storing = await to_store(subject, attempt, None)
     assert storing.delivered == ()
 
 
@@ -179,10 +178,9 @@ async def test_objects_are_expected_of_an_open_generation_only(subject: Subject,
 async def test_the_provider_is_that_of_the_attempt(subject: Subject) -> None:
     first = await attempt_of_a_hold(subject, with_fallback())
     second = AttemptRef(first.generation_id, 2)
-    await subject.attempts.begin(second)
+    await subject.attempts.begin_submit(second)
     await subject.attempts.record_result(second, ProviderResult(JobStatus.SUCCEEDED, files=FILES))
-    storing = await subject.assets.begin_storing(second, None)
-    assert isinstance(storing, Storing)
+    storing = await to_store(subject, second, None)
     assert (storing.provider, storing.files) == ("replicate", FILES)
 
 

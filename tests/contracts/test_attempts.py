@@ -1,7 +1,8 @@
-"""What Attempts promise, in memory and on PostgreSQL: one submit each, whatever is re-run."""
+"""What Attempts promise: one submit each, whatever is re-run."""
 
 import pytest
 
+from domain.attempt import AttemptState
 from domain.credits import Refund
 from domain.errors import (
     ContentRejected,
@@ -10,7 +11,7 @@ from domain.errors import (
     ProviderRefused,
     QueueTimedOut,
 )
-from domain.generation import GenerationRequest, Stage, Status, TerminalState
+from domain.generation import Stage, Status, TerminalState
 from domain.moderation import ModeratedAt
 from domain.ports import AttemptRecord
 from domain.provider import (
@@ -43,39 +44,39 @@ async def stage(subject: Subject, attempt: AttemptRef) -> Stage:
 
 
 async def test_only_the_first_begin_may_submit(subject: Subject, attempt: AttemptRef) -> None:
-    first = await subject.attempts.begin(attempt)
-    assert isinstance(first, GenerationRequest)
+    first = (await subject.attempts.begin_submit(attempt)).request
+    assert first is not None
     assert first == (await subject.books.read(attempt.generation_id)).request
     assert await stage(subject, attempt) is Stage.SUBMITTING
-    assert await subject.attempts.begin(attempt) == UNKNOWN
-    assert await subject.attempts.unknown(attempt) == UNKNOWN
+    assert (await subject.attempts.begin_submit(attempt)).stored == UNKNOWN
+    assert await subject.attempts.record_unknown(attempt) == UNKNOWN
     assert await stage(subject, attempt) is Stage.SUBMIT_UNKNOWN
-    assert await subject.attempts.job(attempt) == AttemptRecord(first, None, None)
+    assert await subject.attempts.get_attempt(attempt) == AttemptRecord(first, None, None)
 
 
 async def test_what_was_provably_not_sent_may_be_begun_again(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.begin(attempt)
-    await subject.attempts.not_sent(attempt)
-    assert isinstance(await subject.attempts.begin(attempt), GenerationRequest)
-    assert await subject.attempts.begin(attempt) == UNKNOWN
+    await subject.attempts.begin_submit(attempt)
+    await subject.attempts.record_not_sent(attempt)
+    assert (await subject.attempts.begin_submit(attempt)).request is not None
+    assert (await subject.attempts.begin_submit(attempt)).stored == UNKNOWN
 
 
 async def test_a_rerun_gets_the_accepted_job(subject: Subject, attempt: AttemptRef) -> None:
-    asked = await subject.attempts.begin(attempt)
-    assert isinstance(asked, GenerationRequest)
-    await subject.attempts.accepted(attempt, JOB)
+    asked = (await subject.attempts.begin_submit(attempt)).request
+    assert asked is not None
+    await subject.attempts.record_accepted(attempt, JOB)
     assert await stage(subject, attempt) is Stage.GENERATING
-    assert await subject.attempts.begin(attempt) == ACCEPTED
-    assert await subject.attempts.job(attempt) == AttemptRecord(asked, JOB, None)
+    assert (await subject.attempts.begin_submit(attempt)).stored == ACCEPTED
+    assert await subject.attempts.get_attempt(attempt) == AttemptRecord(asked, JOB, None)
 
 
 async def test_an_answer_that_came_after_all_ends_the_not_knowing(
     subject: Subject, attempt: AttemptRef
 ) -> None:
-    await subject.attempts.begin(attempt)
-    await subject.attempts.unknown(attempt)
-    await subject.attempts.accepted(attempt, JOB)
-    assert await subject.attempts.begin(attempt) == ACCEPTED
+    await subject.attempts.begin_submit(attempt)
+    await subject.attempts.record_unknown(attempt)
+    await subject.attempts.record_accepted(attempt, JOB)
+    assert (await subject.attempts.begin_submit(attempt)).stored == ACCEPTED
     assert await stage(subject, attempt) is Stage.GENERATING
 
 
@@ -90,65 +91,65 @@ async def test_an_answer_that_came_after_all_ends_the_not_knowing(
 async def test_a_rerun_gets_the_rejection(
     subject: Subject, attempt: AttemptRef, error: PermanentError, code: str, at: ModeratedAt | None
 ) -> None:
-    asked = await subject.attempts.begin(attempt)
-    assert isinstance(asked, GenerationRequest)
-    await subject.attempts.rejected(attempt, error)
+    asked = (await subject.attempts.begin_submit(attempt)).request
+    assert asked is not None
+    await subject.attempts.record_rejected(attempt, error)
     rejected = SubmitResult(SubmitState.REJECTED, code=code, moderated_at=at)
-    assert await subject.attempts.begin(attempt) == rejected
-    assert await subject.attempts.job(attempt) == AttemptRecord(asked, None, None)
+    assert (await subject.attempts.begin_submit(attempt)).stored == rejected
+    assert await subject.attempts.get_attempt(attempt) == AttemptRecord(asked, None, None)
     noted = await subject.books.noted(attempt)
-    assert (noted.state, noted.code, noted.moderated_at, noted.is_free) == ("rejected", code, at, True)
+    assert (noted.state, noted.code, noted.moderated_at) == (AttemptState.REJECTED, code, at)
 
 
 async def test_a_webhook_proves_an_unanswered_submit(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.begin(attempt)
-    assert await subject.attempts.unknown(attempt) == UNKNOWN
-    await subject.inbox.receive("fal", attempt, succeeded("job-1"))
-    assert await subject.attempts.unknown(attempt) == ACCEPTED
-    assert await subject.attempts.begin(attempt) == FINISHED
+    await subject.attempts.begin_submit(attempt)
+    assert await subject.attempts.record_unknown(attempt) == UNKNOWN
+    await subject.inbox.record_event("fal", attempt, succeeded("job-1"))
+    assert await subject.attempts.record_unknown(attempt) == FINISHED
+    assert (await subject.attempts.begin_submit(attempt)).stored == FINISHED
     assert await stage(subject, attempt) is Stage.GENERATING
 
 
 async def test_a_poll_finds_the_job_that_only_a_webhook_has_named(
     subject: Subject, attempt: AttemptRef
 ) -> None:
-    asked = await subject.attempts.begin(attempt)
-    assert isinstance(asked, GenerationRequest)
-    await subject.inbox.receive("fal", attempt, succeeded("job-1"))
-    found = await subject.attempts.job(attempt)
+    asked = (await subject.attempts.begin_submit(attempt)).request
+    assert asked is not None
+    await subject.inbox.record_event("fal", attempt, succeeded("job-1"))
+    found = await subject.attempts.get_attempt(attempt)
     assert found == AttemptRecord(asked, ProviderJob("job-1", {}), PollResult(JobStatus.SUCCEEDED))
-    assert await subject.attempts.begin(attempt) == FINISHED
+    assert (await subject.attempts.begin_submit(attempt)).stored == FINISHED
 
 
 async def test_a_cancel_comes_before_the_submit(subject: Subject, attempt: AttemptRef) -> None:
     await subject.books.cancel(attempt.generation_id)
-    assert await subject.attempts.begin(attempt) == SubmitResult(SubmitState.CANCELED)
+    assert (await subject.attempts.begin_submit(attempt)).stored == SubmitResult(SubmitState.CANCELED)
     with pytest.raises(GenerationNotFound):
-        await subject.attempts.job(attempt)
+        await subject.attempts.get_attempt(attempt)
 
 
 async def test_a_cancel_does_not_hide_what_was_submitted(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.begin(attempt)
-    await subject.attempts.accepted(attempt, JOB)
+    await subject.attempts.begin_submit(attempt)
+    await subject.attempts.record_accepted(attempt, JOB)
     await subject.books.cancel(attempt.generation_id)
-    assert await subject.attempts.begin(attempt) == ACCEPTED
+    assert (await subject.attempts.begin_submit(attempt)).stored == ACCEPTED
 
 
 async def test_nothing_is_submitted_for_an_ended_generation(subject: Subject, attempt: AttemptRef) -> None:
     outcome = (await subject.ledger.refund(attempt.generation_id, CANCELED)).outcome
     assert outcome is not None
     ended = SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=outcome)
-    assert await subject.attempts.begin(attempt) == ended
+    assert (await subject.attempts.begin_submit(attempt)).stored == ended
 
 
 async def test_a_late_answer_is_recorded_and_reopens_nothing(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.begin(attempt)
+    await subject.attempts.begin_submit(attempt)
     outcome = (await subject.ledger.refund(attempt.generation_id, CANCELED)).outcome
-    await subject.attempts.accepted(attempt, JOB)
-    assert await subject.attempts.unknown(attempt) == SubmitResult(
+    await subject.attempts.record_accepted(attempt, JOB)
+    assert await subject.attempts.record_unknown(attempt) == SubmitResult(
         SubmitState.ALREADY_TERMINAL, outcome=outcome
     )
-    assert (await subject.attempts.job(attempt)).job == JOB
+    assert (await subject.attempts.get_attempt(attempt)).job == JOB
     assert (await subject.books.read(attempt.generation_id)).outcome == outcome
 
 
@@ -157,9 +158,9 @@ async def test_a_refund_for_standing_in_line_yields_to_a_submit(
     subject: Subject, attempt: AttemptRef, answered: bool
 ) -> None:
     ending = TerminalState(Status.FAILED, QueueTimedOut.code, unless_submitted=True)
-    await subject.attempts.begin(attempt)
+    await subject.attempts.begin_submit(attempt)
     if answered:
-        await subject.attempts.accepted(attempt, JOB)
+        await subject.attempts.record_accepted(attempt, JOB)
     assert await subject.ledger.refund(attempt.generation_id, ending) == Refund(None, submitted=True)
     assert await subject.books.transfers(attempt.generation_id) == [("hold", 4)]
 
@@ -168,8 +169,8 @@ async def test_a_refund_for_standing_in_line_goes_through_if_nothing_was_sent(
     subject: Subject, attempt: AttemptRef
 ) -> None:
     ending = TerminalState(Status.FAILED, QueueTimedOut.code, unless_submitted=True)
-    await subject.attempts.begin(attempt)
-    await subject.attempts.not_sent(attempt)
+    await subject.attempts.begin_submit(attempt)
+    await subject.attempts.record_not_sent(attempt)
     assert (await subject.ledger.refund(attempt.generation_id, ending)).outcome is not None
 
 
@@ -179,16 +180,16 @@ async def test_an_attempt_that_was_never_begun_is_not_found(
 ) -> None:
     about = attempt if known else AttemptRef(new_id("gen"))
     with pytest.raises(GenerationNotFound):
-        await subject.attempts.accepted(about, JOB)
+        await subject.attempts.record_accepted(about, JOB)
     with pytest.raises(GenerationNotFound):
-        await subject.attempts.rejected(about, ContentRejected("not that"))
+        await subject.attempts.record_rejected(about, ContentRejected("not that"))
     with pytest.raises(GenerationNotFound):
-        await subject.attempts.not_sent(about)
+        await subject.attempts.record_not_sent(about)
     with pytest.raises(GenerationNotFound):
-        await subject.attempts.unknown(about)
+        await subject.attempts.record_unknown(about)
     with pytest.raises(GenerationNotFound):
         await subject.attempts.record_result(about, ProviderResult(JobStatus.SUCCEEDED))
     with pytest.raises(GenerationNotFound):
-        await subject.attempts.answered(about, "job-1", ProviderResult(JobStatus.SUCCEEDED), ())
+        await subject.attempts.record_sync_result(about, "job-1", ProviderResult(JobStatus.SUCCEEDED), ())
     with pytest.raises(GenerationNotFound):
-        await subject.attempts.job(about)
+        await subject.attempts.get_attempt(about)

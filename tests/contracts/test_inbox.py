@@ -1,4 +1,4 @@
-"""What an Inbox promises, in memory and on PostgreSQL: each webhook once, and no trust in a stranger's."""
+"""What an Inbox promises: each webhook once, and no trust in a stranger's."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from tests.support.requests import new_id
 async def attempt(subject: Subject) -> AttemptRef:
     """Begun, and not answered yet."""
     attempt = await attempt_of_a_hold(subject)
-    await subject.attempts.begin(attempt)
+    await subject.attempts.begin_submit(attempt)
     return attempt
 
 
@@ -27,10 +27,12 @@ async def test_an_event_becomes_the_signal_that_its_workflow_is_told(
         JobStatus.FAILED,
         ContentRejected.code,
         moderated_at=ModeratedAt.OUTPUT,
-        is_free=True,
+        does_not_charge=True,
         provider_message="not that",
     )
-    received = await subject.inbox.receive("fal", attempt, ProviderEvent(new_id("event"), "job-1", refused))
+    received = await subject.inbox.record_event(
+        "fal", attempt, ProviderEvent(new_id("event"), "job-1", refused)
+    )
     inbox_id = received.signal.inbox_id
     assert received.signal == ResultSignal(
         inbox_id, 1, JobStatus.FAILED, ContentRejected.code, ModeratedAt.OUTPUT, is_free=True
@@ -40,44 +42,44 @@ async def test_an_event_becomes_the_signal_that_its_workflow_is_told(
 
 async def test_the_first_of_equal_events_counts(subject: Subject, attempt: AttemptRef) -> None:
     event = succeeded("job-1")
-    first = await subject.inbox.receive("fal", attempt, event)
+    first = await subject.inbox.record_event("fal", attempt, event)
     changed = replace(event, result=ProviderResult(JobStatus.FAILED, ContentRejected.code))
     assert first.signal.verdict == JobStatus.SUCCEEDED
-    assert await subject.inbox.receive("fal", attempt, changed) == first
+    assert await subject.inbox.record_event("fal", attempt, changed) == first
 
 
 async def test_other_events_are_kept_beside_it(subject: Subject, attempt: AttemptRef) -> None:
-    received = [await subject.inbox.receive("fal", attempt, succeeded("job-1")) for _ in range(3)]
+    received = [await subject.inbox.record_event("fal", attempt, succeeded("job-1")) for _ in range(3)]
     assert len({each.signal.inbox_id for each in received}) == 3
 
 
 async def test_what_was_relayed_stays_relayed(subject: Subject, attempt: AttemptRef) -> None:
     event, other = succeeded("job-1"), succeeded("job-1")
-    first = await subject.inbox.receive("fal", attempt, event)
-    await subject.inbox.receive("fal", attempt, other)
+    first = await subject.inbox.record_event("fal", attempt, event)
+    await subject.inbox.record_event("fal", attempt, other)
     await subject.inbox.mark_relayed(first.signal.inbox_id)
     await subject.inbox.mark_relayed(first.signal.inbox_id)
-    assert await subject.inbox.receive("fal", attempt, event) == replace(first, relayed=True)
-    assert not (await subject.inbox.receive("fal", attempt, other)).relayed
+    assert await subject.inbox.record_event("fal", attempt, event) == replace(first, relayed=True)
+    assert not (await subject.inbox.record_event("fal", attempt, other)).relayed
 
 
 async def test_an_event_about_another_job_only_asks_for_a_check(
     subject: Subject, attempt: AttemptRef
 ) -> None:
-    await subject.attempts.accepted(attempt, ProviderJob("job-1", {}))
-    other = (await subject.inbox.receive("fal", attempt, succeeded("job-2"))).signal
+    await subject.attempts.record_accepted(attempt, ProviderJob("job-1", {}))
+    other = (await subject.inbox.record_event("fal", attempt, succeeded("job-2"))).signal
     assert (other.verdict, other.code) == (JobStatus.CHECK, None)
-    assert (await subject.attempts.job(attempt)).verdict is None
-    assert (await subject.inbox.receive("fal", attempt, succeeded("job-1"))).signal.verdict == (
+    assert (await subject.attempts.get_attempt(attempt)).result is None
+    assert (await subject.inbox.record_event("fal", attempt, succeeded("job-1"))).signal.verdict == (
         JobStatus.SUCCEEDED
     )
-    assert (await subject.attempts.job(attempt)).job == ProviderJob("job-1", {})
+    assert (await subject.attempts.get_attempt(attempt)).job == ProviderJob("job-1", {})
 
 
 async def test_an_event_before_its_attempt_only_asks_for_a_check(
     subject: Subject, attempt: AttemptRef
 ) -> None:
-    early = await subject.inbox.receive("fal", replace(attempt, ordinal=2), succeeded("job-1"))
+    early = await subject.inbox.record_event("fal", replace(attempt, ordinal=2), succeeded("job-1"))
     assert (early.signal.ordinal, early.signal.verdict) == (2, JobStatus.CHECK)
 
 
@@ -88,6 +90,6 @@ async def test_an_event_needs_a_generation_of_its_provider(
     about = attempt if known else AttemptRef(new_id("gen"))
     event = succeeded("job-1")
     with pytest.raises(GenerationNotFound):
-        await subject.inbox.receive(provider, about, event)
-    kept = await subject.inbox.receive("fal", attempt, replace(event, job_id="job-2"))
+        await subject.inbox.record_event(provider, about, event)
+    kept = await subject.inbox.record_event("fal", attempt, replace(event, job_id="job-2"))
     assert kept.signal.verdict == JobStatus.SUCCEEDED, "what was refused must not stand in the way"

@@ -61,7 +61,7 @@ async def test_a_refund_returns_the_hold_once(subject: Subject) -> None:
     assert await ledger.refund(generation_id, TerminalState(Status.CANCELED)) == refund
     assert await ledger.settle(generation_id) == outcome
     generation = await books.read(generation_id)
-    assert (generation.outcome, generation.problem) == (
+    assert (generation.outcome, generation.error) == (
         outcome,
         GenerationError(ProviderFailed.code, Stage.THROTTLED),
     )
@@ -108,7 +108,7 @@ async def test_refused_content_is_charged_once_where_the_model_says_so(
         assert await ledger.refund(generation_id, ending) == refund
     assert await ledger.settle(generation_id) == refund.outcome
     generation = await books.read(generation_id)
-    assert (generation.outcome, generation.problem) == (
+    assert (generation.outcome, generation.error) == (
         refund.outcome,
         GenerationError(ContentRejected.code, at),
     )
@@ -127,7 +127,7 @@ async def test_refused_content_is_free_where_the_model_does_not_charge_it(
         generation_id, TerminalState(Status.FAILED, ContentRejected.code, moderated_at=at)
     )
     generation = await subject.books.read(generation_id)
-    assert generation.problem == GenerationError(ContentRejected.code, at)
+    assert generation.error == GenerationError(ContentRejected.code, at)
     assert await subject.books.balance(tenant_id) == Balance(10, 0, 0)
     assert await subject.books.transfers(generation_id) == [("hold", PRICE), ("refund", PRICE)]
 
@@ -175,7 +175,7 @@ async def test_too_few_credits_fail_the_generation(subject: Subject) -> None:
     assert reservation.state is HoldState.INSUFFICIENT
     generation = await books.read(generation_id)
     assert generation.outcome == reservation.outcome
-    assert generation.problem == GenerationError("insufficient_credits", Stage.RESERVING)
+    assert generation.error == GenerationError("insufficient_credits", Stage.RESERVING)
     assert await books.balance(tenant_id) == Balance(PRICE - 1, 0, 0)
     assert await books.transfers(generation_id) == []
 

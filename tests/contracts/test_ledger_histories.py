@@ -1,11 +1,11 @@
-"""Whatever is done in whatever order, the books are those of a small model: in memory and on PostgreSQL."""
+"""Whatever is done in whatever order, the books are those of a small model: on PostgreSQL."""
 
 from collections.abc import Awaitable, Callable
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.contracts.ledger_model import ENDINGS, LedgerModel, Life
+from tests.contracts.ledger_model import TERMINAL_STATES, LedgerModel, Life
 from tests.contracts.subjects import Subject
 
 Step = Callable[[LedgerModel, Life, int], Awaitable[None]]
@@ -17,8 +17,8 @@ STEPS: tuple[Step, ...] = (
     LedgerModel.never_send,
     LedgerModel.reject,
     LedgerModel.accept,
-    LedgerModel.fail_for_free,
-    LedgerModel.go_elsewhere,
+    LedgerModel.fail_uncharged,
+    LedgerModel.switch_attempt,
     LedgerModel.begin_storing,
     LedgerModel.finish_storing,
     LedgerModel.settle,
@@ -28,7 +28,7 @@ STEPS: tuple[Step, ...] = (
 MIXED_STEPS = st.sampled_from(STEPS + (LedgerModel.advance,) * len(STEPS))
 LIVES = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 7), st.booleans()), min_size=2, max_size=2)
 HISTORIES = st.lists(
-    st.tuples(MIXED_STEPS, st.integers(0, 1), st.integers(1, len(ENDINGS))), min_size=30, max_size=40
+    st.tuples(MIXED_STEPS, st.integers(0, 1), st.integers(1, len(TERMINAL_STATES))), min_size=30, max_size=40
 )
 
 

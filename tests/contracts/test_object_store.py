@@ -83,7 +83,7 @@ def keys_of(subject: Subject, tenant: str) -> set[str]:
 async def test_what_was_put_is_served_as_it_was(
     subject: Subject, tenant: str, image: Image, content_type: str
 ) -> None:
-    await subject.store.put(f"{tenant}/gen_1/0", *image(BODY, content_type))
+    await subject.store.put_object(f"{tenant}/gen_1/0", *image(BODY, content_type))
     url = await subject.store.signed_url(f"{tenant}/gen_1/0", method="GET", lifetime=MINUTE)
 
     assert subject.served("GET", url) == Served(200, content_type, len(BODY), BODY)
@@ -91,8 +91,8 @@ async def test_what_was_put_is_served_as_it_was(
 
 async def test_what_was_put_is_fetched_as_it_was(subject: Subject, tenant: str, image: Image) -> None:
     key = f"{tenant}/files/file_1"
-    await subject.store.put(key, *image())
-    async with subject.store.fetch(key) as path:
+    await subject.store.put_object(key, *image())
+    async with subject.store.open_object(key) as path:
         fetched = path.read_bytes()
 
     assert fetched == BODY
@@ -101,7 +101,7 @@ async def test_what_was_put_is_fetched_as_it_was(subject: Subject, tenant: str, 
 
 async def test_nothing_cannot_be_fetched(subject: Subject, tenant: str) -> None:
     with pytest.raises(StorageUnavailable):
-        async with subject.store.fetch(f"{tenant}/files/file_1"):
+        async with subject.store.open_object(f"{tenant}/files/file_1"):
             pass
 
 
@@ -109,7 +109,7 @@ async def test_putting_twice_leaves_one_object_and_the_last_word(
     subject: Subject, tenant: str, image: Image
 ) -> None:
     for body in (BODY, BODY, OTHER_BODY):
-        await subject.store.put(f"{tenant}/gen_1/0", *image(body))
+        await subject.store.put_object(f"{tenant}/gen_1/0", *image(body))
     url = await subject.store.signed_url(f"{tenant}/gen_1/0", method="GET", lifetime=MINUTE)
 
     assert keys_of(subject, tenant) == {"gen_1/0"}
@@ -118,7 +118,7 @@ async def test_putting_twice_leaves_one_object_and_the_last_word(
 
 async def test_many_can_be_put_at_once(subject: Subject, tenant: str, image: Image) -> None:
     path, facts = image()
-    await asyncio.gather(*(subject.store.put(f"{tenant}/gen_{n}/0", path, facts) for n in range(12)))
+    await asyncio.gather(*(subject.store.put_object(f"{tenant}/gen_{n}/0", path, facts) for n in range(12)))
 
     assert keys_of(subject, tenant) == {f"gen_{n}/0" for n in range(12)}
 
@@ -129,13 +129,13 @@ async def test_a_file_shorter_than_its_facts_is_not_stored(
     path, _ = image(OTHER_BODY)
     _, facts = image(BODY)
     with pytest.raises(StorageUnavailable):
-        await subject.store.put(f"{tenant}/gen_1/0", path, facts)
+        await subject.store.put_object(f"{tenant}/gen_1/0", path, facts)
 
     assert keys_of(subject, tenant) == set()
 
 
 async def test_a_signed_head_says_what_is_there(subject: Subject, tenant: str, image: Image) -> None:
-    await subject.store.put(f"{tenant}/gen_1/0", *image(BODY, "image/webp"))
+    await subject.store.put_object(f"{tenant}/gen_1/0", *image(BODY, "image/webp"))
     url = await subject.store.signed_url(f"{tenant}/gen_1/0", method="HEAD", lifetime=MINUTE)
 
     assert subject.served("HEAD", url) == Served(200, "image/webp", len(BODY))
@@ -148,7 +148,7 @@ async def test_an_address_for_nothing_is_404(subject: Subject, tenant: str) -> N
 
 
 async def test_an_address_dies_after_its_lifetime(subject: Subject, tenant: str, image: Image) -> None:
-    await subject.store.put(f"{tenant}/gen_1/0", *image())
+    await subject.store.put_object(f"{tenant}/gen_1/0", *image())
     url = await subject.store.signed_url(f"{tenant}/gen_1/0", method="GET", lifetime=SHORT)
     first = subject.served("GET", url).status
     await eventually(lambda: subject.served("GET", url).status in REFUSED, timeout_seconds=5)
@@ -161,7 +161,7 @@ async def test_an_address_that_was_changed_opens_nothing(
     subject: Subject, tenant: str, image: Image, change: str
 ) -> None:
     for index in (0, 1):
-        await subject.store.put(f"{tenant}/gen_1/{index}", *image())
+        await subject.store.put_object(f"{tenant}/gen_1/{index}", *image())
     url = await subject.store.signed_url(f"{tenant}/gen_1/0", method="GET", lifetime=MINUTE)
     changed = {
         "key": url.replace("/gen_1/0", "/gen_1/1"),
@@ -186,28 +186,28 @@ async def test_delete_under_takes_what_is_under_and_nothing_beside(
 ) -> None:
     path, facts = image()
     for key in ("gen_1/0", "gen_1/1", "gen_1/deeper/0", "gen_10/0", "gen_2/0"):
-        await subject.store.put(f"{tenant}/{key}", path, facts)
-    deleted = await subject.store.delete_under(f"{tenant}/gen_1/")
+        await subject.store.put_object(f"{tenant}/{key}", path, facts)
+    deleted = await subject.store.delete_objects(f"{tenant}/gen_1/")
 
     assert deleted == 3
     assert keys_of(subject, tenant) == {"gen_10/0", "gen_2/0"}
 
 
 async def test_delete_under_nothing_deletes_nothing(subject: Subject, tenant: str, image: Image) -> None:
-    await subject.store.put(f"{tenant}/gen_1/0", *image())
+    await subject.store.put_object(f"{tenant}/gen_1/0", *image())
 
-    assert await subject.store.delete_under(f"{tenant}/gen_2/") == 0
+    assert await subject.store.delete_objects(f"{tenant}/gen_2/") == 0
     assert keys_of(subject, tenant) == {"gen_1/0"}
 
 
 async def test_a_store_that_is_away_is_unavailable(subject: Subject, tenant: str, image: Image) -> None:
     away = subject.away()
     with pytest.raises(StorageUnavailable):
-        await away.put(f"{tenant}/gen_1/0", *image())
+        await away.put_object(f"{tenant}/gen_1/0", *image())
     with pytest.raises(StorageUnavailable):
-        await away.delete_under(f"{tenant}/")
+        await away.delete_objects(f"{tenant}/")
     with pytest.raises(StorageUnavailable):
-        async with away.fetch(f"{tenant}/gen_1/0"):
+        async with away.open_object(f"{tenant}/gen_1/0"):
             pass
 
     assert f"{tenant}/gen_1/0" in await away.signed_url(f"{tenant}/gen_1/0", method="GET", lifetime=MINUTE)
@@ -225,20 +225,20 @@ async def test_a_bucket_is_made_once(s3: S3Subject, image: Image) -> None:
 async def test_without_its_bucket_a_store_is_unavailable(s3: S3Subject, image: Image) -> None:
     store = s3.store_with(s3.client, f"bucket-{uuid4().hex}")
     with pytest.raises(StorageUnavailable):
-        await store.put("ten_1/gen_1/0", *image())
+        await store.put_object("ten_1/gen_1/0", *image())
     with pytest.raises(StorageUnavailable):
-        await store.delete_under("ten_1/")
+        await store.delete_objects("ten_1/")
 
 
 async def test_a_wrong_secret_puts_nothing_and_signs_nothing(
     s3: S3Subject, tenant: str, image: Image
 ) -> None:
-    await s3.store.put(f"{tenant}/gen_1/0", *image())
+    await s3.store.put_object(f"{tenant}/gen_1/0", *image())
     stranger = s3.store_with(s3.client_with("guessed"), BUCKET)
     with pytest.raises(StorageUnavailable):
-        await stranger.put(f"{tenant}/gen_2/0", *image())
+        await stranger.put_object(f"{tenant}/gen_2/0", *image())
     with pytest.raises(StorageUnavailable):
-        await stranger.delete_under(f"{tenant}/")
+        await stranger.delete_objects(f"{tenant}/")
     url = await stranger.signed_url(f"{tenant}/gen_1/0", method="GET", lifetime=MINUTE)
 
     assert s3.served("GET", url).status in REFUSED
@@ -246,7 +246,7 @@ async def test_a_wrong_secret_puts_nothing_and_signs_nothing(
 
 
 async def test_without_a_signature_nothing_is_served(s3: S3Subject, tenant: str, image: Image) -> None:
-    await s3.store.put(f"{tenant}/gen_1/0", *image())
+    await s3.store.put_object(f"{tenant}/gen_1/0", *image())
     url = await s3.store.signed_url(f"{tenant}/gen_1/0", method="GET", lifetime=MINUTE)
 
     assert s3.served("GET", url.partition("?")[0]).status in REFUSED

@@ -6,9 +6,11 @@ from decimal import Decimal
 
 import pytest
 
+from domain.attempt import AttemptState
 from domain.errors import ContentRejected, ProviderFailed
 from domain.generation import Status, TerminalState
 from domain.moderation import ModeratedAt
+from domain.ports import StoringStart
 from domain.provider import (
     AttemptRef,
     JobStatus,
@@ -28,7 +30,7 @@ COST = ProviderCost(Decimal("1.5"), "billable_unit")
 OTHER_COST = ProviderCost(Decimal("40"), "token")
 SUCCESS = ProviderResult(JobStatus.SUCCEEDED, files=FILES, cost=COST)
 MODERATED = ProviderResult(
-    JobStatus.FAILED, ContentRejected.code, moderated_at=ModeratedAt.OUTPUT, is_free=True, cost=COST
+    JobStatus.FAILED, ContentRejected.code, moderated_at=ModeratedAt.OUTPUT, does_not_charge=True, cost=COST
 )
 JOB = ProviderJob("job-1", {})
 FAILED = TerminalState(Status.FAILED, ProviderFailed.code)
@@ -38,21 +40,21 @@ FAILED = TerminalState(Status.FAILED, ProviderFailed.code)
 async def attempt(subject: Subject) -> AttemptRef:
     """Begun and accepted."""
     attempt = await attempt_of_a_hold(subject)
-    await subject.attempts.begin(attempt)
-    await subject.attempts.accepted(attempt, JOB)
+    await subject.attempts.begin_submit(attempt)
+    await subject.attempts.record_accepted(attempt, JOB)
     return attempt
 
 
 async def receive(subject: Subject, attempt: AttemptRef, kept: ProviderEvent) -> None:
-    await subject.inbox.receive("fal", attempt, kept)
+    await subject.inbox.record_event("fal", attempt, kept)
 
 
 async def test_a_webhooks_result_is_noted_beside_the_attempt(subject: Subject, attempt: AttemptRef) -> None:
     await receive(subject, attempt, event(MODERATED))
     assert await subject.books.noted(attempt) == Noted(
-        "accepted", ContentRejected.code, ModeratedAt.OUTPUT, is_free=True, cost=COST, is_late=False
+        AttemptState.FAILED_UNCHARGED, ContentRejected.code, ModeratedAt.OUTPUT, cost=COST, is_late=False
     )
-    assert (await subject.attempts.job(attempt)).verdict == PollResult(
+    assert (await subject.attempts.get_attempt(attempt)).result == PollResult(
         JobStatus.FAILED, ContentRejected.code, moderated_at=ModeratedAt.OUTPUT, is_free=True
     )
 
@@ -62,14 +64,14 @@ async def test_a_webhook_that_tells_no_end_is_not_noted(
     subject: Subject, attempt: AttemptRef, verdict: JobStatus
 ) -> None:
     await receive(subject, attempt, event(ProviderResult(verdict, cost=COST)))
-    assert await subject.books.noted(attempt) == Noted("accepted", None, None, False, None, False)
-    assert (await subject.attempts.job(attempt)).verdict is None
+    assert await subject.books.noted(attempt) == Noted(AttemptState.ACCEPTED, None, None, None, False)
+    assert (await subject.attempts.get_attempt(attempt)).result is None
 
 
 async def test_a_webhook_about_another_job_is_not_noted(subject: Subject, attempt: AttemptRef) -> None:
     await receive(subject, attempt, event(SUCCESS, "job-2"))
     assert (await subject.books.noted(attempt)).cost is None
-    assert (await subject.attempts.job(attempt)).verdict is None
+    assert (await subject.attempts.get_attempt(attempt)).result is None
 
 
 async def test_a_repeated_webhook_is_not_noted_again(subject: Subject, attempt: AttemptRef) -> None:
@@ -82,26 +84,31 @@ async def test_a_repeated_webhook_is_not_noted_again(subject: Subject, attempt: 
 
 async def test_a_webhook_never_overwrites_what_was_polled(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.record_result(attempt, replace(SUCCESS, cost=OTHER_COST))
-    before = await subject.books.noted(attempt), await subject.attempts.job(attempt)
-    await receive(subject, attempt, event(replace(MODERATED, is_free=False)))
-    assert (await subject.books.noted(attempt), await subject.attempts.job(attempt)) == before
+    before = await subject.books.noted(attempt), await subject.attempts.get_attempt(attempt)
+    await receive(subject, attempt, event(replace(MODERATED, does_not_charge=False)))
+    assert (await subject.books.noted(attempt), await subject.attempts.get_attempt(attempt)) == before
 
 
 async def test_a_poll_overwrites_what_a_webhook_said(subject: Subject, attempt: AttemptRef) -> None:
     await receive(subject, attempt, event(MODERATED))
     await subject.attempts.record_result(attempt, replace(SUCCESS, cost=OTHER_COST))
     noted = await subject.books.noted(attempt)
-    assert (noted.code, noted.moderated_at, noted.is_free, noted.cost) == (None, None, False, OTHER_COST)
+    assert (noted.code, noted.moderated_at, noted.state, noted.cost) == (
+        None,
+        None,
+        AttemptState.SUCCEEDED,
+        OTHER_COST,
+    )
 
 
 async def test_a_webhook_and_a_poll_at_once_leave_what_was_polled(subject: Subject) -> None:
     for _ in range(10):
         attempt = await attempt_of_a_hold(subject)
-        await subject.attempts.begin(attempt)
-        await subject.attempts.accepted(attempt, JOB)
+        await subject.attempts.begin_submit(attempt)
+        await subject.attempts.record_accepted(attempt, JOB)
         await asyncio.gather(
             subject.attempts.record_result(attempt, replace(SUCCESS, cost=OTHER_COST)),
-            receive(subject, attempt, event(replace(MODERATED, is_free=False))),
+            receive(subject, attempt, event(replace(MODERATED, does_not_charge=False))),
         )
         noted = await subject.books.noted(attempt)
         assert (noted.code, noted.moderated_at, noted.cost) == (None, None, OTHER_COST)
@@ -110,16 +117,16 @@ async def test_a_webhook_and_a_poll_at_once_leave_what_was_polled(subject: Subje
 async def test_a_failure_that_was_called_free_may_turn_out_to_be_charged(
     subject: Subject, attempt: AttemptRef
 ) -> None:
-    await subject.attempts.record_result(attempt, failed(is_free=True))
+    await subject.attempts.record_result(attempt, failed(does_not_charge=True))
     await receive(subject, attempt, event(SUCCESS))
     noted = await subject.books.noted(attempt)
-    assert (noted.code, noted.is_free, noted.cost) == (ProviderFailed.code, False, COST)
+    assert (noted.code, noted.state, noted.cost) == (ProviderFailed.code, AttemptState.FAILED, COST)
 
 
 async def test_the_cost_told_at_the_submit_stands_until_the_result_tells_another(subject: Subject) -> None:
     attempt = await attempt_of_a_hold(subject)
-    await subject.attempts.begin(attempt)
-    await subject.attempts.accepted(attempt, replace(JOB, cost=OTHER_COST))
+    await subject.attempts.begin_submit(attempt)
+    await subject.attempts.record_accepted(attempt, replace(JOB, cost=OTHER_COST))
     await subject.attempts.record_result(attempt, replace(SUCCESS, cost=None))
     assert (await subject.books.noted(attempt)).cost == OTHER_COST
     await subject.attempts.record_result(attempt, SUCCESS)
@@ -140,7 +147,7 @@ async def test_a_result_after_the_ending_is_late_with_its_cost(
     noted = await subject.books.noted(attempt)
     assert (noted.is_late, noted.cost) == (True, COST)
     assert await subject.books.read(attempt.generation_id) == generation
-    assert await subject.assets.begin_storing(attempt, None) == outcome
+    assert await subject.assets.begin_storing(attempt, None) == StoringStart(outcome=outcome)
 
 
 @pytest.mark.parametrize("way", ["poll", "webhook"])
@@ -160,27 +167,29 @@ async def test_a_result_that_is_repeated_after_the_images_were_paid_for_is_not_l
 
 async def test_an_answer_in_time_is_all_there_is_to_know(subject: Subject) -> None:
     attempt = await attempt_of_a_hold(subject)
-    await subject.attempts.begin(attempt)
+    await subject.attempts.begin_submit(attempt)
     delivered = images(attempt.generation_id)
     for _ in range(2):
-        assert await subject.attempts.answered(attempt, "call-1", replace(SUCCESS, files=()), delivered)
+        assert await subject.attempts.record_sync_result(
+            attempt, "call-1", replace(SUCCESS, files=()), delivered
+        )
     noted = await subject.books.noted(attempt)
-    assert (noted.state, noted.cost, noted.is_late) == ("accepted", COST, False)
+    assert (noted.state, noted.cost, noted.is_late) == (AttemptState.SUCCEEDED, COST, False)
     verdict = PollResult(JobStatus.SUCCEEDED)
-    record = await subject.attempts.job(attempt)
-    assert (record.job, record.verdict) == (ProviderJob("call-1", {}), verdict)
+    record = await subject.attempts.get_attempt(attempt)
+    assert (record.job, record.result) == (ProviderJob("call-1", {}), verdict)
     rerun = SubmitResult(SubmitState.ACCEPTED, job_id="call-1", verdict=verdict)
-    assert await subject.attempts.begin(attempt) == rerun
+    assert (await subject.attempts.begin_submit(attempt)).stored == rerun
 
 
 async def test_an_answer_for_an_ended_generation_is_late(subject: Subject) -> None:
     attempt = await attempt_of_a_hold(subject)
-    await subject.attempts.begin(attempt)
+    await subject.attempts.begin_submit(attempt)
     await subject.ledger.refund(attempt.generation_id, FAILED)
     generation = await subject.books.read(attempt.generation_id)
     delivered = images(attempt.generation_id)
     for _ in range(2):
-        assert not await subject.attempts.answered(attempt, "call-1", SUCCESS, delivered)
+        assert not await subject.attempts.record_sync_result(attempt, "call-1", SUCCESS, delivered)
     noted = await subject.books.noted(attempt)
-    assert (noted.state, noted.cost, noted.is_late) == ("accepted", COST, True)
+    assert (noted.state, noted.cost, noted.is_late) == (AttemptState.SUCCEEDED, COST, True)
     assert await subject.books.read(attempt.generation_id) == generation

@@ -6,14 +6,14 @@ import pytest
 
 from domain.credits import Balance
 from domain.errors import GenerationNotFound, ProviderRefused, ProviderUnavailable, ServiceError
-from domain.generation import GenerationRequest, Stage, Status, TerminalState
+from domain.generation import Stage, Status, TerminalState
 from domain.provider import AttemptRef, JobStatus, PollResult, ProviderJob, SubmitResult, SubmitState
-from tests.contracts.attempt_stories import (
-    ARE_FREE,
+from tests.contracts.attempt_histories import (
     COST,
+    COST_NOTHING,
     MAY_BE_CHARGED,
     SUCCESS,
-    Story,
+    Hihistory,
     polled_free_failure,
     told,
 )
@@ -23,7 +23,7 @@ from tests.support.books import images
 
 OTHER_JOB = ProviderJob("job-2", {})
 REFUSED = SubmitResult(SubmitState.REJECTED, code=ServiceError.code)
-# What sends a story on to where it went before.
+# What sends a history on to where it went before.
 ELSEWHERE = SubmitResult(SubmitState.REJECTED, code=ProviderUnavailable.code)
 
 
@@ -35,7 +35,7 @@ def second_of(first: AttemptRef) -> AttemptRef:
 async def first(subject: Subject) -> AttemptRef:
     """Begun, of a generation that may go to Replicate."""
     attempt = await attempt_of_a_hold(subject, with_fallback())
-    await subject.attempts.begin(attempt)
+    await subject.attempts.begin_submit(attempt)
     return attempt
 
 
@@ -43,61 +43,61 @@ async def first(subject: Subject) -> AttemptRef:
 async def second(subject: Subject, first: AttemptRef) -> AttemptRef:
     """Begun after the first had failed for free."""
     await polled_free_failure(subject, first)
-    assert isinstance(await subject.attempts.begin(second_of(first)), GenerationRequest)
+    assert (await subject.attempts.begin_submit(second_of(first))).request is not None
     return second_of(first)
 
 
-@pytest.mark.parametrize("story", MAY_BE_CHARGED, ids=lambda story: story.__name__)
+@pytest.mark.parametrize("history", MAY_BE_CHARGED, ids=lambda history: history.__name__)
 async def test_nobody_else_is_asked_while_the_first_may_be_charged(
-    subject: Subject, first: AttemptRef, story: Story
+    subject: Subject, first: AttemptRef, history: Hihistory
 ) -> None:
-    await story(subject, first)
+    await history(subject, first)
     for _ in range(2):
-        assert await subject.attempts.begin(second_of(first)) == REFUSED
+        assert (await subject.attempts.begin_submit(second_of(first))).stored == REFUSED
     with pytest.raises(GenerationNotFound):
-        await subject.attempts.job(second_of(first))
+        await subject.attempts.get_attempt(second_of(first))
 
 
-@pytest.mark.parametrize("story", ARE_FREE, ids=lambda story: story.__name__)
+@pytest.mark.parametrize("history", COST_NOTHING, ids=lambda history: history.__name__)
 async def test_another_is_asked_where_the_first_charges_nothing(
-    subject: Subject, first: AttemptRef, story: Story
+    subject: Subject, first: AttemptRef, history: Hihistory
 ) -> None:
-    await story(subject, first)
-    assert isinstance(await subject.attempts.begin(second_of(first)), GenerationRequest)
+    await history(subject, first)
+    assert (await subject.attempts.begin_submit(second_of(first))).request is not None
     stage = (await subject.books.read(first.generation_id)).stage
     assert stage is Stage.SUBMITTING
-    assert await subject.attempts.begin(second_of(first)) == SubmitResult(SubmitState.UNKNOWN)
+    assert (await subject.attempts.begin_submit(second_of(first))).stored == SubmitResult(SubmitState.UNKNOWN)
 
 
-@pytest.mark.parametrize("story", MAY_BE_CHARGED, ids=lambda story: story.__name__)
+@pytest.mark.parametrize("history", MAY_BE_CHARGED, ids=lambda history: history.__name__)
 async def test_after_a_reset_the_first_is_not_begun_again_while_the_second_may_be_charged(
-    subject: Subject, first: AttemptRef, story: Story
+    subject: Subject, first: AttemptRef, history: Hihistory
 ) -> None:
-    await subject.attempts.not_sent(first)
-    await subject.attempts.begin(second_of(first))
-    await story(subject, second_of(first))
-    assert await subject.attempts.begin(first) == ELSEWHERE
+    await subject.attempts.record_not_sent(first)
+    await subject.attempts.begin_submit(second_of(first))
+    await history(subject, second_of(first))
+    assert (await subject.attempts.begin_submit(first)).stored == ELSEWHERE
 
 
-@pytest.mark.parametrize("story", ARE_FREE, ids=lambda story: story.__name__)
+@pytest.mark.parametrize("history", COST_NOTHING, ids=lambda history: history.__name__)
 async def test_after_a_reset_the_first_is_begun_again_where_the_second_charges_nothing(
-    subject: Subject, first: AttemptRef, story: Story
+    subject: Subject, first: AttemptRef, history: Hihistory
 ) -> None:
-    await subject.attempts.not_sent(first)
-    await subject.attempts.begin(second_of(first))
-    await story(subject, second_of(first))
-    assert await subject.attempts.begin(first) == replace(with_fallback(), fallback=None)
-    assert await subject.attempts.answered(first, "call-1", SUCCESS, images(first.generation_id))
+    await subject.attempts.record_not_sent(first)
+    await subject.attempts.begin_submit(second_of(first))
+    await history(subject, second_of(first))
+    assert (await subject.attempts.begin_submit(first)).request == replace(with_fallback(), fallback=None)
+    assert await subject.attempts.record_sync_result(first, "call-1", SUCCESS, images(first.generation_id))
     assert not (await subject.books.noted(first)).is_late, "it is the one that is waited for now"
 
 
 async def test_a_reset_does_not_submit_the_first_again_if_it_was_sent(
     subject: Subject, first: AttemptRef, second: AttemptRef
 ) -> None:
-    answer = await subject.attempts.begin(first)
-    assert isinstance(answer, SubmitResult)
+    answer = (await subject.attempts.begin_submit(first)).stored
+    assert answer is not None
     assert (answer.state, answer.job_id) == (SubmitState.ACCEPTED, "job-1")
-    assert answer.verdict == PollResult(JobStatus.FAILED, failed(is_free=True).code, is_free=True)
+    assert answer.verdict == PollResult(JobStatus.FAILED, failed(does_not_charge=True).code, is_free=True)
 
 
 async def test_the_second_gets_the_same_request_in_its_own_words_at_the_same_price(subject: Subject) -> None:
@@ -105,32 +105,32 @@ async def test_the_second_gets_the_same_request_in_its_own_words_at_the_same_pri
     first = await attempt_of_a_hold(subject, wanted)
     fallback = wanted.fallback
     assert fallback is not None
-    await subject.attempts.begin(first)
-    await subject.attempts.not_sent(first)
+    await subject.attempts.begin_submit(first)
+    await subject.attempts.record_not_sent(first)
 
-    asked = await subject.attempts.begin(second_of(first))
+    asked = (await subject.attempts.begin_submit(second_of(first))).request
 
     assert asked == replace(fallback, price_credits=wanted.price_credits)
-    assert (await subject.attempts.job(second_of(first))).request == asked
-    assert (await subject.attempts.job(first)).request == replace(wanted, fallback=None)
+    assert (await subject.attempts.get_attempt(second_of(first))).request == asked
+    assert (await subject.attempts.get_attempt(first)).request == replace(wanted, fallback=None)
     assert await subject.books.transfers(first.generation_id) == [("hold", wanted.price_credits)]
 
 
 async def test_a_second_try_without_a_fallback_is_the_same_again(subject: Subject) -> None:
     first = await attempt_of_a_hold(subject)
-    asked = await subject.attempts.begin(first)
-    await subject.attempts.not_sent(first)
-    assert await subject.attempts.begin(second_of(first)) == asked
+    asked = (await subject.attempts.begin_submit(first)).request
+    await subject.attempts.record_not_sent(first)
+    assert (await subject.attempts.begin_submit(second_of(first))).request == asked
 
 
 async def test_an_image_of_the_second_is_paid_at_the_price_of_the_first(subject: Subject) -> None:
     tenant_id = await subject.books.tenant(10)
     first = AttemptRef(await subject.books.add(tenant_id, with_fallback()))
     await subject.ledger.reserve(first.generation_id)
-    await subject.attempts.begin(first)
-    await subject.attempts.rejected(first, ProviderRefused("no"))
-    await subject.attempts.begin(second_of(first))
-    await subject.attempts.accepted(second_of(first), OTHER_JOB)
+    await subject.attempts.begin_submit(first)
+    await subject.attempts.record_rejected(first, ProviderRefused("no"))
+    await subject.attempts.begin_submit(second_of(first))
+    await subject.attempts.record_accepted(second_of(first), OTHER_JOB)
     await subject.assets.begin_storing(second_of(first), None)
     await subject.assets.finish_storing(first.generation_id, images(first.generation_id))
 
@@ -141,22 +141,22 @@ async def test_an_image_of_the_second_is_paid_at_the_price_of_the_first(subject:
     await subject.books.assert_sound(tenant_id)
 
 
-@pytest.mark.parametrize("story", ARE_FREE, ids=lambda story: story.__name__)
+@pytest.mark.parametrize("history", COST_NOTHING, ids=lambda history: history.__name__)
 async def test_a_late_word_of_the_first_is_recorded_with_its_cost_and_changes_nothing(
-    subject: Subject, first: AttemptRef, story: Story
+    subject: Subject, first: AttemptRef, history: Hihistory
 ) -> None:
-    await story(subject, first)
-    await subject.attempts.begin(second_of(first))
-    await subject.attempts.accepted(second_of(first), OTHER_JOB)
+    await history(subject, first)
+    await subject.attempts.begin_submit(second_of(first))
+    await subject.attempts.record_accepted(second_of(first), OTHER_JOB)
     generation = await subject.books.read(first.generation_id)
-    before = await subject.books.noted(second_of(first)), await subject.attempts.job(second_of(first))
+    before = await subject.books.noted(second_of(first)), await subject.attempts.get_attempt(second_of(first))
 
     await told(subject, first, SUCCESS)
 
     noted = await subject.books.noted(first)
-    assert (noted.is_late, noted.cost, noted.is_free) == (True, COST, False)
+    assert (noted.is_late, noted.cost, noted.state.may_be_charged) == (True, COST, True)
     assert await subject.books.read(first.generation_id) == generation
-    after = await subject.books.noted(second_of(first)), await subject.attempts.job(second_of(first))
+    after = await subject.books.noted(second_of(first)), await subject.attempts.get_attempt(second_of(first))
     assert after == before
 
 
@@ -164,12 +164,12 @@ async def test_a_failure_that_stays_free_is_news_to_nobody(
     subject: Subject, first: AttemptRef, second: AttemptRef
 ) -> None:
     before = await subject.books.noted(first)
-    await told(subject, first, failed(is_free=True))
+    await told(subject, first, failed(does_not_charge=True))
     assert await subject.books.noted(first) == before
 
 
 async def test_the_seconds_own_result_is_not_late(subject: Subject, second: AttemptRef) -> None:
-    await subject.attempts.accepted(second, OTHER_JOB)
+    await subject.attempts.record_accepted(second, OTHER_JOB)
     await told(subject, second, SUCCESS, job_id="job-2")
     noted = await subject.books.noted(second)
     assert (noted.is_late, noted.cost) == (False, COST)
@@ -179,7 +179,7 @@ async def test_a_webhook_of_the_first_is_no_proof_of_the_second(
     subject: Subject, first: AttemptRef, second: AttemptRef
 ) -> None:
     await told(subject, first, SUCCESS)
-    assert await subject.attempts.unknown(second) == SubmitResult(SubmitState.UNKNOWN)
+    assert await subject.attempts.record_unknown(second) == SubmitResult(SubmitState.UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -191,12 +191,12 @@ async def test_each_attempts_webhooks_come_from_its_own_provider(
 ) -> None:
     about = replace(first, ordinal=ordinal)
     if is_taken:
-        kept = await subject.inbox.receive(provider, about, succeeded("job-1"))
+        kept = await subject.inbox.record_event(provider, about, succeeded("job-1"))
         assert (kept.generation_id, kept.signal.ordinal) == (first.generation_id, ordinal)
         return
     before = await subject.books.noted(about)
     with pytest.raises(GenerationNotFound):
-        await subject.inbox.receive(provider, about, succeeded("job-1"))
+        await subject.inbox.record_event(provider, about, succeeded("job-1"))
     assert await subject.books.noted(about) == before
 
 

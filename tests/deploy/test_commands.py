@@ -9,6 +9,7 @@ import pytest
 
 from admin.__main__ import _parser as admin_parser
 from api.app import build_app
+from composition.api import body_limits
 from runtime.health import health_server
 from settings import Settings
 from tests.deploy.app_settings import APP_SERVICES, health_url
@@ -118,7 +119,7 @@ def test_the_api_is_a_module_and_its_health_address_a_route_of_it(
     assert importlib.util.find_spec("api.__main__") is not None
 
     api, url = settings["api"], health_url(compose["api"])
-    assert url.path == build_app(api).url_path_for("readyz")
+    assert url.path == build_app(body_limits(api)).url_path_for("readyz")
     assert url.port == api.api_port
     assert api.api_host == "0.0.0.0"  # noqa: S104 - inside its container, of which only one port is published
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-import composition
 from adapters.storage.address_guard import is_allowed
+from composition import repositories
+from composition.providers import enabled_providers, webhook_readers
 from settings import Settings
 from simulator.__main__ import ALL
 from simulator.__main__ import _parser as simulator_parser
@@ -35,9 +36,9 @@ def test_every_setting_of_a_provider_is_passed_on() -> None:
 def test_every_provider_is_on_and_so_every_model_available(settings: dict[str, Settings]) -> None:
     worker = settings["worker"]
 
-    catalog = composition.catalog(worker)
+    catalog = repositories.catalog(worker)
 
-    assert set(composition.enabled_providers(worker)) == set(PROVIDERS)
+    assert set(enabled_providers(worker)) == set(PROVIDERS)
     assert all(catalog.is_available(model) for model in catalog.models.values())
 
 
@@ -49,7 +50,7 @@ def test_a_provider_whose_lines_are_taken_out_is_off(
 
     worker = read_settings(services(left)["worker"], monkeypatch)
 
-    assert set(composition.enabled_providers(worker)) == set(PROVIDERS) - {provider}
+    assert set(enabled_providers(worker)) == set(PROVIDERS) - {provider}
 
 
 def test_without_the_simulators_lines_the_addresses_are_the_providers_own(
@@ -135,6 +136,6 @@ def test_results_may_come_from_the_simulator_and_our_key_go_to_its_regional_host
 
 async def test_without_a_secret_of_its_own_replicate_is_polled(settings: dict[str, Settings]) -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
-        readers = composition.webhook_readers(settings["api"], http)
+        readers = webhook_readers(settings["api"], http)
 
     assert readers.keys() == {"fal"}

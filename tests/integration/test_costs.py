@@ -54,8 +54,8 @@ async def accepted(books: PostgresBooks, wanted: GenerationRequest) -> AttemptRe
 
 async def begun(books: PostgresBooks, attempt: AttemptRef) -> None:
     attempts = PostgresAttempts(books.database)
-    assert isinstance(await attempts.begin(attempt), GenerationRequest)
-    await attempts.accepted(attempt, ProviderJob(new_id("job"), {}))
+    assert isinstance(await attempts.begin_submit(attempt), GenerationRequest)
+    await attempts.record_accepted(attempt, ProviderJob(new_id("job"), {}))
 
 
 async def delivered(books: PostgresBooks, attempt: AttemptRef) -> None:
@@ -127,7 +127,7 @@ async def test_each_provider_of_a_generation_that_failed_over_has_its_own_line(
 ) -> None:
     other = new_id("provider")
     first = await accepted(books, replace(request(provider=provider), fallback=request(provider=other)))
-    await attempts.record_result(first, replace(FAILED, is_free=True))
+    await attempts.record_result(first, replace(FAILED, does_not_charge=True))
     second = AttemptRef(first.generation_id, 2)
     await begun(books, second)
     await attempts.record_result(second, success("4"))
@@ -142,7 +142,7 @@ async def test_what_the_first_provider_made_after_all_is_a_loss_beside_the_secon
 ) -> None:
     other = new_id("provider")
     first = await accepted(books, replace(request(provider=provider), fallback=request(provider=other)))
-    await attempts.record_result(first, replace(FAILED, is_free=True))
+    await attempts.record_result(first, replace(FAILED, does_not_charge=True))
     second = AttemptRef(first.generation_id, 2)
     await begun(books, second)
     await attempts.record_result(first, success("5"))
@@ -160,8 +160,8 @@ async def test_what_was_not_sent_is_no_part_of_what_another_provider_delivered(
     wanted = replace(request(provider=provider), fallback=request(provider=other))
     first = AttemptRef(await books.add(await books.tenant(10), wanted))
     await PostgresLedger(books.database).reserve(first.generation_id)
-    await attempts.begin(first)
-    await attempts.not_sent(first)
+    await attempts.begin_submit(first)
+    await attempts.record_not_sent(first)
     second = AttemptRef(first.generation_id, 2)
     await begun(books, second)
     await attempts.record_result(second, success("4"))
@@ -176,8 +176,8 @@ async def test_a_submit_that_was_refused_counts_without_a_cost(
 ) -> None:
     attempt = AttemptRef(await books.add(await books.tenant(10), request(provider=provider)))
     await PostgresLedger(books.database).reserve(attempt.generation_id)
-    await attempts.begin(attempt)
-    await attempts.rejected(attempt, InvalidInput("words"))
+    await attempts.begin_submit(attempt)
+    await attempts.record_rejected(attempt, InvalidInput("words"))
     await refunded(books, attempt)
 
     assert await lines_of(books, provider) == [line(provider, 1, 1, None, None, None)]

@@ -15,9 +15,9 @@ from domain.generation import Fallback, Stage, Status, TerminalState, TimingPoli
 from domain.model import Model, Price
 from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderResult
 from tests.support.books import PostgresBooks
-from tests.support.requests import QUICK_WAITS, generation_input, new_id, request
+from tests.support.requests import QUICK_TIMING, generation_input, new_id, request
 
-ELSEWHERE_WAITS = replace(QUICK_WAITS, deadline_seconds=120)
+ELSEWHERE_WAITS = replace(QUICK_TIMING, deadline_seconds=120)
 
 
 def model(model_id: str, provider: str, waits: TimingPolicy) -> Model:
@@ -29,7 +29,7 @@ def model(model_id: str, provider: str, waits: TimingPolicy) -> Model:
         endpoint=model_id,
         parameters={},
         price=Price(4),
-        waits=waits,
+        timing=waits,
         typical_seconds=2,
         webhook=True,
     )
@@ -37,7 +37,7 @@ def model(model_id: str, provider: str, waits: TimingPolicy) -> Model:
 
 CATALOG = Catalog(
     {
-        "flux-schnell": model("flux-schnell", "fal", QUICK_WAITS),
+        "flux-schnell": model("flux-schnell", "fal", QUICK_TIMING),
         "elsewhere": model("elsewhere", "replicate", ELSEWHERE_WAITS),
     },
     {},
@@ -63,7 +63,7 @@ async def age(
 
 
 async def stranded_ids(repairs: PostgresReconcileQueries, limit: int = MANY) -> list[str]:
-    return [found.input.generation_id for found in await repairs.stranded(A_MINUTE, limit)]
+    return [found.input.generation_id for found in await repairs.list_stuck(A_MINUTE, limit)]
 
 
 async def test_a_stranded_generation_comes_with_all_its_start_needs(
@@ -72,10 +72,10 @@ async def test_a_stranded_generation_comes_with_all_its_start_needs(
     tenant_id = await books.tenant(10)
     generation_id = await books.add(tenant_id)
     await PostgresLedger(books.database).reserve(generation_id)
-    await PostgresAttempts(books.database).begin(AttemptRef(generation_id))
+    await PostgresAttempts(books.database).begin_submit(AttemptRef(generation_id))
     await age(books, generation_id)
 
-    found = await repairs.stranded(A_MINUTE, MANY)
+    found = await repairs.list_stuck(A_MINUTE, MANY)
 
     [mine] = [stranded for stranded in found if stranded.input.generation_id == generation_id]
     assert mine.input == generation_input(generation_id, tenant_id)
@@ -95,12 +95,12 @@ async def test_a_stranded_generation_comes_with_its_second_attempt_and_where_tha
         AttemptRef(generation_id),
         AttemptRef(generation_id, 2),
     )
-    await attempts.begin(first)
-    await attempts.not_sent(first)
-    await attempts.begin(second)
+    await attempts.begin_submit(first)
+    await attempts.record_not_sent(first)
+    await attempts.begin_submit(second)
     await age(books, generation_id)
 
-    found = await repairs.stranded(A_MINUTE, MANY)
+    found = await repairs.list_stuck(A_MINUTE, MANY)
 
     [mine] = [stranded for stranded in found if stranded.input.generation_id == generation_id]
     assert mine.input == replace(
@@ -133,7 +133,7 @@ async def test_an_unheard_cancel_is_stranded_even_if_the_row_was_seen(
     await books.cancel(generation_id)
     assert generation_id not in await stranded_ids(repairs)
     await age(books, generation_id, "cancel_requested_at")
-    found = await repairs.stranded(A_MINUTE, MANY)
+    found = await repairs.list_stuck(A_MINUTE, MANY)
     [mine] = [stranded for stranded in found if stranded.input.generation_id == generation_id]
     assert mine.cancel_requested
 
@@ -145,7 +145,8 @@ async def test_unrelayed_is_what_is_old_and_was_not_told(
     inbox = PostgresInbox(books.database)
     running = ProviderResult(JobStatus.CHECK)
     kept = [
-        await inbox.receive("fal", attempt, ProviderEvent(new_id("event"), "job", running)) for _ in range(4)
+        await inbox.record_event("fal", attempt, ProviderEvent(new_id("event"), "job", running))
+        for _ in range(4)
     ]
     oldest, old, fresh, told = [received.signal.inbox_id for received in kept]
     for inbox_id, hours in ((oldest, 1001), (old, 1000), (told, 1002)):
@@ -156,8 +157,8 @@ async def test_unrelayed_is_what_is_old_and_was_not_told(
         )
     await inbox.mark_relayed(told)
 
-    assert await repairs.unrelayed(A_MINUTE, 2) == [kept[0], kept[1]]
-    every = {received.signal.inbox_id for received in await repairs.unrelayed(A_MINUTE, MANY)}
+    assert await repairs.list_unrelayed(A_MINUTE, 2) == [kept[0], kept[1]]
+    every = {received.signal.inbox_id for received in await repairs.list_unrelayed(A_MINUTE, MANY)}
     assert not {fresh, told} & every
 
 
@@ -179,9 +180,9 @@ async def test_unswept_is_what_ended_without_images_after_storing_had_begun(
     for generation_id in (begun, never_begun):
         await ledger.refund(generation_id, TerminalState(Status.CANCELED))
 
-    assert begun not in {found.id for found in await repairs.unswept(A_MINUTE, MANY)}
-    ids = {found.id for found in await repairs.unswept(timedelta(0), MANY)}
+    assert begun not in {found.id for found in await repairs.list_with_orphaned_objects(A_MINUTE, MANY)}
+    ids = {found.id for found in await repairs.list_with_orphaned_objects(timedelta(0), MANY)}
     assert begun in ids
     assert not {never_begun, completed} & ids
-    await repairs.mark_swept(begun)
-    assert begun not in {found.id for found in await repairs.unswept(timedelta(0), MANY)}
+    await repairs.mark_objects_deleted(begun)
+    assert begun not in {found.id for found in await repairs.list_with_orphaned_objects(timedelta(0), MANY)}

@@ -36,11 +36,11 @@ class PostgresBooks:
         return generation.id
 
     async def read(self, generation_id: str) -> Generation:
-        return await self.generations.get(generation_id)
+        return await self.generations.get_generation(generation_id)
 
     async def cancel(self, generation_id: str) -> None:
         generation = await self.read(generation_id)
-        await self.generations.request_cancel(generation.tenant_id, generation_id)
+        await self.generations.record_cancel_request(generation.tenant_id, generation_id)
 
     async def store(self, generation_id: str, count: int = 1) -> None:
         """Record images as if they had been stored."""

@@ -12,7 +12,7 @@ from uuid import uuid4
 from domain.errors import StorageUnavailable
 from domain.input_files import ImageFacts
 
-_MOST_DELETED = 1000
+_MAX_DELETED = 1000
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class MemoryStore:
         self._clock = clock
         self._signed: dict[str, tuple[str, str, float]] = {}
 
-    async def put(self, key: str, path: Path, facts: ImageFacts) -> None:
+    async def put_object(self, key: str, path: Path, facts: ImageFacts) -> None:
         self._reach()
         content = path.read_bytes()  # noqa: ASYNC240 - a small file, in a test
         if len(content) != facts.size_bytes:
@@ -46,7 +46,7 @@ class MemoryStore:
         self.objects[key], self.types[key] = content, facts.content_type
 
     @asynccontextmanager
-    async def fetch(self, key: str) -> AsyncIterator[Path]:
+    async def open_object(self, key: str) -> AsyncIterator[Path]:
         self._reach()
         if key not in self.objects:
             raise StorageUnavailable("no such object")
@@ -55,9 +55,9 @@ class MemoryStore:
             path.write_bytes(self.objects[key])
             yield path
 
-    async def delete_under(self, prefix: str) -> int:
+    async def delete_objects(self, prefix: str) -> int:
         self._reach()
-        keys = [key for key in sorted(self.objects) if key.startswith(prefix)][:_MOST_DELETED]
+        keys = [key for key in sorted(self.objects) if key.startswith(prefix)][:_MAX_DELETED]
         for key in keys:
             del self.objects[key], self.types[key]
         return len(keys)

@@ -6,7 +6,7 @@ from uuid import uuid4
 from domain.generation import GenerationInput, GenerationRequest, TimingPolicy
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
-QUICK_WAITS = TimingPolicy(
+QUICK_TIMING = TimingPolicy(
     first_poll_seconds=30,
     poll_factor=1.0,
     longest_poll_seconds=30,
@@ -35,6 +35,6 @@ def request(
 
 
 def generation_input(
-    generation_id: str, tenant_id: str, waits: TimingPolicy = QUICK_WAITS
+    generation_id: str, tenant_id: str, waits: TimingPolicy = QUICK_TIMING
 ) -> GenerationInput:
     return GenerationInput(generation_id, tenant_id, "flux-schnell", "fal", waits)

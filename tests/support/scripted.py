@@ -29,18 +29,17 @@ def success(*urls: str) -> ProviderResult:
 
 @dataclass
 class Script:
-    """What becomes of one generation. Of a list of answers, the last one goes on for ever.
+    """What happens to one generation at the provider. The last of a list of answers repeats forever.
 
     Attributes:
         submits: An event is a submit that reaches the provider and is never answered.
-        submit_gate: A submit waits here before it answers.
-        cancels: Jobs that were called off.
+        submit_release: A submit waits here before it answers.
+        cancels: Jobs that were canceled.
     """
 
     submits: list[Submitted] = field(default_factory=lambda: [ProviderJob("job-1", {})])
     polls: list[ProviderResult | Exception] = field(default_factory=lambda: [RUNNING])
-    submit_gate: asyncio.Event = field(default_factory=opened)
-    store_gate: asyncio.Event = field(default_factory=opened)
+    submit_release: asyncio.Event = field(default_factory=opened)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     storing: asyncio.Event = field(default_factory=asyncio.Event)
     submitted: list[Submission] = field(default_factory=list)
@@ -60,7 +59,7 @@ class ScriptedProvider:
     async def submit(self, submission: Submission) -> ProviderJob:
         script = self.scripts[submission.request.prompt]
         script.begun.set()
-        await script.submit_gate.wait()
+        await script.submit_release.wait()
         answer = script.submits.pop(0) if len(script.submits) > 1 else script.submits[0]
         if isinstance(answer, Exception):
             raise answer
@@ -70,7 +69,7 @@ class ScriptedProvider:
             raise SubmitAmbiguous("nobody was waiting any more")
         return answer
 
-    async def fetch(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
+    async def poll_job(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
         script = self.scripts[request.prompt]
         script.polled += 1
         answer = script.polls.pop(0) if len(script.polls) > 1 else script.polls[0]
@@ -78,7 +77,7 @@ class ScriptedProvider:
             raise answer
         return answer
 
-    async def cancel(self, request: GenerationRequest, job: ProviderJob) -> bool:
+    async def cancel_job(self, request: GenerationRequest, job: ProviderJob) -> bool:
         self.scripts[request.prompt].cancels.append(job.job_id)
         return True
 
@@ -87,13 +86,13 @@ class ScriptedProvider:
 class Call:
     """What becomes of one generation at a provider that answers with the images themselves.
 
-    images: the bytes of each. error: raised instead. gate: the answer waits here.
+    images: the bytes of each. error: raised instead. release: the answer waits for it.
     """
 
     result: ProviderResult = field(default_factory=lambda: ProviderResult(JobStatus.SUCCEEDED))
     images: tuple[bytes, ...] = (b"an image",)
     error: Exception | None = None
-    gate: asyncio.Event = field(default_factory=opened)
+    release: asyncio.Event = field(default_factory=opened)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     calls: int = 0
 
@@ -110,7 +109,7 @@ class ScriptedSynchronousProvider:
         call = self.calls[submission.request.prompt]
         call.calls += 1
         call.begun.set()
-        await call.gate.wait()
+        await call.release.wait()
         if call.error is not None:
             raise call.error
         paths = tuple(folder / f"{number}" for number in range(len(call.images)))
@@ -123,16 +122,16 @@ class ScriptedDownloader:
     """The Downloader port: an address is its own content. `dead` ones have expired."""
 
     def __init__(self) -> None:
-        self.gates: dict[str, tuple[asyncio.Event, asyncio.Event]] = {}
+        self.releases: dict[str, tuple[asyncio.Event, asyncio.Event]] = {}
         self.failures: dict[str, Exception] = {}
         self.dead: set[str] = set()
 
     @asynccontextmanager
-    async def fetch(self, url: str, hosts: Sequence[str]) -> AsyncIterator[Path]:
-        if url in self.gates:
-            reached, gate = self.gates[url]
+    async def download(self, url: str, hosts: Sequence[str]) -> AsyncIterator[Path]:
+        if url in self.releases:
+            reached, release = self.releases[url]
             reached.set()
-            await gate.wait()
+            await release.wait()
         if url in self.failures:
             raise self.failures[url]
         if url in self.dead:
@@ -158,7 +157,7 @@ class ForbiddenWords:
     words: set[str] = field(default_factory=set)
     error: Exception | None = None
 
-    async def check(self, prompt: str) -> str | None:
+    async def find_violation(self, prompt: str) -> str | None:
         if self.error is not None:
             raise self.error
         return next((word for word in self.words if word in prompt), None)

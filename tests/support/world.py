@@ -1,24 +1,32 @@
-"""Workflows on the real Temporal server, with everything behind the activities in memory."""
+"""Workflows on real Temporal and PostgreSQL, with scripted providers and the images in memory."""
 
 import os
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import select
+from sqlmodel import col
 from temporalio.client import Client, WorkflowHandle
 
-from activities.assets import AssetActivities, ImageWriter
-from activities.credits import CreditActivities
-from activities.moderation import ModerationActivities
-from activities.provider import InputFileLoader, ProviderActivities, SyncResultRecorder
-from activities.provider_slots import SlotActivities, SlotGranter
-from activities.reconcile import ReconcileActivities
+from adapters.database.assets import PostgresAssets
+from adapters.database.attempts import PostgresAttempts
+from adapters.database.engine import Database
+from adapters.database.generations import PostgresGenerations
+from adapters.database.inbox import PostgresInbox
+from adapters.database.input_files import PostgresInputFiles
+from adapters.database.ledger import PostgresLedger
+from adapters.database.provider_slots import PostgresProviderSlots
+from adapters.database.reconcile_queries import PostgresReconcileQueries
+from adapters.database.tables import AttemptRow, GenerationRow
 from adapters.temporal import TemporalWorkflowClient
+from composition.activities import Activities, ActivityPorts, build_activities
+from domain.catalog import Catalog
 from domain.credits import Balance, Refund, Reservation
-from domain.errors import DatabaseUnavailable
+from domain.errors import DatabaseUnavailable, TooLateToCancel
 from domain.generation import (
     Fallback,
     Generation,
@@ -29,18 +37,12 @@ from domain.generation import (
     TerminalState,
     TimingPolicy,
 )
-from domain.ports import Provider, StuckGeneration, WebhookReceipt
-from domain.provider import AttemptRef, ProviderEvent, ProviderJob, ProviderResult
+from domain.ports import SubmitPermit
+from domain.provider import AttemptRef, ProviderEvent, ProviderJob, ProviderResult, SubmitResult
+from tests.support.books import PostgresBooks
 from tests.support.eventually import eventually
-from tests.support.memory_assets import MemoryAssets
-from tests.support.memory_attempts import MemoryAttempts
-from tests.support.memory_books import MemoryBooks, Row
-from tests.support.memory_files import MemoryFiles
-from tests.support.memory_gate import MemoryGate
-from tests.support.memory_generations import MemoryGenerations
-from tests.support.memory_ledger import MemoryLedger
 from tests.support.memory_store import MemoryStore
-from tests.support.requests import QUICK_WAITS, generation_input, new_id, request
+from tests.support.requests import QUICK_TIMING, generation_input, new_id, request
 from tests.support.scripted import (
     Call,
     ForbiddenWords,
@@ -50,7 +52,7 @@ from tests.support.scripted import (
     ScriptedSynchronousProvider,
     TrustingInspector,
 )
-from worker import Activities, Tuning, build_workers
+from worker import Tuning, build_workers
 from workflows.generation import GenerationWorkflow
 from workflows.progress import Progress
 
@@ -60,66 +62,54 @@ _TRACES = re.compile(r'"stackTrace": "(?:[^"\\]|\\.)*"')
 Handle = WorkflowHandle[GenerationWorkflow, Outcome]
 
 
-class InterruptedLedger(MemoryLedger):
+class InterruptedLedger(PostgresLedger):
     """A ledger that is away for the generations in `away`, as in a database outage."""
 
-    def __init__(self, books: MemoryBooks) -> None:
-        super().__init__(books)
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
         self.away: set[str] = set()
         self.calls: list[tuple[str, str]] = []
 
     async def reserve(self, generation_id: str) -> Reservation:
-        self._called("reserve", generation_id)
+        self._count("reserve", generation_id)
         return await super().reserve(generation_id)
 
     async def settle(self, generation_id: str) -> Outcome:
-        self._called("settle", generation_id)
+        self._count("settle", generation_id)
         return await super().settle(generation_id)
 
-    async def refund(self, generation_id: str, ending: TerminalState) -> Refund:
-        self._called("refund", generation_id)
-        return await super().refund(generation_id, ending)
+    async def refund(self, generation_id: str, terminal_state: TerminalState) -> Refund:
+        self._count("refund", generation_id)
+        return await super().refund(generation_id, terminal_state)
 
-    def _called(self, step: str, generation_id: str) -> None:
+    def _count(self, step: str, generation_id: str) -> None:
         self.calls.append((step, generation_id))
         if generation_id in self.away:
             raise DatabaseUnavailable
 
 
-class InterruptedAttempts(MemoryAttempts):
-    """Attempts whose next acceptances cannot be written down, as in a failover of the database."""
+class InterruptedAttempts(PostgresAttempts):
+    """Attempts whose next acceptances cannot be recorded, as in a failover of the database.
 
-    def __init__(self, books: MemoryBooks) -> None:
-        super().__init__(books)
+    permits: how many submits were permitted, by attempt.
+    """
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
         self.lost: dict[str, int] = {}
+        self.permits: dict[AttemptRef, int] = {}
 
-    async def accepted(self, attempt: AttemptRef, job: ProviderJob) -> None:
+    async def begin_submit(self, attempt: AttemptRef) -> SubmitPermit:
+        permit = await super().begin_submit(attempt)
+        if permit.request is not None:
+            self.permits[attempt] = self.permits.get(attempt, 0) + 1
+        return permit
+
+    async def record_accepted(self, attempt: AttemptRef, job: ProviderJob) -> SubmitResult:
         if self.lost.get(attempt.generation_id, 0) > 0:
             self.lost[attempt.generation_id] -= 1
             raise DatabaseUnavailable
-        await super().accepted(attempt, job)
-
-
-class NothingToRepair:
-    """The ReconcileQueries and Inbox ports of a world without a reconciler."""
-
-    async def stranded(self, older_than: timedelta, limit: int) -> list[StuckGeneration]:
-        return []
-
-    async def unrelayed(self, older_than: timedelta, limit: int) -> list[WebhookReceipt]:
-        return []
-
-    async def unswept(self, older_than: timedelta, limit: int) -> list[Generation]:
-        return []
-
-    async def mark_swept(self, generation_id: str) -> None:
-        raise AssertionError(generation_id)
-
-    async def receive(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> WebhookReceipt:
-        raise AssertionError(event)
-
-    async def mark_relayed(self, inbox_id: int) -> None:
-        raise AssertionError(inbox_id)
+        return await super().record_accepted(attempt, job)
 
 
 @dataclass
@@ -129,22 +119,24 @@ class Job:
     world: "World"
     id: str
     tenant_id: str
-    row: Row
     script: Script
     handle: Handle
 
     async def webhook(
         self, result: ProviderResult, *, ordinal: int = 1, provider: str = "fal", job_id: str = "job-1"
     ) -> None:
-        """As the API does it: kept first, then told to the workflow."""
+        """Store and signal it, as the API does. A provider calls back only after the attempt has begun."""
+        if ordinal == 1:
+            await eventually(self.attempts)
         event = ProviderEvent(new_id("event"), job_id, result)
-        received = self.world.books.keep(provider, AttemptRef(self.id, ordinal), event, genuine=True)
-        await self.handle.signal(GenerationWorkflow.report_result, received.signal)
+        receipt = await self.world.inbox.record_event(provider, AttemptRef(self.id, ordinal), event)
+        await self.handle.signal(GenerationWorkflow.on_result, receipt.signal)
 
     async def request_cancel(self) -> None:
-        """As the API does it: the row first, then the signal."""
-        self.row.cancel_requested = True
-        await self.handle.signal(GenerationWorkflow.request_cancel)
+        """Record and signal it, as the API does; a client may be too late without knowing."""
+        with suppress(TooLateToCancel):
+            await self.world.books.cancel(self.id)
+        await self.handle.signal(GenerationWorkflow.on_cancel)
 
     async def progress(self) -> Progress:
         return await self.handle.query(GenerationWorkflow.status)
@@ -159,12 +151,40 @@ class Job:
     async def outcome(self) -> Outcome:
         return await self.handle.result()
 
-    @property
-    def balance(self) -> Balance:
-        return self.world.books.balance(self.tenant_id)
+    async def generation(self) -> Generation:
+        return await self.world.books.read(self.id)
+
+    async def error_stage(self) -> str:
+        error = (await self.generation()).error
+        assert error is not None
+        return error.stage
+
+    async def balance(self) -> Balance:
+        return await self.world.books.balance(self.tenant_id)
+
+    async def transfers(self) -> list[str]:
+        """The kinds of its transfers, the hold first."""
+        return [kind for kind, _ in await self.world.books.transfers(self.id)]
+
+    async def attempts(self) -> dict[int, AttemptRow]:
+        """Its attempts by ordinal."""
+        query = select(AttemptRow).where(col(AttemptRow.generation_id) == self.id)
+        async with self.world.database.begin() as session:
+            return {row.ordinal: row for row in await session.scalars(query)}
+
+    async def expects_objects(self) -> bool:
+        """Whether the reconciler will look for its orphaned objects."""
+        async with self.world.database.begin() as session:
+            row = await session.get(GenerationRow, self.id)
+        assert row is not None
+        return row.storing_at is not None
+
+    async def is_queued(self) -> bool:
+        """Whether it waits for a slot."""
+        return await self.world.slots.queue_position(self.id) is not None
 
     async def keep_history(self, name: str) -> None:
-        """Write the history down for the replay gate, when asked to record (see CONTRIBUTING.md)."""
+        """Save the history for the replay tests, when asked to record (see CONTRIBUTING.md)."""
         if os.environ.get("RECORD_HISTORIES"):
             history = await self.handle.fetch_history()
             (HISTORIES / f"{name}.json").write_text(_TRACES.sub('"stackTrace": ""', history.to_json()))
@@ -172,22 +192,28 @@ class Job:
 
 @dataclass
 class World:
-    """A worker on in-memory ports; each generation has a tenant, credits and a script of its own."""
+    """A worker on scripted providers; each generation has a tenant, credits and a script of its own.
+
+    limits: slots by provider; a provider that is not in it has no limit.
+    """
 
     client: Client
-    books: MemoryBooks = field(default_factory=MemoryBooks)
+    database: Database
+    limits: dict[str, int] = field(default_factory=dict)
     provider: ScriptedProvider = field(default_factory=ScriptedProvider)
-    other: ScriptedProvider = field(default_factory=lambda: ScriptedProvider("replicate"))
+    fallback: ScriptedProvider = field(default_factory=lambda: ScriptedProvider("replicate"))
     synchronous: ScriptedSynchronousProvider = field(default_factory=ScriptedSynchronousProvider)
     check: ForbiddenWords = field(default_factory=ForbiddenWords)
     downloader: ScriptedDownloader = field(default_factory=ScriptedDownloader)
     store: MemoryStore = field(default_factory=MemoryStore)
 
     def __post_init__(self) -> None:
-        self.ledger = InterruptedLedger(self.books)
-        self.attempts = InterruptedAttempts(self.books)
-        self.gate = MemoryGate(self.books)
-        self.runs = TemporalWorkflowClient(self.client, task_timeout=timedelta(seconds=10))
+        self.books = PostgresBooks(self.database)
+        self.ledger = InterruptedLedger(self.database)
+        self.attempts = InterruptedAttempts(self.database)
+        self.inbox = PostgresInbox(self.database)
+        self.slots = PostgresProviderSlots(self.database, self.limits)
+        self.workflows = TemporalWorkflowClient(self.client, task_timeout=timedelta(seconds=10))
 
     async def start(
         self,
@@ -196,80 +222,80 @@ class World:
         credits: int = 10,
         n: int = 1,
         price_credits: int = 4,
-        waits: TimingPolicy = QUICK_WAITS,
+        timing: TimingPolicy = QUICK_TIMING,
         provider: str = "fal",
         cancel_first: bool = False,
         ledger_is_away: bool = False,
-        elsewhere: Script | None = None,
+        fallback: Script | None = None,
         call: Call | None = None,
         asked: GenerationRequest | None = None,
         checks_input: bool = False,
     ) -> Job:
-        """elsewhere: the fallback's script, at Replicate. call: what a synchronous provider does."""
-        generation_id, tenant_id = new_id("gen"), new_id("ten")
+        """Start a generation. fallback: its script, at Replicate. call: what a synchronous provider does."""
+        tenant_id = await self.books.tenant(credits)
         script = script or Script()
-        prompt = f"a secret fox {generation_id}"
+        prompt = f"a secret fox {new_id('prompt')}"
         self.provider.scripts[prompt] = script
-        self.books.grant(tenant_id, credits)
         wanted = replace(asked or request(n=n, price_credits=price_credits), prompt=prompt)
-        fallback = None
+        where = None
         if call is not None:
             self.synchronous.calls[prompt], provider = call, "openai"
             wanted = replace(wanted, provider=provider)
-        if elsewhere is not None:
-            self.other.scripts[prompt] = elsewhere
+        if fallback is not None:
+            self.fallback.scripts[prompt] = fallback
             wanted = replace(wanted, fallback=replace(wanted, model="other", provider="replicate"))
-            fallback = Fallback("other", "replicate", waits)
-        row = self.books.add(generation_id, tenant_id, wanted)
-        row.cancel_requested = cancel_first
+            where = Fallback("other", "replicate", timing)
+        generation_id = await self.books.add(tenant_id, wanted)
+        if cancel_first:
+            await self.books.cancel(generation_id)
         if ledger_is_away:
             self.ledger.away.add(generation_id)
         job = replace(
-            generation_input(generation_id, tenant_id, waits),
+            generation_input(generation_id, tenant_id, timing),
             provider=provider,
-            fallback=fallback,
+            fallback=where,
             checks_input=checks_input,
         )
-        return Job(self, generation_id, tenant_id, row, script, await self.run(job))
+        return Job(self, generation_id, tenant_id, script, await self.run(job))
 
     async def run(self, job: GenerationInput) -> Handle:
-        await self.runs.start(job, "FLUX.1 [schnell]")
+        await self.workflows.start_workflow(job, "FLUX.1 [schnell]")
         return self.client.get_workflow_handle_for(GenerationWorkflow.run, job.generation_id)
 
     def activities(self) -> Activities:
-        providers: dict[str, Provider] = {"fal": self.provider, "replicate": self.other}
-        attempts, assets, files = self.attempts, MemoryAssets(self.books), MemoryFiles()
-        door = SlotGranter(self.gate, self.runs)
-        keeper = ImageWriter(TrustingInspector(), self.store)
-        provider = ProviderActivities(
-            providers,
-            SyncResultRecorder({"openai": self.synchronous}, attempts, assets, keeper),
-            attempts,
-            InputFileLoader(files, self.store),
-            door,
-            lambda name, attempt: f"https://api.test/{name}/{attempt.ordinal}",
-        )
-        nothing = NothingToRepair()
-        return Activities(
-            credits=CreditActivities(self.ledger, door),
-            provider=provider,
-            assets=AssetActivities(providers, attempts, assets, self.downloader, keeper, door),
-            places=SlotActivities(door),
-            moderation=ModerationActivities(MemoryGenerations(self.books), self.check),
-            reconcile=ReconcileActivities(
-                nothing, self.runs, self.ledger, nothing, self.store, provider, files, door, ()
-            ),
+        return build_activities(
+            ActivityPorts(
+                providers={"fal": self.provider, "replicate": self.fallback},
+                synchronous={"openai": self.synchronous},
+                limited_providers=(),
+                webhook_url=lambda name, attempt: f"https://api.test/{name}/{attempt.ordinal}",
+                input_check=self.check,
+                ledger=self.ledger,
+                attempts=self.attempts,
+                assets=PostgresAssets(self.database),
+                generations=PostgresGenerations(self.database),
+                input_files=PostgresInputFiles(self.database),
+                inbox=self.inbox,
+                reconcile_queries=PostgresReconcileQueries(self.database, Catalog({}, {})),
+                slots=self.slots,
+                workflows=self.workflows,
+                store=self.store,
+                downloader=self.downloader,
+                inspector=TrustingInspector(),
+            )
         )
 
 
 @asynccontextmanager
-async def running_world(client: Client, *, cached_workflows: int = 0) -> AsyncIterator[World]:
+async def running_world(
+    client: Client, database: Database, *, cached_workflows: int = 0
+) -> AsyncIterator[World]:
     """If nothing is cached, every workflow task replays the whole history: each test tests determinism."""
-    world = World(client)
+    world = World(client, database)
     tuning = Tuning(
         submits_per_second=dict.fromkeys(("fal", "replicate", "openai"), 1000.0),
         max_concurrent={"fal": 50, "replicate": 50, "openai": 200},
-        ledger_slots=10,
+        max_local_activities=10,
         max_activities=50,
         cached_workflows=cached_workflows,
         grace=timedelta(seconds=2),

@@ -20,7 +20,7 @@ from adapters.database.tables.columns import count_column, moment_column, text_c
 
 
 class TenantRow(SQLModel, table=True):
-    """Whoever generations, keys and credits belong to."""
+    """The owner of generations, keys and credits."""
 
     __tablename__ = "tenants"
 

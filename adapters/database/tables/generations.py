@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -28,6 +27,7 @@ from adapters.database.tables.columns import (
     moment_column,
     text_column,
 )
+from domain.attempt import AttemptState
 
 
 class GenerationRow(SQLModel, table=True):
@@ -50,7 +50,7 @@ class GenerationRow(SQLModel, table=True):
         Index("generations_by_tenant", "tenant_id", text("created_at DESC"), text("id DESC")),
         Index("generations_open", "checked_at", postgresql_where=text(f"status NOT IN {TERMINAL}")),
         Index(
-            "generations_unswept",
+            "generations_with_orphaned_objects",
             "finished_at",
             postgresql_where=text(
                 "status IN ('failed', 'canceled') AND storing_at IS NOT NULL AND objects_deleted_at IS NULL"
@@ -84,7 +84,7 @@ class GenerationRow(SQLModel, table=True):
     processing_at: datetime | None = Field(default=None, sa_column=moment_column())
     storing_at: datetime | None = Field(default=None, sa_column=moment_column())
     finished_at: datetime | None = Field(default=None, sa_column=moment_column())
-    # When the reconciler last looked at an open generation, and last cleared up behind an ended one.
+    # When the reconciler last checked it while open, and deleted its orphaned objects after it ended.
     checked_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
     objects_deleted_at: datetime | None = Field(default=None, sa_column=moment_column())
     # Ids of files, in the client's order, and of the mask.
@@ -97,12 +97,19 @@ class GenerationRow(SQLModel, table=True):
 
 
 class AttemptRow(SQLModel, table=True):
-    """One try at one provider, written before a byte leaves."""
+    """One submission to one provider, written before a byte leaves. States: domain/attempt.py."""
 
     __tablename__ = "attempts"
     __table_args__ = (
         CheckConstraint("ordinal >= 1", name="attempts_ordinal"),
-        CheckConstraint("state IN ('sending', 'accepted', 'rejected', 'not_sent')", name="attempts_state"),
+        CheckConstraint(
+            f"state IN ({', '.join(repr(state.value) for state in AttemptState)})", name="attempts_state"
+        ),
+        CheckConstraint(
+            f"(state IN ({', '.join(repr(state.value) for state in AttemptState if state.is_final)}))"
+            " = (result IS NOT NULL)",
+            name="attempts_result",
+        ),
         CheckConstraint("state <> 'accepted' OR provider_job_id IS NOT NULL", name="attempts_job"),
         CheckConstraint("(cost_amount IS NULL) = (cost_unit IS NULL)", name="attempts_cost"),
         Index("attempts_by_day", "started_at"),
@@ -123,16 +130,14 @@ class AttemptRow(SQLModel, table=True):
     started_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
     answered_at: datetime | None = Field(default=None, sa_column=moment_column())
     moderated_at: str | None = Field(default=None, sa_column=text_column(nullable=True))
-    # Whether the provider charges nothing for how the attempt ended; null until that is known.
-    is_free: bool | None = Field(default=None, sa_column=Column(Boolean))
     cost_amount: Decimal | None = Field(default=None, sa_column=Column(Numeric))
     cost_unit: str | None = Field(default=None, sa_column=text_column(nullable=True))
-    # When a result came that nobody waited for any more.
+    # When a result came that the generation no longer waited for.
     late_at: datetime | None = Field(default=None, sa_column=moment_column())
 
 
 class ImageRow(SQLModel, table=True):
-    """One stored image; the object behind `key` has exactly these bytes."""
+    """One stored image; the object at `key` has exactly these bytes."""
 
     __tablename__ = "images"
     __table_args__: ClassVar[Any] = (
@@ -156,7 +161,7 @@ class ImageRow(SQLModel, table=True):
 
 
 class InboxRow(SQLModel, table=True):
-    """A provider's webhook, kept before anyone is told of it."""
+    """A provider's webhook, stored before its workflow is signaled."""
 
     __tablename__ = "inbox"
     __table_args__ = (
@@ -171,11 +176,11 @@ class InboxRow(SQLModel, table=True):
     generation_id: str = Field(sa_column=text_column(ForeignKey("generations.id", ondelete="RESTRICT")))
     ordinal: int = Field(sa_column=count_column())
     provider_job_id: str = Field(sa_column=text_column())
-    verdict: str = Field(sa_column=text_column())
+    status: str = Field(sa_column=text_column())
     code: str | None = Field(default=None, sa_column=text_column(nullable=True))
     result: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     late: bool = Field(sa_column=flag_column())
     received_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
     relayed_at: datetime | None = Field(default=None, sa_column=moment_column())
     moderated_at: str | None = Field(default=None, sa_column=text_column(nullable=True))
-    is_free: bool = Field(default=False, sa_column=flag_column())
+    does_not_charge: bool = Field(default=False, sa_column=flag_column())

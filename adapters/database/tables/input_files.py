@@ -1,4 +1,4 @@
-"""Images that clients bring."""
+"""Input files."""
 
 from datetime import datetime
 
@@ -16,14 +16,14 @@ from adapters.database.tables.columns import count_column, flag_column, moment_c
 
 
 class InputFileRow(SQLModel, table=True):
-    """An image that a client brought. The object behind `key` has exactly these bytes."""
+    """An image that a client brought. The object at `key` has exactly these bytes."""
 
-    __tablename__ = "files"
+    __tablename__ = "input_files"
     __table_args__ = (
         CheckConstraint(
-            "width > 0 AND height > 0 AND size_bytes > 0 AND length(sha256) = 64", name="files_facts"
+            "width > 0 AND height > 0 AND size_bytes > 0 AND length(sha256) = 64", name="input_files_facts"
         ),
-        Index("files_by_expiry", "expires_at"),
+        Index("input_files_by_expiry", "expires_at"),
     )
 
     id: str = Field(sa_column=text_column(primary_key=True))
@@ -36,5 +36,5 @@ class InputFileRow(SQLModel, table=True):
     sha256: str = Field(sa_column=text_column())
     has_alpha: bool = Field(sa_column=flag_column())
     created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
-    # Each use puts it off.
+    # Each use extends it.
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))

@@ -1,4 +1,4 @@
-"""Who may be at work at which provider."""
+"""How many jobs may be at which provider."""
 
 from datetime import datetime
 
@@ -13,22 +13,22 @@ from adapters.database.tables.columns import count_column, moment_column, text_c
 
 
 class ProviderPauseRow(SQLModel, table=True):
-    """One provider's door: its row is locked by whoever hands out places."""
+    """A provider: its row is locked while slots are granted, and says until when none is."""
 
-    __tablename__ = "gates"
+    __tablename__ = "provider_pauses"
 
     provider: str = Field(sa_column=text_column(primary_key=True))
-    # After a 429 with Retry-After nobody is let in before this moment.
-    closed_until: datetime | None = Field(default=None, sa_column=moment_column())
+    # After a 429 no slot is granted before this moment.
+    paused_until: datetime | None = Field(default=None, sa_column=moment_column())
 
 
 class ProviderSlotRow(SQLModel, table=True):
-    """A generation's place at a provider, asked for and then granted; gone when its provider is done."""
+    """A generation's slot at a provider, requested and then granted; gone when the provider is done."""
 
-    __tablename__ = "places"
+    __tablename__ = "provider_slots"
     __table_args__ = (
-        Index("places_by_provider", "provider", "granted_at"),
-        CheckConstraint("told_at IS NULL OR granted_at IS NOT NULL", name="places_told"),
+        Index("provider_slots_by_provider", "provider", "granted_at"),
+        CheckConstraint("notified_at IS NULL OR granted_at IS NOT NULL", name="provider_slots_notified"),
     )
 
     generation_id: str = Field(
@@ -37,7 +37,7 @@ class ProviderSlotRow(SQLModel, table=True):
     ordinal: int = Field(sa_column=count_column())
     provider: str = Field(sa_column=text_column())
     tenant_id: str = Field(sa_column=text_column())
-    asked_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
+    requested_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
     granted_at: datetime | None = Field(default=None, sa_column=moment_column())
-    # When its workflow knew of the grant.
-    told_at: datetime | None = Field(default=None, sa_column=moment_column())
+    # When its workflow was signaled of the grant.
+    notified_at: datetime | None = Field(default=None, sa_column=moment_column())

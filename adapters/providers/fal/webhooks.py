@@ -95,7 +95,7 @@ class FalWebhookReader:
         self._user_id = user_id
         self._now = now
 
-    async def read(self, headers: Mapping[str, str], body: bytes, attempt: AttemptRef) -> ProviderEvent:
+    async def read_event(self, headers: Mapping[str, str], body: bytes, attempt: AttemptRef) -> ProviderEvent:
         request_id = headers.get("x-fal-webhook-request-id", "")
         user_id = headers.get("x-fal-webhook-user-id", "")
         timestamp = headers.get("x-fal-webhook-timestamp", "")

@@ -21,14 +21,14 @@ class ReplicateWebhookReader:
         self._signatures = StandardWebhooks(secrets)
         self._now = now
 
-    async def read(self, headers: Mapping[str, str], body: bytes, attempt: AttemptRef) -> ProviderEvent:
+    async def read_event(self, headers: Mapping[str, str], body: bytes, attempt: AttemptRef) -> ProviderEvent:
         message_id = self._signatures.verify(headers, body, self._now())
         prediction = event_object(body)
         job_id = prediction.get("id")
         if not isinstance(job_id, str) or not is_token(job_id):
             raise SignatureInvalid
         result = replicate.result_of(prediction, None)
-        if result.verdict is JobStatus.RUNNING:
+        if result.status is JobStatus.RUNNING:
             # Only ends were asked for; one that came out of order must not look like news.
             result = ProviderResult(JobStatus.CHECK)
         return ProviderEvent(message_id, job_id, result)

@@ -34,12 +34,12 @@ class JobSubject:
         return await self.provider.submit(self.case.submission(prompt, n, webhook_url))
 
     async def fetch(self, job: ProviderJob, n: int = 1) -> ProviderResult:
-        return await self.provider.fetch(self.case.submission("", n).request, job)
+        return await self.provider.poll_job(self.case.submission("", n).request, job)
 
     async def ended(self, job: ProviderJob, n: int = 1) -> ProviderResult:
         async def has_ended() -> ProviderResult | None:
             result = await self.fetch(job, n)
-            return None if result.verdict is JobStatus.RUNNING else result
+            return None if result.status is JobStatus.RUNNING else result
 
         return await eventually(has_ended)
 
@@ -47,7 +47,7 @@ class JobSubject:
         return await self.ended(await self.submit(prompt, n), n)
 
     async def cancel(self, job: ProviderJob) -> bool:
-        return await self.provider.cancel(self.case.submission("").request, job)
+        return await self.provider.cancel_job(self.case.submission("").request, job)
 
     async def accepted(self, prompt: str) -> int:
         return await self.simulator.accepted(self.http, prompt)
@@ -61,7 +61,7 @@ class JobSubject:
                 inspector = PillowInspector(threads, max_pixels=4_000_000)
                 facts = []
                 for file in result.files:
-                    async with downloader.fetch(file.url, hosts) as path:
+                    async with downloader.download(file.url, hosts) as path:
                         facts.append(await inspector.inspect(path))
                 return facts
 
@@ -70,7 +70,7 @@ class JobSubject:
         hosts = self.provider.result_hosts
         async with guarded_pool(hosts) as pool:
             downloader = GuardedDownloader(pool, max_bytes=20_000_000, total_seconds=5)
-            async with downloader.fetch(result.files[0].url, hosts) as path:
+            async with downloader.download(result.files[0].url, hosts) as path:
                 with Image.open(path) as image:
                     shown = image.convert("RGB")
         width, height = shown.size
@@ -78,4 +78,4 @@ class JobSubject:
         return [pixel for pixel in pixels if isinstance(pixel, tuple)]
 
     async def read(self, received: Received) -> ProviderEvent:
-        return await self.reader.read(received.headers, received.body, ATTEMPT)
+        return await self.reader.read_event(received.headers, received.body, ATTEMPT)

@@ -69,7 +69,7 @@ class SynchronousSubject:
             answer = await self.answer_to(prompt)
         except ContentRejected as error:
             return error.at
-        assert (answer.result.verdict, answer.result.code) == (JobStatus.FAILED, "content_rejected")
+        assert (answer.result.status, answer.result.code) == (JobStatus.FAILED, "content_rejected")
         assert (answer.files, bool(answer.result.provider_message)) == ((), True)
         return answer.result.moderated_at
 

@@ -20,14 +20,14 @@ async def test_a_task_is_asked_for_in_its_region(subject: JobSubject) -> None:
     job = await subject.submit("a fox far away [sim:wrong_region]")
 
     assert job.urls["polling"].startswith(subject.simulator.polling_url)
-    assert (await subject.ended(job)).verdict is JobStatus.SUCCEEDED
+    assert (await subject.ended(job)).status is JobStatus.SUCCEEDED
 
 
 async def test_a_task_without_an_address_is_found_by_its_id(subject: JobSubject, receiver: Receiver) -> None:
     job = await subject.submit("a fox by its id", webhook_url=receiver.url())
 
     assert (job.urls, job.cost is not None) == ({}, True)
-    assert (await subject.ended(job)).verdict is JobStatus.SUCCEEDED
+    assert (await subject.ended(job)).status is JobStatus.SUCCEEDED
 
 
 async def test_a_task_that_is_not_found_by_its_id_may_be_in_another_region(
@@ -43,14 +43,14 @@ async def test_a_task_that_is_not_found_in_its_region_is_gone(subject: JobSubjec
     job = await subject.submit(f"a fox long gone [sim:task_not_found={status}]")
     result = await subject.fetch(job)
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, "provider_failed")
+    assert (result.status, result.code) == (JobStatus.FAILED, "provider_failed")
 
 
 async def test_an_answer_may_have_both_forms(subject: JobSubject, receiver: Receiver) -> None:
     job = await subject.submit("a fox of both kinds [sim:hybrid_answer]", webhook_url=receiver.url())
 
     assert job.urls.keys() == {"polling"}
-    assert (await subject.ended(job)).verdict is JobStatus.SUCCEEDED
+    assert (await subject.ended(job)).status is JobStatus.SUCCEEDED
 
 
 async def test_a_cost_that_is_not_told_is_none(subject: JobSubject) -> None:
@@ -75,7 +75,7 @@ async def test_a_webhook_at_the_address_of_another_attempt_is_refused(
 
     assert (await subject.read(received)).result == ProviderResult(JobStatus.CHECK)
     with pytest.raises(SignatureInvalid):
-        await subject.reader.read(received.headers, received.body, other)
+        await subject.reader.read_event(received.headers, received.body, other)
 
 
 async def test_what_our_mask_leaves_transparent_is_white_at_fill(
@@ -100,7 +100,7 @@ def _saved(picture: Image.Image, path: Path) -> LocalInputFile:
 async def test_a_newer_word_for_a_failure_is_known(subject: JobSubject) -> None:
     result = await subject.result_of("a failed fox [sim:ends_as=Failed]")
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, "provider_failed")
+    assert (result.status, result.code) == (JobStatus.FAILED, "provider_failed")
 
 
 async def test_an_account_without_credits_is_refused_and_a_bad_gateway_tells_nothing(

@@ -16,7 +16,7 @@ async def check(simulators: Simulators, http: httpx.AsyncClient) -> OpenAiModera
 
 
 async def test_a_harmless_prompt_passes(check: OpenAiModerationCheck) -> None:
-    assert await check.check("a fox") is None
+    assert await check.find_violation("a fox") is None
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,13 @@ async def test_a_harmless_prompt_passes(check: OpenAiModerationCheck) -> None:
     ],
 )
 async def test_a_flagged_prompt_is_refused(check: OpenAiModerationCheck, prompt: str, reason: str) -> None:
-    assert await check.check(prompt) == reason
+    assert await check.find_violation(prompt) == reason
 
 
 @pytest.mark.parametrize("fault", ["check_error", "check_error=400", "check_error=503"])
 async def test_a_check_that_fails_lets_nothing_through(check: OpenAiModerationCheck, fault: str) -> None:
     with pytest.raises(ModerationUnavailable):
-        await check.check(f"a fox [sim:{fault}]")
+        await check.find_violation(f"a fox [sim:{fault}]")
 
 
 async def test_a_check_that_cannot_be_asked_lets_nothing_through(
@@ -45,4 +45,4 @@ async def test_a_check_that_cannot_be_asked_lets_nothing_through(
     away = OpenAiModerationCheck(http, key=KEY, url=f"http://127.0.0.1:{free_port()}/v1")
     for check in (stranger, away):
         with pytest.raises(ModerationUnavailable):
-            await check.check("a fox")
+            await check.find_violation("a fox")

@@ -31,7 +31,7 @@ async def test_a_job_is_followed_to_an_image_and_a_cost(subject: JobSubject) -> 
     result = await subject.ended(job)
     (facts,) = await subject.downloaded(result)
 
-    assert (result.verdict, result.undelivered) == (JobStatus.SUCCEEDED, ())
+    assert (result.status, result.undelivered) == (JobStatus.SUCCEEDED, ())
     assert facts.content_type in ("image/png", "image/jpeg")
     cost = job.cost or result.cost
     assert cost is not None
@@ -42,8 +42,8 @@ async def test_a_slow_job_is_running_until_it_has_ended(subject: JobSubject) -> 
     job = await subject.submit("a slow fox [sim:latency=1.5]")
     first = await subject.fetch(job)
 
-    assert (first.verdict, first.unknown_status) == (JobStatus.RUNNING, None)
-    assert (await subject.ended(job)).verdict is JobStatus.SUCCEEDED
+    assert (first.status, first.unknown_status) == (JobStatus.RUNNING, None)
+    assert (await subject.ended(job)).status is JobStatus.SUCCEEDED
 
 
 async def test_a_throttled_submit_took_nothing_and_says_when_to_come_again(subject: JobSubject) -> None:
@@ -90,7 +90,7 @@ async def test_a_wrong_key_is_refused_and_a_job_outlives_it(
     with pytest.raises(ProviderUnavailable):
         await stranger.fetch(job)
 
-    assert (await subject.ended(job)).verdict is JobStatus.SUCCEEDED
+    assert (await subject.ended(job)).status is JobStatus.SUCCEEDED
 
 
 async def test_a_provider_that_is_away_took_nothing(
@@ -101,7 +101,7 @@ async def test_a_provider_that_is_away_took_nothing(
     with pytest.raises(ProviderUnavailable):
         await away.submit(submission)
     with pytest.raises(ProviderUnavailable):
-        await away.fetch(submission.request, ProviderJob("job-1", {}))
+        await away.poll_job(submission.request, ProviderJob("job-1", {}))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ async def test_a_question_that_fails_is_asked_again(
         await subject.fetch(job)
 
     assert caught.value.retry_after_seconds == (7 if error is ProviderThrottled else None)
-    assert (await subject.ended(job)).verdict is JobStatus.SUCCEEDED
+    assert (await subject.ended(job)).status is JobStatus.SUCCEEDED
 
 
 async def test_an_unknown_status_is_still_running_and_told(subject: JobSubject) -> None:
@@ -127,15 +127,15 @@ async def test_an_unknown_status_is_still_running_and_told(subject: JobSubject) 
 
 async def _unknown_status(subject: JobSubject, job: ProviderJob) -> str | None:
     result = await subject.fetch(job)
-    assert result.verdict is JobStatus.RUNNING
+    assert result.status is JobStatus.RUNNING
     return result.unknown_status
 
 
 async def test_a_job_that_failed_has_our_code_and_says_whether_it_is_free(subject: JobSubject) -> None:
     result = await subject.result_of("a failing fox [sim:fail]")
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, "provider_failed")
-    assert (result.is_free, result.files) == (subject.case.free_failure, ())
+    assert (result.status, result.code) == (JobStatus.FAILED, "provider_failed")
+    assert (result.does_not_charge, result.files) == (subject.case.free_failure, ())
     assert result.provider_message
 
 
@@ -145,14 +145,14 @@ async def test_a_job_that_failed_has_our_code_and_says_whether_it_is_free(subjec
 async def test_moderation_says_what_was_refused(subject: JobSubject, fault: str) -> None:
     result = await subject.result_of(f"a naughty fox [sim:{fault}]")
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, "content_rejected")
+    assert (result.status, result.code) == (JobStatus.FAILED, "content_rejected")
     assert result.moderated_at is subject.case.moderation[fault]
 
 
 async def test_a_success_without_an_image_is_unusable(subject: JobSubject) -> None:
     result = await subject.result_of("an invisible fox [sim:empty_result]")
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, "result_unusable")
+    assert (result.status, result.code) == (JobStatus.FAILED, "result_unusable")
 
 
 async def test_a_job_that_the_provider_does_not_know_has_failed(subject: JobSubject) -> None:
@@ -161,7 +161,11 @@ async def test_a_job_that_the_provider_does_not_know_has_failed(subject: JobSubj
     result = await subject.fetch(ProviderJob(UNKNOWN_ID, urls))
 
     assert urls
-    assert (result.verdict, result.code, result.is_free) == (JobStatus.FAILED, "provider_failed", False)
+    assert (result.status, result.code, result.does_not_charge) == (
+        JobStatus.FAILED,
+        "provider_failed",
+        False,
+    )
 
 
 async def test_several_images_come_as_several(subject: JobSubject) -> None:
@@ -178,7 +182,7 @@ async def test_an_image_that_did_not_come_is_named(subject: JobSubject) -> None:
         pytest.skip("all or nothing")
     result = await subject.result_of(f"two foxes, one away [sim:{subject.case.partial}]", n=2)
 
-    assert (result.verdict, len(await subject.downloaded(result))) == (JobStatus.SUCCEEDED, 1)
+    assert (result.status, len(await subject.downloaded(result))) == (JobStatus.SUCCEEDED, 1)
     assert result.undelivered == (Undelivered(1, "not_delivered"),)
 
 
@@ -188,9 +192,9 @@ async def test_a_job_can_be_called_off_where_the_provider_can(subject: JobSubjec
 
     assert stopped is subject.case.can_cancel
     if stopped:
-        assert (await subject.ended(job)).verdict is JobStatus.FAILED
+        assert (await subject.ended(job)).status is JobStatus.FAILED
     else:
-        assert (await subject.fetch(job)).verdict is JobStatus.RUNNING
+        assert (await subject.fetch(job)).status is JobStatus.RUNNING
 
 
 async def test_a_job_that_has_ended_cannot_be_called_off(subject: JobSubject) -> None:
@@ -198,7 +202,7 @@ async def test_a_job_that_has_ended_cannot_be_called_off(subject: JobSubject) ->
     await subject.ended(job)
 
     assert await subject.cancel(job) is False
-    assert (await subject.fetch(job)).verdict is JobStatus.SUCCEEDED
+    assert (await subject.fetch(job)).status is JobStatus.SUCCEEDED
 
 
 async def test_an_address_that_died_is_renewed_where_the_provider_does_so(subject: JobSubject) -> None:

@@ -22,7 +22,7 @@ async def called_back(
 
 def is_told(subject: JobSubject, event: ProviderEvent, verdict: JobStatus) -> bool:
     """Whether the event says so, or sends us to ask where the provider's word does not count."""
-    return event.result.verdict is (verdict if subject.case.is_believed else JobStatus.CHECK)
+    return event.result.status is (verdict if subject.case.is_believed else JobStatus.CHECK)
 
 
 async def test_a_webhook_tells_of_its_job(subject: JobSubject, receiver: Receiver) -> None:
@@ -30,7 +30,7 @@ async def test_a_webhook_tells_of_its_job(subject: JobSubject, receiver: Receive
 
     assert event.job_id == job.job_id
     assert is_told(subject, event, JobStatus.SUCCEEDED)
-    assert (await subject.fetch(job)).verdict is JobStatus.SUCCEEDED
+    assert (await subject.fetch(job)).status is JobStatus.SUCCEEDED
 
 
 async def test_a_webhook_brings_images_that_can_be_had(subject: JobSubject, receiver: Receiver) -> None:
@@ -64,7 +64,7 @@ async def test_a_webhook_may_come_after_the_result_was_fetched(
     before = len(receiver.received)
     event = await subject.read(await receiver.first())
 
-    assert (polled.verdict, before) == (JobStatus.SUCCEEDED, 0)
+    assert (polled.status, before) == (JobStatus.SUCCEEDED, 0)
     assert event.job_id == job.job_id
 
 
@@ -85,7 +85,7 @@ async def test_a_forged_webhook_is_refused_and_the_job_is_followed(
     with pytest.raises(SignatureInvalid):
         await subject.read(received)
 
-    assert (await subject.ended(job)).verdict is JobStatus.SUCCEEDED
+    assert (await subject.ended(job)).status is JobStatus.SUCCEEDED
 
 
 async def test_a_body_under_the_headers_of_another_is_refused(
@@ -95,4 +95,4 @@ async def test_a_body_under_the_headers_of_another_is_refused(
     await subject.submit("the second fox", webhook_url=receiver.url("/two"))
     one, two = await receiver.first("/one"), await receiver.first("/two")
     with pytest.raises(SignatureInvalid):
-        await subject.reader.read(one.headers, two.body, ATTEMPT)
+        await subject.reader.read_event(one.headers, two.body, ATTEMPT)

@@ -22,7 +22,7 @@ async def test_only_the_end_calls_back(subject: JobSubject, receiver: Receiver) 
     await receiver.first("/second")
     events = [await subject.read(received) for received in receiver.of("/first")]
 
-    assert [event.result.verdict for event in events] == [JobStatus.SUCCEEDED]
+    assert [event.result.status for event in events] == [JobStatus.SUCCEEDED]
 
 
 async def test_a_prediction_that_was_called_off_calls_back(subject: JobSubject, receiver: Receiver) -> None:
@@ -30,7 +30,7 @@ async def test_a_prediction_that_was_called_off_calls_back(subject: JobSubject, 
     assert await subject.cancel(job)
     event = await subject.read(await receiver.first())
 
-    assert (event.job_id, event.result.verdict, event.result.code) == (
+    assert (event.job_id, event.result.status, event.result.code) == (
         job.job_id,
         JobStatus.FAILED,
         "provider_failed",
@@ -41,7 +41,7 @@ async def test_a_cancel_that_is_not_obeyed_leaves_it_running(subject: JobSubject
     job = await subject.submit("a stubborn fox [sim:ignore_cancel] [sim:latency=1.5]")
 
     assert await subject.cancel(job)
-    assert (await subject.ended(job)).verdict is JobStatus.SUCCEEDED
+    assert (await subject.ended(job)).status is JobStatus.SUCCEEDED
 
 
 async def test_another_accounts_secret_reads_nothing(subject: JobSubject, receiver: Receiver) -> None:

@@ -51,7 +51,7 @@ async def test_a_call_brings_an_image_an_id_and_a_cost(subject: SynchronousSubje
     answer = await subject.answer_to("a fox")
     (facts,) = await subject.looked_at(answer)
 
-    assert (answer.result.verdict, answer.result.undelivered) == (JobStatus.SUCCEEDED, ())
+    assert (answer.result.status, answer.result.undelivered) == (JobStatus.SUCCEEDED, ())
     assert facts.content_type in ("image/png", "image/jpeg")
     assert ATTEMPT.generation_id not in answer.job_id
     cost = answer.result.cost
@@ -72,7 +72,7 @@ async def test_an_image_that_did_not_come_is_named(subject: SynchronousSubject) 
         pytest.skip("all or nothing")
     answer = await subject.answer_to("four foxes, two away [sim:fewer_images=2]", n=4)
 
-    assert (answer.result.verdict, len(await subject.looked_at(answer))) == (JobStatus.SUCCEEDED, 2)
+    assert (answer.result.status, len(await subject.looked_at(answer))) == (JobStatus.SUCCEEDED, 2)
     assert answer.result.undelivered == (Undelivered(2, "not_delivered"), Undelivered(3, "not_delivered"))
 
 
@@ -114,7 +114,7 @@ async def test_calls_wait_side_by_side(subject: SynchronousSubject) -> None:
             calls.append(subject.provider().generate(submission, folder))
         answers = await asyncio.gather(*calls)
 
-    assert {answer.result.verdict for answer in answers} == {JobStatus.SUCCEEDED}
+    assert {answer.result.status for answer in answers} == {JobStatus.SUCCEEDED}
     assert len({answer.job_id for answer in answers}) == 20
 
 
@@ -192,8 +192,8 @@ async def test_an_answer_without_an_image_was_made_and_is_charged(
 ) -> None:
     answer = await subject.answer_to(f"an invisible fox [sim:{fault}]")
 
-    assert (answer.result.verdict, answer.result.code) == (JobStatus.FAILED, "provider_failed")
-    assert (answer.result.is_free, answer.files) == (False, ())
+    assert (answer.result.status, answer.result.code) == (JobStatus.FAILED, "provider_failed")
+    assert (answer.result.does_not_charge, answer.files) == (False, ())
 
 
 async def test_bytes_that_are_no_image_are_never_taken_for_one(subject: SynchronousSubject) -> None:

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-import composition
 from admin.bootstrap import bootstrap
+from composition import repositories
 from devstack.servers import Servers
 from settings import Settings
 from tests.integration.api.pictures import LARGEST_INPUT_BYTES, LARGEST_PIXELS, picture_server
@@ -22,7 +22,7 @@ QUICK = ("--job-seconds", "0.1", "--webhook-retry-seconds", "0.1,0.1,0.2", "--us
 def settings_for(
     servers: Servers, database_url: str, api_port: int, fal_url: str, pictures_url: str
 ) -> Settings:
-    """Production's settings on test servers; waits are short, and the reconciler keeps out of the way."""
+    """Production's settings on test servers; timing is short, and the reconciler does not run."""
     return Settings(
         master_key="a master key that only these tests use",
         database_url=database_url,
@@ -62,9 +62,9 @@ async def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
         database_url = await new_database(servers.postgres.url)
         pictures = await exits.enter_async_context(picture_server())
         settings = settings_for(servers, database_url, port, simulator.url, pictures.origin)
-        database = composition.database(settings)
+        database = repositories.database(settings)
         exits.push_async_callback(database.close)
-        await bootstrap(settings, database)
+        await bootstrap(settings)
         await exits.enter_async_context(working(settings, database))
         await exits.enter_async_context(serving(settings, listener))
         fal = FalClient(simulator.url)

@@ -13,19 +13,20 @@ import httpx
 import uvicorn
 from sqlalchemy import text
 
-import composition
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.tenants import PostgresTenants
-from adapters.temporal import connect
-from api.app import create_app
+from composition.activities import worker_activities
+from composition.api import create_app
+from composition.providers import webhook_url
+from composition.temporal import temporal_client
 from domain.auth import Scope
 from domain.provider import AttemptRef
 from settings import Settings
 from tests.simulator.process import Client as FalClient
 from tests.support.eventually import eventually
 from tests.unit.adapters.raw_server import RawServer
-from worker import build_workers, real_activities, tuning_of
+from worker import build_workers, tuning_of
 
 MODEL = "flux-schnell"
 PRICE = 1
@@ -85,9 +86,9 @@ class Tenant:
 
 @dataclass
 class Service:
-    """The running service. `fal` asks the simulator, `database` looks behind the API.
+    """The running service. `fal` controls the simulator, `database` reads past the API.
 
-    pictures: the one server that inputs may come from beside public ones; it shows `PICTURE`.
+    pictures: the one private server that inputs may come from; it serves `PICTURE`.
     """
 
     url: str
@@ -122,7 +123,9 @@ class Service:
     async def expire_file(self, file_id: str) -> None:
         """Let its time be over."""
         async with self.database.begin() as session:
-            await session.execute(text("UPDATE files SET expires_at = now() WHERE id = :id"), {"id": file_id})
+            await session.execute(
+                text("UPDATE input_files SET expires_at = now() WHERE id = :id"), {"id": file_id}
+            )
 
     async def inbox_rows(self, generation_id: str) -> int:
         return await self.count("SELECT count(*) FROM inbox WHERE generation_id = :id", id=generation_id)
@@ -137,7 +140,7 @@ class Service:
             return [str(kind) for kind in (await session.execute(query, {"id": generation_id})).scalars()]
 
     def webhook_url(self, generation_id: str) -> str:
-        return composition.webhook_url(self.settings)("fal", AttemptRef(generation_id))
+        return webhook_url(self.settings)("fal", AttemptRef(generation_id))
 
     async def fal_log(self, prompt: str, kind: str) -> list[dict[str, Any]]:
         return [entry for entry in await self.fal.log(kind=kind) if entry["prompt"] == prompt]
@@ -176,8 +179,8 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
 @asynccontextmanager
 async def working(settings: Settings, database: Database) -> AsyncIterator[None]:
     """A worker for every queue, on the real adapters."""
-    client = await connect(composition.temporal_address(settings))
-    async with real_activities(settings, client, database) as activities, AsyncExitStack() as stack:
+    client = await temporal_client(settings)
+    async with worker_activities(settings, client, database) as activities, AsyncExitStack() as stack:
         for worker in build_workers(client, activities, tuning_of(settings)):
             await stack.enter_async_context(worker)
         yield

@@ -1,4 +1,4 @@
-"""A running service whose API reaches Temporal through a gate, and a reconciler that runs when asked to."""
+"""A running service whose API reaches Temporal through a proxy, and a reconciler that runs on demand."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -9,10 +9,10 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-import composition
 from activities.reconcile import ReconcilePlan
 from adapters.database.generations import PostgresGenerations
 from admin.bootstrap import bootstrap
+from composition import repositories
 from devstack.servers import Servers
 from domain import temporal_names
 from domain.generation import Generation
@@ -21,7 +21,7 @@ from tests.integration.api.conftest import QUICK, settings_for
 from tests.integration.api.pictures import picture_server
 from tests.integration.api.service import Service, Tenant, listening, serving, working
 from tests.integration.conftest import new_database
-from tests.integration.reconcile.gate import ProviderSlots
+from tests.integration.reconcile.temporal_proxy import TemporalProxy
 from tests.simulator.process import Client as FalClient
 from tests.simulator.process import SimulatorProcess
 from tests.support.requests import new_id
@@ -39,7 +39,7 @@ class Site:
 
     service: Service
     temporal: Client
-    gate: ProviderSlots
+    proxy: TemporalProxy
 
     async def reconcile(self, plan: ReconcilePlan = NOW) -> dict[str, int]:
         """One run on the real worker: the repairs that it made."""
@@ -65,7 +65,7 @@ class Site:
         return True
 
     async def row(self, generation_id: str) -> Generation:
-        return await PostgresGenerations(self.service.database).get(generation_id)
+        return await PostgresGenerations(self.service.database).get_generation(generation_id)
 
 
 @pytest.fixture(scope="session")
@@ -73,28 +73,28 @@ async def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> As
     """In a namespace of its own. Only a run that the reconciler starts polls soon."""
     temporal = await namespaced_client(servers, new_id(NAMESPACE))
     simulator = SimulatorProcess(tmp_path_factory.mktemp("fal"), QUICK)
-    gate = ProviderSlots(servers.temporal.address)
+    proxy = TemporalProxy(servers.temporal.address)
     async with AsyncExitStack() as exits:
         listener = exits.enter_context(listening())
         await simulator.start()
         exits.callback(simulator.stop)
-        await gate.listen()
-        exits.push_async_callback(gate.close)
+        await proxy.listen()
+        exits.push_async_callback(proxy.close)
         port, database_url = int(listener.getsockname()[1]), await new_database(servers.postgres.url)
         pictures = await exits.enter_async_context(picture_server())
         ours = settings_for(servers, database_url, port, simulator.url, pictures.origin).model_copy(
             update={"temporal_namespace": temporal.namespace, "s3_bucket": "reconcile-tests"}
         )
-        database = composition.database(ours)
+        database = repositories.database(ours)
         exits.push_async_callback(database.close)
-        await bootstrap(ours, database)
+        await bootstrap(ours)
         of_worker = ours.model_copy(update={"first_poll_cap_seconds": 0.5})
         await exits.enter_async_context(working(of_worker, database))
-        of_api = ours.model_copy(update={"temporal_address": gate.address, "first_poll_cap_seconds": None})
+        of_api = ours.model_copy(update={"temporal_address": proxy.address, "first_poll_cap_seconds": None})
         await exits.enter_async_context(serving(of_api, listener))
         fal = FalClient(simulator.url)
         await exits.enter_async_context(fal.http)
-        yield Site(Service(ours.public_url, ours, database, fal, pictures, exits), temporal, gate)
+        yield Site(Service(ours.public_url, ours, database, fal, pictures, exits), temporal, proxy)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ async def test_a_terminated_run_is_refunded_called_off_and_told_to_operators(
 async def test_a_terminated_run_that_was_to_be_canceled_is_canceled(site: Site, tenant: Tenant) -> None:
     prompt = unique("a keep [sim:hang]")
     generation_id = await job_at_work(tenant, prompt)
-    async with site.gate.hanging():
+    async with site.proxy.hanging():
         await tenant.http.post(f"/v1/generations/{generation_id}/cancel")
         await site.run(generation_id).terminate("a test")
         repairs = await site.reconcile()

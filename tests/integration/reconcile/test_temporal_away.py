@@ -20,7 +20,7 @@ async def test_a_post_is_accepted_at_once_and_started_later(
     site: Site, tenant: Tenant, way_of_being_away: str
 ) -> None:
     prompt = unique("a bridge")
-    away = site.gate.refusing() if way_of_being_away == "refusing" else site.gate.hanging()
+    away = site.proxy.refusing() if way_of_being_away == "refusing" else site.proxy.hanging()
     # Temporal stays away from the API to the end, so nothing but the reconciler can have started the job.
     async with away:
         async with asyncio.timeout(ACCEPT_SECONDS):
@@ -38,7 +38,7 @@ async def test_a_post_is_accepted_at_once_and_started_later(
 
 
 async def test_the_api_finds_temporal_again(site: Site, tenant: Tenant) -> None:
-    async with site.gate.refusing():
+    async with site.proxy.refusing():
         first = await tenant.posted(unique("a ford"))
     second = await tenant.posted(unique("a ferry"))
 
@@ -48,7 +48,7 @@ async def test_the_api_finds_temporal_again(site: Site, tenant: Tenant) -> None:
 
 
 async def test_many_posts_while_temporal_hangs_do_not_wait_for_each_other(site: Site, tenant: Tenant) -> None:
-    async with site.gate.hanging():
+    async with site.proxy.hanging():
         async with asyncio.timeout(ACCEPT_MANY_SECONDS):
             posted = await asyncio.gather(*(tenant.posted(unique("a queue")) for _ in range(MANY)))
         repairs = await site.reconcile()
@@ -75,7 +75,7 @@ async def test_an_api_that_starts_without_temporal_accepts_too(site: Site, tenan
 
 async def test_a_cancel_that_nobody_heard_is_relayed(site: Site, tenant: Tenant) -> None:
     generation_id = await job_at_work(tenant, unique("a tunnel [sim:hang]"))
-    async with site.gate.hanging():
+    async with site.proxy.hanging():
         async with asyncio.timeout(ACCEPT_SECONDS):
             accepted = await tenant.http.post(f"/v1/generations/{generation_id}/cancel")
         repairs = await site.reconcile()
@@ -90,7 +90,7 @@ async def test_a_cancel_that_nobody_heard_is_relayed(site: Site, tenant: Tenant)
 
 async def test_a_cancel_of_what_was_never_started_needs_no_submit(site: Site, tenant: Tenant) -> None:
     prompt = unique("a viaduct")
-    async with site.gate.hanging():
+    async with site.proxy.hanging():
         generation_id = (await tenant.posted(prompt))["id"]
         await tenant.http.post(f"/v1/generations/{generation_id}/cancel")
         repairs = await site.reconcile()
@@ -107,7 +107,7 @@ async def test_a_webhook_that_nobody_heard_is_relayed_and_finishes_the_job(
     prompt = unique("a causeway [sim:delay_webhook=0.5]")
     generation_id = (await tenant.posted(prompt))["id"]
     await tenant.generating(generation_id)
-    async with site.gate.hanging():
+    async with site.proxy.hanging():
         await eventually(lambda: delivered(site.service, prompt))
         before = (await tenant.get(f"/v1/generations/{generation_id}"))["stage"]
         repairs = await site.reconcile()

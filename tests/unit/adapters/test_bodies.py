@@ -9,9 +9,9 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.types import Message, Receive, Scope
 
-from api import problems
 from api.__main__ import config_of
-from api.bodies import CappedBodies
+from api.http import problems
+from api.http.body_limits import BodyLimitMiddleware
 from settings import Settings
 
 FIRST: Message = {"type": "http.request", "body": b"{", "more_body": True}
@@ -31,7 +31,9 @@ def app(within_seconds: float = 10.0, *, waits_for_the_end: bool = False) -> Fas
         return size
 
     problems.install(application)
-    application.add_middleware(CappedBodies, max_bytes=100, by_prefix={}, whole_within_seconds=within_seconds)
+    application.add_middleware(
+        BodyLimitMiddleware, max_bytes=100, by_prefix={}, whole_within_seconds=within_seconds
+    )
     return application
 
 

@@ -66,27 +66,27 @@ def load(path: Path, content: str, **options: Any) -> Catalog:
 
 def test_a_model_is_read_as_it_is_written(models_file: Path) -> None:
     catalog = load(models_file, text())
-    model = catalog.model("one")
+    model = catalog.get_model("one")
 
     assert (model.id, model.provider, model.endpoint) == ("one", "fal", "fal-ai/flux/dev")
     assert (model.kinds, model.price.per_image, model.webhook) == (("text_to_image",), 2, True)
     assert model.parameters["n"].schema == {"type": "integer", "minimum": 1, "maximum": 4, "default": 1}
     assert (model.inputs, model.fallback, model.charges_rejected) == (None, None, False)
-    assert model.waits == TimingPolicy(10, 1.5, 60, 0.2, 600, 3600)
+    assert model.timing == TimingPolicy(10, 1.5, 60, 0.2, 600, 3600)
     assert catalog.providers == {"fal": ProviderLimits("fal", 10.0, 40)}
 
 
 def test_waits_and_schemas_can_be_shared_by_name(models_file: Path) -> None:
     content = text(before=PROVIDERS + SHARED, parameters=parameters(n='"few"'), waits='"slow"')
-    model = load(models_file, content).model("one")
+    model = load(models_file, content).get_model("one")
 
-    assert model.waits.deadline_seconds == 900
+    assert model.timing.deadline_seconds == 900
     assert model.parameters["n"].schema["maximum"] == 2
 
 
 def test_limits_of_inputs_are_read_and_filled_in(models_file: Path) -> None:
     content = text(kinds='["text_to_image", "edit"]', inputs=INPUTS, moderation='"charge"')
-    model = load(models_file, content).model("one")
+    model = load(models_file, content).get_model("one")
 
     assert model.inputs == InputLimits(0, 2, 1000, 2000, 100, 1, ("image/png",), "no", 1000)
     assert model.charges_rejected
@@ -100,10 +100,10 @@ def test_the_models_of_a_provider_that_is_off_are_listed_and_off(models_file: Pa
     assert (set(with_one.providers), set(with_both.providers)) == ({"fal"}, {"fal", "other"})
     assert [with_one.is_available(model) for model in with_one.models.values()] == [True, False]
     with pytest.raises(ModelUnavailable):
-        with_one.request("two", {"prompt": "x"}, {})
+        with_one.build_request("two", {"prompt": "x"}, {})
     with pytest.raises(ModelNotFound):
-        with_one.request("three", {"prompt": "x"}, {})
-    assert with_both.request("two", {"prompt": "x"}, {}).provider == "other"
+        with_one.build_request("three", {"prompt": "x"}, {})
+    assert with_both.build_request("two", {"prompt": "x"}, {}).provider == "other"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_the_models_of_a_provider_that_is_off_are_listed_and_off(models_file: Pa
 def test_caps_shorten_waits_and_never_stretch_them(
     models_file: Path, caps: dict[str, float], deadline: float, first: float, longest: float
 ) -> None:
-    waits = load(models_file, text(), **caps).model("one").waits
+    waits = load(models_file, text(), **caps).get_model("one").timing
 
     assert (waits.deadline_seconds, waits.first_poll_seconds, waits.longest_poll_seconds) == (
         deadline,
@@ -291,8 +291,8 @@ def test_the_catalogue_that_we_ship_has_each_provider_and_each_kind() -> None:
 def test_what_we_ship_sends_no_more_in_one_request_than_there_is_time_for() -> None:
     models = load_catalog(SHIPPED, providers=("fal",), queue_timeout_seconds=1).models.values()
     jobs = [model for model in models if model.provider in ("fal", "bfl") and model.inputs is not None]
-    several = [model for model in jobs if model.inputs is not None and model.inputs.most > 1]
+    several = [model for model in jobs if model.inputs is not None and model.inputs.max_images > 1]
 
     assert {model.provider for model in several} == {"fal", "bfl"}
     assert {model.inputs.max_total_bytes for model in several if model.inputs} == {40_000_000}
-    assert {model.waits.submit_timeout_seconds for model in jobs} == {180}
+    assert {model.timing.submit_timeout_seconds for model in jobs} == {180}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from api.cursors import entry_cursor, generation_cursor, read_entry_cursor, read_generation_cursor
+from api.http.pagination import entry_cursor, generation_cursor, read_entry_cursor, read_generation_cursor
 from domain.errors import InvalidInput
 from domain.generation import Generation, GenerationRequest, Stage, Status
 from domain.ports import Page
@@ -18,7 +18,7 @@ GENERATION = Generation(
     request=GenerationRequest("flux-dev", "fal", "fal-ai/flux/dev", "a fox", {}, 1, 1),
     status=Status.CREATED,
     stage=Stage.CREATED,
-    problem=None,
+    error=None,
     cancel_requested=False,
     needs_attention=None,
     held_credits=0,

@@ -39,7 +39,7 @@ class Site:
         self.hosts = (*ALLOWED, server.origin)
 
     async def get(self, url: str | None = None) -> bytes:
-        async with self.downloader.fetch(
+        async with self.downloader.download(
             f"{self.server.origin}/a" if url is None else url, self.hosts
         ) as path:
             return path.read_bytes()
@@ -238,7 +238,7 @@ async def test_the_file_is_gone_afterwards(
         with pytest.raises(error):
             await site.get()
     else:
-        async with site.downloader.fetch(f"{site.server.origin}/a", site.hosts) as path:
+        async with site.downloader.download(f"{site.server.origin}/a", site.hosts) as path:
             assert files_in(tmp_path) == [path]
 
     assert files_in(tmp_path) == []
@@ -250,7 +250,7 @@ async def test_the_file_is_gone_when_its_reader_fails(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     site = await site_of(exits, always(answer(200, BODY)))
     with pytest.raises(KeyError):
-        async with site.downloader.fetch(f"{site.server.origin}/a", site.hosts):
+        async with site.downloader.download(f"{site.server.origin}/a", site.hosts):
             raise KeyError
 
     assert files_in(tmp_path) == []

@@ -7,8 +7,8 @@ import httpcore
 import httpx
 import pytest
 
-import composition
 from adapters.storage.address_guard import Address, GuardedBackend, is_allowed
+from composition.providers import result_hosts
 from domain.errors import ResultUnusable
 from settings import Settings
 from tests.unit.adapters.hostile_urls import PRIVATE_HOSTS, PUBLIC_HOSTS
@@ -196,7 +196,7 @@ def test_a_private_address_for_inputs_is_no_way_out_for_results() -> None:
         input_hosts=("http://127.0.0.1:4100",),
         fal_result_hosts=("http://127.0.0.1:4200",),
     )
-    hosts = composition._outside_hosts(settings)
+    hosts = result_hosts(settings)
 
     assert "http://127.0.0.1:4200" in hosts
     assert "http://127.0.0.1:4100" not in hosts

@@ -19,14 +19,14 @@ def errors_of(
     catalog: Catalog, files: tuple[InputFile, ...], mask: InputFile | None = None
 ) -> dict[str, str]:
     with pytest.raises(InvalidInput) as caught:
-        catalog.request("painter", {"prompt": "x"}, {}, files, mask)
+        catalog.build_request("painter", {"prompt": "x"}, {}, files, mask)
     return dict(caught.value.errors)
 
 
 def test_images_go_to_the_edit_endpoint_in_their_order(catalog: Catalog) -> None:
     files = (stored("file_b"), stored("file_a"))
     mask = stored("file_m", has_alpha=True)
-    request = catalog.request("painter", {"prompt": "x"}, {}, files, mask)
+    request = catalog.build_request("painter", {"prompt": "x"}, {}, files, mask)
 
     assert (request.endpoint, request.inputs, request.mask) == (
         "painter/1/edit",
@@ -34,7 +34,7 @@ def test_images_go_to_the_edit_endpoint_in_their_order(catalog: Catalog) -> None
         "file_m",
     )
     assert request.charges_rejected
-    assert catalog.request("painter", {"prompt": "x"}, {}).endpoint == "painter/1"
+    assert catalog.build_request("painter", {"prompt": "x"}, {}).endpoint == "painter/1"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_how_many_images_is_told_before_they_are_there(
     catalog: Catalog, model: str, count: int, has_mask: bool, errors: dict[str, str]
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
-        catalog.model(model).check({"prompt": "x"}, {}, count, mask=has_mask)
+        catalog.get_model(model).validate({"prompt": "x"}, {}, count, mask=has_mask)
 
     assert dict(caught.value.errors) == errors
 

@@ -33,13 +33,13 @@ def errors_of(
     model: str = "maker",
 ) -> dict[str, str]:
     with pytest.raises(InvalidInput) as caught:
-        catalog.request(model, wanted, metadata or {}, files, mask)
+        catalog.build_request(model, wanted, metadata or {}, files, mask)
     assert len(dict(caught.value.errors)) == len(caught.value.errors)
     return dict(caught.value.errors)
 
 
 def test_a_prompt_is_all_that_is_needed(catalog: Catalog) -> None:
-    assert catalog.model("maker").request({"prompt": "a fox"}, {}) == GenerationRequest(
+    assert catalog.get_model("maker").build_request({"prompt": "a fox"}, {}) == GenerationRequest(
         model="maker",
         provider="fal",
         endpoint="maker/1",
@@ -53,7 +53,7 @@ def test_a_prompt_is_all_that_is_needed(catalog: Catalog) -> None:
 
 def test_what_is_given_goes_before_the_defaults(catalog: Catalog) -> None:
     wanted = {"prompt": "a fox", "n": 4, "size": "512x512", "output_format": "png", "seed": 0}
-    request = catalog.request("maker", wanted, {"order": "7"})
+    request = catalog.build_request("maker", wanted, {"order": "7"})
 
     assert request.parameters == {"n": 4, "size": "512x512", "output_format": "png", "seed": 0}
     assert (request.n, request.price_credits, request.metadata) == (4, 12, {"order": "7"})
@@ -62,8 +62,8 @@ def test_what_is_given_goes_before_the_defaults(catalog: Catalog) -> None:
 def test_none_means_not_given(catalog: Catalog) -> None:
     fields = ("n", "size", "seed", "output_format", "aspect_ratio", "options")
 
-    with_none = catalog.request("maker", {"prompt": "x", **dict.fromkeys(fields)}, {})
-    assert with_none == catalog.request("maker", {"prompt": "x"}, {})
+    with_none = catalog.build_request("maker", {"prompt": "x", **dict.fromkeys(fields)}, {})
+    assert with_none == catalog.build_request("maker", {"prompt": "x"}, {})
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_none_means_not_given(catalog: Catalog) -> None:
     ],
 )
 def test_a_limit_is_inside(catalog: Catalog, field: str, value: object) -> None:
-    assert catalog.request("maker", {"prompt": "x", field: value}, {}).model == "maker"
+    assert catalog.build_request("maker", {"prompt": "x", field: value}, {}).model == "maker"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_what_is_outside_is_named_alone_with_its_limit(
 
 @pytest.mark.parametrize("size", ["64x64", "3840x2160", "96x256", "auto"])
 def test_a_free_size_is_taken_up_to_its_bounds(catalog: Catalog, size: str) -> None:
-    assert catalog.request("painter", {"prompt": "x", "size": size}, {}).parameters["size"] == size
+    assert catalog.build_request("painter", {"prompt": "x", "size": size}, {}).parameters["size"] == size
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_transparent_jpeg_is_refused(catalog: Catalog) -> None:
     wanted = {"prompt": "x", "background": "transparent"}
 
     assert list(errors_of(catalog, wanted, model="painter")) == ["background"]
-    assert catalog.request("painter", wanted | {"output_format": "png"}, {}).parameters["background"]
+    assert catalog.build_request("painter", wanted | {"output_format": "png"}, {}).parameters["background"]
 
 
 def test_everything_that_is_wrong_is_named_at_once(catalog: Catalog) -> None:
@@ -167,7 +167,7 @@ def test_metadata_over_its_limits_is_named(catalog: Catalog, metadata: dict[str,
 
 def test_metadata_up_to_its_limits_is_kept_as_a_copy(catalog: Catalog) -> None:
     metadata = {f"{number:02}": "v" * 498 for number in range(16)}
-    request = catalog.request("maker", {"prompt": "x"}, metadata)
+    request = catalog.build_request("maker", {"prompt": "x"}, metadata)
     kept = dict(metadata)
     metadata["00"] = "changed"
 
@@ -186,11 +186,11 @@ def test_metadata_up_to_its_limits_is_kept_as_a_copy(catalog: Catalog) -> None:
     ],
 )
 def test_the_price_follows_from_what_is_asked(catalog: Catalog, wanted: Request, price: int) -> None:
-    assert catalog.request("painter", {"prompt": "x", **wanted}, {}).price_credits == price
+    assert catalog.build_request("painter", {"prompt": "x", **wanted}, {}).price_credits == price
 
 
 def test_a_fallback_takes_the_same_with_the_first_ones_defaults(catalog: Catalog) -> None:
-    fallback = catalog.request("maker", {"prompt": "x", "n": 2}, {"order": "7"}).fallback
+    fallback = catalog.build_request("maker", {"prompt": "x", "n": 2}, {"order": "7"}).fallback
 
     assert fallback is not None
     assert (fallback.model, fallback.provider, fallback.n, fallback.metadata) == (
@@ -204,17 +204,17 @@ def test_a_fallback_takes_the_same_with_the_first_ones_defaults(catalog: Catalog
 
 
 def test_a_fallback_that_does_not_take_the_same_is_none(catalog: Catalog) -> None:
-    assert catalog.request("maker", {"prompt": "x", "seed": 1}, {}).fallback is None
+    assert catalog.build_request("maker", {"prompt": "x", "seed": 1}, {}).fallback is None
 
 
 def test_a_fallback_that_is_off_is_none(catalog: Catalog) -> None:
-    assert catalog.request("stand-in", {"prompt": "x"}, {}).fallback is None
+    assert catalog.build_request("stand-in", {"prompt": "x"}, {}).fallback is None
 
 
 def test_a_workflow_gets_the_waits_of_both_models(catalog: Catalog) -> None:
-    request = catalog.request("maker", {"prompt": "x"}, {})
+    request = catalog.build_request("maker", {"prompt": "x"}, {})
     job = catalog.workflow_input("gen_1", "ten_1", request)
-    waits = catalog.model("maker").waits
+    waits = catalog.get_model("maker").timing
 
     assert (job.generation_id, job.tenant_id, job.model, job.provider) == ("gen_1", "ten_1", "maker", "fal")
     assert (job.waits, job.fallback) == (waits, Fallback("stand-in", "other", waits))
@@ -222,7 +222,7 @@ def test_a_workflow_gets_the_waits_of_both_models(catalog: Catalog) -> None:
 
 
 def test_a_workflow_of_a_model_that_is_gone_gets_cautious_waits(catalog: Catalog) -> None:
-    request = catalog.request("maker", {"prompt": "x"}, {})
+    request = catalog.build_request("maker", {"prompt": "x"}, {})
     without = Catalog({}, {}, checks_input=True).workflow_input("gen_1", "ten_1", request)
 
     assert without.waits.deadline_seconds >= 600
@@ -232,12 +232,12 @@ def test_a_workflow_of_a_model_that_is_gone_gets_cautious_waits(catalog: Catalog
 
 @pytest.mark.parametrize("model_id", SHIPPED.models)
 def test_every_model_that_we_ship_takes_a_prompt_and_as_many_images_as_it_says(model_id: str) -> None:
-    limits = SHIPPED.model(model_id).inputs
-    for count in {limits.least, limits.most} if limits else {0}:
+    limits = SHIPPED.get_model(model_id).inputs
+    for count in {limits.min_images, limits.max_images} if limits else {0}:
         files = tuple(stored(f"file_{index}", width=512, height=512) for index in range(count))
         mask = stored("mask", width=512, height=512, has_alpha=True)
         masks = mask if limits and count and limits.mask != "no" else None
-        request = SHIPPED.request(model_id, {"prompt": "a fox"}, {}, files, masks)
+        request = SHIPPED.build_request(model_id, {"prompt": "a fox"}, {}, files, masks)
 
         assert request.price_credits > 0
         assert len(request.inputs) == count
@@ -248,15 +248,15 @@ def test_every_model_that_we_ship_takes_a_prompt_and_as_many_images_as_it_says(m
     "model_id", [model.id for model in SHIPPED.models.values() if model.fallback is not None]
 )
 def test_every_fallback_that_we_ship_is_taken_by_a_plain_request(model_id: str) -> None:
-    limits = SHIPPED.model(model_id).inputs
-    files = [stored(width=512, height=512)] * (limits.least if limits else 0)
+    limits = SHIPPED.get_model(model_id).inputs
+    files = [stored(width=512, height=512)] * (limits.min_images if limits else 0)
 
-    assert SHIPPED.request(model_id, {"prompt": "a fox"}, {}, files).fallback is not None
+    assert SHIPPED.build_request(model_id, {"prompt": "a fox"}, {}, files).fallback is not None
 
 
 def test_an_unknown_model_is_its_own_error(catalog: Catalog) -> None:
     with pytest.raises(ModelNotFound):
-        catalog.model("flux-pro")
+        catalog.get_model("flux-pro")
 
 
 def test_a_size_is_two_numbers() -> None:

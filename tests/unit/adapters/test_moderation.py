@@ -60,7 +60,7 @@ def words(tmp_path: Path) -> WordListCheck:
 async def test_a_listed_word_is_refused_by_the_name_of_its_rule(
     words: WordListCheck, prompt: str, rule: str
 ) -> None:
-    reason = await words.check(prompt)
+    reason = await words.find_violation(prompt)
 
     assert reason == f"word list: {rule}"
     assert prompt not in reason
@@ -74,7 +74,7 @@ async def test_a_listed_word_is_refused_by_the_name_of_its_rule(
     ],
 )
 async def test_other_words_pass(words: WordListCheck, prompt: str) -> None:
-    assert await words.check(prompt) is None
+    assert await words.find_violation(prompt) is None
 
 
 @pytest.mark.parametrize(
@@ -93,12 +93,12 @@ def flagging(is_flagged: object, **categories: object) -> dict[str, Any]:
 
 
 async def checked(answer: SyncResult) -> str | None:
-    return await OpenAiModerationCheck(Wire(answer).http, key=KEY, url=URL).check("a fox")
+    return await OpenAiModerationCheck(Wire(answer).http, key=KEY, url=URL).find_violation("a fox")
 
 
 async def test_the_endpoint_is_asked_about_the_prompt() -> None:
     wire = Wire(httpx.Response(200, json=flagging(False, violence=False)))
-    reason = await OpenAiModerationCheck(wire.http, key=KEY, url=URL).check("a fox")
+    reason = await OpenAiModerationCheck(wire.http, key=KEY, url=URL).find_violation("a fox")
 
     (request,) = wire.requests
     assert reason is None
@@ -162,7 +162,7 @@ async def test_a_broken_answer_lets_nothing_through(reply: Reply) -> None:
     async with serving(reply) as server, provider_client() as http:
         check = OpenAiModerationCheck(http, key=KEY, url=server.origin, timeout_seconds=0.5)
         with pytest.raises(ModerationUnavailable):
-            await check.check("a fox")
+            await check.find_violation("a fox")
 
 
 async def test_an_endpoint_that_is_away_lets_nothing_through() -> None:
@@ -170,4 +170,4 @@ async def test_an_endpoint_that_is_away_lets_nothing_through() -> None:
         pass
     async with provider_client() as http:
         with pytest.raises(ModerationUnavailable):
-            await OpenAiModerationCheck(http, key=KEY, url=server.origin).check("a fox")
+            await OpenAiModerationCheck(http, key=KEY, url=server.origin).find_violation("a fox")

@@ -62,7 +62,7 @@ def by_method(**answers: bytes) -> Reply:
 
 async def test_a_put_is_one_request_and_then_a_look(threads: Executor, path: Path) -> None:
     async with serving(by_method(PUT=STORED, HEAD=there(FACTS.size_bytes))) as server:
-        await store_on(server.origin, threads).put("ten_1/gen_1/0", path, FACTS)
+        await store_on(server.origin, threads).put_object("ten_1/gen_1/0", path, FACTS)
 
     lines = [head.split(b"\r\n")[0] for head in server.heads]
     assert lines == [f"{method} /darkroom/ten_1/gen_1/0 HTTP/1.1".encode() for method in ("PUT", "HEAD")]
@@ -91,14 +91,14 @@ async def test_a_put_that_was_not_seen_to_be_whole_failed(
 ) -> None:
     async with serving(by_method(**answers)) as server:
         with pytest.raises(StorageUnavailable):
-            await store_on(server.origin, threads).put("ten_1/gen_1/0", path, FACTS)
+            await store_on(server.origin, threads).put_object("ten_1/gen_1/0", path, FACTS)
 
 
 async def test_a_fetch_that_ends_too_early_failed(threads: Executor) -> None:
     cut = answer(200, b"half", 'ETag: "1"', "Content-Type: image/png", length=FACTS.size_bytes)
     async with serving(by_method(HEAD=there(FACTS.size_bytes), GET=cut)) as server:
         with pytest.raises(StorageUnavailable):
-            async with store_on(server.origin, threads).fetch("ten_1/files/file_1"):
+            async with store_on(server.origin, threads).open_object("ten_1/files/file_1"):
                 pass
 
 
@@ -107,7 +107,7 @@ async def test_a_delete_stops_at_a_thousand(threads: Executor) -> None:
     listed = answer(200, page, "Content-Type: application/xml")
     deleted = answer(200, b"<DeleteResult/>", "Content-Type: application/xml")
     async with serving(by_method(GET=listed, POST=deleted)) as server:
-        count = await store_on(server.origin, threads).delete_under("ten_1/gen_1/")
+        count = await store_on(server.origin, threads).delete_objects("ten_1/gen_1/")
 
     assert count == 1000
     assert [head.split()[0] for head in server.heads] == [b"GET", b"GET", b"POST"]
@@ -122,7 +122,7 @@ async def test_a_delete_that_the_server_refuses_in_part_failed(threads: Executor
     )
     async with serving(replies) as server:
         with pytest.raises(StorageUnavailable, match="AccessDenied"):
-            await store_on(server.origin, threads).delete_under("ten_1/gen_1/")
+            await store_on(server.origin, threads).delete_objects("ten_1/gen_1/")
 
 
 async def test_an_address_is_signed_for_the_public_host_and_asks_nobody(threads: Executor) -> None:

@@ -4,20 +4,13 @@ from typing import Any
 
 import pytest
 
-from api.app import build_app
-from api.schemas import GenerationCreate
-from settings import Settings
+from api.app import BodyLimits, build_app
+from api.http.schemas import GenerationCreate
 
 
 @pytest.fixture(scope="module")
 def described() -> dict[str, Any]:
-    settings = Settings(
-        master_key="a master key that only these tests use",
-        database_url="postgresql://user:password@127.0.0.1/nothing",
-        s3_access_key="access",
-        s3_secret_key="s" * 8,
-    )
-    return build_app(settings).openapi()
+    return build_app(BodyLimits(1_000_000, 1_000_000)).openapi()
 
 
 def test_every_field_of_a_generation_is_described(described: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from api.readiness import Readiness
+from api.services.readiness import Readiness
 from domain.errors import DatabaseUnavailable, StorageUnavailable, TemporalUnavailable
 
 Check = Callable[[], Awaitable[bool]]
@@ -43,27 +43,27 @@ async def silent() -> bool:
 async def test_all_up_is_ready() -> None:
     readiness = Readiness({"postgres": up, "temporal": up, "s3": up}, essential="postgres")
 
-    assert await readiness.look() == (True, {"postgres": "ok", "temporal": "ok", "s3": "ok"})
+    assert await readiness.check_all() == (True, {"postgres": "ok", "temporal": "ok", "s3": "ok"})
 
 
 @pytest.mark.parametrize("check", [down, without_temporal, without_storage, timed_out])
 async def test_ready_with_a_part_down_that_is_not_essential(check: Check) -> None:
     readiness = Readiness({"postgres": up, "temporal": check, "s3": up}, essential="postgres")
 
-    assert await readiness.look() == (True, {"postgres": "ok", "temporal": "down", "s3": "ok"})
+    assert await readiness.check_all() == (True, {"postgres": "ok", "temporal": "down", "s3": "ok"})
 
 
 @pytest.mark.parametrize("check", [down, without_database, timed_out])
 async def test_not_ready_without_the_essential_part(check: Check) -> None:
     readiness = Readiness({"postgres": check, "temporal": up}, essential="postgres")
 
-    assert await readiness.look() == (False, {"postgres": "down", "temporal": "ok"})
+    assert await readiness.check_all() == (False, {"postgres": "down", "temporal": "ok"})
 
 
 async def test_silence_is_down_and_all_are_asked_side_by_side() -> None:
     readiness = Readiness({"postgres": up, "temporal": silent, "s3": silent}, essential="postgres")
     # One after the other the two would take three seconds.
     async with asyncio.timeout(2.5):
-        states = await readiness.look()
+        states = await readiness.check_all()
 
     assert states == (True, {"postgres": "ok", "temporal": "down", "s3": "down"})

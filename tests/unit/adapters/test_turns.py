@@ -1,38 +1,38 @@
-"""Turns are each tenant's own, and nobody waits for one for ever."""
+"""TenantConcurrencyLimiter are each tenant's own, and nobody waits for one for ever."""
 
 import asyncio
 
 import pytest
 from starlette.exceptions import HTTPException
 
-from api.turns import Turns
+from api.services.tenant_limits import TenantConcurrencyLimiter
 from tests.support.eventually import eventually
 
 
 async def test_one_tenant_waits_and_another_does_not() -> None:
-    turns = Turns(2, wait_seconds=0.01)
-    async with turns.of("ten_1"), turns.of("ten_1"):
+    turns = TenantConcurrencyLimiter(2, wait_seconds=0.01)
+    async with turns.limit("ten_1"), turns.limit("ten_1"):
         with pytest.raises(HTTPException) as refused:
-            async with turns.of("ten_1"):
+            async with turns.limit("ten_1"):
                 pytest.fail("a third turn")
-        async with turns.of("ten_2"):
+        async with turns.limit("ten_2"):
             pass
-    async with turns.of("ten_1"), turns.of("ten_1"):
+    async with turns.limit("ten_1"), turns.limit("ten_1"):
         pass
 
     assert (refused.value.status_code, refused.value.headers) == (429, {"Retry-After": "1"})
 
 
 async def test_a_turn_goes_on_to_who_waits() -> None:
-    turns = Turns(1, wait_seconds=10)
+    turns = TenantConcurrencyLimiter(1, wait_seconds=10)
     order: list[str] = []
 
     async def second() -> None:
         order.append("asks")
-        async with turns.of("ten_1"):
+        async with turns.limit("ten_1"):
             order.append("second")
 
-    async with turns.of("ten_1"):
+    async with turns.limit("ten_1"):
         waiting = asyncio.create_task(second())
         await eventually(lambda: "asks" in order)
         order.append("first")
@@ -42,9 +42,9 @@ async def test_a_turn_goes_on_to_who_waits() -> None:
 
 
 async def test_tenants_that_are_done_are_forgotten() -> None:
-    turns = Turns(1, wait_seconds=10)
+    turns = TenantConcurrencyLimiter(1, wait_seconds=10)
     for number in range(100):
-        async with turns.of(f"ten_{number}"):
+        async with turns.limit(f"ten_{number}"):
             pass
 
     assert len(turns._tenants) == 0

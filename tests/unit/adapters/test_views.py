@@ -4,21 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from api.views import Views, file_view, model_view
+from api.http.serializers import GenerationSerializer, serialize_file, serialize_model
 from domain.catalog import Catalog
 from domain.generation import Generation, GenerationError, Stage, Status, Undelivered
 from domain.moderation import ModeratedAt
 from tests.support.requests import NOW, request
 from tests.unit.adapters.small_models import small_catalogue, stored
 
-VIEWS = Views("https://example.com", "a master key", None)
+VIEWS = GenerationSerializer("https://example.com", "a master key", None)
 FAILED = Generation(
     id="gen_1",
     tenant_id="ten_1",
     request=request(),
     status=Status.FAILED,
     stage=Stage.FAILED,
-    problem=None,
+    error=None,
     cancel_requested=False,
     needs_attention=None,
     held_credits=0,
@@ -38,7 +38,7 @@ def catalog() -> Catalog:
 
 @pytest.mark.parametrize("stage", [ModeratedAt.INPUT, ModeratedAt.OUTPUT, Stage.GENERATING])
 def test_an_error_says_where(stage: Stage | ModeratedAt) -> None:
-    view = VIEWS.generation(replace(FAILED, problem=GenerationError("content_rejected", stage)))
+    view = VIEWS.serialize(replace(FAILED, error=GenerationError("content_rejected", stage)))
 
     assert view.error is not None
     assert view.model_dump(mode="json")["error"]["stage"] == stage.value
@@ -46,7 +46,7 @@ def test_an_error_says_where(stage: Stage | ModeratedAt) -> None:
 
 def test_inputs_and_what_did_not_come_are_told() -> None:
     wanted = replace(request(), inputs=("file_1", "file_2"), mask="file_3")
-    view = VIEWS.generation(replace(FAILED, request=wanted, undelivered=(Undelivered(1, "not_delivered"),)))
+    view = VIEWS.serialize(replace(FAILED, request=wanted, undelivered=(Undelivered(1, "not_delivered"),)))
 
     assert (view.inputs, view.mask) == (["file_1", "file_2"], "file_3")
     assert [(missing.index, missing.code) for missing in view.undelivered] == [(1, "not_delivered")]
@@ -54,7 +54,7 @@ def test_inputs_and_what_did_not_come_are_told() -> None:
 
 
 def test_a_model_shows_all_that_a_request_is_checked_by(catalog: Catalog) -> None:
-    view = model_view(catalog, catalog.model("painter")).model_dump(mode="json")
+    view = serialize_model(catalog, catalog.get_model("painter")).model_dump(mode="json")
 
     assert (view["kind"], view["kinds"]) == ("text_to_image", ["text_to_image", "edit", "reference"])
     assert view["parameters"]["output_format"] == {"enum": ["jpeg", "png"], "default": "jpeg"}
@@ -65,13 +65,13 @@ def test_a_model_shows_all_that_a_request_is_checked_by(catalog: Catalog) -> Non
 
 
 def test_a_model_that_is_off_says_so(catalog: Catalog) -> None:
-    view = model_view(catalog, catalog.model("unreachable"))
+    view = serialize_model(catalog, catalog.get_model("unreachable"))
 
     assert (view.available, view.inputs, view.moderation) == (False, None, "refund")
 
 
 def test_a_file_shows_its_facts_and_not_where_it_lies() -> None:
-    view = file_view(stored("file_1", has_alpha=True)).model_dump()
+    view = serialize_file(stored("file_1", has_alpha=True)).model_dump()
 
     assert (view["id"], view["width"], view["has_alpha"]) == ("file_1", 100, True)
     assert not {"key", "tenant_id"} & view.keys()

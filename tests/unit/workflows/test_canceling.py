@@ -11,7 +11,7 @@ from domain.credits import Balance
 from domain.errors import SubmitAmbiguous
 from domain.generation import Outcome, Stage, Status
 from tests.support.eventually import eventually
-from tests.support.requests import QUICK_WAITS, new_id
+from tests.support.requests import QUICK_TIMING, new_id
 from tests.support.scripted import Script, success
 from tests.support.world import Job, World
 
@@ -42,7 +42,7 @@ async def test_a_job_canceled_before_it_started_holds_nothing(world: World) -> N
     await job.keep_history("canceled_before_start")
 
     assert outcome == Outcome(job.id, Status.CANCELED)
-    assert (job.row.transfers, job.script.submitted) == ([], [])
+    assert (await job.transfers(), job.script.submitted) == ([], [])
 
 
 @pytest.mark.parametrize("by", ["client", "temporal"])
@@ -54,24 +54,24 @@ async def test_a_cancel_in_line_leaves_the_line(world: World, by: str) -> None:
     await job.keep_history(f"canceled_in_line_by_{by}")
 
     assert status is Status.CANCELED
-    assert job.balance == REFUNDED
+    assert await job.balance() == REFUNDED
 
 
 @pytest.mark.parametrize("by", ["client", "temporal"])
 async def test_a_cancel_during_the_submit_waits_for_its_end(world: World, by: str) -> None:
-    job = await world.start(Script(submit_gate=asyncio.Event()))
+    job = await world.start(Script(submit_release=asyncio.Event()))
     await asyncio.wait_for(job.script.begun.wait(), 20)
     await cancel(job, by)
     await eventually(lambda: ("refund", job.id) in world.ledger.calls)
-    still_held = job.balance
-    job.script.submit_gate.set()
+    still_held = await job.balance()
+    job.script.submit_release.set()
     status = await ended(job)
     await job.keep_history(f"canceled_during_submit_by_{by}")
 
     assert still_held == Balance(available=6, held=4, spent=0)
     assert status is Status.CANCELED
     assert job.script.cancels == ["job-1"]
-    assert job.balance == REFUNDED
+    assert await job.balance() == REFUNDED
 
 
 @pytest.mark.parametrize("by", ["client", "temporal"])
@@ -84,7 +84,7 @@ async def test_a_cancel_while_generating_calls_the_provider_off_and_refunds(worl
 
     assert status is Status.CANCELED
     assert job.script.cancels == ["job-1"]
-    assert job.balance == REFUNDED
+    assert await job.balance() == REFUNDED
 
 
 async def test_a_cancel_of_an_unknown_submit_is_flagged(world: World) -> None:
@@ -93,36 +93,36 @@ async def test_a_cancel_of_an_unknown_submit_is_flagged(world: World) -> None:
     await job.request_cancel()
 
     assert (await job.outcome()).status is Status.CANCELED
-    assert job.row.attention == "submit_unknown"
-    assert job.balance == REFUNDED
+    assert (await job.generation()).needs_attention == "submit_unknown"
+    assert await job.balance() == REFUNDED
 
 
 async def test_a_cancel_that_was_accepted_wins_over_a_result_that_comes_with_it(world: World) -> None:
-    job = await world.start(Script(submit_gate=asyncio.Event()))
+    job = await world.start(Script(submit_release=asyncio.Event()))
     await asyncio.wait_for(job.script.begun.wait(), 20)
     await job.request_cancel()
     await job.webhook(success("one"))
-    job.script.submit_gate.set()
+    job.script.submit_release.set()
 
     assert (await job.outcome()).status is Status.CANCELED
-    assert job.balance == REFUNDED
+    assert await job.balance() == REFUNDED
     assert f"{job.tenant_id}/{job.id}/0" not in world.store.objects
 
 
 async def test_a_cancel_written_down_but_not_yet_told_stops_the_storing(world: World) -> None:
     job = await world.start()
     await job.reaches(Stage.GENERATING)
-    job.row.cancel_requested = True  # Temporal was away when the API wanted to signal
+    await world.books.cancel(job.id)  # Temporal was away when the API wanted to signal
     await job.webhook(success("one"))
 
     assert (await job.outcome()).status is Status.CANCELED
-    assert job.balance == REFUNDED
+    assert await job.balance() == REFUNDED
 
 
 @pytest.mark.parametrize("by", ["client", "temporal"])
 async def test_a_cancel_while_storing_is_too_late(world: World, by: str) -> None:
     address, (reached, gate) = new_id("result"), (asyncio.Event(), asyncio.Event())
-    world.downloader.gates[address] = (reached, gate)
+    world.downloader.releases[address] = (reached, gate)
     job = await world.start()
     await job.webhook(success(address))
     await asyncio.wait_for(reached.wait(), 20)
@@ -130,7 +130,7 @@ async def test_a_cancel_while_storing_is_too_late(world: World, by: str) -> None
     gate.set()
 
     assert (await job.outcome()).status is Status.COMPLETED
-    assert job.balance == CHARGED
+    assert await job.balance() == CHARGED
 
 
 @pytest.mark.parametrize("by", ["client", "temporal"])
@@ -146,7 +146,7 @@ async def test_a_cancel_while_settling_strands_nothing(world: World, by: str) ->
     await job.keep_history(f"canceled_while_settling_by_{by}")
 
     assert outcome.status is Status.COMPLETED
-    assert job.balance == CHARGED
+    assert await job.balance() == CHARGED
 
 
 @pytest.mark.parametrize("by", ["client", "temporal"])
@@ -160,7 +160,7 @@ async def test_a_cancel_while_refunding_changes_nothing(world: World, by: str) -
     world.ledger.away.discard(job.id)
 
     assert await ended(job) is Status.CANCELED
-    assert job.balance == REFUNDED
+    assert await job.balance() == REFUNDED
 
 
 async def test_a_cancel_while_reserving_returns_what_was_held(world: World) -> None:
@@ -170,7 +170,7 @@ async def test_a_cancel_while_reserving_returns_what_was_held(world: World) -> N
     world.ledger.away.discard(job.id)
 
     assert await ended(job) is Status.CANCELED
-    assert job.balance == REFUNDED
+    assert await job.balance() == REFUNDED
 
 
 async def test_a_second_cancel_is_as_good_as_one(world: World) -> None:
@@ -185,10 +185,10 @@ async def test_a_second_cancel_is_as_good_as_one(world: World) -> None:
 
 
 async def test_cancel_and_deadline_both_are_one_refund(world: World) -> None:
-    quick = replace(QUICK_WAITS, first_poll_seconds=0.2, deadline_seconds=0.5)
-    job = await world.start(waits=quick)
+    quick = replace(QUICK_TIMING, first_poll_seconds=0.2, deadline_seconds=0.5)
+    job = await world.start(timing=quick)
     await job.reaches(Stage.GENERATING)
     await job.request_cancel()
 
     assert (await job.outcome()).status in (Status.CANCELED, Status.FAILED)
-    assert job.balance == REFUNDED
+    assert await job.balance() == REFUNDED

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.credits import Balance, TransferKind
+from domain.credits import Balance
 from domain.errors import (
     ContentRejected,
     NotDelivered,
@@ -14,15 +14,15 @@ from domain.errors import (
     ResultUnusable,
     SubmitAmbiguous,
 )
-from domain.generation import GenerationInput, Stage, Status, Undelivered
+from domain.generation import GenerationInput, Stage, Status, TerminalState, Undelivered
 from domain.moderation import ModeratedAt
-from domain.provider import JobStatus, ProviderJob, ProviderResult
+from domain.provider import AttemptRef, JobStatus, ProviderJob, ProviderResult
 from tests.support.eventually import eventually
-from tests.support.requests import QUICK_WAITS, new_id
+from tests.support.requests import QUICK_TIMING, new_id
 from tests.support.scripted import RUNNING, Script, success
 from tests.support.world import World
 
-SOON = replace(QUICK_WAITS, first_poll_seconds=0.3, longest_poll_seconds=0.3)
+SOON = replace(QUICK_TIMING, first_poll_seconds=0.3, longest_poll_seconds=0.3)
 REFUNDED = Balance(available=10, held=0, spent=0)
 CHARGED = Balance(available=6, held=0, spent=4)
 MODERATED = ProviderResult(JobStatus.FAILED, code=ContentRejected.code, provider_message="a secret word")
@@ -36,24 +36,24 @@ async def test_a_webhook_settles_the_held_credits(world: World) -> None:
     await job.keep_history("completed_by_webhook")
 
     assert (outcome.status, outcome.charged_credits, outcome.images) == (Status.COMPLETED, 4, 1)
-    assert job.balance == CHARGED
+    assert await job.balance() == CHARGED
     assert world.store.objects[f"{job.tenant_id}/{job.id}/0"] == b"one"
     assert len(job.script.submitted) == 1
 
 
 async def test_a_poll_finishes_what_no_webhook_reports(world: World) -> None:
-    job = await world.start(Script(polls=[RUNNING, success("one")]), waits=SOON)
+    job = await world.start(Script(polls=[RUNNING, success("one")]), timing=SOON)
     outcome = await job.outcome()
     await job.keep_history("completed_by_poll")
 
     assert outcome.status is Status.COMPLETED
     assert job.script.polled == 2
-    assert job.balance == CHARGED
+    assert await job.balance() == CHARGED
 
 
 async def test_a_failed_poll_is_no_verdict(world: World) -> None:
     script = Script(polls=[ProviderUnavailable(), RuntimeError("a bug"), success("one")])
-    job = await world.start(script, waits=SOON)
+    job = await world.start(script, timing=SOON)
 
     assert (await job.outcome()).status is Status.COMPLETED
 
@@ -64,8 +64,8 @@ async def test_a_submit_that_the_provider_refuses_is_refunded(world: World) -> N
     await job.keep_history("rejected_at_submit")
 
     assert (outcome.status, outcome.code) == (Status.FAILED, "content_rejected")
-    assert job.balance == REFUNDED
-    assert job.row.error_stage is ModeratedAt.INPUT
+    assert await job.balance() == REFUNDED
+    assert await job.error_stage() is ModeratedAt.INPUT
 
 
 async def test_a_verdict_of_failure_by_webhook_is_refunded(world: World) -> None:
@@ -75,15 +75,15 @@ async def test_a_verdict_of_failure_by_webhook_is_refunded(world: World) -> None
     await job.keep_history("rejected_by_webhook")
 
     assert (outcome.status, outcome.code) == (Status.FAILED, "content_rejected")
-    assert job.balance == REFUNDED
+    assert await job.balance() == REFUNDED
     assert job.script.cancels == []
 
 
 async def test_a_verdict_of_failure_by_poll_is_refunded(world: World) -> None:
-    job = await world.start(Script(polls=[MODERATED]), waits=SOON)
+    job = await world.start(Script(polls=[MODERATED]), timing=SOON)
 
     assert (await job.outcome()).code == "content_rejected"
-    assert job.balance == REFUNDED
+    assert await job.balance() == REFUNDED
 
 
 async def test_a_short_balance_submits_nothing(world: World) -> None:
@@ -93,7 +93,7 @@ async def test_a_short_balance_submits_nothing(world: World) -> None:
 
     assert (outcome.status, outcome.code) == (Status.FAILED, "insufficient_credits")
     assert job.script.submitted == []
-    assert job.balance == Balance(3, 0, 0)
+    assert await job.balance() == Balance(3, 0, 0)
 
 
 async def test_a_job_without_a_price_is_held_and_settled_like_any_other(world: World) -> None:
@@ -101,7 +101,7 @@ async def test_a_job_without_a_price_is_held_and_settled_like_any_other(world: W
     await job.webhook(success("one"))
 
     assert (await job.outcome()).status is Status.COMPLETED
-    assert job.row.transfers == [TransferKind.HOLD, TransferKind.SETTLE]
+    assert await job.transfers() == ["hold", "settle"]
 
 
 async def test_what_is_not_delivered_is_not_charged(world: World) -> None:
@@ -110,7 +110,7 @@ async def test_what_is_not_delivered_is_not_charged(world: World) -> None:
     outcome = await job.outcome()
 
     assert (outcome.images, outcome.charged_credits) == (3, 6)
-    assert job.balance == Balance(available=4, held=0, spent=6)
+    assert await job.balance() == Balance(available=4, held=0, spent=6)
 
 
 async def test_an_image_that_a_webhook_does_not_miss_is_told_as_not_delivered(world: World) -> None:
@@ -120,8 +120,8 @@ async def test_an_image_that_a_webhook_does_not_miss_is_told_as_not_delivered(wo
     await job.webhook(replace(success("one", "three"), undelivered=(refused,)))
 
     assert (await job.outcome()).images == 2
-    assert sorted(image.index for image in job.row.images) == [0, 2]
-    assert job.row.undelivered == (refused, Undelivered(3, NotDelivered.code))
+    assert sorted(image.index for image in (await job.generation()).images) == [0, 2]
+    assert (await job.generation()).undelivered == (refused, Undelivered(3, NotDelivered.code))
 
 
 async def test_more_images_than_asked_for_are_neither_stored_nor_charged(world: World) -> None:
@@ -133,19 +133,19 @@ async def test_more_images_than_asked_for_are_neither_stored_nor_charged(world: 
 
 
 async def test_no_result_before_the_deadline_calls_the_provider_off_and_refunds(world: World) -> None:
-    job = await world.start(waits=replace(SOON, deadline_seconds=1))
+    job = await world.start(timing=replace(SOON, deadline_seconds=1))
     outcome = await job.outcome()
     await job.keep_history("timed_out")
 
     assert (outcome.status, outcome.code) == (Status.FAILED, "provider_timed_out")
     assert job.script.cancels == ["job-1"]
-    assert job.balance == REFUNDED
-    assert job.row.attention is None
+    assert await job.balance() == REFUNDED
+    assert (await job.generation()).needs_attention is None
 
 
 async def test_the_last_poll_is_at_the_deadline(world: World) -> None:
-    late = replace(QUICK_WAITS, first_poll_seconds=50, deadline_seconds=0.5)
-    job = await world.start(Script(polls=[success("one")]), waits=late)
+    late = replace(QUICK_TIMING, first_poll_seconds=50, deadline_seconds=0.5)
+    job = await world.start(Script(polls=[success("one")]), timing=late)
 
     assert (await job.outcome()).status is Status.COMPLETED
 
@@ -158,13 +158,18 @@ async def test_what_was_provably_not_sent_is_sent_again(world: World) -> None:
 
     assert (await job.outcome()).status is Status.COMPLETED
     assert len(script.submitted) == 1
-    assert job.row.records[1].sends == 2
+    assert world.attempts.permits[AttemptRef(job.id)] == 2
 
 
 async def test_what_a_webhook_shows_to_be_taken_after_all_is_not_sent_again(world: World) -> None:
     script = Script(submits=[ProviderThrottled(retry_after_seconds=1), ProviderJob("job-2", {})])
     job = await world.start(script)
-    await eventually(lambda: 1 in job.row.records and job.row.records[1].state == "not_sent")
+
+    async def is_not_sent() -> bool:
+        attempts = await job.attempts()
+        return 1 in attempts and attempts[1].state == "not_sent"
+
+    await eventually(is_not_sent)
     await job.webhook(success("one"))
 
     assert (await job.outcome()).status is Status.COMPLETED
@@ -179,19 +184,19 @@ async def test_an_ambiguous_submit_is_not_repeated_and_a_webhook_resolves_it(wor
     await job.keep_history("completed_after_unknown_submit")
 
     assert outcome.status is Status.COMPLETED
-    assert job.row.records[1].sends == 1
-    assert job.balance == CHARGED
+    assert world.attempts.permits[AttemptRef(job.id)] == 1
+    assert await job.balance() == CHARGED
 
 
 async def test_a_submit_that_stays_unknown_is_refunded_and_flagged(world: World) -> None:
-    job = await world.start(Script(submits=[SubmitAmbiguous()]), waits=replace(SOON, deadline_seconds=1))
+    job = await world.start(Script(submits=[SubmitAmbiguous()]), timing=replace(SOON, deadline_seconds=1))
     outcome = await job.outcome()
     await job.keep_history("submit_unknown")
 
     assert (outcome.status, outcome.code) == (Status.FAILED, "submit_unknown")
-    assert job.row.records[1].sends == 1
-    assert job.row.attention == "submit_unknown"
-    assert job.balance == REFUNDED
+    assert world.attempts.permits[AttemptRef(job.id)] == 1
+    assert (await job.generation()).needs_attention == "submit_unknown"
+    assert await job.balance() == REFUNDED
 
 
 async def test_a_bug_while_submitting_counts_as_unknown(world: World) -> None:
@@ -200,18 +205,18 @@ async def test_a_bug_while_submitting_counts_as_unknown(world: World) -> None:
     await job.webhook(success("one"))
 
     assert (await job.outcome()).status is Status.COMPLETED
-    assert job.row.records[1].sends == 1
+    assert world.attempts.permits[AttemptRef(job.id)] == 1
 
 
 async def test_no_place_in_line_in_time_is_refunded(world: World) -> None:
     # Nobody serves this provider's queue.
-    job = await world.start(provider="nobody", waits=replace(QUICK_WAITS, queue_timeout_seconds=1))
+    job = await world.start(provider="nobody", timing=replace(QUICK_TIMING, queue_timeout_seconds=1))
     outcome = await job.outcome()
     await job.keep_history("queue_timed_out")
 
     assert (outcome.status, outcome.code) == (Status.FAILED, "queue_timed_out")
-    assert job.row.records == {}
-    assert job.balance == REFUNDED
+    assert await job.attempts() == {}
+    assert await job.balance() == REFUNDED
 
 
 async def test_a_result_that_is_no_image_is_refunded(world: World) -> None:
@@ -223,7 +228,7 @@ async def test_a_result_that_is_no_image_is_refunded(world: World) -> None:
     await job.keep_history("result_unusable")
 
     assert (outcome.status, outcome.code) == (Status.FAILED, "result_unusable")
-    assert job.balance == REFUNDED
+    assert await job.balance() == REFUNDED
 
 
 async def test_a_dead_address_is_asked_for_again(world: World) -> None:
@@ -243,37 +248,38 @@ async def test_a_result_that_is_gone_is_refunded(world: World) -> None:
     await job.webhook(success(dead))
 
     assert (await job.outcome()).code == ResultExpired.code
-    assert job.balance == REFUNDED
+    assert await job.balance() == REFUNDED
 
 
 @pytest.mark.parametrize("ended_as", [Stage.FAILED, Stage.CANCELED])
 async def test_an_ending_by_another_hand_is_adopted(world: World, ended_as: Stage) -> None:
     job = await world.start()
     await job.reaches(Stage.GENERATING)
-    job.row.code = "workflow_lost" if ended_as is Stage.FAILED else None
-    job.row.enter(ended_as)
+    code = "workflow_lost" if ended_as is Stage.FAILED else None
+    await world.ledger.refund(job.id, TerminalState(ended_as.status, code))
     await job.webhook(success("one"))
     outcome = await job.outcome()
 
-    assert (outcome.status, outcome.code) == (ended_as.status, job.row.code)
-    assert job.row.transfers == [TransferKind.HOLD]
+    assert (outcome.status, outcome.code) == (ended_as.status, code)
+    assert len(await job.transfers()) == 2
 
 
 async def test_a_workflow_started_by_hand_for_nobodys_row_moves_nothing(world: World) -> None:
-    forged = GenerationInput(new_id("gen"), new_id("ten"), "flux-schnell", "fal", QUICK_WAITS)
+    forged = GenerationInput(new_id("gen"), new_id("ten"), "flux-schnell", "fal", QUICK_TIMING)
     outcome = await (await world.run(forged)).result()
 
     assert (outcome.status, outcome.code) == (Status.FAILED, "generation_not_found")
-    assert forged.tenant_id not in world.books.accounts
+    accounts = await world.books.sql("SELECT id FROM accounts WHERE tenant_id = :id", id=forged.tenant_id)
+    assert accounts == []
 
 
 async def test_one_dead_address_of_several_costs_only_its_own_image(world: World) -> None:
     dead = new_id("dead")
     world.downloader.dead.add(dead)
-    job = await world.start(Script(polls=[success("one", dead, "three")]), n=3, price_credits=9, waits=SOON)
+    job = await world.start(Script(polls=[success("one", dead, "three")]), n=3, price_credits=9, timing=SOON)
 
     outcome = await job.outcome()
 
     assert (outcome.status, outcome.images, outcome.charged_credits) == (Status.COMPLETED, 2, 6)
-    assert [image.index for image in job.row.images] == [0, 2]
-    assert job.row.undelivered == (Undelivered(1, "not_delivered"),)
+    assert [image.index for image in (await job.generation()).images] == [0, 2]
+    assert (await job.generation()).undelivered == (Undelivered(1, "not_delivered"),)

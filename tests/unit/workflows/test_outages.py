@@ -7,11 +7,11 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
-from domain.credits import Balance, TransferKind
+from domain.credits import Balance
 from domain.errors import StorageUnavailable
 from domain.generation import Stage, Status
 from tests.support.eventually import eventually
-from tests.support.requests import QUICK_WAITS, new_id
+from tests.support.requests import QUICK_TIMING, new_id
 from tests.support.scripted import Script, success
 from tests.support.world import Job, World
 from workflows.generation import GenerationWorkflow
@@ -46,7 +46,7 @@ async def test_a_ledger_that_is_away_for_long_is_waited_for_on_the_server(world:
 
     assert progress.stage is Stage.SETTLING
     assert outcome.status is Status.COMPLETED
-    assert job.balance == CHARGED
+    assert await job.balance() == CHARGED
 
 
 async def test_storing_is_tried_again_while_the_store_is_away(world: World) -> None:
@@ -58,7 +58,7 @@ async def test_storing_is_tried_again_while_the_store_is_away(world: World) -> N
     del world.downloader.failures[address]
 
     assert (await asyncio.wait_for(job.outcome(), 30)).status is Status.COMPLETED
-    assert job.balance == CHARGED
+    assert await job.balance() == CHARGED
 
 
 async def reset(job: Job, event_id: int, run_id: str = "") -> None:
@@ -93,8 +93,8 @@ async def test_a_reset_of_an_ended_run_to_any_point_repeats_no_effect(world: Wor
         assert await again.result() == first
 
     assert len(job.script.submitted) == 1
-    assert job.row.transfers == [TransferKind.HOLD, TransferKind.SETTLE]
-    assert job.row.outcome() == first
+    assert await job.transfers() == ["hold", "settle"]
+    assert (await job.generation()).outcome == first
 
 
 async def test_a_reset_of_a_running_one_goes_on_with_the_same_job(world: World) -> None:
@@ -105,9 +105,9 @@ async def test_a_reset_of_a_running_one_goes_on_with_the_same_job(world: World) 
     await job.webhook(success("one"))
     await job.outcome()
 
-    assert job.row.outcome().status is Status.COMPLETED
+    assert (await job.generation()).outcome.status is Status.COMPLETED
     assert len(job.script.submitted) == 1
-    assert job.balance == CHARGED
+    assert await job.balance() == CHARGED
 
 
 async def test_a_reset_after_a_refund_neither_holds_nor_submits_again(world: World) -> None:
@@ -118,16 +118,16 @@ async def test_a_reset_after_a_refund_neither_holds_nor_submits_again(world: Wor
     await reset(job, (await task_ends(job))[0])
     await world.client.get_workflow_handle(job.id).result()
 
-    assert job.row.transfers == [TransferKind.HOLD, TransferKind.REFUND]
+    assert await job.transfers() == ["hold", "refund"]
     assert len(job.script.submitted) == 1
 
 
 async def test_an_accepted_job_is_not_lost_to_a_failover_of_the_database(world: World) -> None:
     script = Script(polls=[success("one")])
-    script.submit_gate.clear()
-    job = await world.start(script, waits=replace(QUICK_WAITS, first_poll_seconds=0.2))
+    script.submit_release.clear()
+    job = await world.start(script, timing=replace(QUICK_TIMING, first_poll_seconds=0.2))
     world.attempts.lost[job.id] = 2
-    script.submit_gate.set()
+    script.submit_release.set()
 
     assert (await job.outcome()).status is Status.COMPLETED
     assert len(script.submitted) == 1

@@ -13,12 +13,12 @@ from domain.errors import ContentRejected
 from domain.generation import Stage, Status
 from domain.provider import JobStatus, ProviderResult
 from tests.support.eventually import eventually
-from tests.support.requests import QUICK_WAITS
+from tests.support.requests import QUICK_TIMING
 from tests.support.scripted import RUNNING, Script, success
 from tests.support.world import Job, World
 
 CHARGED = Balance(available=6, held=0, spent=4)
-SOON = replace(QUICK_WAITS, first_poll_seconds=0.5, longest_poll_seconds=0.5)
+SOON = replace(QUICK_TIMING, first_poll_seconds=0.5, longest_poll_seconds=0.5)
 MODERATED = ProviderResult(JobStatus.FAILED, code=ContentRejected.code)
 
 
@@ -54,25 +54,25 @@ async def of_another_attempt(job: Job) -> None:
 async def test_ledger_images_and_status_do_not_depend_on_webhooks(
     world: World, deliver: Callable[[Job], Awaitable[None]]
 ) -> None:
-    job = await world.start(Script(polls=[RUNNING, success("one")]), waits=SOON)
+    job = await world.start(Script(polls=[RUNNING, success("one")]), timing=SOON)
     await deliver(job)
     outcome = await job.outcome()
 
     assert (outcome.status, outcome.charged_credits, outcome.images) == (Status.COMPLETED, 4, 1)
-    assert job.balance == CHARGED
+    assert await job.balance() == CHARGED
     assert world.store.objects[f"{job.tenant_id}/{job.id}/0"] == b"one"
 
 
 async def test_a_webhook_before_the_submit_answered_waits_for_it(world: World) -> None:
-    job = await world.start(Script(submit_gate=asyncio.Event()))
+    job = await world.start(Script(submit_release=asyncio.Event()))
     await asyncio.wait_for(job.script.begun.wait(), 20)
     await job.webhook(success("one"))
-    job.script.submit_gate.set()
+    job.script.submit_release.set()
     outcome = await job.outcome()
     await job.keep_history("completed_by_early_webhook")
 
     assert outcome.status is Status.COMPLETED
-    assert job.balance == CHARGED
+    assert await job.balance() == CHARGED
 
 
 WRONG_SHAPES: list[list[Any]] = [
@@ -127,13 +127,13 @@ async def test_a_forged_success_with_nothing_behind_it_is_not_paid_for(world: Wo
     await job.handle.signal("report_result", forged)
 
     assert (await job.outcome()).status is Status.FAILED
-    assert job.balance == Balance(available=10, held=0, spent=0)
+    assert await job.balance() == Balance(available=10, held=0, spent=0)
 
 
 async def test_polls_back_off_with_jitter_and_honour_retry_after(world: World) -> None:
-    waits = replace(QUICK_WAITS, first_poll_seconds=0.2, poll_factor=2, longest_poll_seconds=100)
+    timing = replace(QUICK_TIMING, first_poll_seconds=0.2, poll_factor=2, longest_poll_seconds=100)
     busy = ProviderResult(JobStatus.RUNNING, retry_after_seconds=20)
-    job = await world.start(Script(polls=[RUNNING, RUNNING, busy]), waits=waits)
+    job = await world.start(Script(polls=[RUNNING, RUNNING, busy]), timing=timing)
 
     async def long_pause_seconds() -> float | None:
         next_poll_at = (await job.progress()).next_poll_at

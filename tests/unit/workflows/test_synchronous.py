@@ -7,14 +7,15 @@ from dataclasses import replace
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from adapters.database.engine import Database
 from devstack.servers import Servers
 from domain.errors import ContentRejected, ProviderUnavailable, SubmitAmbiguous
 from domain.generation import Outcome, Stage, Status, Undelivered
 from domain.moderation import ModeratedAt
-from domain.provider import AttemptRef, JobStatus, ProviderResult, SubmitState
+from domain.provider import AttemptRef, JobStatus, PollResult, ProviderResult, SubmitState
 from tests.conftest import namespaced_client
 from tests.support.eventually import eventually
-from tests.support.requests import QUICK_WAITS, new_id, request
+from tests.support.requests import QUICK_TIMING, new_id, request
 from tests.support.scripted import Call, success
 from tests.support.world import World, running_world
 
@@ -31,8 +32,7 @@ async def test_the_answer_is_stored_and_paid_for(world: World) -> None:
     assert outcome == Outcome(job.id, Status.COMPLETED, None, PRICE, 2)
     objects = {key: content for key, content in world.store.objects.items() if job.id in key}
     assert list(objects.values()) == [b"first", b"second"]
-    assert job.row.records[1].job is not None
-    assert job.row.records[1].job.job_id == "req-1"
+    assert (await job.attempts())[1].provider_job_id == "req-1"
 
 
 async def test_what_is_missing_is_not_paid_for(world: World) -> None:
@@ -42,23 +42,23 @@ async def test_what_is_missing_is_not_paid_for(world: World) -> None:
     outcome = await job.outcome()
 
     assert outcome == Outcome(job.id, Status.COMPLETED, None, PRICE // 2, 1)
-    assert [image.index for image in job.row.images] == [1]
-    assert job.row.undelivered == (Undelivered(0, "content_rejected"),)
-    assert (job.balance.held, job.balance.spent) == (0, PRICE // 2)
+    assert [image.index for image in (await job.generation()).images] == [1]
+    assert (await job.generation()).undelivered == (Undelivered(0, "content_rejected"),)
+    assert ((await job.balance()).held, (await job.balance()).spent) == (0, PRICE // 2)
 
 
 async def test_moderation_is_refunded(world: World) -> None:
     job = await world.start(call=Call(error=ContentRejected("no", at=ModeratedAt.INPUT)))
     assert await job.outcome() == Outcome(job.id, Status.FAILED, "content_rejected")
-    assert job.row.error_stage is ModeratedAt.INPUT
-    assert job.balance.held == 0
+    assert await job.error_stage() is ModeratedAt.INPUT
+    assert (await job.balance()).held == 0
 
 
 async def test_a_refusal_in_the_answer_is_refunded(world: World) -> None:
     result = ProviderResult(JobStatus.FAILED, "content_rejected", moderated_at=ModeratedAt.OUTPUT)
     job = await world.start(call=Call(result, ()))
     assert await job.outcome() == Outcome(job.id, Status.FAILED, "content_rejected")
-    assert job.row.error_stage is ModeratedAt.OUTPUT
+    assert await job.error_stage() is ModeratedAt.OUTPUT
 
 
 async def test_where_the_model_says_so_a_refusal_is_charged(world: World) -> None:
@@ -66,21 +66,21 @@ async def test_where_the_model_says_so_a_refusal_is_charged(world: World) -> Non
     asked = replace(request(price_credits=PRICE), charges_rejected=True)
     job = await world.start(call=Call(result, ()), asked=asked)
     assert await job.outcome() == Outcome(job.id, Status.FAILED, "content_rejected", PRICE)
-    assert (job.balance.held, job.balance.spent) == (0, PRICE)
+    assert ((await job.balance()).held, (await job.balance()).spent) == (0, PRICE)
 
 
 async def test_an_answer_that_never_came_is_unknown_and_never_asked_for_again(world: World) -> None:
     call = Call(error=SubmitAmbiguous("read timeout"))
-    waits = replace(QUICK_WAITS, first_poll_seconds=0.2, deadline_seconds=1)
-    job = await world.start(call=call, waits=waits)
+    timing = replace(QUICK_TIMING, first_poll_seconds=0.2, deadline_seconds=1)
+    job = await world.start(call=call, timing=timing)
 
     outcome = await job.outcome()
 
     await job.keep_history("answer_lost")
     assert outcome == Outcome(job.id, Status.FAILED, "submit_unknown")
     assert call.calls == 1
-    assert job.row.attention == "submit_unknown"
-    assert job.balance.held == 0
+    assert (await job.generation()).needs_attention == "submit_unknown"
+    assert (await job.balance()).held == 0
 
 
 async def test_what_was_provably_not_taken_is_asked_again(world: World) -> None:
@@ -94,28 +94,28 @@ async def test_what_was_provably_not_taken_is_asked_again(world: World) -> None:
 async def test_a_cancel_during_the_call_waits_for_it_and_keeps_nothing(world: World) -> None:
     """The call is never cut: its end tells what it cost."""
     call = Call()
-    call.gate.clear()
+    call.release.clear()
     job = await world.start(call=call)
     await call.begun.wait()
 
     await job.request_cancel()
-    call.gate.set()
+    call.release.set()
 
     assert (await job.outcome()).status is Status.CANCELED
     await job.keep_history("canceled_during_a_call")
     assert call.calls == 1
-    assert job.balance.held == 0
-    assert job.row.records[1].result is not None
-    assert job.row.expects_objects  # what the reconciler sweeps by
+    assert (await job.balance()).held == 0
+    assert (await job.attempts())[1].result is not None
+    assert await job.expects_objects()  # what the reconciler sweeps by
 
 
 async def test_while_the_store_is_away_the_answer_is_not_given_up(world: World) -> None:
     call = Call()
-    call.gate.clear()
+    call.release.clear()
     job = await world.start(call=call)
     await call.begun.wait()
     world.store.is_away = True
-    call.gate.set()
+    call.release.set()
     await job.reaches(Stage.THROTTLED)
     world.store.is_away = False
 
@@ -135,19 +135,18 @@ async def test_our_own_check_comes_before_the_hold(world: World, *, is_refused: 
     await job.keep_history(f"checked_{'and_refused' if is_refused else 'and_completed'}")
     if is_refused:
         assert outcome == Outcome(job.id, Status.FAILED, "content_rejected")
-        assert job.row.error_stage is ModeratedAt.INPUT
-        assert job.row.transfers == []
+        assert await job.error_stage() is ModeratedAt.INPUT
+        assert await job.transfers() == []
     else:
         assert outcome.status is Status.COMPLETED
 
 
 async def test_a_call_that_temporal_has_given_up_is_answered_all_the_same(world: World) -> None:
-    """HeartbeatInterceptor that do not get through are no reason to cut what is being paid for."""
-    attempt, tenant_id, call = AttemptRef(new_id("gen")), new_id("ten"), Call()
-    call.gate.clear()
-    asked = replace(request(attempt.generation_id), provider="openai")
-    world.books.grant(tenant_id, 10)
-    row = world.books.add(attempt.generation_id, tenant_id, asked)
+    """Heartbeats that do not get through are no reason to cut what is being paid for."""
+    call = Call()
+    call.release.clear()
+    asked = replace(request(new_id("prompt")), provider="openai")
+    attempt = AttemptRef(await world.books.add(await world.books.tenant(10), asked))
     world.synchronous.calls[asked.prompt] = call
     await world.ledger.reserve(attempt.generation_id)
     environment = ActivityEnvironment()
@@ -156,18 +155,18 @@ async def test_a_call_that_temporal_has_given_up_is_answered_all_the_same(world:
 
     environment.cancel()
     await eventually(lambda: not submitting.done())
-    call.gate.set()
+    call.release.set()
 
     assert (await submitting).state is SubmitState.ACCEPTED
-    assert row.records[1].images
+    assert (await world.attempts.get_attempt(attempt)).result == PollResult(JobStatus.SUCCEEDED)
 
 
-async def test_a_hundred_calls_hold_up_nobody_and_no_thread(servers: Servers) -> None:
+async def test_a_hundred_calls_hold_up_nobody_and_no_thread(servers: Servers, database: Database) -> None:
     client = await namespaced_client(servers, new_id("calls"))
     gate, calls = asyncio.Event(), [Call() for _ in range(100)]
     for call in calls:
-        call.gate = gate
-    async with running_world(client, cached_workflows=200) as world:
+        call.release = gate
+    async with running_world(client, database, cached_workflows=200) as world:
         first = await world.start()  # so that every pool of threads has begun
         await first.reaches(Stage.GENERATING)
         threads = threading.active_count()

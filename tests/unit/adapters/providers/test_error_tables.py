@@ -44,8 +44,8 @@ def test_a_row_is_sound(provider: str, name: str, meaning: Meaning) -> None:
     is_about_content = meaning.error is ContentRejected
 
     assert (meaning.at is not None) is is_about_content
-    assert not (meaning.is_free and (is_about_content or meaning.error is SubmitAmbiguous))
-    assert meaning.is_free or not issubclass(meaning.error, TransientError)
+    assert not (meaning.does_not_charge and (is_about_content or meaning.error is SubmitAmbiguous))
+    assert meaning.does_not_charge or not issubclass(meaning.error, TransientError)
 
 
 @pytest.mark.parametrize("provider", ADAPTERS)
@@ -90,17 +90,20 @@ async def test_a_call_without_an_image_ends_as_its_table_says(provider: str, tmp
     expected = TABLES[provider]["200 without an image"]
     answer = await SYNCHRONOUS[provider](spool_answering({})).generate(asking(provider), tmp_path)
 
-    assert (answer.result.code, answer.result.is_free) == (expected.error.code, expected.is_free)
+    assert (answer.result.code, answer.result.does_not_charge) == (
+        expected.error.code,
+        expected.does_not_charge,
+    )
 
 
 def test_a_failed_job_is_told_in_full() -> None:
-    result = Meaning(ContentRejected, is_free=False, at=ModeratedAt.OUTPUT).failed("nul \0")
+    result = Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.OUTPUT).failed("nul \0")
 
     assert result == ProviderResult(
         JobStatus.FAILED,
         code="content_rejected",
         moderated_at=ModeratedAt.OUTPUT,
-        is_free=False,
+        does_not_charge=False,
         provider_message="nul ",
     )
 

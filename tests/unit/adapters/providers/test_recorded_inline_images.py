@@ -81,4 +81,4 @@ async def test_a_blocked_prompt(tmp_path: Path) -> None:
 
 async def test_a_flagged_prompt() -> None:
     check = OpenAiModerationCheck(Wire(recorded("openai", "flagged")).http, key=KEY, url=URL)
-    assert await check.check("a fox") == "openai: violence, violence/graphic"
+    assert await check.find_violation("a fox") == "openai: violence, violence/graphic"

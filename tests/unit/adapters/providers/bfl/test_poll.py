@@ -17,7 +17,7 @@ SAMPLE = "https://delivery-eu1.bfl.ai/results/x.jpeg?se=2026&sig=abc"
 
 
 async def fetched(answer: SyncResult) -> ProviderResult:
-    return await bfl_answering({f"GET {REGION}": answer}).fetch(REQUEST, JOB)
+    return await bfl_answering({f"GET {REGION}": answer}).poll_job(REQUEST, JOB)
 
 
 async def told(**task: Any) -> ProviderResult:
@@ -63,7 +63,7 @@ async def test_a_result_may_tell_its_cost() -> None:
 async def test_ready_without_an_address_is_unusable(result: object) -> None:
     ended = await told(status="Ready", result=result)
 
-    assert (ended.verdict, ended.code) == (JobStatus.FAILED, "result_unusable")
+    assert (ended.status, ended.code) == (JobStatus.FAILED, "result_unusable")
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ async def test_ready_without_an_address_is_unusable(result: object) -> None:
 async def test_moderation_says_what_was_refused(name: str, at: ModeratedAt, words: str) -> None:
     result = await fetched(recorded("bfl", name))
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, "content_rejected")
-    assert (result.moderated_at, result.is_free) == (at, False)
+    assert (result.status, result.code) == (JobStatus.FAILED, "content_rejected")
+    assert (result.moderated_at, result.does_not_charge) == (at, False)
     assert words in str(result.provider_message)
 
 
@@ -85,7 +85,11 @@ async def test_moderation_says_what_was_refused(name: str, at: ModeratedAt, word
 async def test_a_task_that_failed_has_ended_and_may_have_cost(status: str) -> None:
     result = await told(status=status)
 
-    assert (result.verdict, result.code, result.is_free) == (JobStatus.FAILED, "provider_failed", False)
+    assert (result.status, result.code, result.does_not_charge) == (
+        JobStatus.FAILED,
+        "provider_failed",
+        False,
+    )
 
 
 @pytest.mark.parametrize("http_status", [200, 400, 404, 410, 422])
@@ -97,7 +101,7 @@ async def test_a_task_that_bfl_does_not_know_has_failed_with_whatever_http_statu
 
 @pytest.mark.parametrize("answer", [recorded("bfl", "not found"), httpx.Response(404)])
 async def test_away_from_its_own_address_an_unknown_task_may_be_in_another_region(answer: SyncResult) -> None:
-    result = await bfl_answering(answer).fetch(REQUEST, ProviderJob(JOB.job_id, {}))
+    result = await bfl_answering(answer).poll_job(REQUEST, ProviderJob(JOB.job_id, {}))
 
     assert result == ProviderResult(JobStatus.RUNNING, unknown_status="Task not found")
 
@@ -129,5 +133,5 @@ async def test_a_question_that_is_not_answered_can_be_asked_again(
 async def test_nothing_is_sent_to_call_a_task_off() -> None:
     wire = Wire(httpx.Response(200))
 
-    assert await bfl_on(wire.http).cancel(REQUEST, JOB) is False
+    assert await bfl_on(wire.http).cancel_job(REQUEST, JOB) is False
     assert wire.requests == []

@@ -87,7 +87,7 @@ async def test_each_attempt_has_another_secret() -> None:
 
 async def test_a_task_without_an_address_is_asked_for_by_its_id() -> None:
     wire = Wire(recorded("bfl", "pending"))
-    await bfl_on(wire.http).fetch(REQUEST, ProviderJob("a&b c", {}))
+    await bfl_on(wire.http).poll_job(REQUEST, ProviderJob("a&b c", {}))
 
     (request,) = wire.requests
     assert (request.url.path, dict(request.url.params)) == ("/v1/get_result", {"id": "a&b c"})
@@ -187,7 +187,7 @@ async def test_an_address_of_anybody_else_is_never_asked(url: object) -> None:
     answer = httpx.Response(200, json={"id": JOB_ID, "polling_url": url})
     job = await bfl_answering(answer).submit(SUBMISSION)
     wire = Wire(recorded("bfl", "pending"))
-    await bfl_on(wire.http).fetch(REQUEST, job)
+    await bfl_on(wire.http).poll_job(REQUEST, job)
 
     assert job == ProviderJob(JOB_ID, {})
     assert str(wire.requests[0].url) == f"{API}/v1/get_result?id={JOB_ID}"
@@ -195,7 +195,7 @@ async def test_an_address_of_anybody_else_is_never_asked(url: object) -> None:
 
 async def test_a_region_is_asked_at_its_own_address_with_our_key() -> None:
     wire = Wire({f"GET {REGION}": recorded("bfl", "pending")})
-    await bfl_on(wire.http).fetch(REQUEST, JOB)
+    await bfl_on(wire.http).poll_job(REQUEST, JOB)
 
     assert wire.requests[0].headers["x-key"] == KEY
 

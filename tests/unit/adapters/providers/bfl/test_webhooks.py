@@ -28,14 +28,17 @@ def test_the_known_answer_vector_is_signed_so() -> None:
 
 @pytest.mark.parametrize("headers", [{}, signed()])
 async def test_whatever_a_webhook_says_it_means_ask(headers: dict[str, str]) -> None:
-    event = await READER.read(headers, BODY, ATTEMPT)
+    event = await READER.read_event(headers, BODY, ATTEMPT)
 
     assert (event.job_id, event.result) == (JOB_ID, ProviderResult(JobStatus.CHECK))
 
 
 async def test_a_repeat_is_the_same_event_and_another_body_is_not() -> None:
-    first, again = await READER.read({}, BODY, ATTEMPT), await READER.read(signed(), BODY, ATTEMPT)
-    other = await READER.read({}, BODY + b" ", ATTEMPT)
+    first, again = (
+        await READER.read_event({}, BODY, ATTEMPT),
+        await READER.read_event(signed(), BODY, ATTEMPT),
+    )
+    other = await READER.read_event({}, BODY + b" ", ATTEMPT)
 
     assert first == again
     assert first.event_id != other.event_id
@@ -56,7 +59,7 @@ async def test_a_repeat_is_the_same_event_and_another_body_is_not() -> None:
 )
 async def test_a_signature_that_is_there_and_wrong_is_refused(headers: dict[str, str]) -> None:
     with pytest.raises(SignatureInvalid):
-        await READER.read(headers, BODY, ATTEMPT)
+        await READER.read_event(headers, BODY, ATTEMPT)
 
 
 @pytest.mark.parametrize(
@@ -66,4 +69,4 @@ async def test_a_signature_that_is_there_and_wrong_is_refused(headers: dict[str,
 )
 async def test_a_body_that_names_no_task_is_refused(body: bytes) -> None:
     with pytest.raises(SignatureInvalid):
-        await READER.read({}, body, ATTEMPT)
+        await READER.read_event({}, body, ATTEMPT)

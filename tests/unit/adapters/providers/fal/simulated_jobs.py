@@ -26,8 +26,8 @@ async def ended(fal: FalProvider, job: ProviderJob) -> ProviderResult:
     """What the job comes to."""
 
     async def has_ended() -> ProviderResult | None:
-        result = await fal.fetch(REQUEST, job)
-        return None if result.verdict is JobStatus.RUNNING else result
+        result = await fal.poll_job(REQUEST, job)
+        return None if result.status is JobStatus.RUNNING else result
 
     return await eventually(has_ended)
 

@@ -85,9 +85,9 @@ async def test_a_question_without_a_whole_answer_can_be_asked_again(
     async with serving(reply) as server:
         fal = fal_on(http, server.origin)
         with pytest.raises(ProviderUnavailable):
-            await fal.fetch(REQUEST, ProviderJob("job-1", {}))
+            await fal.poll_job(REQUEST, ProviderJob("job-1", {}))
         with pytest.raises(ProviderUnavailable):
-            await fal.cancel(REQUEST, ProviderJob("job-1", {}))
+            await fal.cancel_job(REQUEST, ProviderJob("job-1", {}))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -99,7 +99,7 @@ async def test_our_key_follows_no_redirect(http: httpx.AsyncClient, status: int)
             with pytest.raises(SubmitAmbiguous):
                 await fal.submit(SUBMISSION)
             with pytest.raises(ProviderUnavailable):
-                await fal.fetch(REQUEST, ProviderJob("job-1", {}))
+                await fal.poll_job(REQUEST, ProviderJob("job-1", {}))
 
     assert (elsewhere.connections, len(server.heads)) == (0, 2)
 

@@ -28,7 +28,7 @@ A, B = {"url": "https://fal.media/a"}, {"url": "https://fal.media/b"}
 def test_images_in_any_shape_are_files_in_order(output: dict[str, Any], urls: list[str]) -> None:
     result = success(output, None, "1")
 
-    assert result.verdict is JobStatus.SUCCEEDED
+    assert result.status is JobStatus.SUCCEEDED
     assert result.files == tuple(ResultFile(url) for url in urls)
 
 
@@ -58,21 +58,21 @@ def test_images_in_any_shape_are_files_in_order(output: dict[str, Any], urls: li
 def test_an_output_without_an_image_is_unusable(output: dict[str, Any]) -> None:
     result = success(output, 1)
 
-    assert (result.verdict, result.code, result.files) == (JobStatus.FAILED, "result_unusable", ())
+    assert (result.status, result.code, result.files) == (JobStatus.FAILED, "result_unusable", ())
 
 
 @pytest.mark.parametrize("flags", [[True], [True, True], [False, False, True]])
 def test_pictures_that_were_all_blackened_are_a_rejection(flags: list[bool]) -> None:
     result = success({"images": [A, B], "has_nsfw_concepts": flags}, 2)
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, "content_rejected")
-    assert (result.moderated_at, result.is_free) == (ModeratedAt.OUTPUT, False)
+    assert (result.status, result.code) == (JobStatus.FAILED, "content_rejected")
+    assert (result.moderated_at, result.does_not_charge) == (ModeratedAt.OUTPUT, False)
 
 
 def test_a_picture_that_was_blackened_is_named_and_the_others_are_kept() -> None:
     result = success({"images": [A, B, A], "has_nsfw_concepts": [False, True, False]}, 4)
 
-    assert (result.verdict, result.files) == (
+    assert (result.status, result.files) == (
         JobStatus.SUCCEEDED,
         (ResultFile(A["url"]), ResultFile(A["url"])),
     )
@@ -83,7 +83,7 @@ def test_a_picture_that_was_blackened_is_named_and_the_others_are_kept() -> None
 def test_an_entry_that_cannot_be_used_is_named_and_the_others_are_kept(entry: object) -> None:
     result = success({"images": [entry, A, B, entry], "has_nsfw_concepts": [False, False, True, True]}, 5)
 
-    assert (result.verdict, result.files) == (JobStatus.SUCCEEDED, (ResultFile(A["url"]),))
+    assert (result.status, result.files) == (JobStatus.SUCCEEDED, (ResultFile(A["url"]),))
     assert result.undelivered == (
         Undelivered(0, "result_unusable"),
         Undelivered(2, "content_rejected"),
@@ -95,7 +95,7 @@ def test_an_entry_that_cannot_be_used_is_named_and_the_others_are_kept(entry: ob
 def test_entries_that_are_black_or_of_no_use_leave_nothing_to_deliver() -> None:
     result = success({"images": [None, A], "has_nsfw_concepts": [False, True]}, 2)
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, "result_unusable")
+    assert (result.status, result.code) == (JobStatus.FAILED, "result_unusable")
 
 
 def test_without_a_word_on_how_many_were_asked_for_none_is_missing() -> None:
@@ -120,7 +120,7 @@ def test_a_cost_that_is_no_amount_is_none(units: str | None) -> None:
     ],
 )
 def test_only_what_fal_never_bills_is_free(status: int, body: dict[str, Any], *, is_free: bool) -> None:
-    assert failure(status, body).is_free is is_free
+    assert failure(status, body).does_not_charge is is_free
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_only_what_fal_never_bills_is_free(status: int, body: dict[str, Any], *,
 def test_an_error_in_any_shape_fails_the_job_in_words_that_can_be_stored(body: dict[str, Any]) -> None:
     result = failure(500, body)
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, "provider_failed")
+    assert (result.status, result.code) == (JobStatus.FAILED, "provider_failed")
     words = str(result.provider_message)
     assert "\0" not in words
     assert len(words.encode()) <= 2000

@@ -26,7 +26,7 @@ IMAGES = {"images": [{"url": "https://v3.fal.media/a.png"}], "seed": 7, "has_nsf
 
 
 async def fetched(answers: dict[str, SyncResult]) -> ProviderResult:
-    return await fal_answering(answers).fetch(REQUEST, JOB)
+    return await fal_answering(answers).poll_job(REQUEST, JOB)
 
 
 async def result_of(status: int, body: Any = None, **headers: str) -> ProviderResult:
@@ -68,7 +68,7 @@ async def test_a_completed_job_is_fetched_with_our_key_and_told_in_order() -> No
     images = {"images": [{"url": "https://v3.fal.media/b"}, {"url": "https://v3.fal.media/a"}]}
     headers = {"x-fal-billable-units": "2"}
     wire = Wire({STATUS: COMPLETED, RESULT: httpx.Response(200, json=images, headers=headers)})
-    result = await fal_on(wire.http).fetch(REQUEST, JOB)
+    result = await fal_on(wire.http).poll_job(REQUEST, JOB)
 
     files = (ResultFile("https://v3.fal.media/b"), ResultFile("https://v3.fal.media/a"))
     assert result == ProviderResult(
@@ -81,13 +81,13 @@ async def test_without_addresses_of_its_own_a_job_is_asked_for_without_the_sub_p
     wire = Wire({STATUS: COMPLETED, RESULT: httpx.Response(200, json=IMAGES), CANCEL: httpx.Response(202)})
     fal, bare = fal_on(wire.http, f"{QUEUE}/"), ProviderJob("job-1", {})
 
-    assert (await fal.fetch(REQUEST, bare)).verdict is JobStatus.SUCCEEDED
-    assert await fal.cancel(REQUEST, bare)
+    assert (await fal.poll_job(REQUEST, bare)).status is JobStatus.SUCCEEDED
+    assert await fal.cancel_job(REQUEST, bare)
 
 
 async def test_an_id_cannot_lead_to_another_path() -> None:
     wire = Wire(httpx.Response(202, json={"status": "IN_QUEUE"}))
-    await fal_on(wire.http).fetch(REQUEST, ProviderJob("j?x=1#y", {}))
+    await fal_on(wire.http).poll_job(REQUEST, ProviderJob("j?x=1#y", {}))
 
     assert wire.requests[0].url.raw_path == b"/fal-ai/flux/requests/j%3Fx%3D1%23y/status"
 
@@ -134,7 +134,7 @@ async def test_a_job_that_fal_forgot_has_failed() -> None:
     by_result = await fetched({STATUS: COMPLETED, RESULT: unknown})
 
     assert by_status == by_result
-    assert (by_status.verdict, by_status.code) == (JobStatus.FAILED, "provider_failed")
+    assert (by_status.status, by_status.code) == (JobStatus.FAILED, "provider_failed")
 
 
 async def test_completed_with_an_infrastructure_error_has_failed_in_storable_words() -> None:
@@ -143,7 +143,7 @@ async def test_completed_with_an_infrastructure_error_has_failed_in_storable_wor
     )
     result = await fetched({STATUS: httpx.Response(200, content=body)})
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, "provider_failed")
+    assert (result.status, result.code) == (JobStatus.FAILED, "provider_failed")
     assert result.provider_message == "runner_disconnected: nul  half ?"
 
 
@@ -152,7 +152,7 @@ async def test_completed_with_a_model_error_is_what_the_result_says() -> None:
     refused = httpx.Response(422, json={"detail": [{"type": "content_policy_violation"}]})
     result = await fetched({STATUS: status, RESULT: refused})
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, "content_rejected")
+    assert (result.status, result.code) == (JobStatus.FAILED, "content_rejected")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ async def test_completed_with_a_model_error_is_what_the_result_says() -> None:
 async def test_a_result_that_is_the_jobs_own_error_ends_it(status: int, body: object, code: str) -> None:
     result = await result_of(status, body, **{"x-fal-request-id": "job-1"})
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, code)
+    assert (result.status, result.code) == (JobStatus.FAILED, code)
     assert str(status) in str(result.provider_message)
 
 
@@ -209,7 +209,7 @@ async def test_a_result_still_in_progress_is_no_failure_in_whatever_charset(char
     ],
 )
 async def test_a_cancel_says_whether_it_was_in_time(answer: httpx.Response, *, stopped: bool) -> None:
-    assert await fal_answering({CANCEL: answer}).cancel(REQUEST, JOB) is stopped
+    assert await fal_answering({CANCEL: answer}).cancel_job(REQUEST, JOB) is stopped
 
 
 @pytest.mark.parametrize(
@@ -225,4 +225,4 @@ async def test_a_cancel_that_did_not_arrive_can_be_sent_again(
     answer: SyncResult, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        await fal_answering({CANCEL: answer}).cancel(REQUEST, JOB)
+        await fal_answering({CANCEL: answer}).cancel_job(REQUEST, JOB)

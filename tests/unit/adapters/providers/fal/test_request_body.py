@@ -81,7 +81,7 @@ async def test_a_job_as_fal_words_it_is_followed_to_its_image() -> None:
         }
     )
     fal, request = fal_on(wire.http, QUEUE), asking("fal-ai/flux/schnell").request
-    result = await fal.fetch(request, await fal.submit(replace(SUBMISSION, request=request)))
+    result = await fal.poll_job(request, await fal.submit(replace(SUBMISSION, request=request)))
 
     assert result.files == (ResultFile("https://v3b.fal.media/files/b/x.png"),)
     assert (result.undelivered, result.cost) == ((), ProviderCost(Decimal(1), "billable_unit"))
@@ -105,9 +105,9 @@ async def test_every_answer_that_fals_pages_show_is_read(
         answers[f"GET {JOB_ADDRESS}"] = recorded("fal", answer)
     answers[f"POST {QUEUE}/fal-ai/flux/schnell"] = recorded("fal", "submitted")
     fal = fal_on(Wire(answers).http, QUEUE)
-    result = await fal.fetch(REQUEST, await fal.submit(SUBMISSION))
+    result = await fal.poll_job(REQUEST, await fal.submit(SUBMISSION))
 
-    assert (result.verdict, result.code) == (verdict, code)
+    assert (result.status, result.code) == (verdict, code)
 
 
 @pytest.mark.parametrize(("name", "stopped"), [("canceling", True), ("too late", False)])
@@ -120,4 +120,4 @@ async def test_a_cancel_as_fal_words_it(name: str, *, stopped: bool) -> None:
     )
     fal = fal_on(wire.http, QUEUE)
 
-    assert await fal.cancel(REQUEST, await fal.submit(SUBMISSION)) is stopped
+    assert await fal.cancel_job(REQUEST, await fal.submit(SUBMISSION)) is stopped

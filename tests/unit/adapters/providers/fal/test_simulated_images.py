@@ -23,7 +23,7 @@ async def downloaded(result: ProviderResult, hosts: tuple[str, ...]) -> list[Ima
             inspector = PillowInspector(threads, max_pixels=1_000_000)
             facts = []
             for file in result.files:
-                async with downloader.fetch(file.url, hosts) as path:
+                async with downloader.download(file.url, hosts) as path:
                     facts.append(await inspector.inspect(path))
             return facts
 
@@ -57,7 +57,7 @@ async def test_an_image_that_is_not_whole_is_never_taken_for_one(
 
 async def test_an_address_that_died_is_alive_when_asked_for_again(fal: FalProvider) -> None:
     job = await fal.submit(asking("again [sim:drop_webhook] [sim:expired_url]"))
-    dead, alive = await ended(fal, job), await fal.fetch(REQUEST, job)
+    dead, alive = await ended(fal, job), await fal.poll_job(REQUEST, job)
     with pytest.raises(ResultExpired):
         await downloaded(dead, fal.result_hosts)
 

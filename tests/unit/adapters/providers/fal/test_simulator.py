@@ -21,7 +21,7 @@ from domain.errors import (
 )
 from domain.provider import AttemptRef, JobStatus, ProviderCost, ProviderJob, ProviderResult
 from tests.simulator.process import SimulatorProcess
-from tests.simulator.receiver import Receiver, Received
+from tests.simulator.receiver import Received, Receiver
 from tests.support.eventually import eventually
 from tests.unit.adapters.fal_jobs import asking, ended, fal_with, result_of
 from tests.unit.adapters.fal_requests import REQUEST
@@ -40,12 +40,12 @@ async def test_a_job_goes_from_submit_to_its_images(
     fal: FalProvider, fal_simulator: SimulatorProcess
 ) -> None:
     job = await fal.submit(asking("a fox [sim:latency=0.3]", n=2))
-    first = await fal.fetch(REQUEST, job)
+    first = await fal.poll_job(REQUEST, job)
     result = await ended(fal, job)
 
     assert first == ProviderResult(JobStatus.RUNNING)
     assert set(job.urls) == {"status", "response", "cancel"}
-    assert (result.verdict, len(result.files), result.undelivered) == (JobStatus.SUCCEEDED, 2, ())
+    assert (result.status, len(result.files), result.undelivered) == (JobStatus.SUCCEEDED, 2, ())
     assert result.cost == ProviderCost(Decimal(2), "billable_unit")
     assert all(file.url.startswith(fal_simulator.url) for file in result.files)
 
@@ -53,13 +53,13 @@ async def test_a_job_goes_from_submit_to_its_images(
 async def test_a_job_is_found_by_its_id_alone(fal: FalProvider) -> None:
     job = await fal.submit(asking("by id"))
 
-    assert (await ended(fal, ProviderJob(job.job_id, {}))).verdict is JobStatus.SUCCEEDED
+    assert (await ended(fal, ProviderJob(job.job_id, {}))).status is JobStatus.SUCCEEDED
 
 
 async def test_a_job_that_fal_never_had_has_failed(fal: FalProvider) -> None:
-    result = await fal.fetch(REQUEST, ProviderJob("no-such-job", {}))
+    result = await fal.poll_job(REQUEST, ProviderJob("no-such-job", {}))
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, "provider_failed")
+    assert (result.status, result.code) == (JobStatus.FAILED, "provider_failed")
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ async def test_a_wrong_key_is_refused_at_submit_and_waited_for_afterwards(
     with pytest.raises(ProviderRefused):
         await stranger.submit(asking("locked out"))
     with pytest.raises(ProviderUnavailable):
-        await stranger.fetch(REQUEST, job)
+        await stranger.poll_job(REQUEST, job)
 
-    assert await stranger.cancel(REQUEST, job) is False
+    assert await stranger.cancel_job(REQUEST, job) is False
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ async def test_a_wrong_key_is_refused_at_submit_and_waited_for_afterwards(
 async def test_a_job_that_failed_says_why(fal: FalProvider, marker: str, code: str) -> None:
     result = await result_of(fal, f"failed [sim:{marker}]")
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, code)
+    assert (result.status, result.code) == (JobStatus.FAILED, code)
 
 
 @pytest.mark.parametrize(
@@ -145,19 +145,19 @@ async def test_a_status_that_fails_once_is_only_late(
 ) -> None:
     job = await fal.submit(asking(f"once [sim:{marker}]"))
     with pytest.raises(error) as caught:
-        await fal.fetch(REQUEST, job)
+        await fal.poll_job(REQUEST, job)
 
     assert caught.value.retry_after_seconds == seconds
-    assert (await ended(fal, job)).verdict is JobStatus.SUCCEEDED
+    assert (await ended(fal, job)).status is JobStatus.SUCCEEDED
 
 
 async def test_a_cancel_is_in_time_once(fal: FalProvider) -> None:
     job = await fal.submit(asking("stop it [sim:hang]"))
-    answers = [await fal.cancel(REQUEST, job), await fal.cancel(REQUEST, job)]
+    answers = [await fal.cancel_job(REQUEST, job), await fal.cancel_job(REQUEST, job)]
     result = await ended(fal, job)
 
     assert answers == [True, False]
-    assert (result.verdict, result.code) == (JobStatus.FAILED, "provider_failed")
+    assert (result.status, result.code) == (JobStatus.FAILED, "provider_failed")
 
 
 def reader_on(http: httpx.AsyncClient, simulator: SimulatorProcess) -> FalWebhookReader:
@@ -191,19 +191,23 @@ async def test_a_webhook_says_the_same_as_the_queue(
     code: str | None,
 ) -> None:
     job, received = await webhook_of(fal, receiver, f"called back [sim:{marker}]")
-    event = await reader_on(http, fal_simulator).read(received.headers, received.body, AttemptRef("gen_1"))
+    event = await reader_on(http, fal_simulator).read_event(
+        received.headers, received.body, AttemptRef("gen_1")
+    )
     polled = await ended(fal, job)
 
     assert event.job_id == job.job_id
-    assert (event.result.verdict, event.result.code) == (verdict, code)
-    assert (polled.verdict, polled.code) == (verdict, code)
+    assert (event.result.status, event.result.code) == (verdict, code)
+    assert (polled.status, polled.code) == (verdict, code)
 
 
 async def test_a_webhook_that_names_no_status_sends_us_to_ask(
     http: httpx.AsyncClient, fal: FalProvider, fal_simulator: SimulatorProcess, receiver: Receiver
 ) -> None:
     job, received = await webhook_of(fal, receiver, "called back [sim:completed_with_error]")
-    event = await reader_on(http, fal_simulator).read(received.headers, received.body, AttemptRef("gen_1"))
+    event = await reader_on(http, fal_simulator).read_event(
+        received.headers, received.body, AttemptRef("gen_1")
+    )
 
     assert (event.job_id, event.result) == (job.job_id, ProviderResult(JobStatus.CHECK))
     assert (await ended(fal, job)).code == "provider_failed"
@@ -219,7 +223,7 @@ async def test_a_webhook_that_is_not_ours_is_refused(
 ) -> None:
     _, received = await webhook_of(fal, receiver, f"not ours [sim:{marker}]")
     with pytest.raises(SignatureInvalid):
-        await reader_on(http, fal_simulator).read(received.headers, received.body, AttemptRef("gen_1"))
+        await reader_on(http, fal_simulator).read_event(received.headers, received.body, AttemptRef("gen_1"))
 
 
 async def test_many_submits_at_once_are_as_many_jobs(fal: FalProvider) -> None:

@@ -238,8 +238,8 @@ async def test_an_address_that_is_not_the_queues_is_never_asked(url: object) -> 
             f"PUT {REQUESTS}/cancel": httpx.Response(202),
         }
     )
-    await fal_on(wire.http).fetch(REQUEST, job)
-    await fal_on(wire.http).cancel(REQUEST, job)
+    await fal_on(wire.http).poll_job(REQUEST, job)
+    await fal_on(wire.http).cancel_job(REQUEST, job)
 
     assert job == ProviderJob("job-1", {})
     assert [request.url.host for request in wire.requests] == ["queue.fal.test"] * 3

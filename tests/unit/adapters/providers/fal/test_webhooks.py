@@ -26,7 +26,7 @@ def reader(now: float = NOW) -> FalWebhookReader:
 
 async def result_of(event: Mapping[str, Any]) -> ProviderResult:
     body = dumped({"request_id": "r-1", **event})
-    return (await reader().read(OURS.headers(body), body, ATTEMPT)).result
+    return (await reader().read_event(OURS.headers(body), body, ATTEMPT)).result
 
 
 async def test_the_known_answer_vector_is_genuine() -> None:
@@ -43,17 +43,17 @@ async def test_the_known_answer_vector_is_genuine() -> None:
     }
     page = {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"}]}
     keys = FalKeys(KeyPage(page).http, JWKS_URL)
-    event = await FalWebhookReader(keys, user_id="user-1", now=lambda: 1_700_000_000).read(
+    event = await FalWebhookReader(keys, user_id="user-1", now=lambda: 1_700_000_000).read_event(
         headers, body, ATTEMPT
     )
 
     assert (event.job_id, event.event_id) == ("r-1", hashlib.sha256(body).hexdigest())
-    assert (event.result.verdict, event.result.code) == (JobStatus.FAILED, "result_unusable")
+    assert (event.result.status, event.result.code) == (JobStatus.FAILED, "result_unusable")
 
 
 @pytest.mark.parametrize("offset", [-300, -299, 0, 299, 300])
 async def test_five_minutes_either_way_are_fresh(offset: int) -> None:
-    event = await reader(NOW + offset).read(OURS.headers(BODY), BODY, ATTEMPT)
+    event = await reader(NOW + offset).read_event(OURS.headers(BODY), BODY, ATTEMPT)
 
     assert event.job_id == "r-1"
 
@@ -61,12 +61,12 @@ async def test_five_minutes_either_way_are_fresh(offset: int) -> None:
 @pytest.mark.parametrize("offset", [-360, -301, -300.5, 300.5, 301, 360])
 async def test_anything_beyond_is_stale(offset: float) -> None:
     with pytest.raises(SignatureInvalid):
-        await reader(NOW + offset).read(OURS.headers(BODY), BODY, ATTEMPT)
+        await reader(NOW + offset).read_event(OURS.headers(BODY), BODY, ATTEMPT)
 
 
 async def test_a_repeat_with_a_new_time_is_the_same_event() -> None:
-    first = await reader().read(OURS.headers(BODY), BODY, ATTEMPT)
-    again = await reader(NOW + 900).read(OURS.headers(BODY, timestamp=NOW + 900), BODY, ATTEMPT)
+    first = await reader().read_event(OURS.headers(BODY), BODY, ATTEMPT)
+    again = await reader(NOW + 900).read_event(OURS.headers(BODY, timestamp=NOW + 900), BODY, ATTEMPT)
 
     assert first == again
 
@@ -113,7 +113,7 @@ FORGED = {
 @pytest.mark.parametrize("headers", FORGED.values(), ids=FORGED)
 async def test_forged_headers_are_refused(headers: dict[str, str]) -> None:
     with pytest.raises(SignatureInvalid):
-        await reader().read(headers, BODY, ATTEMPT)
+        await reader().read_event(headers, BODY, ATTEMPT)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ async def test_forged_headers_are_refused(headers: dict[str, str]) -> None:
 )
 async def test_a_time_in_another_form_is_refused_though_signed(timestamp: str) -> None:
     with pytest.raises(SignatureInvalid):
-        await reader().read(OURS.headers(BODY, timestamp=timestamp), BODY, ATTEMPT)
+        await reader().read_event(OURS.headers(BODY, timestamp=timestamp), BODY, ATTEMPT)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ async def test_a_time_in_another_form_is_refused_though_signed(timestamp: str) -
 )
 async def test_a_body_that_was_not_signed_is_refused(body: bytes) -> None:
     with pytest.raises(SignatureInvalid):
-        await reader().read(GENUINE, body, ATTEMPT)
+        await reader().read_event(GENUINE, body, ATTEMPT)
 
 
 @pytest.mark.parametrize(
@@ -175,14 +175,14 @@ async def test_a_body_that_was_not_signed_is_refused(body: bytes) -> None:
 )
 async def test_a_signed_body_that_is_no_event_of_this_request_is_refused(body: bytes) -> None:
     with pytest.raises(SignatureInvalid):
-        await reader().read(OURS.headers(body), body, ATTEMPT)
+        await reader().read_event(OURS.headers(body), body, ATTEMPT)
 
 
 @pytest.mark.parametrize("request_id", ["", "two words", "x" * 10_000, "\u00e9", "nul\0", "a\nb"])
 async def test_a_signed_id_that_cannot_be_kept_is_refused(request_id: str) -> None:
     body = dumped({**OK, "request_id": request_id})
     with pytest.raises(SignatureInvalid):
-        await reader().read(OURS.headers(body, request_id=request_id), body, ATTEMPT)
+        await reader().read_event(OURS.headers(body, request_id=request_id), body, ATTEMPT)
 
 
 async def test_ok_brings_the_images() -> None:
@@ -209,7 +209,7 @@ async def test_ok_brings_the_images() -> None:
 async def test_an_error_ends_the_job_with_a_code_of_ours(event: dict[str, Any], code: str) -> None:
     result = await result_of({"status": "ERROR", **event})
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, code)
+    assert (result.status, result.code) == (JobStatus.FAILED, code)
 
 
 @pytest.mark.parametrize(
@@ -251,8 +251,8 @@ async def test_a_signed_event_nested_to_the_limit_is_read_or_refused(depth: int,
     fields = ", ".join(f'"{name}": {value}' for name, value in event.items())
     body = f'{{"request_id": "r-1", {fields}}}'.encode()
     try:
-        result = (await reader().read(OURS.headers(body), body, ATTEMPT)).result
+        result = (await reader().read_event(OURS.headers(body), body, ATTEMPT)).result
     except SignatureInvalid:
         return
 
-    assert result.verdict in (JobStatus.FAILED, JobStatus.CHECK)
+    assert result.status in (JobStatus.FAILED, JobStatus.CHECK)

@@ -120,7 +120,7 @@ PARTS: dict[str, list[object]] = {
 async def test_the_last_image_that_is_no_thought_is_the_image(tmp_path: Path, parts: list[object]) -> None:
     answer = await generated(answering(*parts), tmp_path)
 
-    assert (answer.job_id, answer.result.verdict) == ("answer-1", JobStatus.SUCCEEDED)
+    assert (answer.job_id, answer.result.status) == ("answer-1", JobStatus.SUCCEEDED)
     assert [path.read_bytes() for path in answer.files] == [PICTURES[0]]
     assert answer.result.cost == ProviderCost(Decimal(1299), "token")
 
@@ -139,7 +139,7 @@ async def test_an_answer_in_snake_case_is_read_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("reason", ["STOP", None, "MAX_TOKENS", "NEW_REASON"])
 async def test_an_image_counts_whatever_ended_the_text(tmp_path: Path, reason: str | None) -> None:
     answer = await generated(answering(inline(IN_BASE64[0]), reason=reason), tmp_path)
-    assert answer.result.verdict is JobStatus.SUCCEEDED
+    assert answer.result.status is JobStatus.SUCCEEDED
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ async def test_a_blocked_prompt_is_the_requests_fault(
 async def test_no_reason_to_block_is_none(tmp_path: Path) -> None:
     feedback = {"blockReason": "BLOCK_REASON_UNSPECIFIED", "safetyRatings": []}
     answer = await generated(answering(inline(IN_BASE64[0]), promptFeedback=feedback), tmp_path)
-    assert answer.result.verdict is JobStatus.SUCCEEDED
+    assert answer.result.status is JobStatus.SUCCEEDED
 
 
 REFUSED = [
@@ -180,7 +180,7 @@ async def test_an_image_that_was_refused_is_not_delivered(
     answer = await generated(answering(*parts, reason=reason), tmp_path)
 
     assert (answer.result.code, answer.result.moderated_at) == ("content_rejected", ModeratedAt.OUTPUT)
-    assert (answer.result.is_free, answer.files) == (False, ())
+    assert (answer.result.does_not_charge, answer.files) == (False, ())
     assert reason in str(answer.result.provider_message)
 
 
@@ -191,7 +191,7 @@ async def test_words_without_an_image_failed_and_are_charged(tmp_path: Path, rea
     parts = [{"text": "I would rather\0 describe it."}, inline(IN_BASE64[0], thought=True)]
     answer = await generated(answering(*parts, reason=reason), tmp_path)
 
-    assert (answer.result.code, answer.result.is_free) == ("provider_failed", False)
+    assert (answer.result.code, answer.result.does_not_charge) == ("provider_failed", False)
     assert answer.result.provider_message == f"gemini: finishReason {reason}  I would rather describe it."
     assert answer.result.cost == ProviderCost(Decimal(1299), "token")
 

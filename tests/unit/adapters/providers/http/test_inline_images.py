@@ -55,7 +55,7 @@ async def test_the_images_of_an_answer_are_files_and_nothing_else_stays(
 ) -> None:
     found = await answer_to(http, BODY, tmp_path)
 
-    assert (found.job_id, found.result.verdict, found.result.undelivered) == (
+    assert (found.job_id, found.result.status, found.result.undelivered) == (
         "call-1",
         JobStatus.SUCCEEDED,
         (),
@@ -99,7 +99,7 @@ async def test_what_is_missing_keeps_its_place(
 ) -> None:
     found = await answer_to(http, json.dumps({"images": images}).encode(), tmp_path)
 
-    assert found.result.verdict is JobStatus.SUCCEEDED
+    assert found.result.status is JobStatus.SUCCEEDED
     assert [path.read_bytes() for path in found.files] == [PICTURES[index] for index in kept]
     assert found.result.undelivered == tuple(Undelivered(index, "not_delivered") for index in missing)
 
@@ -114,7 +114,7 @@ async def test_an_answer_without_any_image_was_made_and_is_charged(
     body = json.dumps({"images": images, "words": "no\0 image\ud800"}).encode()
     result = (await answer_to(http, body, tmp_path)).result
 
-    assert (result.verdict, result.code, result.is_free) == (JobStatus.FAILED, code, False)
+    assert (result.status, result.code, result.does_not_charge) == (JobStatus.FAILED, code, False)
     assert result.provider_message == "no image?"
 
 

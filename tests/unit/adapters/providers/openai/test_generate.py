@@ -138,7 +138,7 @@ async def test_an_edit_is_a_form_with_the_images_in_order_and_the_mask(tmp_path:
 async def test_the_images_come_in_order_with_what_they_cost(tmp_path: Path) -> None:
     answer = await generated(httpx.Response(200, json=ANSWER, headers={"x-request-id": "req_1"}), tmp_path)
 
-    assert (answer.job_id, answer.result.verdict) == ("req_1", JobStatus.SUCCEEDED)
+    assert (answer.job_id, answer.result.status) == ("req_1", JobStatus.SUCCEEDED)
     assert [path.read_bytes() for path in answer.files] == PICTURES
     assert answer.result.cost == ProviderCost(Decimal(4160), "token")
 
@@ -146,7 +146,7 @@ async def test_the_images_come_in_order_with_what_they_cost(tmp_path: Path) -> N
 async def test_fewer_images_than_were_asked_for_are_kept(tmp_path: Path) -> None:
     answer = await generated(ANSWER | {"data": ANSWER["data"][:2]}, tmp_path)  # type: ignore[index]
 
-    assert answer.result.verdict is JobStatus.SUCCEEDED
+    assert answer.result.status is JobStatus.SUCCEEDED
     assert answer.result.undelivered == (Undelivered(2, "not_delivered"),)
 
 
@@ -154,8 +154,11 @@ async def test_fewer_images_than_were_asked_for_are_kept(tmp_path: Path) -> None
 async def test_an_answer_without_images_failed_and_is_charged(tmp_path: Path, data: object) -> None:
     answer = await generated(ANSWER | {"data": data}, tmp_path)
 
-    assert (answer.result.verdict, answer.result.code) == (JobStatus.FAILED, "provider_failed")
-    assert (answer.result.is_free, answer.result.cost) == (False, ProviderCost(Decimal(4160), "token"))
+    assert (answer.result.status, answer.result.code) == (JobStatus.FAILED, "provider_failed")
+    assert (answer.result.does_not_charge, answer.result.cost) == (
+        False,
+        ProviderCost(Decimal(4160), "token"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -164,7 +167,7 @@ async def test_an_answer_without_images_failed_and_is_charged(tmp_path: Path, da
 async def test_a_cost_that_cannot_be_read_is_left_out(tmp_path: Path, usage: object) -> None:
     answer = await generated(ANSWER | {"usage": usage}, tmp_path)
 
-    assert (answer.result.verdict, answer.result.cost) == (JobStatus.SUCCEEDED, None)
+    assert (answer.result.status, answer.result.cost) == (JobStatus.SUCCEEDED, None)
 
 
 def error(code: str | None, kind: str = "invalid_request_error", **more: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ OUT = "https://replicate.delivery/xezq/a"
 
 
 async def fetched(answer: SyncResult) -> ProviderResult:
-    return await replicate_answering({f"GET {PREDICTION}": answer}).fetch(REQUEST, JOB)
+    return await replicate_answering({f"GET {PREDICTION}": answer}).poll_job(REQUEST, JOB)
 
 
 async def told(**prediction: Any) -> ProviderResult:
@@ -48,7 +48,7 @@ async def test_a_status_word_that_we_do_not_know_is_still_running_and_told() -> 
 
 async def test_images_come_in_order_with_what_they_cost_and_our_token_was_shown() -> None:
     wire = Wire(recorded("replicate", "succeeded"))
-    result = await replicate_on(wire.http).fetch(REQUEST, JOB)
+    result = await replicate_on(wire.http).poll_job(REQUEST, JOB)
 
     files = (ResultFile(f"{OUT}/out-0.webp"), ResultFile(f"{OUT}/out-1.webp"))
     cost = ProviderCost(Decimal("1.2"), "predict_second")
@@ -82,21 +82,21 @@ async def test_one_address_is_one_image_and_the_other_did_not_come() -> None:
 async def test_an_output_without_an_address_is_unusable(output: object) -> None:
     result = await told(status="succeeded", output=output)
 
-    assert (result.verdict, result.code, result.files) == (JobStatus.FAILED, "result_unusable", ())
+    assert (result.status, result.code, result.files) == (JobStatus.FAILED, "result_unusable", ())
 
 
 @pytest.mark.parametrize("entry", [None, 5, "two words", "data:image/png;base64,iVBORw0KGgo="])
 async def test_an_entry_that_is_no_address_is_named_and_the_other_is_kept(entry: object) -> None:
     result = await told(status="succeeded", output=[entry, f"{OUT}/x"])
 
-    assert (result.verdict, result.files) == (JobStatus.SUCCEEDED, (ResultFile(f"{OUT}/x"),))
+    assert (result.status, result.files) == (JobStatus.SUCCEEDED, (ResultFile(f"{OUT}/x"),))
     assert result.undelivered == (Undelivered(0, "result_unusable"),)
 
 
 async def test_a_result_that_was_removed_has_expired() -> None:
     result = await fetched(recorded("replicate", "removed"))
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, "result_expired")
+    assert (result.status, result.code) == (JobStatus.FAILED, "result_expired")
 
 
 @pytest.mark.parametrize("metrics", [None, [], {}, {"predict_time": None}, {"predict_time": "nan"}])
@@ -108,8 +108,8 @@ async def test_without_a_time_there_is_no_cost(metrics: object) -> None:
 async def test_moderation_is_known_by_its_words(name: str, at: ModeratedAt) -> None:
     result = await fetched(recorded("replicate", name))
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, "content_rejected")
-    assert (result.moderated_at, result.is_free) == (at, False)
+    assert (result.status, result.code) == (JobStatus.FAILED, "content_rejected")
+    assert (result.moderated_at, result.does_not_charge) == (at, False)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ async def test_moderation_is_known_by_its_words(name: str, at: ModeratedAt) -> N
 async def test_a_failure_is_known_by_its_code(error: object, code: str) -> None:
     result = await told(status="failed", error=error)
 
-    assert (result.verdict, result.code, result.is_free) == (JobStatus.FAILED, code, False)
+    assert (result.status, result.code, result.does_not_charge) == (JobStatus.FAILED, code, False)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ async def test_a_failure_is_known_by_its_code(error: object, code: str) -> None:
 async def test_only_what_never_started_is_free(name: str, code: str, *, is_free: bool) -> None:
     result = await fetched(recorded("replicate", name))
 
-    assert (result.verdict, result.code, result.is_free) == (JobStatus.FAILED, code, is_free)
+    assert (result.status, result.code, result.does_not_charge) == (JobStatus.FAILED, code, is_free)
 
 
 async def test_words_are_kept_as_postgresql_can_hold_them() -> None:
@@ -153,7 +153,11 @@ async def test_words_are_kept_as_postgresql_can_hold_them() -> None:
 async def test_a_prediction_that_replicate_forgot_has_failed() -> None:
     result = await fetched(httpx.Response(404))
 
-    assert (result.verdict, result.code, result.is_free) == (JobStatus.FAILED, "provider_failed", False)
+    assert (result.status, result.code, result.does_not_charge) == (
+        JobStatus.FAILED,
+        "provider_failed",
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -188,7 +192,7 @@ async def test_a_cancel_that_did_not_arrive_can_be_sent_again(
     answer: SyncResult, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        await replicate_answering({f"POST {PREDICTION}/cancel": answer}).cancel(REQUEST, JOB)
+        await replicate_answering({f"POST {PREDICTION}/cancel": answer}).cancel_job(REQUEST, JOB)
 
 
 @pytest.mark.parametrize(
@@ -203,4 +207,6 @@ async def test_a_cancel_that_did_not_arrive_can_be_sent_again(
     ],
 )
 async def test_a_cancel_says_whether_it_was_in_time(answer: SyncResult, *, stopped: bool) -> None:
-    assert await replicate_answering({f"POST {PREDICTION}/cancel": answer}).cancel(REQUEST, JOB) is stopped
+    assert (
+        await replicate_answering({f"POST {PREDICTION}/cancel": answer}).cancel_job(REQUEST, JOB) is stopped
+    )

@@ -242,8 +242,8 @@ async def test_an_address_that_is_not_replicates_is_never_asked(urls: object) ->
     answer = httpx.Response(201, json={"id": JOB_ID, "urls": urls})
     job = await replicate_answering(answer).submit(SUBMISSION)
     wire = Wire(recorded("replicate", "processing"))
-    await replicate_on(wire.http).fetch(SUBMISSION.request, job)
-    await replicate_on(wire.http).cancel(SUBMISSION.request, job)
+    await replicate_on(wire.http).poll_job(SUBMISSION.request, job)
+    await replicate_on(wire.http).cancel_job(SUBMISSION.request, job)
 
     assert job == ProviderJob(JOB_ID, {})
     assert [str(request.url) for request in wire.requests] == list(JOB.urls.values())

@@ -16,7 +16,7 @@ JOB_ID = "gm3qorzdhgbfurvjtvhg6dckhu"
 
 async def read(body: bytes, **options: str) -> ProviderEvent:
     reader = ReplicateWebhookReader([SECRET], now=lambda: NOW)
-    return await reader.read(signed(body, **options), body, AttemptRef("gen_1"))
+    return await reader.read_event(signed(body, **options), body, AttemptRef("gen_1"))
 
 
 async def event_of(prediction: dict[str, Any]) -> ProviderEvent:
@@ -27,7 +27,7 @@ async def test_an_end_is_told_with_its_images() -> None:
     event = await event_of(recorded_body("replicate", "succeeded"))
 
     assert (event.event_id, event.job_id) == ("msg_p5jXN8AQM9LWM0D4loKWxJek", JOB_ID)
-    assert (event.result.verdict, len(event.result.files)) == (JobStatus.SUCCEEDED, 2)
+    assert (event.result.status, len(event.result.files)) == (JobStatus.SUCCEEDED, 2)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ async def test_an_end_is_told_with_its_images() -> None:
 async def test_an_end_without_images_is_told_with_our_code(name: str, code: str) -> None:
     result = (await event_of(recorded_body("replicate", name))).result
 
-    assert (result.verdict, result.code) == (JobStatus.FAILED, code)
+    assert (result.status, result.code) == (JobStatus.FAILED, code)
 
 
 @pytest.mark.parametrize("name", ["created", "processing", "processing with output"])

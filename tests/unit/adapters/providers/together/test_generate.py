@@ -97,7 +97,7 @@ async def test_images_are_sent_inside_the_request(
 async def test_the_images_come_in_order(tmp_path: Path) -> None:
     answer = await generated(ANSWER, tmp_path)
 
-    assert (answer.job_id, answer.result.verdict) == ("call-1", JobStatus.SUCCEEDED)
+    assert (answer.job_id, answer.result.status) == ("call-1", JobStatus.SUCCEEDED)
     assert [path.read_bytes() for path in answer.files] == PICTURES
 
 
@@ -112,8 +112,8 @@ async def test_fewer_images_than_were_asked_for_are_kept(tmp_path: Path) -> None
 async def test_an_answer_without_images_failed_and_is_charged(tmp_path: Path, data: object) -> None:
     answer = await generated({"id": data, "data": data}, tmp_path)
 
-    assert (answer.result.verdict, answer.result.code) == (JobStatus.FAILED, "provider_failed")
-    assert answer.result.is_free is False
+    assert (answer.result.status, answer.result.code) == (JobStatus.FAILED, "provider_failed")
+    assert answer.result.does_not_charge is False
 
 
 def error(message: str, kind: str = "invalid_request_error") -> dict[str, Any]:

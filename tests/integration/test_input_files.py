@@ -24,7 +24,7 @@ def files(books: PostgresBooks) -> PostgresInputFiles:
 
 async def added(files: PostgresInputFiles, tenant_id: str) -> InputFile:
     file_id = new_id("file")
-    return await files.add(tenant_id, file_id, f"{tenant_id}/files/{file_id}", FACTS)
+    return await files.add_file(tenant_id, file_id, f"{tenant_id}/files/{file_id}", FACTS)
 
 
 async def expire(books: PostgresBooks, *file_ids: str) -> None:
@@ -38,7 +38,7 @@ async def expire(books: PostgresBooks, *file_ids: str) -> None:
 
 
 async def expired_ids(files: PostgresInputFiles, of: Sequence[str], limit: int = MANY) -> list[str]:
-    return [file.id for file in await files.expired(limit) if file.id in of]
+    return [file.id for file in await files.list_expired_files(limit) if file.id in of]
 
 
 async def test_a_file_keeps_its_facts_for_a_day(books: PostgresBooks, files: PostgresInputFiles) -> None:
@@ -47,18 +47,18 @@ async def test_a_file_keeps_its_facts_for_a_day(books: PostgresBooks, files: Pos
 
     assert (file.tenant_id, file.facts) == (tenant_id, FACTS)
     assert file.expires_at - file.created_at == timedelta(hours=24)
-    assert await files.get_for(tenant_id, file.id) == file
-    assert await files.get([file.id]) == [file]
+    assert await files.get_file_of(tenant_id, file.id) == file
+    assert await files.get_files([file.id]) == [file]
 
 
 async def test_using_a_file_keeps_it_for_a_week(books: PostgresBooks, files: PostgresInputFiles) -> None:
     tenant_id = await books.tenant()
     one, two = await added(files, tenant_id), await added(files, tenant_id)
-    used = await files.use(tenant_id, [two.id, one.id, two.id])
+    used = await files.use_files(tenant_id, [two.id, one.id, two.id])
 
     assert [file.id for file in used] == [two.id, one.id, two.id]
     assert all(file.expires_at - file.created_at >= timedelta(days=7) for file in used)
-    again = await files.use(tenant_id, [one.id])
+    again = await files.use_files(tenant_id, [one.id])
     assert again[0].expires_at >= used[1].expires_at
 
 
@@ -67,10 +67,10 @@ async def test_a_file_is_nobody_elses(books: PostgresBooks, files: PostgresInput
     file = await added(files, mine)
 
     with pytest.raises(FileNotFound):
-        await files.get_for(another, file.id)
+        await files.get_file_of(another, file.id)
     with pytest.raises(FileNotFound):
-        await files.use(another, [file.id])
-    assert (await files.get_for(mine, file.id)).expires_at == file.expires_at
+        await files.use_files(another, [file.id])
+    assert (await files.get_file_of(mine, file.id)).expires_at == file.expires_at
 
 
 async def test_an_expired_file_is_gone_for_clients_and_there_for_a_job_that_began(
@@ -81,16 +81,16 @@ async def test_an_expired_file_is_gone_for_clients_and_there_for_a_job_that_bega
     await expire(books, expired.id)
 
     with pytest.raises(FileNotFound):
-        await files.get_for(tenant_id, expired.id)
+        await files.get_file_of(tenant_id, expired.id)
     with pytest.raises(FileNotFound):
-        await files.use(tenant_id, [fresh.id, expired.id])
-    assert (await files.get_for(tenant_id, fresh.id)).expires_at == fresh.expires_at
-    assert [file.id for file in await files.get([expired.id, fresh.id])] == [expired.id, fresh.id]
+        await files.use_files(tenant_id, [fresh.id, expired.id])
+    assert (await files.get_file_of(tenant_id, fresh.id)).expires_at == fresh.expires_at
+    assert [file.id for file in await files.get_files([expired.id, fresh.id])] == [expired.id, fresh.id]
 
 
 async def test_an_unknown_file_is_told(files: PostgresInputFiles) -> None:
     with pytest.raises(FileNotFound):
-        await files.get([new_id("file")])
+        await files.get_files([new_id("file")])
 
 
 async def test_expired_files_are_listed_longest_first_up_to_the_limit(
@@ -101,10 +101,10 @@ async def test_expired_files_are_listed_longest_first_up_to_the_limit(
     await expire(books, *ids[:3])
 
     assert await expired_ids(files, ids) == ids[:3]
-    assert len(await files.expired(2)) == 2
-    await files.forget(ids[0])
+    assert len(await files.list_expired_files(2)) == 2
+    await files.delete_file(ids[0])
     assert await expired_ids(files, ids) == ids[1:3]
-    await files.forget(ids[0])
+    await files.delete_file(ids[0])
 
 
 @pytest.mark.parametrize("use", ["inputs", "mask"])

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from api.schemas import FieldProblem, Problem
+from api.http.schemas import FieldProblem, Problem
 from domain import errors
 from domain.errors import InvalidInput, ServiceError, TransientError
 

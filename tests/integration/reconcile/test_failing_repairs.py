@@ -1,4 +1,4 @@
-"""One repair that fails: it waits for the next run, and no other repair waits with it."""
+"""A repair that fails waits for the next run, and delays no other repair."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -6,19 +6,17 @@ from datetime import timedelta
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-import composition
-from activities.assets import ImageWriter
-from activities.provider import InputFileLoader, ProviderActivities, SyncResultRecorder
-from activities.provider_slots import SlotGranter
-from activities.reconcile import ReconcileActivities
 from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
+from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.reconcile_queries import PostgresReconcileQueries
 from adapters.temporal import TemporalWorkflowClient
+from composition.activities import ActivityPorts, build_activities
+from composition.repositories import catalog
 from domain.errors import TemporalUnavailable, WorkflowLost
 from domain.generation import Status
 from domain.ports import ObjectStore, Provider, WorkflowState
@@ -27,7 +25,7 @@ from tests.integration.api.service import Tenant, unique
 from tests.integration.reconcile.conftest import NOW, Site, delivered, job_at_work
 from tests.support.eventually import eventually
 from tests.support.memory_store import MemoryStore
-from tests.support.scripted import ScriptedProvider, TrustingInspector
+from tests.support.scripted import ScriptedDownloader, ScriptedProvider, TrustingInspector
 
 
 class PartlyAway(TemporalWorkflowClient):
@@ -35,13 +33,13 @@ class PartlyAway(TemporalWorkflowClient):
 
     unanswered: str | None = None
 
-    async def state(self, generation_id: str) -> WorkflowState:
+    async def describe_workflow(self, generation_id: str) -> WorkflowState:
         self._refuse(generation_id)
-        return await super().state(generation_id)
+        return await super().describe_workflow(generation_id)
 
-    async def report(self, generation_id: str, signal: ResultSignal) -> bool:
+    async def signal_result(self, generation_id: str, signal: ResultSignal) -> bool:
         self._refuse(generation_id)
-        return await super().report(generation_id, signal)
+        return await super().signal_result(generation_id, signal)
 
     def _refuse(self, generation_id: str) -> None:
         if generation_id == self.unanswered:
@@ -54,42 +52,46 @@ async def reconcile(
     unanswered: str | None = None,
     store: ObjectStore | None = None,
     providers: Mapping[str, Provider] | None = None,
-    runs: TemporalWorkflowClient | None = None,
+    workflows: TemporalWorkflowClient | None = None,
 ) -> dict[str, int]:
-    """One run of the activity on the real database, with what surrounds it as the test wants it."""
+    """Run the activity once on the real database, with the rest as the test wants it."""
     database = site.service.database
-    if runs is None:
-        runs = PartlyAway(site.temporal, task_timeout=timedelta(seconds=10))
-        runs.unanswered = unanswered
-    attempts, files = PostgresAttempts(database), PostgresInputFiles(database)
-    own_store = store or MemoryStore()
-    door = SlotGranter(PostgresProviderSlots(database, {}), runs)
-    keeper = ImageWriter(TrustingInspector(), own_store)
-    synchronous = SyncResultRecorder({}, attempts, PostgresAssets(database), keeper)
-    inputs = InputFileLoader(files, own_store)
-    activities = ReconcileActivities(
-        PostgresReconcileQueries(database, composition.catalog(site.service.settings)),
-        runs,
-        PostgresLedger(database),
-        PostgresInbox(database),
-        own_store,
-        ProviderActivities(providers or {}, synchronous, attempts, inputs, door, lambda *_: ""),
-        files,
-        door,
-        (),
+    if workflows is None:
+        workflows = PartlyAway(site.temporal, task_timeout=timedelta(seconds=10))
+        workflows.unanswered = unanswered
+    activities = build_activities(
+        ActivityPorts(
+            providers=providers or {},
+            synchronous={},
+            limited_providers=(),
+            webhook_url=lambda *_: "",
+            input_check=None,
+            ledger=PostgresLedger(database),
+            attempts=PostgresAttempts(database),
+            assets=PostgresAssets(database),
+            generations=PostgresGenerations(database),
+            input_files=PostgresInputFiles(database),
+            inbox=PostgresInbox(database),
+            reconcile_queries=PostgresReconcileQueries(database, catalog(site.service.settings)),
+            slots=PostgresProviderSlots(database, {}),
+            workflows=workflows,
+            store=store or MemoryStore(),
+            downloader=ScriptedDownloader(),
+            inspector=TrustingInspector(),
+        )
     )
-    done: dict[str, int] = await ActivityEnvironment().run(activities.reconcile, NOW)
+    done: dict[str, int] = await ActivityEnvironment().run(activities.reconcile.reconcile, NOW)
     return {kind: times for kind, times in done.items() if times}
 
 
 async def test_a_run_that_cannot_be_asked_for_holds_up_no_other(site: Site, tenant: Tenant) -> None:
-    async with site.gate.refusing():
+    async with site.proxy.refusing():
         first, second, third = [await tenant.posted(unique("a lock")) for _ in range(3)]
     repairs = await reconcile(site, unanswered=first["id"])
     for each in (second, third):
         assert (await tenant.ended(each["id"]))["status"] == "completed"
 
-    assert repairs == {"started": 2, "put_off": 1}
+    assert repairs == {"started": 2, "deferred": 1}
     assert not await site.has_run(first["id"])
     assert await site.reconcile() == {"started": 1}
     assert (await tenant.ended(first["id"]))["status"] == "completed"
@@ -101,7 +103,7 @@ async def test_a_webhook_that_cannot_be_told_holds_up_no_other(site: Site, tenan
     for generation_id in (first, second):
         await tenant.generating(generation_id)
     # To the end, or the signals that the API has given up would still get through.
-    async with site.gate.hanging():
+    async with site.proxy.hanging():
         await eventually(lambda: delivered(site.service, *prompts))
         repairs = await reconcile(site, unanswered=first)
         second_job, first_row = await tenant.ended(second), await site.row(first)
@@ -117,11 +119,11 @@ async def test_a_webhook_that_cannot_be_told_holds_up_no_other(site: Site, tenan
 async def test_a_store_that_is_away_holds_up_no_start(site: Site, tenant: Tenant) -> None:
     broken = await tenant.posted(unique("a weir [sim:wrong_bytes]"))
     assert (await tenant.ended(broken["id"]))["error"]["code"] == "result_unusable"
-    async with site.gate.refusing():
+    async with site.proxy.refusing():
         posted = await tenant.posted(unique("a dam"))
     repairs = await reconcile(site, store=MemoryStore(is_away=True))
 
-    assert repairs == {"started": 1, "put_off": 1}
+    assert repairs == {"started": 1, "deferred": 1}
     assert (await tenant.ended(posted["id"]))["status"] == "completed"
 
 
@@ -147,7 +149,7 @@ class EndsMeanwhile(TemporalWorkflowClient):
 
     tenant: Tenant
 
-    async def state(self, generation_id: str) -> WorkflowState:
+    async def describe_workflow(self, generation_id: str) -> WorkflowState:
         await self.tenant.ended(generation_id)
         return WorkflowState(exists=True, running=False)
 
@@ -157,6 +159,6 @@ async def test_what_ends_while_it_is_looked_at_is_not_taken_for_lost(site: Site,
     runs = EndsMeanwhile(site.temporal, task_timeout=timedelta(seconds=10))
     runs.tenant = tenant
 
-    assert await reconcile(site, runs=runs) == {}
+    assert await reconcile(site, workflows=runs) == {}
     assert (await site.row(generation_id)).needs_attention is None
     assert await site.service.transfers(generation_id) == ["hold", "settle"]

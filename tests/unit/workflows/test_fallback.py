@@ -21,7 +21,7 @@ from domain.generation import Outcome, Stage, Status, TimingPolicy
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, ProviderJob, ProviderResult
 from tests.support.eventually import eventually
-from tests.support.requests import QUICK_WAITS
+from tests.support.requests import QUICK_TIMING
 from tests.support.scripted import Script, success
 from tests.support.world import World
 
@@ -29,17 +29,17 @@ PRICE = 4
 OTHER_JOB = ProviderJob("job-2", {})
 
 
-def elsewhere() -> Script:
+def fallback_script() -> Script:
     """A fallback that finishes at the first poll."""
     return Script(submits=[OTHER_JOB], polls=[success("from the other")])
 
 
 def failed(code: str, *, is_free: bool, at: ModeratedAt | None = None) -> ProviderResult:
-    return ProviderResult(JobStatus.FAILED, code=code, is_free=is_free, moderated_at=at)
+    return ProviderResult(JobStatus.FAILED, code=code, does_not_charge=is_free, moderated_at=at)
 
 
 def quick() -> TimingPolicy:
-    return replace(QUICK_WAITS, first_poll_seconds=0.2, deadline_seconds=20)
+    return replace(QUICK_TIMING, first_poll_seconds=0.2, deadline_seconds=20)
 
 
 @pytest.mark.parametrize(
@@ -48,30 +48,32 @@ def quick() -> TimingPolicy:
     ids=["refused", "unavailable"],
 )
 async def test_what_the_first_did_not_take_goes_to_the_second(world: World, submit: ServiceError) -> None:
-    other = elsewhere()
-    job = await world.start(Script(submits=[submit]), elsewhere=other, waits=quick())
+    other = fallback_script()
+    job = await world.start(Script(submits=[submit]), fallback=other, timing=quick())
 
     outcome = await job.outcome()
 
     await job.keep_history(f"completed_elsewhere_after_{submit.code}")
     assert outcome == Outcome(job.id, Status.COMPLETED, None, PRICE, 1)
     assert [submission.request.provider for submission in other.submitted] == ["replicate"]
-    assert (job.balance.held, job.balance.spent) == (0, PRICE)
-    assert [kind.value for kind in job.row.transfers] == ["hold", "settle"]
-    assert job.row.records[1].state == ("rejected" if isinstance(submit, ProviderRefused) else "not_sent")
+    assert ((await job.balance()).held, (await job.balance()).spent) == (0, PRICE)
+    assert await job.transfers() == ["hold", "settle"]
+    assert (await job.attempts())[1].state == (
+        "rejected" if isinstance(submit, ProviderRefused) else "not_sent"
+    )
 
 
 async def test_a_free_failure_goes_to_the_second(world: World) -> None:
-    other = elsewhere()
+    other = fallback_script()
     first = Script(polls=[failed(ProviderFailed.code, is_free=True)])
-    job = await world.start(first, elsewhere=other, waits=quick())
+    job = await world.start(first, fallback=other, timing=quick())
 
     outcome = await job.outcome()
 
     await job.keep_history("completed_elsewhere_after_a_free_failure")
     assert outcome == Outcome(job.id, Status.COMPLETED, None, PRICE, 1)
     assert len(first.submitted) == len(other.submitted) == 1
-    progress_attempts = sorted(job.row.records)
+    progress_attempts = sorted(await job.attempts())
     assert progress_attempts == [1, 2]
 
 
@@ -89,12 +91,12 @@ async def test_a_free_failure_goes_to_the_second(world: World) -> None:
     ids=["moderated", "invalid", "charged failure", "moderated image"],
 )
 async def test_anything_else_stays_where_it_is(world: World, script: Script, code: str) -> None:
-    other = elsewhere()
-    job = await world.start(script, elsewhere=other, waits=quick())
+    other = fallback_script()
+    job = await world.start(script, fallback=other, timing=quick())
 
     assert await job.outcome() == Outcome(job.id, Status.FAILED, code)
     assert other.submitted == []
-    assert (job.balance.held, job.balance.spent) == (0, 0)
+    assert ((await job.balance()).held, (await job.balance()).spent) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -108,9 +110,9 @@ async def test_anything_else_stays_where_it_is(world: World, script: Script, cod
 async def test_while_the_first_may_be_at_work_nobody_else_is_asked(
     world: World, submit: ProviderJob | Exception, code: str
 ) -> None:
-    other = elsewhere()
-    waits = replace(quick(), deadline_seconds=1.0)
-    job = await world.start(Script(submits=[submit]), elsewhere=other, waits=waits)
+    other = fallback_script()
+    timing = replace(quick(), deadline_seconds=1.0)
+    job = await world.start(Script(submits=[submit]), fallback=other, timing=timing)
 
     assert await job.outcome() == Outcome(job.id, Status.FAILED, code)
     assert other.submitted == []
@@ -118,20 +120,20 @@ async def test_while_the_first_may_be_at_work_nobody_else_is_asked(
 
 async def test_both_may_fail(world: World) -> None:
     other = Script(submits=[ProviderRefused("no credit there either")])
-    job = await world.start(Script(submits=[ProviderRefused("no")]), elsewhere=other, waits=quick())
+    job = await world.start(Script(submits=[ProviderRefused("no")]), fallback=other, timing=quick())
 
     outcome = await job.outcome()
 
     await job.keep_history("refused_by_both")
     assert outcome == Outcome(job.id, Status.FAILED, "provider_refused")
-    assert job.balance.held == 0
+    assert (await job.balance()).held == 0
 
 
 async def test_a_late_word_of_the_first_changes_nothing(world: World) -> None:
     """A provider that said it had failed, and then sends the image after all."""
     other = Script(submits=[OTHER_JOB])
     first = Script(polls=[failed(ProviderFailed.code, is_free=True)])
-    job = await world.start(first, elsewhere=other, waits=quick())
+    job = await world.start(first, fallback=other, timing=quick())
     await job.reaches(Stage.GENERATING)
     await eventually(lambda: other.submitted)
 
@@ -145,7 +147,7 @@ async def test_a_late_word_of_the_first_changes_nothing(world: World) -> None:
 
 async def test_a_cancel_reaches_the_second_provider(world: World) -> None:
     other = Script(submits=[OTHER_JOB])
-    job = await world.start(Script(submits=[ProviderRefused("no")]), elsewhere=other, waits=quick())
+    job = await world.start(Script(submits=[ProviderRefused("no")]), fallback=other, timing=quick())
     await eventually(lambda: other.submitted)
     await job.reaches(Stage.GENERATING)
 
@@ -158,18 +160,18 @@ async def test_a_cancel_reaches_the_second_provider(world: World) -> None:
 
 async def test_a_last_try_that_nobody_heard_of_is_unknown_and_not_free(world: World) -> None:
     """The worker died in it, say: the provider may have the job."""
-    other, never = elsewhere(), asyncio.Event()
+    other, never = fallback_script(), asyncio.Event()
     throttled = ProviderThrottled("429", retry_after_seconds=0.1)
     script = Script(submits=[throttled, throttled, never])
-    waits = replace(quick(), submit_timeout_seconds=1.0, deadline_seconds=2.0)
-    job = await world.start(script, elsewhere=other, waits=waits)
+    timing = replace(quick(), submit_timeout_seconds=1.0, deadline_seconds=2.0)
+    job = await world.start(script, fallback=other, timing=timing)
 
     outcome = await job.outcome()
 
     never.set()
     await job.keep_history("submit_unknown_after_the_last_try")
     assert outcome == Outcome(job.id, Status.FAILED, "submit_unknown")
-    assert job.row.attention == "submit_unknown"
+    assert (await job.generation()).needs_attention == "submit_unknown"
     assert other.submitted == []
     assert len(script.submitted) == 1
 
@@ -177,16 +179,16 @@ async def test_a_last_try_that_nobody_heard_of_is_unknown_and_not_free(world: Wo
 async def test_a_busy_provider_is_a_line_and_no_failure(world: World) -> None:
     throttled = ProviderThrottled("429", retry_after_seconds=0.02)
     script = Script(submits=[*[throttled] * 14, ProviderJob("job-1", {})], polls=[success("one")])
-    job = await world.start(script, waits=quick())
+    job = await world.start(script, timing=quick())
     assert (await job.outcome()).status is Status.COMPLETED
 
 
 async def test_an_outage_of_ours_is_no_reason_to_go_elsewhere(world: World) -> None:
-    other = elsewhere()
+    other = fallback_script()
     script = Script(
         submits=[DatabaseUnavailable("ours", retry_after_seconds=0.02)] * 4, polls=[success("one")]
     )
     script.submits.append(ProviderJob("job-1", {}))
-    job = await world.start(script, elsewhere=other, waits=quick())
+    job = await world.start(script, fallback=other, timing=quick())
     assert (await job.outcome()).status is Status.COMPLETED
     assert other.submitted == []

@@ -1,4 +1,4 @@
-"""The images that clients bring, in memory."""
+"""Input files in memory."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,34 +8,34 @@ from domain.input_files import ImageFacts, InputFile
 from tests.support.requests import NOW
 
 
-class MemoryFiles:
-    """The InputFiles port of a world in which nothing expires."""
+class MemoryInputFiles:
+    """The InputFiles port without expiry."""
 
     def __init__(self) -> None:
         self.rows: dict[str, InputFile] = {}
 
-    async def add(self, tenant_id: str, file_id: str, key: str, facts: ImageFacts) -> InputFile:
+    async def add_file(self, tenant_id: str, file_id: str, key: str, facts: ImageFacts) -> InputFile:
         file = InputFile(file_id, tenant_id, key, facts, NOW, NOW + timedelta(days=1))
         self.rows[file_id] = file
         return file
 
-    async def use(self, tenant_id: str, file_ids: Sequence[str]) -> Sequence[InputFile]:
-        return [await self.get_for(tenant_id, file_id) for file_id in file_ids]
+    async def use_files(self, tenant_id: str, file_ids: Sequence[str]) -> Sequence[InputFile]:
+        return [await self.get_file_of(tenant_id, file_id) for file_id in file_ids]
 
-    async def get_for(self, tenant_id: str, file_id: str) -> InputFile:
-        (file,) = await self.get([file_id])
+    async def get_file_of(self, tenant_id: str, file_id: str) -> InputFile:
+        (file,) = await self.get_files([file_id])
         if file.tenant_id != tenant_id:
             raise FileNotFound
         return file
 
-    async def get(self, file_ids: Sequence[str]) -> Sequence[InputFile]:
+    async def get_files(self, file_ids: Sequence[str]) -> Sequence[InputFile]:
         try:
             return [self.rows[file_id] for file_id in file_ids]
         except KeyError:
             raise FileNotFound from None
 
-    async def expired(self, limit: int) -> Sequence[InputFile]:
+    async def list_expired_files(self, limit: int) -> Sequence[InputFile]:
         return []
 
-    async def forget(self, file_id: str) -> None:
+    async def delete_file(self, file_id: str) -> None:
         self.rows.pop(file_id, None)

@@ -1,6 +1,6 @@
-"""A provider's limit, as a workflow meets it: it waits without a step, and goes on when it is told."""
+"""A workflow that waits for a slot: it takes no step until it is signaled."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -9,25 +9,26 @@ from domain.errors import ProviderThrottled
 from domain.generation import Outcome, Stage, Status
 from domain.provider import AttemptRef, ProviderJob
 from tests.support.eventually import eventually
-from tests.support.requests import QUICK_WAITS
+from tests.support.requests import QUICK_TIMING
 from tests.support.scripted import Script, success
 from tests.support.world import World
 
 
 @pytest.fixture(autouse=True)
-def open_doors(world: World) -> Iterator[None]:
-    """The world is shared: whoever comes after finds no limit."""
+async def no_limits_afterwards(world: World) -> AsyncIterator[None]:
+    """Tests share the world."""
     yield
-    world.gate.places.clear()
-    world.gate.pauses.clear()
+    world.limits.clear()
+    await world.books.sql("DELETE FROM provider_slots")
+    await world.books.sql("DELETE FROM provider_pauses")
 
 
-async def test_a_job_waits_for_a_place_and_is_woken(world: World) -> None:
-    world.gate.places["fal"] = 1
+async def test_a_job_waits_for_a_slot_and_is_signaled(world: World) -> None:
+    world.limits["fal"] = 1
     first = await world.start()
     await first.reaches(Stage.GENERATING)
     second = await world.start()
-    await eventually(lambda: AttemptRef(second.id) in world.gate.waiting)
+    await eventually(second.is_queued)
     assert not second.script.begun.is_set()
 
     await first.webhook(success("one"))
@@ -38,12 +39,12 @@ async def test_a_job_waits_for_a_place_and_is_woken(world: World) -> None:
     await second.keep_history("completed_after_waiting_for_a_place")
 
 
-async def test_a_refund_hands_the_place_on(world: World) -> None:
-    world.gate.places["fal"] = 1
+async def test_a_refund_passes_the_slot_on(world: World) -> None:
+    world.limits["fal"] = 1
     first = await world.start()
     await first.reaches(Stage.GENERATING)
     second = await world.start()
-    await eventually(lambda: AttemptRef(second.id) in world.gate.waiting)
+    await eventually(second.is_queued)
 
     await first.request_cancel()
 
@@ -53,10 +54,10 @@ async def test_a_refund_hands_the_place_on(world: World) -> None:
     await second.outcome()
 
 
-async def test_who_waits_can_be_canceled(world: World) -> None:
-    world.gate.places["fal"] = 0
+async def test_a_queued_job_can_be_canceled(world: World) -> None:
+    world.limits["fal"] = 0
     job = await world.start()
-    await eventually(lambda: AttemptRef(job.id) in world.gate.waiting)
+    await eventually(job.is_queued)
 
     await job.request_cancel()
 
@@ -64,26 +65,26 @@ async def test_who_waits_can_be_canceled(world: World) -> None:
     await job.keep_history("canceled_while_waiting_for_a_place")
     assert outcome == Outcome(job.id, Status.CANCELED)
     assert not job.script.begun.is_set()
-    assert job.balance.held == 0
+    assert (await job.balance()).held == 0
 
 
-async def test_nobody_waits_for_ever(world: World) -> None:
-    world.gate.places["fal"] = 0
-    waits = replace(QUICK_WAITS, queue_timeout_seconds=0.5)
-    job = await world.start(waits=waits)
+async def test_a_job_does_not_wait_forever(world: World) -> None:
+    world.limits["fal"] = 0
+    timing = replace(QUICK_TIMING, queue_timeout_seconds=0.5)
+    job = await world.start(timing=timing)
 
     outcome = await job.outcome()
 
     await job.keep_history("queue_timed_out_at_the_gate")
     assert outcome == Outcome(job.id, Status.FAILED, "queue_timed_out")
-    assert job.balance.held == 0
+    assert (await job.balance()).held == 0
 
 
-async def test_a_place_for_another_attempt_lets_nobody_in(world: World) -> None:
-    world.gate.places["fal"] = 0
+async def test_a_slot_of_another_attempt_is_ignored(world: World) -> None:
+    world.limits["fal"] = 0
     job = await world.start()
-    await eventually(lambda: AttemptRef(job.id) in world.gate.waiting)
-    for strange in ({"ordinal": 2}, {"ordinal": "1"}, None, "place"):
+    await eventually(job.is_queued)
+    for strange in ({"ordinal": 2}, {"ordinal": "1"}, None, "slot"):
         await job.handle.signal("grant_place", strange)
     assert (await job.progress()).stage == Stage.THROTTLED
     assert not job.script.begun.is_set()
@@ -94,10 +95,12 @@ async def test_a_place_for_another_attempt_lets_nobody_in(world: World) -> None:
     await job.outcome()
 
 
-async def test_a_429_slows_the_provider_and_not_only_the_job(world: World) -> None:
+async def test_a_429_pauses_the_provider(world: World) -> None:
     throttled = ProviderThrottled("429", retry_after_seconds=0.2)
     job = await world.start(Script(submits=[throttled, ProviderJob("job-1", {})]))
     await job.reaches(Stage.GENERATING)
-    assert world.gate.pauses == [("fal", 0.2)]
+    assert await world.books.sql("SELECT provider FROM provider_pauses WHERE paused_until IS NOT NULL") == [
+        ("fal",)
+    ]
     await job.request_cancel()
     await job.outcome()

@@ -12,21 +12,21 @@ from starlette.datastructures import FormData, UploadFile
 
 from domain.errors import InvalidInput
 
-_MOST_FIELDS = 10
-_WANTED = (("file", "one image, as a file of multipart/form-data"),)
+_MAX_FIELDS = 10
+_REQUIRED = (("file", "one image, as a file of multipart/form-data"),)
 
 
 @asynccontextmanager
-async def uploaded(request: Request) -> AsyncIterator[Path]:
-    """The field `file`; its name and type are not looked at. Raises InvalidInput."""
+async def uploaded_file(request: Request) -> AsyncIterator[Path]:
+    """Open the field `file`; its name and type are ignored. Raises InvalidInput."""
     # Any other form would be read into memory.
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise InvalidInput(errors=_WANTED)
+        raise InvalidInput(errors=_REQUIRED)
     form = await _form(request)
     try:
         part = form.get("file")
         if not isinstance(part, UploadFile):
-            raise InvalidInput(errors=_WANTED)
+            raise InvalidInput(errors=_REQUIRED)
         with tempfile.NamedTemporaryFile(prefix="darkroom-") as file:
             await asyncio.to_thread(shutil.copyfileobj, part.file, file)
             file.flush()
@@ -37,7 +37,7 @@ async def uploaded(request: Request) -> AsyncIterator[Path]:
 
 async def _form(request: Request) -> FormData:
     try:
-        return await request.form(max_files=1, max_fields=_MOST_FIELDS)
+        return await request.form(max_files=1, max_fields=_MAX_FIELDS)
     except (UnicodeError, LookupError) as error:
         # Names are decoded as the client's `charset` says, and Python knows some that only ever raise.
-        raise InvalidInput(errors=_WANTED) from error
+        raise InvalidInput(errors=_REQUIRED) from error

@@ -1,4 +1,4 @@
-"""The wire: what a client sends and gets. Separate from `domain` so that either can change alone."""
+"""What a client sends and gets. Separate from `domain` so that either can change alone."""
 
 import re
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ class GenerationCreate(_Body):
     metadata: Annotated[dict[Text, Text], Field(max_length=16)] | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Everything the model is asked about but images."""
+        """Return the fields that are the model's parameters."""
         return self.model_dump(exclude={"model", "inputs", "mask", "metadata"})
 
 
@@ -77,14 +77,14 @@ class ImageView(BaseModel):
 
 
 class UndeliveredView(BaseModel):
-    """An image that was asked for and did not come, and why: a code of docs/errors.md."""
+    """A requested image that did not come, and why: a code of docs/errors.md."""
 
     index: int
     code: str
 
 
 class QueueView(BaseModel):
-    """A position in the provider's line: since when, and how many come first."""
+    """A position in the provider's queue: since when, and how many come first."""
 
     since: datetime
     ahead: int
@@ -151,10 +151,10 @@ class GenerationPage(BaseModel):
 
 
 class InputLimitsView(BaseModel):
-    """What images a model takes. `least` is 0 where it also makes images from a prompt alone."""
+    """Which input images a model accepts. `min_images` is 0 if it also makes images from a prompt alone."""
 
-    least: int
-    most: int
+    min_images: int
+    max_images: int
     max_bytes: int
     max_total_bytes: int
     max_pixels: int
@@ -175,7 +175,7 @@ class PriceView(BaseModel):
 
 
 class ModelView(BaseModel):
-    """What a model takes and costs. `parameters` holds a JSON Schema for each."""
+    """What a model accepts and costs. `parameters` holds a JSON Schema for each."""
 
     id: str
     title: str
@@ -187,7 +187,7 @@ class ModelView(BaseModel):
     inputs: InputLimitsView | None
     price: PriceView
     typical_seconds: float
-    longest_seconds: float
+    max_seconds: float
     webhook: bool
     fallback: str | None
     moderation: Literal["refund", "charge"]
@@ -200,7 +200,7 @@ class ModelList(BaseModel):
 
 
 class FileView(BaseModel):
-    """A stored image that generations may use until it expires; each use puts that off."""
+    """A stored image that generations may use until it expires; each use extends that."""
 
     id: str
     width: int

@@ -1,6 +1,6 @@
-"""Accepting generations, cancels and webhooks: the row first, then the word to Temporal.
+"""Accepts generations, cancels and webhooks: the row first, then Temporal.
 
-Temporal may be away. What was written is relayed later by the reconciler, so the client is told yes.
+Temporal may be away: the reconciler relays later what was stored, so the client gets a success.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api import metrics
-from api.inputs import InputImages
+from api.services.input_files import InputFileService
 from domain.catalog import Catalog
 from domain.errors import IdempotencyKeyReused, TemporalUnavailable
 from domain.generation import Generation, GenerationRequest, Status
@@ -23,8 +23,8 @@ _log = logging.getLogger("darkroom.api")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a client asks for, in its own words: nothing of it is checked against the model yet.
+class GenerationCommand:
+    """A client's request, not yet checked against the model.
 
     inputs, mask: file ids, https URLs or data URIs.
     """
@@ -36,46 +36,48 @@ class Wanted:
     mask: str | None = None
 
     def fingerprint(self) -> str:
-        """What makes two requests the same: their meaning, not their bytes."""
+        """Return a hash of the request's meaning, not of its bytes."""
         given = {name: value for name, value in self.parameters.items() if value is not None}
         if self.inputs:
-            given["inputs"] = [_short(image) for image in self.inputs]
+            given["inputs"] = [_short_form(image) for image in self.inputs]
         if self.mask is not None:
-            given["mask"] = _short(self.mask)
+            given["mask"] = _short_form(self.mask)
         canonical = json.dumps(
             [self.model, given, dict(self.metadata)], sort_keys=True, separators=(",", ":")
         )
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-class Intake:
-    """What comes in from clients and providers."""
+class GenerationService:
+    """Accepts what comes in from clients and providers."""
 
     def __init__(
         self,
         catalog: Catalog,
         generations: Generations,
-        inputs: InputImages,
+        inputs: InputFileService,
         inbox: Inbox,
-        runs: WorkflowClient,
+        workflows: WorkflowClient,
     ) -> None:
         self._catalogue = catalog
         self._generations = generations
         self._inputs = inputs
         self._inbox = inbox
-        self._runs = runs
+        self._workflows = workflows
 
-    async def accept(self, tenant_id: str, wanted: Wanted, key: str | None) -> tuple[Generation, bool]:
-        """A stored generation, and whether it is new.
+    async def accept(
+        self, tenant_id: str, command: GenerationCommand, key: str | None
+    ) -> tuple[Generation, bool]:
+        """Store a generation; return it and whether it is new.
 
         Raises ModelNotFound, ModelUnavailable, InvalidInput, IdempotencyKeyReused.
         """
-        # Looked up before anything is fetched: a repeat must not bring the images in again.
-        fingerprint = await asyncio.to_thread(wanted.fingerprint)  # data URIs may be megabytes
-        generation = await self._earlier(tenant_id, key, fingerprint)
+        # Looked up first: a repeat must not store the images again.
+        fingerprint = await asyncio.to_thread(command.fingerprint)  # data URIs may be megabytes
+        generation = await self._find_earlier(tenant_id, key, fingerprint)
         is_new = False
         if generation is None:
-            request = await self._request(tenant_id, wanted)
+            request = await self._build_request(tenant_id, command)
             generation, is_new = await self._generations.create(tenant_id, request, key, fingerprint)
         if is_new:
             metrics.accepted.labels(generation.request.model).inc()
@@ -84,7 +86,7 @@ class Intake:
             await self._start(generation)
         return generation, is_new
 
-    async def _earlier(self, tenant_id: str, key: str | None, fingerprint: str) -> Generation | None:
+    async def _find_earlier(self, tenant_id: str, key: str | None, fingerprint: str) -> Generation | None:
         found = await self._generations.find_by_key(tenant_id, key) if key is not None else None
         if found is None:
             return None
@@ -93,35 +95,35 @@ class Intake:
             raise IdempotencyKeyReused
         return generation
 
-    async def _request(self, tenant_id: str, wanted: Wanted) -> GenerationRequest:
-        model = self._catalogue.open_model(wanted.model)
-        has_mask = wanted.mask is not None
-        model.check(wanted.parameters, wanted.metadata, len(wanted.inputs), mask=has_mask)
-        files, mask = await self._inputs.gather(tenant_id, wanted.inputs, wanted.mask)
-        return self._catalogue.request(model.id, wanted.parameters, wanted.metadata, files, mask)
+    async def _build_request(self, tenant_id: str, command: GenerationCommand) -> GenerationRequest:
+        model = self._catalogue.get_available_model(command.model)
+        has_mask = command.mask is not None
+        model.validate(command.parameters, command.metadata, len(command.inputs), mask=has_mask)
+        files, mask = await self._inputs.resolve(tenant_id, command.inputs, command.mask)
+        return self._catalogue.build_request(model.id, command.parameters, command.metadata, files, mask)
 
     async def _start(self, generation: Generation) -> None:
         request = generation.request
         job = self._catalogue.workflow_input(generation.id, generation.tenant_id, request)
         model = self._catalogue.models.get(request.model)
         try:
-            await self._runs.start(job, model.title if model is not None else request.model)
+            await self._workflows.start_workflow(job, model.title if model is not None else request.model)
         except TemporalUnavailable:
             metrics.deferred.labels("start").inc()
             _log.warning("Temporal is away; %s starts later", generation.id)
 
     async def cancel(self, tenant_id: str, generation_id: str) -> Generation:
         """Raises GenerationNotFound, TooLateToCancel."""
-        generation = await self._generations.request_cancel(tenant_id, generation_id)
+        generation = await self._generations.record_cancel_request(tenant_id, generation_id)
         if not generation.status.is_terminal:
             try:
-                await self._runs.request_cancel(generation_id)
+                await self._workflows.signal_cancel(generation_id)
             except TemporalUnavailable:
                 metrics.deferred.labels("cancel").inc()
                 _log.warning("Temporal is away; the cancel of %s is relayed later", generation_id)
         return generation
 
-    async def receive(
+    async def accept_webhook(
         self,
         provider: str,
         attempt: AttemptRef,
@@ -129,22 +131,22 @@ class Intake:
         headers: Mapping[str, str],
         body: bytes,
     ) -> None:
-        """Keep a webhook, then tell its workflow. Raises SignatureInvalid, GenerationNotFound."""
-        event = await reader.read(headers, body, attempt)
-        received = await self._inbox.receive(provider, attempt, event)
-        if received.relayed:
+        """Store a webhook, then signal its workflow. Raises SignatureInvalid, GenerationNotFound."""
+        event = await reader.read_event(headers, body, attempt)
+        receipt = await self._inbox.record_event(provider, attempt, event)
+        if receipt.relayed:
             metrics.webhooks.labels(provider, "repeated").inc()
             return
         try:
-            heard = await self._runs.report(received.generation_id, received.signal)
+            is_received = await self._workflows.signal_result(receipt.generation_id, receipt.signal)
         except TemporalUnavailable:
             metrics.webhooks.labels(provider, "deferred").inc()
             return
-        metrics.webhooks.labels(provider, "relayed" if heard else "late").inc()
-        # Shielded: the provider may hang up now that its work is done, but the signal has been given.
-        await asyncio.shield(self._inbox.mark_relayed(received.signal.inbox_id))
+        metrics.webhooks.labels(provider, "relayed" if is_received else "late").inc()
+        # Shielded: the provider may close the connection now, but the signal was sent.
+        await asyncio.shield(self._inbox.mark_relayed(receipt.signal.inbox_id))
 
 
-def _short(image: str) -> str:
-    """A data URI by its hash; anything else as it is."""
+def _short_form(image: str) -> str:
+    """Return a data URI as its hash, anything else as it is."""
     return f"data:{hashlib.sha256(image.encode()).hexdigest()}" if image.startswith("data:") else image

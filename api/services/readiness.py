@@ -1,11 +1,11 @@
-"""What the API leans on, and whether it is there."""
+"""Whether what the API depends on is reachable."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from domain.errors import ServiceError
 
-_SECONDS = 1.5
+_TIMEOUT_SECONDS = 1.5
 
 
 class Readiness:
@@ -15,8 +15,8 @@ class Readiness:
         self._checks = checks
         self._essential = essential
 
-    async def look(self) -> tuple[bool, dict[str, str]]:
-        """Whether requests can be served, and `ok` or `down` by name."""
+    async def check_all(self) -> tuple[bool, dict[str, str]]:
+        """Return whether requests can be served, and `ok` or `down` by name."""
         names = list(self._checks)
         found = await asyncio.gather(*(_passes(self._checks[name]) for name in names))
         states = {name: "ok" if passed else "down" for name, passed in zip(names, found, strict=True)}
@@ -25,7 +25,7 @@ class Readiness:
 
 async def _passes(check: Callable[[], Awaitable[bool]]) -> bool:
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             return await check()
     except (ServiceError, TimeoutError):
         return False

@@ -7,11 +7,11 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import problem
+from api.http.problems import problem
 from domain.errors import BodyTooLarge
 
 
-class CappedBodies:
+class BodyLimitMiddleware:
     """Refuses a body over the cap: before its first byte if its length is announced, else while reading.
 
     One that is not whole in time is refused too; the time begins when the application starts to read.
@@ -28,7 +28,7 @@ class CappedBodies:
         """by_prefix: caps of their own for paths that begin so."""
         self._app = app
         self._whole_within_seconds = whole_within_seconds
-        self._largest_bytes = max_bytes
+        self._max_bytes = max_bytes
         self._by_prefix = by_prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +44,7 @@ class CappedBodies:
 
     def _cap(self, path: str) -> int:
         caps = (cap for prefix, cap in self._by_prefix.items() if path.startswith(prefix))
-        return next(caps, self._largest_bytes)
+        return next(caps, self._max_bytes)
 
 
 def _bounded(receive: Receive, cap: int, seconds: float) -> Receive:

@@ -1,4 +1,4 @@
-"""What becomes of an attempt that was begun: the ways after which it may be charged, and those it is free."""
+"""What can happen to an attempt that was begun: what may be charged afterwards, and what costs nothing."""
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -12,7 +12,7 @@ from tests.support.books import images
 JOB = ProviderJob("job-1", {})
 COST = ProviderCost(Decimal("0.25"), "billable_unit")
 SUCCESS = ProviderResult(JobStatus.SUCCEEDED, files=FILES, cost=COST)
-Story = Callable[[Subject, AttemptRef], Awaitable[None]]
+Hihistory = Callable[[Subject, AttemptRef], Awaitable[None]]
 
 
 async def unanswered(subject: Subject, attempt: AttemptRef) -> None:
@@ -20,39 +20,39 @@ async def unanswered(subject: Subject, attempt: AttemptRef) -> None:
 
 
 async def unknown(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.unknown(attempt)
+    await subject.attempts.record_unknown(attempt)
 
 
 async def accepted(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.accepted(attempt, JOB)
+    await subject.attempts.record_accepted(attempt, JOB)
 
 
 async def polled_success(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.accepted(attempt, JOB)
+    await subject.attempts.record_accepted(attempt, JOB)
     await subject.attempts.record_result(attempt, SUCCESS)
 
 
 async def polled_charged_failure(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.accepted(attempt, JOB)
-    await subject.attempts.record_result(attempt, failed(is_free=False))
+    await subject.attempts.record_accepted(attempt, JOB)
+    await subject.attempts.record_result(attempt, failed(does_not_charge=False))
 
 
 async def told_of_charged_failure(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.accepted(attempt, JOB)
-    await told(subject, attempt, failed(is_free=False))
+    await subject.attempts.record_accepted(attempt, JOB)
+    await told(subject, attempt, failed(does_not_charge=False))
 
 
 async def answered(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.answered(attempt, "call-1", SUCCESS, images(attempt.generation_id))
+    await subject.attempts.record_sync_result(attempt, "call-1", SUCCESS, images(attempt.generation_id))
 
 
 async def told_though_not_sent(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.not_sent(attempt)
+    await subject.attempts.record_not_sent(attempt)
     await told(subject, attempt, SUCCESS)
 
 
 async def told_though_rejected(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.rejected(attempt, ProviderRefused("no"))
+    await subject.attempts.record_rejected(attempt, ProviderRefused("no"))
     await told(subject, attempt, SUCCESS)
 
 
@@ -62,32 +62,32 @@ async def charged_after_a_free_failure(subject: Subject, attempt: AttemptRef) ->
 
 
 async def not_sent(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.not_sent(attempt)
+    await subject.attempts.record_not_sent(attempt)
 
 
 async def rejected(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.rejected(attempt, ProviderRefused("no credit"))
+    await subject.attempts.record_rejected(attempt, ProviderRefused("no credit"))
 
 
 async def refused_content(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.rejected(attempt, ContentRejected("not that"))
+    await subject.attempts.record_rejected(attempt, ContentRejected("not that"))
 
 
 async def polled_free_failure(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.accepted(attempt, JOB)
-    await subject.attempts.record_result(attempt, failed(is_free=True))
+    await subject.attempts.record_accepted(attempt, JOB)
+    await subject.attempts.record_result(attempt, failed(does_not_charge=True))
 
 
 async def told_of_free_failure(subject: Subject, attempt: AttemptRef) -> None:
-    await subject.attempts.accepted(attempt, JOB)
-    await told(subject, attempt, failed(is_free=True))
+    await subject.attempts.record_accepted(attempt, JOB)
+    await told(subject, attempt, failed(does_not_charge=True))
 
 
 async def told_of_free_failure_of_an_unanswered_submit(subject: Subject, attempt: AttemptRef) -> None:
-    await told(subject, attempt, failed(is_free=True))
+    await told(subject, attempt, failed(does_not_charge=True))
 
 
-MAY_BE_CHARGED: tuple[Story, ...] = (
+MAY_BE_CHARGED: tuple[Hihistory, ...] = (
     unanswered,
     unknown,
     accepted,
@@ -99,7 +99,7 @@ MAY_BE_CHARGED: tuple[Story, ...] = (
     told_though_rejected,
     charged_after_a_free_failure,
 )
-ARE_FREE: tuple[Story, ...] = (
+COST_NOTHING: tuple[Hihistory, ...] = (
     not_sent,
     rejected,
     refused_content,
@@ -112,4 +112,4 @@ ARE_FREE: tuple[Story, ...] = (
 async def told(subject: Subject, attempt: AttemptRef, result: ProviderResult, job_id: str = "job-1") -> None:
     """As by a webhook of the attempt's own provider."""
     provider = "fal" if attempt.ordinal == 1 else "replicate"
-    await subject.inbox.receive(provider, attempt, event(result, job_id))
+    await subject.inbox.record_event(provider, attempt, event(result, job_id))

@@ -1,4 +1,4 @@
-"""What every InputFiles promises, in memory and on PostgreSQL. Only PostgreSQL's files expire."""
+"""What every InputFiles promises."""
 
 import pytest
 
@@ -17,65 +17,65 @@ async def tenant(subject: Subject) -> str:
 
 async def added(subject: Subject, tenant: str) -> InputFile:
     file_id = new_id("file")
-    return await subject.files.add(tenant, file_id, f"{tenant}/files/{file_id}", FACTS)
+    return await subject.files.add_file(tenant, file_id, f"{tenant}/files/{file_id}", FACTS)
 
 
 async def test_a_file_keeps_its_facts(subject: Subject, tenant: str) -> None:
     file = await added(subject, tenant)
     assert (file.tenant_id, file.key, file.facts) == (tenant, f"{tenant}/files/{file.id}", FACTS)
     assert file.expires_at > file.created_at
-    assert await subject.files.get_for(tenant, file.id) == file
-    assert await subject.files.get([file.id]) == [file]
+    assert await subject.files.get_file_of(tenant, file.id) == file
+    assert await subject.files.get_files([file.id]) == [file]
 
 
 async def test_files_come_in_the_order_asked_for(subject: Subject, tenant: str) -> None:
     one, two = await added(subject, tenant), await added(subject, tenant)
     wanted = [two.id, one.id, two.id]
-    assert [file.id for file in await subject.files.use(tenant, wanted)] == wanted
-    assert [file.id for file in await subject.files.get(wanted)] == wanted
+    assert [file.id for file in await subject.files.use_files(tenant, wanted)] == wanted
+    assert [file.id for file in await subject.files.get_files(wanted)] == wanted
 
 
 async def test_a_used_file_expires_no_earlier(subject: Subject, tenant: str) -> None:
     file = await added(subject, tenant)
-    [used] = await subject.files.use(tenant, [file.id])
+    [used] = await subject.files.use_files(tenant, [file.id])
     assert used.expires_at >= file.expires_at
-    assert await subject.files.get_for(tenant, file.id) == used
+    assert await subject.files.get_file_of(tenant, file.id) == used
 
 
 async def test_nothing_asked_for_is_nothing_found(subject: Subject, tenant: str) -> None:
     await added(subject, tenant)
-    assert await subject.files.use(tenant, []) == []
-    assert await subject.files.get([]) == []
+    assert await subject.files.use_files(tenant, []) == []
+    assert await subject.files.get_files([]) == []
 
 
 async def test_a_file_is_nobody_elses(subject: Subject, tenant: str) -> None:
     file, another = await added(subject, tenant), await subject.books.tenant()
     own = await added(subject, another)
     with pytest.raises(FileNotFound):
-        await subject.files.get_for(another, file.id)
+        await subject.files.get_file_of(another, file.id)
     with pytest.raises(FileNotFound):
-        await subject.files.use(another, [own.id, file.id])
+        await subject.files.use_files(another, [own.id, file.id])
 
 
 async def test_an_unknown_file_is_not_found(subject: Subject, tenant: str) -> None:
     file, unknown = await added(subject, tenant), new_id("file")
     with pytest.raises(FileNotFound):
-        await subject.files.get([file.id, unknown])
+        await subject.files.get_files([file.id, unknown])
     with pytest.raises(FileNotFound):
-        await subject.files.get_for(tenant, unknown)
+        await subject.files.get_file_of(tenant, unknown)
     with pytest.raises(FileNotFound):
-        await subject.files.use(tenant, [file.id, unknown])
+        await subject.files.use_files(tenant, [file.id, unknown])
 
 
 async def test_a_fresh_file_is_not_expired(subject: Subject, tenant: str) -> None:
     file = await added(subject, tenant)
-    assert file.id not in [expired.id for expired in await subject.files.expired(1000)]
+    assert file.id not in [expired.id for expired in await subject.files.list_expired_files(1000)]
 
 
 async def test_a_file_is_forgotten_however_often(subject: Subject, tenant: str) -> None:
     file, other = await added(subject, tenant), await added(subject, tenant)
     for _ in range(2):
-        await subject.files.forget(file.id)
+        await subject.files.delete_file(file.id)
     with pytest.raises(FileNotFound):
-        await subject.files.get([file.id])
-    assert await subject.files.get_for(tenant, other.id) == other
+        await subject.files.get_files([file.id])
+    assert await subject.files.get_file_of(tenant, other.id) == other

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 _CHUNK_BYTES = 65_536
 
 
-class ProviderSlots:
+class TemporalProxy:
     """Passes bytes between whoever connects to `address` and one server."""
 
     def __init__(self, server_address: str) -> None:

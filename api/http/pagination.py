@@ -1,4 +1,4 @@
-"""Where a list goes on, as one opaque word. It holds nothing secret; a broken one is refused."""
+"""Cursors: where a list continues, as one opaque word. They hold nothing secret."""
 
 import base64
 import binascii
@@ -8,7 +8,7 @@ from domain.errors import InvalidInput
 from domain.generation import Generation
 from domain.ports import Page
 
-_LARGEST_ID = 2**63 - 1
+_MAX_ID = 2**63 - 1
 
 
 def generation_cursor(last: Generation) -> str:
@@ -39,7 +39,7 @@ def read_entry_cursor(cursor: str | None) -> int | None:
         return None
     text = _unwrap(cursor)
     # No id is larger than PostgreSQL's bigint; the length goes first, as Python will not read any text.
-    if not text.isdecimal() or len(text) > len(str(_LARGEST_ID)) or int(text) > _LARGEST_ID:
+    if not text.isdecimal() or len(text) > len(str(_MAX_ID)) or int(text) > _MAX_ID:
         raise _invalid()
     return int(text)
 

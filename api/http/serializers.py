@@ -1,8 +1,8 @@
-"""From what the domain knows to what a client sees."""
+"""From domain types to what a client sees."""
 
 from dataclasses import asdict, dataclass
 
-from api.schemas import (
+from api.http.schemas import (
     CostView,
     EntryView,
     ErrorView,
@@ -17,19 +17,19 @@ from api.schemas import (
 )
 from domain.catalog import Catalog
 from domain.credits import Entry
-from domain.generation import Generation, Image
+from domain.generation import Generation, GenerationError, Image
 from domain.input_files import InputFile
 from domain.model import Model
 from domain.url_signatures import image_signature
 
 
 @dataclass(frozen=True)
-class Views:
-    """Builds addresses of ours: absolute, stable, and signed where an image is to open without a key.
+class GenerationSerializer:
+    """Builds what clients see, with absolute, stable URLs. Image URLs are signed, to open without a key.
 
     Attributes:
         public_url: Where clients reach this API.
-        temporal_ui: Where workflows are looked at, such as `http://…/namespaces/default/workflows`; None
+        temporal_ui: Where operators see workflows, such as `http://…/namespaces/default/workflows`; None
             leaves the link out.
     """
 
@@ -37,12 +37,9 @@ class Views:
     master_key: str
     temporal_ui: str | None
 
-    def generation(self, generation: Generation) -> GenerationView:
+    def serialize(self, generation: Generation) -> GenerationView:
         url = self.generation_url(generation.id)
-        request, problem = generation.request, generation.problem
-        error = problem and ErrorView(
-            code=problem.code, message=problem.message, stage=problem.stage, retryable=problem.retryable
-        )
+        request, error = generation.request, generation.error
         return GenerationView(
             id=generation.id,
             status=generation.status,
@@ -61,7 +58,7 @@ class Views:
                 charged=generation.charged_credits,
                 refunded=generation.refunded_credits,
             ),
-            error=error,
+            error=_serialize_error(error) if error is not None else None,
             metadata=dict(request.metadata),
             created_at=generation.created_at,
             queued_at=generation.queued_at,
@@ -87,8 +84,12 @@ class Views:
         )
 
 
-def model_view(catalog: Catalog, model: Model) -> ModelView:
-    waits = model.waits
+def _serialize_error(error: GenerationError) -> ErrorView:
+    return ErrorView(code=error.code, message=error.message, stage=error.stage, retryable=error.retryable)
+
+
+def serialize_model(catalog: Catalog, model: Model) -> ModelView:
+    timing = model.timing
     return ModelView(
         id=model.id,
         title=model.title,
@@ -100,19 +101,19 @@ def model_view(catalog: Catalog, model: Model) -> ModelView:
         inputs=InputLimitsView(**asdict(model.inputs)) if model.inputs is not None else None,
         price=PriceView(**asdict(model.price)),
         typical_seconds=model.typical_seconds,
-        longest_seconds=waits.submit_timeout_seconds + waits.deadline_seconds,
+        max_seconds=timing.submit_timeout_seconds + timing.deadline_seconds,
         webhook=model.webhook,
         fallback=model.fallback,
         moderation="charge" if model.charges_rejected else "refund",
     )
 
 
-def file_view(file: InputFile) -> FileView:
+def serialize_file(file: InputFile) -> FileView:
     moments = {"created_at": file.created_at, "expires_at": file.expires_at}
     return FileView(id=file.id, **asdict(file.facts), **moments)
 
 
-def entry_view(entry: Entry) -> EntryView:
+def serialize_entry(entry: Entry) -> EntryView:
     return EntryView(
         id=entry.id,
         transfer_id=entry.transfer_id,

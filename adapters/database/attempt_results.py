@@ -1,0 +1,104 @@
+"""How an attempt ended, as its row keeps it: reported by a poll, a webhook or a synchronous response."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from adapters.database.mapping import is_terminal, result_to_json
+from adapters.database.tables import AttemptRow, GenerationRow
+from domain.attempt import AttemptState
+from domain.generation import Image
+from domain.moderation import ModeratedAt
+from domain.provider import JobStatus, PollResult, ProviderCost, ProviderResult
+
+
+async def record_webhook_result(
+    session: AsyncSession, row: GenerationRow, record: AttemptRow, result: ProviderResult
+) -> None:
+    """Store what a webhook reports, unless a result is stored. It never raises for what is stored.
+
+    The one exception: a failure that was called free of charge may turn out to be charged.
+    """
+    if record.result is None:
+        await store_result(session, row, record, result)
+    elif record.state == AttemptState.FAILED_UNCHARGED and not _does_not_charge(result):
+        record.state = AttemptState.FAILED
+        set_cost(record, result.cost)
+        await _set_late(session, row, record)
+
+
+async def store_result(
+    session: AsyncSession,
+    row: GenerationRow,
+    record: AttemptRow,
+    result: ProviderResult,
+    images: Sequence[Image] = (),
+) -> None:
+    """Store what the provider reported in the end and what it cost, also if nothing waits for it any more."""
+    state = _state_after(result)
+    is_news = record.result is None or (
+        record.state == AttemptState.FAILED_UNCHARGED and state is not AttemptState.FAILED_UNCHARGED
+    )
+    record.state, record.result, record.code = state, result_to_json(result, images), result.code
+    record.provider_message, record.moderated_at = result.provider_message, result.moderated_at
+    set_cost(record, result.cost)
+    if is_news:
+        await _set_late(session, row, record)
+
+
+def _state_after(result: ProviderResult) -> AttemptState:
+    if result.status is JobStatus.SUCCEEDED:
+        return AttemptState.SUCCEEDED
+    return AttemptState.FAILED_UNCHARGED if result.does_not_charge else AttemptState.FAILED
+
+
+def _does_not_charge(result: ProviderResult) -> bool:
+    return result.status is JobStatus.FAILED and result.does_not_charge
+
+
+async def _set_late(session: AsyncSession, row: GenerationRow, record: AttemptRow) -> None:
+    """Mark the first report of how an attempt ended as late, if nothing waits for it any more."""
+    if is_terminal(row) or await _is_superseded(session, record):
+        record.late_at = await database_now(session)
+
+
+def set_cost(record: AttemptRow, cost: ProviderCost | None) -> None:
+    if cost is not None:
+        record.cost_amount, record.cost_unit = cost.amount, cost.unit
+
+
+def poll_result(record: AttemptRow) -> PollResult | None:
+    if record.result is None:
+        return None
+    return PollResult(
+        JobStatus(record.result["status"]),
+        record.code,
+        moderated_at=moderated_at(record),
+        is_free=AttemptState(record.state).does_not_charge,
+    )
+
+
+def moderated_at(record: AttemptRow) -> ModeratedAt | None:
+    return ModeratedAt(record.moderated_at) if record.moderated_at else None
+
+
+async def _is_superseded(session: AsyncSession, record: AttemptRow) -> bool:
+    """Tell whether the generation went on to another attempt after this one was begun.
+
+    The ordinal does not tell: after a Reset in Temporal the first may be begun again after the second.
+    """
+    later = select(col(AttemptRow.ordinal)).where(
+        col(AttemptRow.generation_id) == record.generation_id,
+        col(AttemptRow.started_at) > record.started_at,
+    )
+    return await session.scalar(later.limit(1)) is not None
+
+
+async def database_now(session: AsyncSession) -> datetime:
+    """Return the database's clock, not the start of the transaction, which may have waited for its lock."""
+    now = await session.scalar(select(func.clock_timestamp()))
+    assert isinstance(now, datetime)
+    return now

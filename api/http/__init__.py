@@ -1,0 +1,1 @@
+"""The wire: schemas, serializers, problems, pagination, and what a request body may be."""

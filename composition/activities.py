@@ -1,0 +1,161 @@
+"""Every activity on its ports, and those ports on the real adapters."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from temporalio.client import Client
+
+from activities.assets import AssetActivities, ImageWriter
+from activities.credits import CreditActivities
+from activities.moderation import ModerationActivities
+from activities.provider import InputFileLoader, ProviderActivities, SyncResultRecorder
+from activities.provider_slots import SlotActivities, SlotGranter
+from activities.reconcile import ReconcileActivities
+from adapters.database.assets import PostgresAssets
+from adapters.database.attempts import PostgresAttempts
+from adapters.database.engine import Database
+from adapters.database.generations import PostgresGenerations
+from adapters.database.inbox import PostgresInbox
+from adapters.database.input_files import PostgresInputFiles
+from adapters.database.ledger import PostgresLedger
+from adapters.database.provider_slots import PostgresProviderSlots
+from adapters.database.reconcile_queries import PostgresReconcileQueries
+from composition.providers import input_check, providers, result_hosts, webhook_url
+from composition.repositories import catalog
+from composition.storage import image_pipeline, object_store
+from composition.temporal import workflow_client
+from domain.ports import (
+    Assets,
+    Attempts,
+    Downloader,
+    Generations,
+    ImageInspector,
+    Inbox,
+    InputCheck,
+    InputFiles,
+    Ledger,
+    ObjectStore,
+    Provider,
+    ProviderSlots,
+    ReconcileQueries,
+    SynchronousProvider,
+    WorkflowClient,
+)
+from domain.provider import AttemptRef
+from settings import Settings
+
+
+@dataclass(frozen=True)
+class Activities:
+    """Every activity of the service, each given its ports."""
+
+    credits: CreditActivities
+    provider: ProviderActivities
+    assets: AssetActivities
+    slots: SlotActivities
+    moderation: ModerationActivities
+    reconcile: ReconcileActivities
+
+
+@dataclass(frozen=True)
+class ActivityPorts:
+    """What the activities need from outside.
+
+    limited_providers: those whose slots the reconciler grants. webhook_url: builds the address at which a
+    provider may report on an attempt; empty if it is not to.
+    """
+
+    providers: Mapping[str, Provider]
+    synchronous: Mapping[str, SynchronousProvider]
+    limited_providers: Collection[str]
+    webhook_url: Callable[[str, AttemptRef], str]
+    input_check: InputCheck | None
+    ledger: Ledger
+    attempts: Attempts
+    assets: Assets
+    generations: Generations
+    input_files: InputFiles
+    inbox: Inbox
+    reconcile_queries: ReconcileQueries
+    slots: ProviderSlots
+    workflows: WorkflowClient
+    store: ObjectStore
+    downloader: Downloader
+    inspector: ImageInspector
+
+
+def build_activities(ports: ActivityPorts) -> Activities:
+    """Build every activity; tests build theirs here too."""
+    granter = SlotGranter(ports.slots, ports.workflows)
+    writer = ImageWriter(ports.inspector, ports.store)
+    provider = ProviderActivities(
+        ports.providers,
+        ports.synchronous,
+        ports.attempts,
+        SyncResultRecorder(ports.attempts, ports.assets, writer),
+        InputFileLoader(ports.input_files, ports.store),
+        granter,
+        ports.webhook_url,
+    )
+    return Activities(
+        credits=CreditActivities(ports.ledger, granter),
+        provider=provider,
+        assets=AssetActivities(
+            ports.providers, ports.attempts, ports.assets, ports.downloader, writer, granter
+        ),
+        slots=SlotActivities(granter),
+        moderation=ModerationActivities(ports.generations, ports.input_check),
+        reconcile=ReconcileActivities(
+            ports.reconcile_queries,
+            ports.workflows,
+            ports.ledger,
+            ports.inbox,
+            ports.store,
+            provider,
+            ports.input_files,
+            granter,
+            ports.limited_providers,
+        ),
+    )
+
+
+@asynccontextmanager
+async def worker_activities(
+    settings: Settings, client: Client, database: Database
+) -> AsyncIterator[Activities]:
+    """Open the activities on the real adapters."""
+    models = catalog(settings)
+    limits = {name: provider.max_concurrent for name, provider in models.providers.items()}
+    async with AsyncExitStack() as stack:
+        found = await stack.enter_async_context(providers(settings))
+        store = await stack.enter_async_context(object_store(settings))
+        images = await stack.enter_async_context(
+            image_pipeline(
+                result_hosts(settings),
+                max_bytes=settings.max_image_bytes,
+                max_pixels=settings.max_image_pixels,
+                timeout_seconds=settings.download_timeout_seconds,
+            )
+        )
+        yield build_activities(
+            ActivityPorts(
+                providers=found.with_jobs,
+                synchronous=found.synchronous,
+                limited_providers=limits.keys(),
+                webhook_url=webhook_url(settings),
+                input_check=await stack.enter_async_context(input_check(settings)),
+                ledger=PostgresLedger(database),
+                attempts=PostgresAttempts(database),
+                assets=PostgresAssets(database),
+                generations=PostgresGenerations(database),
+                input_files=PostgresInputFiles(database),
+                inbox=PostgresInbox(database),
+                reconcile_queries=PostgresReconcileQueries(database, models),
+                slots=PostgresProviderSlots(database, limits),
+                workflows=workflow_client(settings, client),
+                store=store,
+                downloader=images.downloader,
+                inspector=images.inspector,
+            )
+        )

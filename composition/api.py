@@ -1,0 +1,109 @@
+"""The HTTP application on the real adapters."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+
+from adapters.database.credits import PostgresCreditAccounts
+from adapters.database.engine import Database
+from adapters.database.generations import PostgresGenerations
+from adapters.database.inbox import PostgresInbox
+from adapters.database.input_files import PostgresInputFiles
+from adapters.database.provider_slots import PostgresProviderSlots
+from adapters.database.tenants import PostgresTenants
+from adapters.providers.client import provider_client
+from api.app import BodyLimits, build_app
+from api.deps import Services
+from api.http.serializers import GenerationSerializer
+from api.services.generations import GenerationService
+from api.services.input_files import InputFileService
+from api.services.readiness import Readiness
+from api.services.workflow_status import WorkflowStatus
+from composition.providers import webhook_readers
+from composition.repositories import catalog, check_schema, database
+from composition.storage import image_pipeline, object_store
+from composition.temporal import temporal_client, workflow_client
+from domain.ports import ObjectStore
+from settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the application; its services open when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with api_services(settings) as services:
+            app.state.services = services
+            yield
+
+    return build_app(body_limits(settings), lifespan=lifespan)
+
+
+def body_limits(settings: Settings) -> BodyLimits:
+    return BodyLimits(settings.max_body_bytes, settings.max_input_bytes)
+
+
+@asynccontextmanager
+async def api_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open what is behind the routes. Temporal may be away: the client connects on its first call."""
+    async with AsyncExitStack() as stack:
+        pool = database(settings)
+        stack.push_async_callback(pool.close)
+        await check_schema(pool)
+        store = await stack.enter_async_context(object_store(settings))
+        http = await stack.enter_async_context(provider_client())
+        workflows = workflow_client(settings, await temporal_client(settings, lazy=True))
+        models, generations = catalog(settings), PostgresGenerations(pool)
+        input_files = await stack.enter_async_context(_input_file_service(settings, pool, store))
+        yield Services(
+            catalog=models,
+            generations=generations,
+            input_files=PostgresInputFiles(pool),
+            slots=PostgresProviderSlots(pool, {}),  # to read positions; only workers grant slots
+            input_file_service=input_files,
+            credits=PostgresCreditAccounts(pool),
+            authenticator=PostgresTenants(pool),
+            generation_service=GenerationService(
+                models, generations, input_files, PostgresInbox(pool), workflows
+            ),
+            workflow_status=WorkflowStatus(workflows),
+            store=store,
+            webhook_readers=webhook_readers(settings, http),
+            serializer=_serializer(settings),
+            readiness=Readiness(
+                {"postgres": pool.healthy, "temporal": workflows.healthy, "s3": store.bucket_exists},
+                essential="postgres",
+            ),
+            master_key=settings.master_key.get_secret_value(),
+        )
+
+
+@asynccontextmanager
+async def _input_file_service(
+    settings: Settings, pool: Database, store: ObjectStore
+) -> AsyncIterator[InputFileService]:
+    """Open it on a pipeline of its own, which cannot reach hosts that only results may come from."""
+    async with image_pipeline(
+        settings.input_hosts,
+        max_bytes=settings.max_input_bytes,
+        max_pixels=settings.max_image_pixels,
+        timeout_seconds=settings.input_timeout_seconds,
+    ) as images:
+        yield InputFileService(
+            PostgresInputFiles(pool),
+            store,
+            images.inspector,
+            images.downloader,
+            hosts=settings.input_hosts,
+            max_bytes=settings.max_input_bytes,
+            fetch_seconds=settings.input_timeout_seconds,
+        )
+
+
+def _serializer(settings: Settings) -> GenerationSerializer:
+    ui = None
+    if settings.show_temporal_ui_links and settings.temporal_ui_url:
+        base = settings.temporal_ui_url.rstrip("/")
+        ui = f"{base}/namespaces/{settings.temporal_namespace}/workflows"
+    return GenerationSerializer(settings.public_url.rstrip("/"), settings.master_key.get_secret_value(), ui)

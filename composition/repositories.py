@@ -1,0 +1,69 @@
+"""The database, and the catalog that goes with it."""
+
+import logging
+from pathlib import Path
+
+from adapters.catalog.models_toml import load_catalog
+from adapters.database.costs import CostLine, cost_lines
+from adapters.database.credits import PostgresCreditAccounts
+from adapters.database.engine import Database
+from adapters.database.ids import new_id
+from adapters.database.schema import require_revision
+from adapters.database.tenants import PostgresTenants
+from composition.providers import checks_input, enabled_providers
+from domain.catalog import Catalog
+from domain.errors import DatabaseUnavailable
+from settings import Settings
+
+__all__ = [
+    "CostLine",
+    "Database",
+    "catalog",
+    "check_schema",
+    "cost_lines",
+    "credit_accounts",
+    "database",
+    "new_id",
+    "tenants",
+]
+
+_log = logging.getLogger("darkroom")
+_ROOT = Path(__file__).parents[1]
+
+
+def database(settings: Settings, *, process: str = "darkroom") -> Database:
+    """Return a pool of connections, which PostgreSQL lists under the name of the process."""
+    return Database(
+        settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, name=process
+    )
+
+
+async def check_schema(pool: Database) -> None:
+    """Refuse to start on tables of an older version. Raises SchemaOutdated.
+
+    A database that is away does not keep a process from starting: it waits for it like any other outage.
+    """
+    try:
+        await require_revision(pool)
+    except DatabaseUnavailable:
+        _log.warning("the database is away; its revision could not be checked")
+
+
+def catalog(settings: Settings) -> Catalog:
+    """Load the catalog with this installation's providers and limits."""
+    return load_catalog(
+        _ROOT / settings.models_file,
+        providers=enabled_providers(settings),
+        queue_timeout_seconds=settings.queue_timeout_seconds,
+        deadline_cap_seconds=settings.deadline_cap_seconds,
+        first_poll_cap_seconds=settings.first_poll_cap_seconds,
+        checks_input=checks_input(settings),
+    )
+
+
+def tenants(pool: Database) -> PostgresTenants:
+    return PostgresTenants(pool)
+
+
+def credit_accounts(pool: Database) -> PostgresCreditAccounts:
+    return PostgresCreditAccounts(pool)

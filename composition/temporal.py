@@ -1,0 +1,29 @@
+"""The connection to Temporal."""
+
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.runtime import Runtime
+
+from adapters.temporal import TemporalAddress, TemporalWorkflowClient, connect
+from settings import Settings
+
+
+async def temporal_client(
+    settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None
+) -> Client:
+    """Connect; with `lazy` on the first call. Raises RuntimeError if Temporal is away."""
+    key = settings.temporal_api_key
+    address = TemporalAddress(
+        settings.temporal_address,
+        settings.temporal_namespace,
+        key.get_secret_value() if key else None,
+        settings.temporal_tls,
+    )
+    return await connect(address, lazy=lazy, runtime=runtime)
+
+
+def workflow_client(settings: Settings, client: Client) -> TemporalWorkflowClient:
+    return TemporalWorkflowClient(
+        client, task_timeout=timedelta(seconds=settings.workflow_task_timeout_seconds)
+    )
