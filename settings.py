@@ -1,6 +1,7 @@
-"""Every setting, read once at start-up by an entry point and passed down as plain values.
+"""The settings of the service, read once at start and passed down as plain values.
 
-Names are environment variables, in upper case. `docs/configuration.md` describes each one.
+Names are environment variables, in upper case; `docs/configuration.md` describes each one. The settings of
+each provider are in its folder, and `composition/settings.py` reads them all.
 """
 
 from typing import Annotated
@@ -40,7 +41,7 @@ class Settings(BaseSettings):
     show_temporal_ui_links: bool = False
     max_body_bytes: PositiveInt = 30_000_000
 
-    # Images that clients bring
+    # Images that clients upload
     max_input_bytes: PositiveInt = 50_000_000
     input_hosts: Csv = ("*",)
     input_timeout_seconds: PositiveFloat = 10.0
@@ -69,68 +70,19 @@ class Settings(BaseSettings):
     max_image_pixels: PositiveInt = 40_000_000
     download_timeout_seconds: PositiveFloat = 60.0
 
-    # fal
-    fal_key: SecretStr | None = None
-    fal_user_id: str | None = None
-    fal_queue_url: str = "https://queue.fal.run"
-    fal_jwks_url: str = "https://rest.fal.ai/.well-known/jwks.json"
-    fal_result_hosts: Csv = ("fal.media", "*.fal.media")
-    fal_submits_per_second: PositiveFloat | None = None
-
-    # Replicate
-    replicate_api_token: SecretStr | None = None
-    replicate_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    replicate_url: str = "https://api.replicate.com/v1"
-    replicate_result_hosts: Csv = ("replicate.delivery", "*.replicate.delivery")
-
-    # Black Forest Labs
-    bfl_api_key: SecretStr | None = None
-    bfl_webhooks: bool = False
-    bfl_url: str = "https://api.bfl.ai"
-    bfl_polling_hosts: Csv = ("bfl.ai", "*.bfl.ai")
-    bfl_result_hosts: Csv = ("bfl.ai", "*.bfl.ai", "bfldelivery*.blob.core.windows.net")
-
-    # Providers that answer with the images themselves
+    # For providers that answer with the images themselves
     synchronous_timeout_seconds: PositiveFloat = 600.0
-    openai_api_key: SecretStr | None = None
-    openai_url: str = "https://api.openai.com/v1"
-    gemini_api_key: SecretStr | None = None
-    gemini_url: str = "https://generativelanguage.googleapis.com/v1beta"
-    together_api_key: SecretStr | None = None
-    together_url: str = "https://api.together.ai/v1"
 
     log_level: str = "INFO"
 
-    @field_validator(
-        "fal_result_hosts",
-        "replicate_result_hosts",
-        "replicate_webhook_secrets",
-        "bfl_polling_hosts",
-        "bfl_result_hosts",
-        "input_hosts",
-        mode="before",
-    )
+    @field_validator("input_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
-    @field_validator(
-        "fal_key",
-        "replicate_api_token",
-        "bfl_api_key",
-        "openai_api_key",
-        "gemini_api_key",
-        "together_api_key",
-        mode="before",
-    )
-    @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        """A key that is set to nothing switches its provider off, as one that is not set does."""
-        return value or None
-
     @property
     def callback_base_url(self) -> str:
-        """Where providers reach us: the public URL unless told otherwise."""
+        """Where providers reach the API: the public URL unless another one is set."""
         return (self.webhook_base_url or self.public_url).rstrip("/")

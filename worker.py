@@ -15,8 +15,9 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.interceptors import FailureMappingInterceptor, HeartbeatInterceptor
-from composition import Settings, read_settings
+from composition import ServiceSettings, read_settings
 from composition.activities import Activities, worker_activities
+from composition.providers import submits_per_second
 from composition.repositories import catalog, check_schema, database
 from composition.temporal import temporal_client
 from domain import temporal_names
@@ -117,11 +118,10 @@ def _worker(client: Client, queue: str, tuning: Tuning, **registered: Any) -> Wo
     )
 
 
-def tuning_of(settings: Settings) -> Tuning:
+def tuning_of(settings: ServiceSettings) -> Tuning:
     providers = catalog(settings).providers
     rates = {name: provider.submits_per_second for name, provider in providers.items()}
-    if settings.fal_submits_per_second is not None and "fal" in rates:
-        rates["fal"] = settings.fal_submits_per_second
+    rates |= {name: rate for name, rate in submits_per_second(settings).items() if name in rates}
     return Tuning(
         submits_per_second=rates,
         max_concurrent={name: provider.max_concurrent for name, provider in providers.items()},
@@ -133,7 +133,7 @@ def tuning_of(settings: Settings) -> Tuning:
     )
 
 
-async def serve(settings: Settings, queues: Sequence[str], stop: asyncio.Event) -> int:
+async def serve(settings: ServiceSettings, queues: Sequence[str], stop: asyncio.Event) -> int:
     """Work until stopped, then finish running activities within the grace period."""
     metrics = PrometheusConfig(
         bind_address=f"{settings.worker_host}:{settings.worker_metrics_port}",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from adapters.providers.answers import json_object, retry_after_seconds, storable
+from adapters.providers.http.responses import json_object, retry_after_seconds, storable
 from domain.errors import ModerationUnavailable
 
 _LARGEST_LIST_CHARACTERS = 1_000_000

@@ -10,45 +10,45 @@ from typing import Any
 
 from admin.bootstrap import bootstrap
 from admin.try_provider import try_provider
-from composition import Settings, read_settings
+from composition import ServiceSettings, read_settings
 from composition.repositories import Database, cost_lines, credit_accounts, database, tenants
 from domain.auth import Scope
 from domain.errors import ServiceError
 from runtime.process import configure_logging, run
 
-Command = Callable[[argparse.Namespace, Settings, Database], Awaitable[dict[str, Any]]]
+Command = Callable[[argparse.Namespace, ServiceSettings, Database], Awaitable[dict[str, Any]]]
 
 
-async def _bootstrap(_: argparse.Namespace, settings: Settings, __: Database) -> dict[str, Any]:
+async def _bootstrap(_: argparse.Namespace, settings: ServiceSettings, __: Database) -> dict[str, Any]:
     return await bootstrap(settings)
 
 
-async def _create_tenant(wanted: argparse.Namespace, _: Settings, pool: Database) -> dict[str, Any]:
+async def _create_tenant(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
     return {"tenant_id": await tenants(pool).create(wanted.name, wanted.id)}
 
 
-async def _create_key(wanted: argparse.Namespace, _: Settings, pool: Database) -> dict[str, Any]:
+async def _create_key(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
     scopes = [Scope(scope) for scope in wanted.scopes.split(",")]
     key = await tenants(pool).create_key(wanted.tenant_id, scopes)
     return {"key_id": key.key_id, "api_key": key.api_key}
 
 
-async def _revoke_key(wanted: argparse.Namespace, _: Settings, pool: Database) -> dict[str, Any]:
+async def _revoke_key(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
     return {"revoked": await tenants(pool).revoke_key(wanted.key_id)}
 
 
-async def _grant(wanted: argparse.Namespace, _: Settings, pool: Database) -> dict[str, Any]:
+async def _grant(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
     accounts = credit_accounts(pool)
     balance = await accounts.grant(wanted.tenant_id, wanted.amount, wanted.reference)
     return {"available_credits": balance.available}
 
 
-async def _costs(wanted: argparse.Namespace, _: Settings, pool: Database) -> dict[str, Any]:
+async def _costs(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
     lines = await cost_lines(pool, wanted.days)
     return {"costs": [{name: _plain(value) for name, value in asdict(line).items()} for line in lines]}
 
 
-async def _try_provider(wanted: argparse.Namespace, settings: Settings, _: Database) -> dict[str, Any]:
+async def _try_provider(wanted: argparse.Namespace, settings: ServiceSettings, _: Database) -> dict[str, Any]:
     return await try_provider(settings, wanted.provider, wanted.model, wanted.prompt)
 
 
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _main(wanted: argparse.Namespace, settings: Settings) -> int:
+async def _main(wanted: argparse.Namespace, settings: ServiceSettings) -> int:
     pool = database(settings, process="darkroom-admin")
     try:
         answer = await wanted.do(wanted, settings, pool)

@@ -31,7 +31,7 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.reconcile import ReconcilePlan
-from composition import Settings
+from composition import ServiceSettings
 from composition.repositories import database
 from composition.storage import object_store
 from composition.temporal import temporal_client
@@ -43,7 +43,7 @@ _RPC_SECONDS = 10
 _VISIBLE_LOOKS, _VISIBLE_PAUSE_SECONDS = 150, 0.2
 
 
-async def bootstrap(settings: Settings) -> dict[str, Any]:
+async def bootstrap(settings: ServiceSettings) -> dict[str, Any]:
     """Make everything ready; return what is."""
     pool = database(settings, process="darkroom-admin")
     await pool.healthy()

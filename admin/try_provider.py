@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from composition import Settings
+from composition import ServiceSettings
 from composition.providers import Providers, providers, result_hosts
 from composition.repositories import catalog, new_id
 from composition.storage import ImagePipeline, image_pipeline
@@ -21,7 +21,9 @@ from domain.provider import AttemptRef, JobStatus, ProviderJob, ProviderResult, 
 _POLL_INTERVAL_SECONDS = 3.0
 
 
-async def try_provider(settings: Settings, provider: str, model: str | None, prompt: str) -> dict[str, Any]:
+async def try_provider(
+    settings: ServiceSettings, provider: str, model: str | None, prompt: str
+) -> dict[str, Any]:
     """Submit, wait, download, inspect the image. Raises the errors that a workflow would meet."""
     request, deadline_seconds = _request(settings, provider, model, prompt)
     _log(f"model {request.model} is {request.endpoint} at {provider}; {request.parameters}")
@@ -56,7 +58,7 @@ async def try_provider(settings: Settings, provider: str, model: str | None, pro
 
 
 def _request(
-    settings: Settings, provider: str, model: str | None, prompt: str
+    settings: ServiceSettings, provider: str, model: str | None, prompt: str
 ) -> tuple[GenerationRequest, float]:
     models = catalog(settings)
     if provider not in models.providers:

@@ -4,7 +4,7 @@ import asyncio
 
 import uvicorn
 
-from composition import Settings, read_settings
+from composition import ServiceSettings, read_settings
 from composition.api import create_app
 from runtime.process import configure_logging, run
 
@@ -13,7 +13,7 @@ _GRACE_SECONDS = 10
 _MAX_CONCURRENT = 1000
 
 
-def config_of(settings: Settings) -> uvicorn.Config:
+def config_of(settings: ServiceSettings) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(settings),
         host=settings.api_host,
@@ -26,7 +26,7 @@ def config_of(settings: Settings) -> uvicorn.Config:
     )
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> int:
+async def serve(settings: ServiceSettings, stop: asyncio.Event) -> int:
     server = uvicorn.Server(config_of(settings))
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())

@@ -1,10 +1,10 @@
 """The composition root: the only package that imports adapters and settings, and chooses between them."""
 
-from settings import Settings
+from composition.settings import ServiceSettings
 
-__all__ = ["Settings", "read_settings"]
+__all__ = ["ServiceSettings", "read_settings"]
 
 
-def read_settings() -> Settings:
+def read_settings() -> ServiceSettings:
     """Read every setting from the environment. Raises ValidationError naming each that is wrong."""
-    return Settings()
+    return ServiceSettings()

@@ -23,6 +23,7 @@ from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.reconcile_queries import PostgresReconcileQueries
 from composition.providers import input_check, providers, result_hosts, webhook_url
 from composition.repositories import catalog
+from composition.settings import ServiceSettings
 from composition.storage import image_pipeline, object_store
 from composition.temporal import workflow_client
 from domain.ports import (
@@ -43,7 +44,6 @@ from domain.ports import (
     WorkflowClient,
 )
 from domain.provider import AttemptRef
-from settings import Settings
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def build_activities(ports: ActivityPorts) -> Activities:
 
 @asynccontextmanager
 async def worker_activities(
-    settings: Settings, client: Client, database: Database
+    settings: ServiceSettings, client: Client, database: Database
 ) -> AsyncIterator[Activities]:
     """Open the activities on the real adapters."""
     models = catalog(settings)

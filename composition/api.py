@@ -12,7 +12,7 @@ from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.tenants import PostgresTenants
-from adapters.providers.client import provider_client
+from adapters.providers.http.client import provider_client
 from api.app import BodyLimits, build_app
 from api.deps import Services
 from api.http.serializers import GenerationSerializer
@@ -22,13 +22,13 @@ from api.services.readiness import Readiness
 from api.services.workflow_status import WorkflowStatus
 from composition.providers import webhook_readers
 from composition.repositories import catalog, check_schema, database
+from composition.settings import ServiceSettings
 from composition.storage import image_pipeline, object_store
 from composition.temporal import temporal_client, workflow_client
 from domain.ports import ObjectStore
-from settings import Settings
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: ServiceSettings) -> FastAPI:
     """Build the application; its services open when it starts."""
 
     @asynccontextmanager
@@ -40,12 +40,12 @@ def create_app(settings: Settings) -> FastAPI:
     return build_app(body_limits(settings), lifespan=lifespan)
 
 
-def body_limits(settings: Settings) -> BodyLimits:
+def body_limits(settings: ServiceSettings) -> BodyLimits:
     return BodyLimits(settings.max_body_bytes, settings.max_input_bytes)
 
 
 @asynccontextmanager
-async def api_services(settings: Settings) -> AsyncIterator[Services]:
+async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
     """Open what is behind the routes. Temporal may be away: the client connects on its first call."""
     async with AsyncExitStack() as stack:
         pool = database(settings)
@@ -81,7 +81,7 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
 
 @asynccontextmanager
 async def _input_file_service(
-    settings: Settings, pool: Database, store: ObjectStore
+    settings: ServiceSettings, pool: Database, store: ObjectStore
 ) -> AsyncIterator[InputFileService]:
     """Open it on a pipeline of its own, which cannot reach hosts that only results may come from."""
     async with image_pipeline(
@@ -101,7 +101,7 @@ async def _input_file_service(
         )
 
 
-def _serializer(settings: Settings) -> GenerationSerializer:
+def _serializer(settings: ServiceSettings) -> GenerationSerializer:
     ui = None
     if settings.show_temporal_ui_links and settings.temporal_ui_url:
         base = settings.temporal_ui_url.rstrip("/")

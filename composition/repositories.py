@@ -11,6 +11,7 @@ from adapters.database.ids import new_id
 from adapters.database.schema import require_revision
 from adapters.database.tenants import PostgresTenants
 from composition.providers import checks_input, enabled_providers
+from composition.settings import ServiceSettings
 from domain.catalog import Catalog
 from domain.errors import DatabaseUnavailable
 from settings import Settings
@@ -49,7 +50,7 @@ async def check_schema(pool: Database) -> None:
         _log.warning("the database is away; its revision could not be checked")
 
 
-def catalog(settings: Settings) -> Catalog:
+def catalog(settings: ServiceSettings) -> Catalog:
     """Load the catalog with this installation's providers and limits."""
     return load_catalog(
         _ROOT / settings.models_file,

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.adapters.test_meanings import TABLES as HELD
 
-from adapters.providers.client import provider_client
+from adapters.providers.http.client import provider_client
 from composition.providers import (
     enabled_providers,
     providers,
@@ -21,7 +22,6 @@ from simulator.registry import PROVIDERS as SIMULATED
 from tests.contracts.providers.job_cases import JOB_CASES
 from tests.contracts.providers.synchronous_cases import SYNCHRONOUS_CASES
 from tests.test_provider_docs import TABLES as DOCUMENTED
-from tests.unit.adapters.test_meanings import TABLES as HELD
 
 ROOT = Path(__file__).parents[1]
 CATALOG = set(tomllib.loads((ROOT / "models.toml").read_text())["providers"])

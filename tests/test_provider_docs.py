@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapters.providers import bfl, fal, gemini, openai, replicate, together
-from adapters.providers.meanings import Meaning, Meanings
+from adapters.providers.http.error_mapping import Meaning, Meanings
 from domain.errors import SubmitAmbiguous, TransientError
 
 ROOT = Path(__file__).parents[1]

@@ -26,6 +26,12 @@ HostList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 
 
+def secret(credential: SecretStr | None) -> str:
+    """Return the secret of a provider that is enabled."""
+    assert credential is not None, "the provider is not enabled"
+    return credential.get_secret_value()
+
+
 class ProviderSettings(BaseSettings):
     """The settings of one provider.
 

@@ -60,9 +60,7 @@ class ProviderSpec(ABC, Generic[S]):
         """Return where results may be downloaded from; nothing for a provider that sends the images."""
         return ()
 
-    def webhook_reader(
-        self, settings: S, http: httpx.AsyncClient, master_key: str
-    ) -> WebhookReader | None:
+    def webhook_reader(self, settings: S, http: httpx.AsyncClient, master_key: str) -> WebhookReader | None:
         """Return the reader of its webhooks; None where webhooks are not requested."""
         return None
 
@@ -87,9 +85,7 @@ class JobProviderSpec(ProviderSpec[J]):
     def result_hosts(self, settings: J) -> tuple[str, ...]:
         return settings.result_hosts
 
-    def webhook_reader(
-        self, settings: J, http: httpx.AsyncClient, master_key: str
-    ) -> WebhookReader | None:
+    def webhook_reader(self, settings: J, http: httpx.AsyncClient, master_key: str) -> WebhookReader | None:
         if self.make_webhook_reader is None or not self.reads_webhooks(settings):
             return None
         return self.make_webhook_reader(settings, http, master_key)
@@ -112,6 +108,8 @@ class SynchronousProviderSpec(ProviderSpec[S]):
 def provider_specs() -> tuple[ProviderSpec[Any], ...]:
     """Return the SPEC of every folder here that has a module `spec`, in alphabetical order."""
     package = __package__
-    folders = [module.name for module in pkgutil.iter_modules(import_module(package).__path__) if module.ispkg]
+    folders = [
+        module.name for module in pkgutil.iter_modules(import_module(package).__path__) if module.ispkg
+    ]
     modules = [f"{package}.{folder}.spec" for folder in sorted(folders)]
     return tuple(import_module(module).SPEC for module in modules if find_spec(module) is not None)

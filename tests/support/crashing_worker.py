@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.database.ledger import PostgresLedger
-from adapters.providers.fal import FalProvider
+from adapters.providers.fal.adapter import FalProvider
 from adapters.storage.s3 import S3Store
 from runtime.process import configure_logging, run
 from settings import Settings

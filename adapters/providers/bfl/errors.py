@@ -12,7 +12,7 @@ from domain.errors import (
 )
 from domain.moderation import ModeratedAt
 
-# BFL says nowhere which of its failures it gives credits back for, so none of a task's is taken for free.
+# BFL does not say which failures it returns credits for, so every failure of a task counts as charged.
 ERRORS: ErrorTable = {
     "429": ErrorMapping(ProviderThrottled),
     "422": ErrorMapping(InvalidInput),
@@ -20,7 +20,9 @@ ERRORS: ErrorTable = {
     "4xx": ErrorMapping(ProviderRefused),
     "5xx on submit": ErrorMapping(SubmitAmbiguous, does_not_charge=False),
     "Request Moderated": ErrorMapping(ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.INPUT),
-    "Content Moderated": ErrorMapping(ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.OUTPUT),
+    "Content Moderated": ErrorMapping(
+        ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.OUTPUT
+    ),
     "Error": ErrorMapping(ProviderFailed, does_not_charge=False),
     "Failed": ErrorMapping(ProviderFailed, does_not_charge=False),
     "Task not found": ErrorMapping(ProviderFailed, does_not_charge=False),

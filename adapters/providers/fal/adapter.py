@@ -1,9 +1,9 @@
 """fal's queue API.
 
 Reference: fal-ai/fal `projects/fal_client` and fal's pages `model-apis/queue`, `model-apis/errors`
-(read 2026-08-21). Unconfirmed there, so both readings are accepted: the status of a result asked for
-too early (400 is what two independent clients expect), whether a finished cancel answers 202 or 200, and
-what a locked account is answered.
+(read 2026-08-21). Not confirmed there, so both readings are accepted: the status of a result requested too
+early (400 is what two independent clients expect), whether a finished cancel answers 202 or 200, and what
+a locked account is answered.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,36 +11,38 @@ from typing import Any
 
 import httpx
 
-from adapters.providers import calls
-from adapters.providers.answers import cost_of, is_token, json_object, storable
-from adapters.providers.meanings import Meaning
-from adapters.providers.uploads import UploadBody, json_body, markers
-from domain.catalog import pixels
-from domain.errors import (
-    ContentRejected,
-    InvalidInput,
-    NotDelivered,
-    ProviderFailed,
-    ProviderRefused,
-    ProviderThrottled,
-    ProviderUnavailable,
-    ResultUnusable,
-    SubmitAmbiguous,
+from adapters.providers.fal.errors import ERRORS
+from adapters.providers.http.jobs import accepted_job_id, running
+from adapters.providers.http.request_bodies import (
+    StreamedBody,
+    data_uri,
+    image_placeholders,
+    json_body,
+    parameters_named,
 )
+from adapters.providers.http.requests import (
+    has_same_origin,
+    join_path,
+    send_repeatable,
+    send_submit,
+    unavailable,
+)
+from adapters.providers.http.responses import cost_of, is_token, json_object
+from domain.errors import ContentRejected, NotDelivered, ProviderUnavailable, ResultUnusable
 from domain.generation import GenerationRequest, Undelivered
-from domain.moderation import ModeratedAt
-from domain.provider import JobStatus, LocalInputFile, ProviderJob, ProviderResult, ResultFile, Submission
+from domain.model_schema import pixels
+from domain.provider import JobStatus, ProviderJob, ProviderResult, ResultFile, Submission
 
-_STILL_RUNNING = ("IN_QUEUE", "IN_PROGRESS")
+_RUNNING = ("IN_QUEUE", "IN_PROGRESS")
 _UNIT = "billable_unit"
 # Models that take one input image; every other takes a list of them as `image_urls`.
 _ONE_IMAGE = frozenset({"fal-ai/flux-pro/kontext", "fal-ai/flux-pro/kontext/max"})
-# Under these names fal's models take what we name so too.
+# Parameters that have the same names in fal's models.
 _SAME_NAME = ("aspect_ratio", "resolution", "seed", "output_format", "quality", "background")
 
 
 class FalProvider:
-    """Submits with a webhook address, and asks the queue when no webhook comes."""
+    """Submits with a webhook address, and polls the queue when no webhook comes."""
 
     name = "fal"
 
@@ -54,95 +56,91 @@ class FalProvider:
 
     async def submit(self, submission: Submission) -> ProviderJob:
         body = _body(submission)
-        response = await calls.submit(
+        response = await send_submit(
             self._http,
             self.name,
-            calls.under(self._queue_url, submission.request.endpoint),
+            join_path(self._queue_url, submission.request.endpoint),
             params={"fal_webhook": submission.webhook_url} if submission.webhook_url else None,
             content=body,
-            # The platform would run a failing job up to ten times; we decide about repeats.
+            # fal would run a failing job up to ten times; retries are our decision.
             headers=self._headers | body.headers | {"X-Fal-No-Retry": "1"},
         )
-        if response.status_code == httpx.codes.SERVICE_UNAVAILABLE and _is_fals_own(response):
-            raise calls.unavailable(self.name, response)
+        if response.status_code == httpx.codes.SERVICE_UNAVAILABLE and _has_error_type(response):
+            raise unavailable(self.name, response)
         if response.is_client_error:
-            name, words = _read(response.status_code, json_object(response))
-            raise ERRORS.get(f"{name} on submit", ERRORS[name]).raised(words)
+            name, message = _parse_error(response.status_code, json_object(response))
+            raise ERRORS.get(f"{name} on submit", ERRORS[name]).to_error(message)
         return self._job(response)
 
-    async def fetch(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
-        response = await self._ask("GET", self._job_url(request, job, "status"))
+    async def poll_job(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
+        response = await self._send("GET", self._job_url(request, job, "status"))
         if response.status_code == httpx.codes.NOT_FOUND:
-            return _forgotten()
-        status = json_object(response)
+            return _not_found()
+        body = json_object(response)
         if response.is_client_error:
-            # Our key or our address is wrong. The job is still there, and so is the time to mend it.
+            # Our key or our address is wrong. The job still exists, and there is time to correct it.
             raise ProviderUnavailable(f"fal: {response.status_code} on a status")
-        word = status.get("status")
-        if word != "COMPLETED":
-            unknown = storable(word) if isinstance(word, str) and word not in _STILL_RUNNING else None
-            return ProviderResult(JobStatus.RUNNING, unknown_status=unknown)
-        # COMPLETED says that it ended, not how: an error may stand beside it, and the result decides.
-        if status.get("error") and status.get("error_type"):
-            kind = str(status["error_type"])
-            return ERRORS.get(kind, ERRORS["another error_type"]).failed(f"{kind}: {status['error']}")
+        status = body.get("status")
+        if status != "COMPLETED":
+            return running(status, _RUNNING)
+        # COMPLETED says that the job ended, not how: there may be an error next to it, and the result decides.
+        if body.get("error") and body.get("error_type"):
+            kind = str(body["error_type"])
+            return ERRORS.get(kind, ERRORS["another error_type"]).to_result(f"{kind}: {body['error']}")
         return await self._result(request, job)
 
-    async def cancel(self, request: GenerationRequest, job: ProviderJob) -> bool:
-        response = await self._ask("PUT", self._job_url(request, job, "cancel"))
+    async def cancel_job(self, request: GenerationRequest, job: ProviderJob) -> bool:
+        response = await self._send("PUT", self._job_url(request, job, "cancel"))
         return response.is_success
 
     async def _result(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
-        response = await self._ask("GET", self._job_url(request, job, "response"))
+        response = await self._send("GET", self._job_url(request, job, "response"))
         if response.status_code == httpx.codes.BAD_REQUEST and b"in progress" in response.content[:200]:
             return ProviderResult(JobStatus.RUNNING)
         if response.status_code == httpx.codes.NOT_FOUND:
-            return _forgotten()
+            return _not_found()
         if not response.is_success:
             return failure(response.status_code, json_object(response))
         return success(json_object(response), request.n, response.headers.get("x-fal-billable-units"))
 
-    async def _ask(self, method: str, url: httpx.URL) -> httpx.Response:
-        """Raises ProviderUnavailable, ProviderThrottled; not for an error that is the job's own."""
-        response = await calls.ask(self._http, self.name, method, url, headers=self._headers)
-        if response.is_server_error and not _is_the_jobs(response):
-            raise calls.unavailable(self.name, response)
-        return response
+    async def _send(self, method: str, url: httpx.URL) -> httpx.Response:
+        return await send_repeatable(
+            self._http, self.name, method, url, is_job_error=_is_job_error, headers=self._headers
+        )
 
     def _job(self, response: httpx.Response) -> ProviderJob:
-        """The job of an answer. One that is not clearly an acceptance is ambiguous: never asked again."""
-        body = json_object(response)
-        job_id = body.get("request_id")
-        if not response.is_success or not isinstance(job_id, str) or not is_token(job_id):
-            raise SubmitAmbiguous(f"fal: {response.status_code} without a request id")
+        job_id, body = accepted_job_id(self.name, response, "request_id"), json_object(response)
         urls = {purpose: body.get(f"{purpose}_url") for purpose in ("status", "response", "cancel")}
-        ours = {purpose: str(url) for purpose, url in urls.items() if calls.is_at(url, self._queue_url)}
-        return ProviderJob(job_id, ours)
+        trusted = {
+            purpose: str(url) for purpose, url in urls.items() if has_same_origin(url, self._queue_url)
+        }
+        return ProviderJob(job_id, trusted)
 
     def _job_url(self, request: GenerationRequest, job: ProviderJob, purpose: str) -> httpx.URL:
-        """fal's own address for the purpose, else the one its clients build: the sub-path is dropped."""
+        """Return the address that fal gave, or the one that its clients build, without the model's sub-path."""
         if purpose in job.urls:
             return httpx.URL(job.urls[purpose])
         app = "/".join(request.endpoint.split("/")[:2])
         suffix = "" if purpose == "response" else f"/{purpose}"
-        return calls.under(self._queue_url, f"{app}/requests/{job.job_id}{suffix}")
+        return join_path(self._queue_url, f"{app}/requests/{job.job_id}{suffix}")
 
 
 def success(output: Mapping[str, Any], n: int | None, billable_units: str | None = None) -> ProviderResult:
-    """A finished job's output. Without one image that can be used, it is no success.
+    """Return the result of a finished job's output; a failure if it has no usable image.
 
-    n: how many were asked for, where that is known: a webhook does not say it.
+    n: how many images were requested, where that is known: a webhook does not say it.
     """
     images = output.get("images")
     if not isinstance(images, list):
         images = [output.get("image")]
-    files = {index: ResultFile(image["url"]) for index, image in enumerate(images) if _has_address(image)}
+    urls = [image.get("url") if isinstance(image, dict) else None for image in images]
+    files = {index: ResultFile(url) for index, url in enumerate(urls) if is_token(url)}
     blackened = _blackened(output.get("has_nsfw_concepts"), len(images))
     if images and len(blackened) == len(images):
-        return ERRORS["has_nsfw_concepts"].failed("has_nsfw_concepts")
+        return ERRORS["has_nsfw_concepts"].to_result("has_nsfw_concepts")
     usable = [file for index, file in files.items() if index not in blackened]
     if not usable:
-        return ERRORS["no usable image"].failed(f"{len(files)} usable addresses for {len(images)} images")
+        return ERRORS["no usable image"].to_result(f"{len(files)} usable addresses for {len(images)} images")
     codes = dict.fromkeys(set(range(len(images))) - files.keys(), ResultUnusable.code)
     codes |= dict.fromkeys(blackened, ContentRejected.code)
     lost = [Undelivered(index, codes[index]) for index in sorted(codes)]
@@ -156,18 +154,13 @@ def success(output: Mapping[str, Any], n: int | None, billable_units: str | None
 
 
 def failure(status_code: int, body: Mapping[str, Any]) -> ProviderResult:
-    """A finished job's error: its own status and body, as a result or a webhook carries them."""
-    name, words = _read(status_code, body)
-    return ERRORS[name].failed(words)
-
-
-def _has_address(image: object) -> bool:
-    url = image.get("url") if isinstance(image, dict) else None
-    return isinstance(url, str) and is_token(url)
+    """Return the result of a job that ended with an error: its own status and body."""
+    name, message = _parse_error(status_code, body)
+    return ERRORS[name].to_result(message)
 
 
 def _blackened(flags: object, images: int) -> Sequence[int]:
-    """Which images the checker made black. Flags that do not match the images speak of all of them."""
+    """Return which images the checker made black; all of them if the flags do not match the images."""
     if not isinstance(flags, list) or not any(flags):
         return ()
     if len(flags) != images:
@@ -175,26 +168,26 @@ def _blackened(flags: object, images: int) -> Sequence[int]:
     return [index for index, flag in enumerate(flags) if flag]
 
 
-def _is_fals_own(response: httpx.Response) -> bool:
-    """Whether fal says which of its troubles it was. Else something on the way there may have answered."""
+def _has_error_type(response: httpx.Response) -> bool:
+    """Whether fal itself says which error it was. Otherwise a gateway in front of it may have answered."""
     return bool(response.headers.get("x-fal-error-type") or json_object(response).get("error_type"))
 
 
-def _is_the_jobs(response: httpx.Response) -> bool:
-    """Whether an error is the job's own, in fal's words, and not one of what stands in front of fal."""
+def _is_job_error(response: httpx.Response) -> bool:
+    """Whether an error is the job's own, in fal's words, and not one of a gateway in front of fal."""
     body = json_object(response)
     return "x-fal-request-id" in response.headers and bool(body.get("detail") or body.get("error_type"))
 
 
-def _read(status_code: int, body: Mapping[str, Any]) -> tuple[str, str]:
-    """Which error it is, and its words. Its types say more than its status."""
+def _parse_error(status_code: int, body: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the error's name in ERRORS, and its message."""
     detail = body.get("detail", body.get("error", ""))
     listed = detail if isinstance(detail, list) else []
     kinds = [item.get("type") for item in listed if isinstance(item, dict)]
-    return _name(status_code, kinds), f"fal: {status_code} {kinds or ''} {detail!s}"
+    return _error_name(status_code, kinds), f"fal: {status_code} {kinds or ''} {detail!s}"
 
 
-def _name(status_code: int, kinds: Sequence[object]) -> str:
+def _error_name(status_code: int, kinds: Sequence[object]) -> str:
     for kind in ("content_policy_violation", "no_media_generated"):
         if kind in kinds:
             return kind
@@ -203,27 +196,23 @@ def _name(status_code: int, kinds: Sequence[object]) -> str:
     return "5xx" if status_code >= httpx.codes.INTERNAL_SERVER_ERROR else "4xx"
 
 
-def _forgotten() -> ProviderResult:
-    return ERRORS["404 on a job"].failed("fal no longer knows the request")
+def _not_found() -> ProviderResult:
+    return ERRORS["404 on a job"].to_result("fal does not know the request")
 
 
-def _body(submission: Submission) -> UploadBody:
+def _body(submission: Submission) -> StreamedBody:
     request, given = submission.request, submission.request.parameters
     body = {**given.get("options", {}), "prompt": request.prompt, "num_images": request.n}
-    body |= {name: given[name] for name in _SAME_NAME if given.get(name) is not None}
+    body |= parameters_named(_SAME_NAME, given)
     if given.get("size", "auto") != "auto":
         width, height = pixels(given["size"])
         body["image_size"] = {"width": width, "height": height}
     takes_one = request.endpoint in _ONE_IMAGE
-    images = markers(submission.images[:1] if takes_one else submission.images)
-    masks = markers([] if submission.mask is None else [submission.mask])
-    urls = [_data_uri(marker, image) for marker, image in images.items()]
+    images = image_placeholders(submission.images[:1] if takes_one else submission.images)
+    masks = image_placeholders([] if submission.mask is None else [submission.mask])
+    urls = [data_uri(image, placeholder) for placeholder, image in images.items()]
     if urls:
         body |= {"image_url": urls[0]} if takes_one else {"image_urls": urls}
-    for marker, image in masks.items():
-        body["mask_url"] = _data_uri(marker, image)
+    for placeholder, mask in masks.items():
+        body["mask_url"] = data_uri(mask, placeholder)
     return json_body(body, images | masks)
-
-
-def _data_uri(marker: str, image: LocalInputFile) -> str:
-    return f"data:{image.content_type};base64,{marker}"

@@ -13,15 +13,19 @@ from domain.errors import (
 )
 from domain.moderation import ModeratedAt
 
-# fal bills no 5xx, and nothing that it never took. A job that ended in a 4xx it may bill: a GPU may have run.
+# fal bills no 5xx, and nothing that it never accepted. It may bill a job that ended in a 4xx: a GPU may have run.
 ERRORS: ErrorTable = {
     "429": ErrorMapping(ProviderThrottled),
     "503 with an error_type on submit": ErrorMapping(ProviderUnavailable),
     "5xx on submit": ErrorMapping(SubmitAmbiguous, does_not_charge=False),
     "422 on submit": ErrorMapping(InvalidInput),
     "4xx on submit": ErrorMapping(ProviderRefused),
-    "content_policy_violation": ErrorMapping(ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.INPUT),
-    "has_nsfw_concepts": ErrorMapping(ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.OUTPUT),
+    "content_policy_violation": ErrorMapping(
+        ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.INPUT
+    ),
+    "has_nsfw_concepts": ErrorMapping(
+        ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.OUTPUT
+    ),
     "no_media_generated": ErrorMapping(ProviderFailed, does_not_charge=False),
     "no usable image": ErrorMapping(ResultUnusable, does_not_charge=False),
     "422": ErrorMapping(InvalidInput, does_not_charge=False),

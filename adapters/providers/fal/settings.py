@@ -19,7 +19,9 @@ class FalSettings(JobProviderSettings):
     @property
     def is_enabled(self) -> bool:
         if self.key is not None and self.user_id is None:
-            raise ValueError("FAL_USER_ID is needed with FAL_KEY: without it any account's webhook is believed")
+            raise ValueError(
+                "FAL_USER_ID is needed with FAL_KEY: without it any account's webhook is believed"
+            )
         return self.key is not None
 
     @property

@@ -1,8 +1,7 @@
 """fal's webhooks: ED25519 over request id, user id, time and body hash, with keys from a shared JWKS.
 
-The keys are fal's, not ours: any account's webhook bears a valid signature. So the account is pinned.
-Reference: fal's page `model-apis/webhooks` (read 2026-08-21); the scheme in providers.md of several
-independent verifiers agrees with it.
+The keys are fal's and sign the webhooks of every account, so the reader compares the account, too.
+Reference: fal's page `model-apis/webhooks` (read 2026-08-21), with which several independent verifiers agree.
 """
 
 import asyncio
@@ -18,26 +17,25 @@ import httpx
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from adapters.providers import fal
-from adapters.providers.answers import event_object, is_token, json_object
+from adapters.providers.fal.adapter import failure, success
+from adapters.providers.http.responses import event_object, is_token, json_object
+from adapters.providers.http.webhook_timestamps import is_recent
 from domain.errors import SignatureInvalid, VerificationUnavailable
 from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderResult
 
 _log = logging.getLogger("darkroom.fal")
-_TOLERANCE_SECONDS = 300
-_KEYS_LIVE_SECONDS = 24 * 3600
-_KEYS_AGAIN_AFTER_SECONDS = 30
+_KEYS_LIFETIME_SECONDS = 24 * 3600
+_KEYS_MIN_INTERVAL_SECONDS = 30
 _KEYS_TIMEOUT_SECONDS = 5
-_MOST_KEYS = 20
-_TIMESTAMP = re.compile(r"[0-9]{10,11}")
+_MAX_KEYS = 20
 _STATUS_CODE = re.compile(r"status code: ([1-5][0-9]{2})\b")
 
 
 class FalKeys:
-    """fal's public keys, fetched when first needed and kept for a day.
+    """fal's public keys, downloaded when first needed and cached for a day.
 
-    A signature that no kept key verifies may come from a new key, so the set is asked for again, at most
-    every 30 seconds, whether it then comes or not.
+    A signature that no cached key verifies may come from a new key, so the keys are downloaded again, at most
+    every 30 seconds, whether or not that succeeds.
     """
 
     def __init__(
@@ -47,19 +45,20 @@ class FalKeys:
         self._url = jwks_url
         self._clock = clock
         self._keys: tuple[Ed25519PublicKey, ...] = ()
-        self._asked_at = float("-inf")
-        self._fetched_at = float("-inf")
+        self._requested_at = float("-inf")
+        self._downloaded_at = float("-inf")
         self._lock = asyncio.Lock()
 
     async def verify(self, signature: bytes, message: bytes) -> bool:
-        """Raises VerificationUnavailable if there are no keys to try."""
-        if self._clock() - self._fetched_at < _KEYS_LIVE_SECONDS and self._matches(signature, message):
+        """Whether any key verifies it. Raises VerificationUnavailable if there are no keys to try."""
+        is_fresh = self._clock() - self._downloaded_at < _KEYS_LIFETIME_SECONDS
+        if is_fresh and self._matches(signature, message):
             return True
         async with self._lock:
-            if self._clock() - self._asked_at > _KEYS_AGAIN_AFTER_SECONDS:
-                await self._fetch()
+            if self._clock() - self._requested_at > _KEYS_MIN_INTERVAL_SECONDS:
+                await self._download()
         if not self._keys:
-            raise VerificationUnavailable("fal's keys cannot be had")
+            raise VerificationUnavailable("fal's keys are not available")
         return self._matches(signature, message)
 
     def _matches(self, signature: bytes, message: bytes) -> bool:
@@ -71,24 +70,24 @@ class FalKeys:
             return True
         return False
 
-    async def _fetch(self) -> None:
-        """The kept keys go on counting while fal's page is away or holds none."""
-        self._asked_at = self._clock()
+    async def _download(self) -> None:
+        """Replace the keys; the cached ones stay valid while fal's page is unavailable or has none."""
+        self._requested_at = self._clock()
         try:
             async with asyncio.timeout(_KEYS_TIMEOUT_SECONDS):
                 response = await self._http.get(self._url)
             response.raise_for_status()
         except (httpx.HTTPError, TimeoutError) as error:
-            _log.warning("fal's keys could not be fetched: %s", type(error).__name__)
+            _log.warning("fal's keys could not be downloaded: %s", type(error).__name__)
             return
         if keys := _public_keys(json_object(response)):
-            self._keys, self._fetched_at = keys, self._clock()
+            self._keys, self._downloaded_at = keys, self._clock()
         else:
-            _log.warning("fal's page of keys holds none that can be read")
+            _log.warning("fal's page of keys has no readable key")
 
 
 class FalWebhookReader:
-    """Believes a webhook only if it is signed, fresh and from our own account."""
+    """Accepts a webhook only if it is signed, recent and from our own account."""
 
     def __init__(self, keys: FalKeys, *, user_id: str, now: Callable[[], float] = time.time) -> None:
         self._keys = keys
@@ -99,10 +98,8 @@ class FalWebhookReader:
         request_id = headers.get("x-fal-webhook-request-id", "")
         user_id = headers.get("x-fal-webhook-user-id", "")
         timestamp = headers.get("x-fal-webhook-timestamp", "")
-        signature = _unhex(headers.get("x-fal-webhook-signature", ""))
-        if user_id != self._user_id or _TIMESTAMP.fullmatch(timestamp) is None:
-            raise SignatureInvalid
-        if abs(self._now() - int(timestamp)) > _TOLERANCE_SECONDS:
+        signature = _signature_bytes(headers.get("x-fal-webhook-signature", ""))
+        if user_id != self._user_id or not is_recent(timestamp, self._now()):
             raise SignatureInvalid
         lines = (request_id, user_id, timestamp, hashlib.sha256(body).hexdigest())
         if not await self._keys.verify(signature, "\n".join(lines).encode(errors="replace")):
@@ -110,26 +107,26 @@ class FalWebhookReader:
         event = event_object(body)
         if not is_token(request_id) or event.get("request_id") != request_id:
             raise SignatureInvalid
-        # fal repeats a delivery with a new timestamp, so what it says is what identifies it.
+        # fal repeats a delivery with a new timestamp, so the body is what identifies it.
         return ProviderEvent(hashlib.sha256(body).hexdigest(), request_id, _result(event))
 
 
 def _result(event: Mapping[str, Any]) -> ProviderResult:
-    """What the event says, or CHECK where it says nothing that can be relied on."""
+    """Return the event's result, or CHECK where the event is not clear."""
     payload = event.get("payload")
     if event.get("payload_error") or not isinstance(payload, dict):
         return ProviderResult(JobStatus.CHECK)
     if event.get("status") == "OK":
-        return fal.success(payload, None)
+        return success(payload, None)
     if event.get("status") == "ERROR":
-        words = event.get("error")
-        code = _STATUS_CODE.search(words) if isinstance(words, str) else None
-        # Without a status nobody can say whether it was billed; the queue knows.
-        return fal.failure(int(code[1]), payload) if code else ProviderResult(JobStatus.CHECK)
+        message = event.get("error")
+        code = _STATUS_CODE.search(message) if isinstance(message, str) else None
+        # Only the status says whether it was billed; without one, the queue has to be polled.
+        return failure(int(code[1]), payload) if code else ProviderResult(JobStatus.CHECK)
     return ProviderResult(JobStatus.CHECK)
 
 
-def _unhex(text: str) -> bytes:
+def _signature_bytes(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError:
@@ -137,9 +134,9 @@ def _unhex(text: str) -> bytes:
 
 
 def _public_keys(page: Mapping[str, Any]) -> tuple[Ed25519PublicKey, ...]:
-    """The Ed25519 keys of a JWKS; those of another kind and broken ones are passed over."""
+    """Return the Ed25519 keys of a JWKS; those of another kind and malformed ones are ignored."""
     listed = page.get("keys")
-    keys = [_public_key(key) for key in listed[:_MOST_KEYS]] if isinstance(listed, list) else []
+    keys = [_public_key(key) for key in listed[:_MAX_KEYS]] if isinstance(listed, list) else []
     return tuple(key for key in keys if key is not None)
 
 

@@ -2,9 +2,8 @@
 
 Reference: googleapis/python-genai and google-gemini/cookbook (read 2026-08-21). Not confirmed by them, and so
 tolerated: names in snake_case as well as camelCase; the drafts of thinking models, which are parts marked as
-thoughts before the image; RetryInfo on a 429. A 503 UNAVAILABLE is what Google calls overloaded, to be sent
-again later, so nothing was taken. What is charged for an answer without an image is not said: it counts as
-charged.
+thoughts before the image; RetryInfo on a 429. A 503 UNAVAILABLE is Google's status for overloaded, to be sent
+again later, so nothing was taken. What a response without an image costs is not stated: it counts as charged.
 """
 
 import re
@@ -15,54 +14,53 @@ from urllib.parse import quote
 
 import httpx
 
-from adapters.providers.answers import json_object
-from adapters.providers.meanings import Meaning, Meanings
-from adapters.providers.spool import BROKEN_IMAGE, NO_IMAGE, Reading, Spool, refusal, tokens
-from adapters.providers.uploads import json_body, markers
-from domain.errors import (
-    ContentRejected,
-    InvalidInput,
-    ProviderRefused,
-    ProviderThrottled,
-    ProviderUnavailable,
-    ServiceError,
-    SubmitAmbiguous,
+from adapters.providers.gemini.errors import ERRORS
+from adapters.providers.http.inline_images import (
+    InlineImageClient,
+    ParsedResponse,
+    map_error_response,
+    token_cost,
 )
+from adapters.providers.http.request_bodies import image_placeholders, json_body
+from adapters.providers.http.responses import (
+    MAX_MESSAGE_CHARACTERS,
+    MAX_RETRY_AFTER_SECONDS,
+    json_object,
+)
+from domain.errors import ServiceError
 from domain.generation import GenerationRequest
-from domain.moderation import ModeratedAt
 from domain.provider import LocalInputFile, Submission, SyncResult
 
 _SECONDS = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,9})?)s")
-_LONGEST_PAUSE_SECONDS = 3600.0
 _NO_REASON = "BLOCK_REASON_UNSPECIFIED"
-_MOST_WORDS = 2000
 
 
 class GeminiProvider:
-    """One image a call: these models make no more."""
+    """Requests one image per call: these models make no more."""
 
     name = "gemini"
 
-    def __init__(self, spool: Spool, *, key: str, url: str) -> None:
-        self._spool = spool
+    def __init__(self, client: InlineImageClient, *, key: str, url: str) -> None:
+        self._client = client
         self._url = url.rstrip("/")
         self._headers = {"x-goog-api-key": key}
 
     async def generate(self, submission: Submission, folder: Path) -> SyncResult:
-        images = markers(submission.images)
+        images = image_placeholders(submission.images)
         upload = json_body(_body(submission.request, images), images)
-        request = self._spool.http.build_request(
+        request = self._client.http.build_request(
             "POST",
             f"{self._url}/models/{quote(submission.request.endpoint, safe='')}:generateContent",
             headers=self._headers | upload.headers,
             content=upload,
         )
-        return await self._spool.generate(request, submission, folder, read=_read, refuse=_refuse)
+        return await self._client.send(request, submission, folder, parse=_parse, map_error=_map_error)
 
 
 def _body(request: GenerationRequest, images: Mapping[str, LocalInputFile]) -> dict[str, Any]:
-    pictures = [
-        {"inlineData": {"mimeType": image.content_type, "data": marker}} for marker, image in images.items()
+    image_parts = [
+        {"inlineData": {"mimeType": image.content_type, "data": placeholder}}
+        for placeholder, image in images.items()
     ]
     given = request.parameters
     shape = {"aspectRatio": given.get("aspect_ratio"), "imageSize": given.get("resolution")}
@@ -73,49 +71,51 @@ def _body(request: GenerationRequest, images: Mapping[str, LocalInputFile]) -> d
     if "seed" in given:
         config["seed"] = given["seed"]
     return {
-        "contents": [{"role": "user", "parts": [{"text": request.prompt}, *pictures]}],
+        "contents": [{"role": "user", "parts": [{"text": request.prompt}, *image_parts]}],
         "generationConfig": config,
     }
 
 
-def _read(_headers: httpx.Headers, body: Mapping[str, Any]) -> Reading:
-    usage, answer_id = _get(body, "usageMetadata"), _get(body, "responseId")
-    cost = tokens(_get(usage, "totalTokenCount"))
+def _parse(_headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
+    usage, response_id = _get(body, "usageMetadata"), _get(body, "responseId")
+    cost = token_cost(_get(usage, "totalTokenCount"))
     feedback = _get(body, "promptFeedback")
     if (reason := _get(feedback, "blockReason")) and reason != _NO_REASON:
-        meaning = ERRORS.get(f"blockReason {reason}", ERRORS["blockReason"])
-        words = f"gemini: blockReason {reason} {_get(feedback, 'blockReasonMessage') or ''}"
-        return Reading(answer_id, words=words, cost=cost, failure=meaning)
+        mapping = ERRORS.get(f"blockReason {reason}", ERRORS["blockReason"])
+        message = f"gemini: blockReason {reason} {_get(feedback, 'blockReasonMessage') or ''}"
+        return ParsedResponse(response_id, message=message, cost=cost, failure=mapping)
     candidate = _first(_get(body, "candidates"))
     reason = _get(candidate, "finishReason")
     parts = _list(_get(_get(candidate, "content"), "parts"))
     final = [part for part in parts if isinstance(part, dict) and part.get("thought") is not True]
     text = " ".join(part["text"] for part in final if isinstance(part.get("text"), str))
-    words = f"gemini: finishReason {reason} {_get(candidate, 'finishMessage') or ''} {text[:_MOST_WORDS]}"
+    message = f"gemini: finishReason {reason} {_get(candidate, 'finishMessage') or ''} {text[:MAX_MESSAGE_CHARACTERS]}"
     found = [_get(_get(part, "inlineData"), "data") for part in final]
     images = [image for image in found if isinstance(image, str)]
-    return Reading(answer_id, images[-1:], words, cost, failure=ERRORS.get(f"finishReason {reason}"))
+    return ParsedResponse(
+        response_id, images[-1:], message, cost, failure=ERRORS.get(f"finishReason {reason}")
+    )
 
 
-def _refuse(response: httpx.Response) -> ServiceError:
+def _map_error(response: httpx.Response) -> ServiceError:
     body = json_object(response)
     error = body.get("error")
     status = response.status_code
     details = [detail for detail in _list(_get(error, "details")) if isinstance(detail, dict)]
     reasons = [f"{status} {detail.get('reason')}" for detail in details]
-    words = f"gemini: {status} {_get(error, 'status')} {_get(error, 'message') or response.text}"
+    message = f"gemini: {status} {_get(error, 'status')} {_get(error, 'message') or response.text}"
     pauses = [_SECONDS.fullmatch(str(_get(detail, "retryDelay"))) for detail in details]
-    pause = next((min(float(found[1]), _LONGEST_PAUSE_SECONDS) for found in pauses if found), None)
+    pause = next((min(float(found[1]), MAX_RETRY_AFTER_SECONDS) for found in pauses if found), None)
     names = (*reasons, f"{status} {_get(error, 'status')}")
-    return refusal(ERRORS, names, response, words, pause_seconds=pause)
+    return map_error_response(ERRORS, names, response, message, pause_seconds=pause)
 
 
-def _get(place: object, name: str) -> Any:
-    """A field by its name in camelCase or in snake_case; None if it is not there."""
-    if not isinstance(place, dict):
+def _get(container: object, name: str) -> Any:
+    """Return a field by its name in camelCase or in snake_case; None if there is none."""
+    if not isinstance(container, dict):
         return None
     snake = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
-    return place.get(name, place.get(snake))
+    return container.get(name, container.get(snake))
 
 
 def _list(value: object) -> list[Any]:

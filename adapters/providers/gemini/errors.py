@@ -19,12 +19,12 @@ ERRORS: ErrorTable = {
     "400 INVALID_ARGUMENT": ErrorMapping(InvalidInput),
     "400 API_KEY_INVALID": ErrorMapping(ProviderRefused),
     "4xx": ErrorMapping(ProviderRefused),
-    # Whether all of the request was read is not said.
+    # The provider may have read the whole request before it gave up.
     "408": ErrorMapping(SubmitAmbiguous, does_not_charge=False),
     "429": ErrorMapping(ProviderThrottled),
     "503 UNAVAILABLE": ErrorMapping(ProviderUnavailable),
     "5xx": ErrorMapping(SubmitAmbiguous, does_not_charge=False),
-    # Any reason that is not listed is read as this too: whatever it is, the prompt was blocked.
+    # Used also for any reason that is not listed: whatever it is, the prompt was blocked.
     "blockReason": _INPUT_REFUSED,
     "blockReason SAFETY": _INPUT_REFUSED,
     "blockReason OTHER": _INPUT_REFUSED,
@@ -39,7 +39,7 @@ ERRORS: ErrorTable = {
     "finishReason IMAGE_SAFETY": _OUTPUT_REFUSED,
     "finishReason IMAGE_PROHIBITED_CONTENT": _OUTPUT_REFUSED,
     "finishReason IMAGE_RECITATION": _OUTPUT_REFUSED,
-    # NO_IMAGE, IMAGE_OTHER, OTHER, MAX_TOKENS, STOP with nothing but text, and whatever comes to be.
+    # NO_IMAGE, IMAGE_OTHER, OTHER, MAX_TOKENS, STOP with text only, and any new reason.
     "200 without an image": NO_IMAGE,
     "200 with a broken image": BROKEN_IMAGE,
 }

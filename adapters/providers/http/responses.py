@@ -68,9 +68,17 @@ def retry_after_seconds(response: httpx.Response) -> float | None:
     """
     body = json_object(response)
     words = _RESETS_IN.search(str(body.get("detail", "")))
-    stated = (_header_seconds(response), _number(body.get("retry_after")), float(words[1]) if words else math.nan)
+    stated = (
+        _header_seconds(response),
+        _number(body.get("retry_after")),
+        float(words[1]) if words else math.nan,
+    )
     return next(
-        (min(seconds, MAX_RETRY_AFTER_SECONDS) for seconds in stated if math.isfinite(seconds) and seconds >= 0),
+        (
+            min(seconds, MAX_RETRY_AFTER_SECONDS)
+            for seconds in stated
+            if math.isfinite(seconds) and seconds >= 0
+        ),
         None,
     )
 

@@ -13,13 +13,19 @@ from domain.errors import (
 from domain.moderation import ModeratedAt
 
 ERRORS: ErrorTable = {
-    "400 moderation_blocked": ErrorMapping(ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.INPUT),
-    "400 moderation_blocked output": ErrorMapping(ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.OUTPUT),
-    "400 content_policy_violation": ErrorMapping(ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.INPUT),
+    "400 moderation_blocked": ErrorMapping(
+        ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.INPUT
+    ),
+    "400 moderation_blocked output": ErrorMapping(
+        ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.OUTPUT
+    ),
+    "400 content_policy_violation": ErrorMapping(
+        ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.INPUT
+    ),
     "400 invalid_request_error": ErrorMapping(InvalidInput),
     "400 billing_hard_limit_reached": ErrorMapping(ProviderRefused),
     "4xx": ErrorMapping(ProviderRefused),
-    # Whether all of the request was read is not said.
+    # The provider may have read the whole request before it gave up.
     "408": ErrorMapping(SubmitAmbiguous, does_not_charge=False),
     "429": ErrorMapping(ProviderThrottled),
     "429 insufficient_quota": ErrorMapping(ProviderRefused),

@@ -14,7 +14,7 @@ from domain.errors import (
 )
 from domain.moderation import ModeratedAt
 
-# Replicate bills what ran, also where it failed. Only what never started is said to be free.
+# Replicate bills every prediction that ran, failed ones included. Only what never started is not charged.
 ERRORS: ErrorTable = {
     "429": ErrorMapping(ProviderThrottled),
     "Invalid version or not permitted": ErrorMapping(ProviderRefused),
@@ -23,8 +23,12 @@ ERRORS: ErrorTable = {
     "5xx on submit": ErrorMapping(SubmitAmbiguous, does_not_charge=False),
     "404 on a prediction": ErrorMapping(ProviderFailed, does_not_charge=False),
     "E005": ErrorMapping(ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.INPUT),
-    "flagged as sensitive": ErrorMapping(ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.INPUT),
-    "nsfw content detected": ErrorMapping(ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.OUTPUT),
+    "flagged as sensitive": ErrorMapping(
+        ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.INPUT
+    ),
+    "nsfw content detected": ErrorMapping(
+        ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.OUTPUT
+    ),
     "E4875": ErrorMapping(ProviderRefused, does_not_charge=False),
     "failed": ErrorMapping(ProviderFailed, does_not_charge=False),
     "canceled": ErrorMapping(ProviderFailed, does_not_charge=False),

@@ -1,9 +1,9 @@
-"""Together AI's images, which the answer itself carries.
+"""Together AI's images, which are in the response.
 
 Reference: the OpenAPI of together-python, as restated in public clients (read 2026-08-21). Not confirmed:
-whether an edit model takes its image as a data URI; how content that is refused is worded, so a refusal whose
-words say NSFW or safety is read as that, and as the image's fault if they say image and not prompt; and what
-is charged for it. There is no cost in the answer.
+whether an edit model takes its image as a data URI; how refused content is worded, so an error that mentions
+NSFW or safety is taken for that, and for the image's fault if it mentions the image and not the prompt; and
+what is charged for it. There is no cost in the response.
 """
 
 from collections.abc import Mapping
@@ -12,71 +12,65 @@ from typing import Any
 
 import httpx
 
-from adapters.providers.answers import json_object
-from adapters.providers.meanings import Meaning, Meanings
-from adapters.providers.spool import BROKEN_IMAGE, NO_IMAGE, Reading, Spool, refusal
-from adapters.providers.uploads import json_body, markers
-from domain.catalog import pixels
-from domain.errors import (
-    ContentRejected,
-    InvalidInput,
-    ProviderRefused,
-    ProviderThrottled,
-    ServiceError,
-    SubmitAmbiguous,
+from adapters.providers.http.inline_images import (
+    InlineImageClient,
+    ParsedResponse,
+    base64_images,
+    map_error_response,
 )
-from domain.moderation import ModeratedAt
+from adapters.providers.http.request_bodies import data_uri, image_placeholders, json_body, parameters_named
+from adapters.providers.http.responses import json_object
+from adapters.providers.together.errors import ERRORS
+from domain.errors import ServiceError
+from domain.model_schema import pixels
 from domain.provider import LocalInputFile, Submission, SyncResult
 
-_REFUSALS = (400, 403, 422)
-_REFUSING_WORDS = ("nsfw", "safety", "content policy")
-_PASSED_ON = ("seed", "output_format", "aspect_ratio")
+_REFUSED_STATUSES = (400, 403, 422)
+_REFUSAL_WORDS = ("nsfw", "safety", "content policy")
+_SAME_NAME = ("seed", "output_format", "aspect_ratio")
 
 
 class TogetherProvider:
-    """FLUX and its like, several images a call."""
+    """Sends one request for all images of a submission."""
 
     name = "together"
 
-    def __init__(self, spool: Spool, *, key: str, url: str) -> None:
-        self._spool = spool
+    def __init__(self, client: InlineImageClient, *, key: str, url: str) -> None:
+        self._client = client
         self._url = f"{url.rstrip('/')}/images/generations"
         self._headers = {"Authorization": f"Bearer {key}"}
 
     async def generate(self, submission: Submission, folder: Path) -> SyncResult:
-        images = markers(submission.images)
+        images = image_placeholders(submission.images)
         upload = json_body(_body(submission, images), images)
-        request = self._spool.http.build_request(
+        request = self._client.http.build_request(
             "POST", self._url, headers=self._headers | upload.headers, content=upload
         )
-        return await self._spool.generate(request, submission, folder, read=_read, refuse=_refuse)
+        return await self._client.send(request, submission, folder, parse=_parse, map_error=_map_error)
 
 
 def _body(submission: Submission, images: Mapping[str, LocalInputFile]) -> dict[str, Any]:
     request = submission.request
     given = request.parameters
     body = {"model": request.endpoint, "prompt": request.prompt, "n": request.n, "response_format": "base64"}
-    body |= {name: given[name] for name in _PASSED_ON if name in given}
+    body |= parameters_named(_SAME_NAME, given)
     if given.get("size", "auto") != "auto":
         body["width"], body["height"] = pixels(given["size"])
     body |= given.get("options", {})
-    urls = [f"data:{image.content_type};base64,{marker}" for marker, image in images.items()]
+    urls = [data_uri(image, placeholder) for placeholder, image in images.items()]
     if len(urls) == 1:
         return body | {"image_url": urls[0]}
     return body | {"reference_images": urls} if urls else body
 
 
-def _read(_headers: httpx.Headers, body: Mapping[str, Any]) -> Reading:
-    data = body.get("data")
-    items = data if isinstance(data, list) else []
-    images = [item.get("b64_json") if isinstance(item, dict) else None for item in items]
-    return Reading(body.get("id"), [image if isinstance(image, str) else None for image in images])
+def _parse(_headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
+    return ParsedResponse(body.get("id"), base64_images(body))
 
 
-def _refuse(response: httpx.Response) -> ServiceError:
+def _map_error(response: httpx.Response) -> ServiceError:
     error = json_object(response).get("error")
-    words = f"together: {response.status_code} {error or response.text}"
-    said = words.lower()
-    is_content = response.status_code in _REFUSALS and any(word in said for word in _REFUSING_WORDS)
-    name = "NSFW in the image" if "image" in said and "prompt" not in said else "NSFW"
-    return refusal(ERRORS, (name,) if is_content else (), response, words)
+    message = f"together: {response.status_code} {error or response.text}"
+    lowered = message.lower()
+    is_content = response.status_code in _REFUSED_STATUSES and any(word in lowered for word in _REFUSAL_WORDS)
+    name = "NSFW in the image" if "image" in lowered and "prompt" not in lowered else "NSFW"
+    return map_error_response(ERRORS, (name,) if is_content else (), response, message)

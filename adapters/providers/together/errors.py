@@ -13,7 +13,9 @@ from domain.moderation import ModeratedAt
 
 ERRORS: ErrorTable = {
     "NSFW": ErrorMapping(ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.INPUT),
-    "NSFW in the image": ErrorMapping(ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.OUTPUT),
+    "NSFW in the image": ErrorMapping(
+        ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.OUTPUT
+    ),
     "400": ErrorMapping(InvalidInput),
     "422": ErrorMapping(InvalidInput),
     "4xx": ErrorMapping(ProviderRefused),

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from adapters.providers.client import provider_client
+from adapters.providers.http.client import provider_client
 from tests.contracts.providers.job_cases import JOB_CASES, USER_ID, JobCase
 from tests.contracts.providers.job_subject import JobSubject
 from tests.contracts.providers.simulated import SimulatedProvider

@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 
-from adapters.providers.bfl import BflProvider, BflWebhookReader
-from adapters.providers.fal import FalProvider
-from adapters.providers.fal_webhook import FalKeys, FalWebhookReader
-from adapters.providers.replicate import ReplicateProvider
-from adapters.providers.replicate_webhook import ReplicateWebhookReader
+from adapters.providers.bfl.adapter import BflProvider, BflWebhookReader
+from adapters.providers.fal.adapter import FalProvider
+from adapters.providers.fal.webhooks import FalKeys, FalWebhookReader
+from adapters.providers.replicate.adapter import ReplicateProvider
+from adapters.providers.replicate.webhooks import ReplicateWebhookReader
 from domain.errors import (
     ContentRejected,
     InvalidInput,

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.providers.gemini import GeminiProvider
-from adapters.providers.openai import OpenAiProvider
-from adapters.providers.spool import Spool
-from adapters.providers.together import TogetherProvider
+from adapters.providers.gemini.adapter import GeminiProvider
+from adapters.providers.http.inline_images import InlineImageClient
+from adapters.providers.openai.adapter import OpenAiProvider
+from adapters.providers.together.adapter import TogetherProvider
 from domain.errors import ProviderUnavailable, ServiceError, SubmitAmbiguous
 from domain.moderation import ModeratedAt
 from domain.ports import SynchronousProvider
 
-Make = Callable[[Spool, str, str], SynchronousProvider]
+Make = Callable[[InlineImageClient, str, str], SynchronousProvider]
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,16 @@ class SynchronousCase:
     drafts: str | None = None
 
 
-def _openai(spool: Spool, url: str, key: str) -> SynchronousProvider:
-    return OpenAiProvider(spool, key=key, url=f"{url}/v1")
+def _openai(client: InlineImageClient, url: str, key: str) -> SynchronousProvider:
+    return OpenAiProvider(client, key=key, url=f"{url}/v1")
 
 
-def _gemini(spool: Spool, url: str, key: str) -> SynchronousProvider:
-    return GeminiProvider(spool, key=key, url=f"{url}/v1beta")
+def _gemini(client: InlineImageClient, url: str, key: str) -> SynchronousProvider:
+    return GeminiProvider(client, key=key, url=f"{url}/v1beta")
 
 
-def _together(spool: Spool, url: str, key: str) -> SynchronousProvider:
-    return TogetherProvider(spool, key=key, url=f"{url}/v1")
+def _together(client: InlineImageClient, url: str, key: str) -> SynchronousProvider:
+    return TogetherProvider(client, key=key, url=f"{url}/v1")
 
 
 SYNCHRONOUS_CASES = (

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from PIL import Image
 
-from adapters.providers.spool import Spool
+from adapters.providers.http.inline_images import InlineImageClient
 from adapters.storage.image_inspector import PillowInspector
 from domain.errors import ContentRejected
 from domain.generation import GenerationRequest
@@ -22,7 +22,7 @@ from tests.contracts.providers.synchronous_cases import SynchronousCase
 from tests.simulator.process import KEY
 
 ATTEMPT = AttemptRef("gen_contract")
-LARGEST_ANSWER_BYTES = 40_000_000
+MAX_RESPONSE_BYTES = 40_000_000
 
 
 @dataclass
@@ -38,8 +38,10 @@ class SynchronousSubject:
     def provider(
         self, *, url: str | None = None, key: str = KEY, total_seconds: float = 20
     ) -> SynchronousProvider:
-        spool = Spool(self.http, self.threads, total_seconds=total_seconds, max_bytes=LARGEST_ANSWER_BYTES)
-        return self.case.make(spool, url or self.simulator.url, key)
+        client = InlineImageClient(
+            self.http, self.threads, total_seconds=total_seconds, max_bytes=MAX_RESPONSE_BYTES
+        )
+        return self.case.make(client, url or self.simulator.url, key)
 
     def submission(
         self,
@@ -73,7 +75,7 @@ class SynchronousSubject:
         assert (answer.files, bool(answer.result.provider_message)) == ((), True)
         return answer.result.moderated_at
 
-    async def looked_at(self, answer: SyncResult) -> list[ImageFacts]:
+    async def inspected(self, answer: SyncResult) -> list[ImageFacts]:
         """What the worker makes of an answer's images."""
         inspector = PillowInspector(self.threads, max_pixels=4_000_000)
         return [await inspector.inspect(path) for path in answer.files]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.providers.replicate_webhook import ReplicateWebhookReader
+from adapters.providers.replicate.webhooks import ReplicateWebhookReader
 from domain.errors import ProviderRefused, SignatureInvalid
 from domain.provider import JobStatus
 from tests.contracts.providers.job_cases import REPLICATE

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.providers.client import provider_client
+from adapters.providers.http.client import provider_client
 from domain.errors import (
     ProviderRefused,
     ProviderThrottled,
@@ -43,13 +43,13 @@ async def subject(
 ) -> AsyncIterator[SynchronousSubject]:
     simulator = await simulators.of(case.name)
     with ThreadPoolExecutor(2) as threads:
-        async with provider_client(read_seconds=20, largest_answer_bytes=None) as http:
+        async with provider_client(read_seconds=20, max_response_bytes=None) as http:
             yield SynchronousSubject(case, simulator, http, threads, tmp_path)
 
 
 async def test_a_call_brings_an_image_an_id_and_a_cost(subject: SynchronousSubject) -> None:
     answer = await subject.answer_to("a fox")
-    (facts,) = await subject.looked_at(answer)
+    (facts,) = await subject.inspected(answer)
 
     assert (answer.result.status, answer.result.undelivered) == (JobStatus.SUCCEEDED, ())
     assert facts.content_type in ("image/png", "image/jpeg")
@@ -62,7 +62,7 @@ async def test_several_images_come_as_several(subject: SynchronousSubject) -> No
     if not subject.case.makes_several:
         pytest.skip("one image for each call")
     answer = await subject.answer_to("four foxes", n=4)
-    facts = await subject.looked_at(answer)
+    facts = await subject.inspected(answer)
 
     assert (len({fact.sha256 for fact in facts}), answer.result.undelivered) == (4, ())
 
@@ -72,15 +72,15 @@ async def test_an_image_that_did_not_come_is_named(subject: SynchronousSubject) 
         pytest.skip("all or nothing")
     answer = await subject.answer_to("four foxes, two away [sim:fewer_images=2]", n=4)
 
-    assert (answer.result.status, len(await subject.looked_at(answer))) == (JobStatus.SUCCEEDED, 2)
+    assert (answer.result.status, len(await subject.inspected(answer))) == (JobStatus.SUCCEEDED, 2)
     assert answer.result.undelivered == (Undelivered(2, "not_delivered"), Undelivered(3, "not_delivered"))
 
 
 async def test_a_draft_is_not_the_image(subject: SynchronousSubject) -> None:
     if subject.case.drafts is None:
         pytest.skip("no drafts")
-    (plain,) = await subject.looked_at(await subject.answer_to("a fox at once"))
-    (facts,) = await subject.looked_at(await subject.answer_to(f"a fox [sim:{subject.case.drafts}]"))
+    (plain,) = await subject.inspected(await subject.answer_to("a fox at once"))
+    (facts,) = await subject.inspected(await subject.answer_to(f"a fox [sim:{subject.case.drafts}]"))
 
     assert (facts.width, facts.height) == (plain.width, plain.height)
 
@@ -96,12 +96,12 @@ async def test_the_clients_images_arrive_whole_and_in_order(subject: Synchronous
     (entry,) = await subject.accepted(prompt)
     assert [given["sha256"] for given in entry["inputs"]] == [digest(image) for image in images]
     assert (entry["mask"] and entry["mask"]["sha256"]) == (mask and digest(mask))
-    assert len(await subject.looked_at(answer)) == 1
+    assert len(await subject.inspected(answer)) == 1
 
 
 async def test_a_slow_answer_is_waited_for(subject: SynchronousSubject) -> None:
     answer = await subject.answer_to("a slow fox [sim:latency=1] [sim:slow_body=1]")
-    assert len(await subject.looked_at(answer)) == 1
+    assert len(await subject.inspected(answer)) == 1
 
 
 async def test_calls_wait_side_by_side(subject: SynchronousSubject) -> None:
@@ -199,4 +199,4 @@ async def test_an_answer_without_an_image_was_made_and_is_charged(
 async def test_bytes_that_are_no_image_are_never_taken_for_one(subject: SynchronousSubject) -> None:
     answer = await subject.answer_to("a garbled fox [sim:wrong_bytes]")
     with pytest.raises(ResultUnusable):
-        await subject.looked_at(answer)
+        await subject.inspected(answer)

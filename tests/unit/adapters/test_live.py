@@ -10,7 +10,7 @@ import pytest
 from api.services.workflow_status import WorkflowStatus
 from domain.errors import TemporalUnavailable
 from tests.support.eventually import eventually
-from tests.unit.adapters.fal_signing import Clock
+from tests.unit.adapters.providers.fal.signing import Clock
 
 VIEW = {"stage": "generating"}
 

@@ -8,11 +8,11 @@ import httpx
 import pytest
 
 from adapters.moderation import OpenAiModerationCheck, WordListCheck
-from adapters.providers.client import provider_client
+from adapters.providers.http.client import provider_client
 from domain.errors import ModerationUnavailable
-from tests.unit.adapters.answering import SyncResult, Wire, body_of
+from tests.unit.adapters.providers.inline_image_requests import KEY, NONSENSE
+from tests.unit.adapters.providers.mock_http import SyncResult, Wire, body_of
 from tests.unit.adapters.raw_server import Reply, always, answer, flooding, head, serving
-from tests.unit.adapters.synchronous import KEY, NONSENSE
 
 URL = "https://api.openai.test/v1"
 LIST = """

@@ -7,15 +7,15 @@ from typing import Any
 
 import httpx
 
-from adapters.providers.spool import Spool
+from adapters.providers.http.inline_images import InlineImageClient
 from domain.errors import ContentRejected, TransientError
 from domain.generation import GenerationRequest
 from domain.moderation import ModeratedAt
 from domain.provider import AttemptRef, Submission
-from tests.unit.adapters.answering import SyncResult, Wire
+from tests.unit.adapters.providers.mock_http import SyncResult, Wire
 
 KEY = "sk-secret"
-THREADS = ThreadPoolExecutor(2, thread_name_prefix="spool-test")
+THREADS = ThreadPoolExecutor(2, thread_name_prefix="client-test")
 # No adapter looks inside an image.
 PICTURES = [b"\x89PNG the first\x00\xff", b"\x89PNG the second", b"\x89PNG the third"]
 IN_BASE64 = [base64.b64encode(content).decode() for content in PICTURES]
@@ -38,13 +38,15 @@ def asking(
     return Submission(AttemptRef("gen_1", 2), request, webhook_url="")
 
 
-def spool_on(http: httpx.AsyncClient, *, total_seconds: float = 10.0, max_bytes: int = 10**8) -> Spool:
-    return Spool(http, THREADS, total_seconds=total_seconds, max_bytes=max_bytes)
+def client_on(
+    http: httpx.AsyncClient, *, total_seconds: float = 10.0, max_bytes: int = 10**8
+) -> InlineImageClient:
+    return InlineImageClient(http, THREADS, total_seconds=total_seconds, max_bytes=max_bytes)
 
 
-def spool_answering(answer: SyncResult | Mapping[str, Any]) -> Spool:
+def client_answering(answer: SyncResult | Mapping[str, Any]) -> InlineImageClient:
     """The same answer every time; a mapping is the body of a 200."""
-    return spool_on(Wire(_response(answer)).http)
+    return client_on(Wire(_response(answer)).http)
 
 
 def wire_answering(answer: SyncResult | Mapping[str, Any]) -> Wire:

@@ -8,16 +8,16 @@ import httpx
 import pytest
 
 from adapters.providers import bfl, fal, gemini, openai, replicate, together
-from adapters.providers.meanings import Meaning
-from adapters.providers.spool import Spool
+from adapters.providers.http.error_mapping import ErrorMapping
+from adapters.providers.http.inline_images import InlineImageClient
 from domain.errors import ContentRejected, ProviderFailed, ServiceError, SubmitAmbiguous, TransientError
 from domain.moderation import ModeratedAt
 from domain.ports import Provider, SynchronousProvider
 from domain.provider import JobStatus, ProviderResult, Submission
 from tests.unit.adapters import bfl_requests, fal_requests, replicate_requests
-from tests.unit.adapters.synchronous import KEY, asking, spool_answering
+from tests.unit.adapters.providers.inline_image_requests import KEY, asking, client_answering
 
-TABLES: dict[str, Mapping[str, Meaning]] = {
+TABLES: dict[str, Mapping[str, ErrorMapping]] = {
     "fal": fal.ERRORS,
     "replicate": replicate.ERRORS,
     "bfl": bfl.ERRORS,
@@ -31,16 +31,16 @@ ADAPTERS: dict[str, tuple[Callable[[Any], Provider], Submission]] = {
     "replicate": (replicate_requests.replicate_answering, replicate_requests.SUBMISSION),
     "bfl": (bfl_requests.bfl_answering, bfl_requests.SUBMISSION),
 }
-SYNCHRONOUS: dict[str, Callable[[Spool], SynchronousProvider]] = {
-    "openai": lambda spool: openai.OpenAiProvider(spool, key=KEY, url=URL),
-    "gemini": lambda spool: gemini.GeminiProvider(spool, key=KEY, url=URL),
-    "together": lambda spool: together.TogetherProvider(spool, key=KEY, url=URL),
+SYNCHRONOUS: dict[str, Callable[[InlineImageClient], SynchronousProvider]] = {
+    "openai": lambda client: openai.OpenAiProvider(client, key=KEY, url=URL),
+    "gemini": lambda client: gemini.GeminiProvider(client, key=KEY, url=URL),
+    "together": lambda client: together.TogetherProvider(client, key=KEY, url=URL),
 }
 URL = "https://provider.test/v1"
 
 
 @pytest.mark.parametrize(("provider", "name", "meaning"), ROWS, ids=lambda value: str(value)[:40])
-def test_a_row_is_sound(provider: str, name: str, meaning: Meaning) -> None:
+def test_a_row_is_sound(provider: str, name: str, meaning: ErrorMapping) -> None:
     is_about_content = meaning.error is ContentRejected
 
     assert (meaning.at is not None) is is_about_content
@@ -78,7 +78,7 @@ async def test_a_call_that_gives_no_reason_ends_as_its_table_says(
     table = TABLES[provider]
     expected = table[str(status)] if str(status) in table else table[f"{status // 100}xx"]
     with pytest.raises(ServiceError) as caught:
-        await SYNCHRONOUS[provider](spool_answering(httpx.Response(status))).generate(
+        await SYNCHRONOUS[provider](client_answering(httpx.Response(status))).generate(
             asking(provider), tmp_path
         )
 
@@ -88,7 +88,7 @@ async def test_a_call_that_gives_no_reason_ends_as_its_table_says(
 @pytest.mark.parametrize("provider", SYNCHRONOUS)
 async def test_a_call_without_an_image_ends_as_its_table_says(provider: str, tmp_path: Path) -> None:
     expected = TABLES[provider]["200 without an image"]
-    answer = await SYNCHRONOUS[provider](spool_answering({})).generate(asking(provider), tmp_path)
+    answer = await SYNCHRONOUS[provider](client_answering({})).generate(asking(provider), tmp_path)
 
     assert (answer.result.code, answer.result.does_not_charge) == (
         expected.error.code,
@@ -97,7 +97,7 @@ async def test_a_call_without_an_image_ends_as_its_table_says(provider: str, tmp
 
 
 def test_a_failed_job_is_told_in_full() -> None:
-    result = Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.OUTPUT).failed("nul \0")
+    result = ErrorMapping(ContentRejected, does_not_charge=False, at=ModeratedAt.OUTPUT).to_result("nul \0")
 
     assert result == ProviderResult(
         JobStatus.FAILED,
@@ -109,8 +109,8 @@ def test_a_failed_job_is_told_in_full() -> None:
 
 
 def test_what_is_raised_has_words_and_says_what_was_refused() -> None:
-    refused = Meaning(ContentRejected, at=ModeratedAt.OUTPUT).raised("words")
-    failed = Meaning(ProviderFailed).raised("half \ud800 " + "x" * 3000)
+    refused = ErrorMapping(ContentRejected, at=ModeratedAt.OUTPUT).to_error("words")
+    failed = ErrorMapping(ProviderFailed).to_error("half \ud800 " + "x" * 3000)
 
     assert isinstance(refused, ContentRejected)
     assert (refused.at, str(refused)) == (ModeratedAt.OUTPUT, "words")

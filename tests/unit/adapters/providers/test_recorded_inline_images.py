@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from adapters.moderation import OpenAiModerationCheck
-from adapters.providers.gemini import GeminiProvider
-from adapters.providers.openai import OpenAiProvider
-from adapters.providers.together import TogetherProvider
+from adapters.providers.gemini.adapter import GeminiProvider
+from adapters.providers.openai.adapter import OpenAiProvider
+from adapters.providers.together.adapter import TogetherProvider
 from domain.errors import (
     ContentRejected,
     ProviderRefused,
@@ -19,20 +19,20 @@ from domain.errors import (
 from domain.moderation import ModeratedAt
 from domain.ports import SynchronousProvider
 from domain.provider import ProviderCost, SyncResult
-from tests.unit.adapters.answering import Wire
-from tests.unit.adapters.recorded import recorded
-from tests.unit.adapters.synchronous import KEY, asking, facts, spool_on
+from tests.unit.adapters.providers.inline_image_requests import KEY, asking, client_on, facts
+from tests.unit.adapters.providers.mock_http import Wire
+from tests.unit.adapters.providers.recorded import recorded
 
 URL = "https://provider.test/v1"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 async def generated(provider: str, example: str, folder: Path) -> SyncResult:
-    spool = spool_on(Wire(recorded(provider, example)).http)
+    client = client_on(Wire(recorded(provider, example)).http)
     adapters: dict[str, SynchronousProvider] = {
-        "openai": OpenAiProvider(spool, key=KEY, url=URL),
-        "gemini": GeminiProvider(spool, key=KEY, url=URL),
-        "together": TogetherProvider(spool, key=KEY, url=URL),
+        "openai": OpenAiProvider(client, key=KEY, url=URL),
+        "gemini": GeminiProvider(client, key=KEY, url=URL),
+        "together": TogetherProvider(client, key=KEY, url=URL),
     }
     return await adapters[provider].generate(asking(provider), folder)
 

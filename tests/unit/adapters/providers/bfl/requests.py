@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 
-from adapters.providers.bfl import BflProvider
+from adapters.providers.bfl.adapter import BflProvider
 from domain.generation import GenerationRequest
 from domain.provider import AttemptRef, ProviderJob, Submission
-from tests.unit.adapters.answering import SyncResult, Wire
+from tests.unit.adapters.providers.mock_http import SyncResult, Wire
 
 KEY = "bfl-key"
 MASTER_KEY = "master key"

@@ -9,9 +9,9 @@ import pytest
 from domain.errors import ProviderThrottled, ProviderUnavailable
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, ProviderCost, ProviderJob, ProviderResult, ResultFile
-from tests.unit.adapters.answering import SyncResult, Wire
-from tests.unit.adapters.bfl_requests import JOB, REGION, REQUEST, bfl_answering, bfl_on
-from tests.unit.adapters.recorded import recorded, recorded_body
+from tests.unit.adapters.providers.bfl.requests import JOB, REGION, REQUEST, bfl_answering, bfl_on
+from tests.unit.adapters.providers.mock_http import SyncResult, Wire
+from tests.unit.adapters.providers.recorded import recorded, recorded_body
 
 SAMPLE = "https://delivery-eu1.bfl.ai/results/x.jpeg?se=2026&sig=abc"
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from adapters.providers.bfl import webhook_secret
+from adapters.providers.bfl.adapter import webhook_secret
 from domain.errors import (
     InvalidInput,
     ProviderRefused,
@@ -21,8 +21,7 @@ from domain.errors import (
     SubmitAmbiguous,
 )
 from domain.provider import LocalInputFile, ProviderCost, ProviderJob, Submission
-from tests.unit.adapters.answering import SyncResult, Wire, body_of
-from tests.unit.adapters.bfl_requests import (
+from tests.unit.adapters.providers.bfl.requests import (
     API,
     JOB,
     JOB_ID,
@@ -35,8 +34,9 @@ from tests.unit.adapters.bfl_requests import (
     bfl_answering,
     bfl_on,
 )
-from tests.unit.adapters.pictures import picture
-from tests.unit.adapters.recorded import recorded
+from tests.unit.adapters.providers.mock_http import SyncResult, Wire, body_of
+from tests.unit.adapters.providers.pictures import picture
+from tests.unit.adapters.providers.recorded import recorded
 
 THREE = ProviderCost(Decimal("3.0"), "bfl_credit")
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from adapters.providers.bfl import BflWebhookReader, signature, webhook_secret
+from adapters.providers.bfl.adapter import BflWebhookReader, signature, webhook_secret
 from domain.errors import SignatureInvalid
 from domain.provider import AttemptRef, JobStatus, ProviderResult
-from tests.unit.adapters.bfl_requests import JOB_ID, MASTER_KEY
-from tests.unit.adapters.recorded import recorded_body
+from tests.unit.adapters.providers.bfl.requests import JOB_ID, MASTER_KEY
+from tests.unit.adapters.providers.recorded import recorded_body
 
 ATTEMPT = AttemptRef("gen_1", 2)
 BODY = json.dumps(recorded_body("bfl", "webhook")).encode()

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from adapters.providers.client import provider_client
-from adapters.providers.fal import FalProvider
+from adapters.providers.fal.adapter import FalProvider
+from adapters.providers.http.client import provider_client
 from tests.simulator.process import KEY, SimulatorProcess
-from tests.unit.adapters.fal_jobs import fal_with
-from tests.unit.adapters.fal_signing import USER_ID
+from tests.unit.adapters.providers.fal.signing import USER_ID
+from tests.unit.adapters.providers.fal.simulated_jobs import fal_with
 
 QUICK = ("--job-seconds", "0.05", "--webhook-retry-seconds", "0.1,0.2,0.4", "--user-id", USER_ID)
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import httpx
 
-from adapters.providers.fal import FalProvider
+from adapters.providers.fal.adapter import FalProvider
 from domain.generation import GenerationRequest
 from domain.provider import AttemptRef, ProviderJob, Submission
-from tests.unit.adapters.answering import SyncResult, Wire
+from tests.unit.adapters.providers.mock_http import SyncResult, Wire
 
 KEY = "key-id:key-secret"
 QUEUE = "https://queue.fal.test"

@@ -5,11 +5,11 @@ from typing import Any
 
 import httpx
 
-from adapters.providers.fal import FalProvider
+from adapters.providers.fal.adapter import FalProvider
 from domain.provider import JobStatus, ProviderJob, ProviderResult, Submission
 from tests.simulator.process import SimulatorProcess
 from tests.support.eventually import eventually
-from tests.unit.adapters.fal_requests import REQUEST, SUBMISSION
+from tests.unit.adapters.providers.fal.requests import REQUEST, SUBMISSION
 
 
 def fal_with(http: httpx.AsyncClient, simulator: SimulatorProcess, key: str) -> FalProvider:

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from adapters.providers.client import provider_client
+from adapters.providers.http.client import provider_client
 from domain.errors import ProviderUnavailable, SubmitAmbiguous
 from domain.provider import ProviderJob
-from tests.unit.adapters.fal_requests import KEY, REQUEST, SUBMISSION, fal_on
+from tests.unit.adapters.providers.fal.requests import KEY, REQUEST, SUBMISSION, fal_on
 from tests.unit.adapters.raw_server import Reply, always, answer, flooding, head, serving
 
 ACCEPTED = json.dumps({"request_id": "job-1"}).encode()

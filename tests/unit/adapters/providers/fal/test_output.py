@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from adapters.providers.fal import failure, success
+from adapters.providers.fal.adapter import failure, success
 from domain.generation import Undelivered
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, ResultFile

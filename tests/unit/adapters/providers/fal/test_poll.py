@@ -9,8 +9,7 @@ import pytest
 from domain.errors import ProviderThrottled, ProviderUnavailable
 from domain.generation import Undelivered
 from domain.provider import JobStatus, ProviderCost, ProviderJob, ProviderResult, ResultFile
-from tests.unit.adapters.answering import SyncResult, Wire
-from tests.unit.adapters.fal_requests import (
+from tests.unit.adapters.providers.fal.requests import (
     JOB,
     KEY,
     QUEUE,
@@ -19,6 +18,7 @@ from tests.unit.adapters.fal_requests import (
     fal_answering,
     fal_on,
 )
+from tests.unit.adapters.providers.mock_http import SyncResult, Wire
 
 STATUS, RESULT, CANCEL = f"GET {REQUESTS}/status", f"GET {REQUESTS}", f"PUT {REQUESTS}/cancel"
 COMPLETED = httpx.Response(200, json={"status": "COMPLETED", "request_id": "job-1", "logs": []})

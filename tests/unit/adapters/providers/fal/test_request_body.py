@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from domain.provider import JobStatus, ProviderCost, ResultFile, Submission
-from tests.unit.adapters.answering import SyncResult, Wire, body_of
-from tests.unit.adapters.fal_requests import REQUEST, SUBMISSION, fal_on
-from tests.unit.adapters.pictures import picture
-from tests.unit.adapters.recorded import recorded
+from tests.unit.adapters.providers.fal.requests import REQUEST, SUBMISSION, fal_on
+from tests.unit.adapters.providers.mock_http import SyncResult, Wire, body_of
+from tests.unit.adapters.providers.pictures import picture
+from tests.unit.adapters.providers.recorded import recorded
 
 QUEUE = "https://queue.fal.run"
 JOB_ADDRESS = f"{QUEUE}/fal-ai/flux/requests/764cabcf-b745-4b3e-ae38-1200304cf45b"

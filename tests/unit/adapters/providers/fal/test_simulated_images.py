@@ -5,15 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from adapters.providers.fal import FalProvider
+from adapters.providers.fal.adapter import FalProvider
 from adapters.storage.address_guard import guarded_pool
 from adapters.storage.download import GuardedDownloader
 from adapters.storage.image_inspector import PillowInspector
 from domain.errors import ResultExpired, ResultUnavailable, ResultUnusable, ServiceError
 from domain.input_files import ImageFacts
 from domain.provider import ProviderResult
-from tests.unit.adapters.fal_jobs import asking, ended, result_of
-from tests.unit.adapters.fal_requests import REQUEST
+from tests.unit.adapters.providers.fal.requests import REQUEST
+from tests.unit.adapters.providers.fal.simulated_jobs import asking, ended, result_of
 
 
 async def downloaded(result: ProviderResult, hosts: tuple[str, ...]) -> list[ImageFacts]:

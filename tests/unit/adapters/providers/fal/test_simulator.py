@@ -7,8 +7,8 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from adapters.providers.fal import FalProvider
-from adapters.providers.fal_webhook import FalKeys, FalWebhookReader
+from adapters.providers.fal.adapter import FalProvider
+from adapters.providers.fal.webhooks import FalKeys, FalWebhookReader
 from domain.errors import (
     ContentRejected,
     InvalidInput,
@@ -23,9 +23,9 @@ from domain.provider import AttemptRef, JobStatus, ProviderCost, ProviderJob, Pr
 from tests.simulator.process import SimulatorProcess
 from tests.simulator.receiver import Received, Receiver
 from tests.support.eventually import eventually
-from tests.unit.adapters.fal_jobs import asking, ended, fal_with, result_of
-from tests.unit.adapters.fal_requests import REQUEST
-from tests.unit.adapters.fal_signing import USER_ID
+from tests.unit.adapters.providers.fal.requests import REQUEST
+from tests.unit.adapters.providers.fal.signing import USER_ID
+from tests.unit.adapters.providers.fal.simulated_jobs import asking, ended, fal_with, result_of
 
 
 @pytest.fixture

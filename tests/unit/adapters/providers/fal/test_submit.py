@@ -17,8 +17,7 @@ from domain.errors import (
     SubmitAmbiguous,
 )
 from domain.provider import ProviderJob
-from tests.unit.adapters.answering import Wire, body_of
-from tests.unit.adapters.fal_requests import (
+from tests.unit.adapters.providers.fal.requests import (
     JOB,
     KEY,
     QUEUE,
@@ -28,6 +27,7 @@ from tests.unit.adapters.fal_requests import (
     fal_answering,
     fal_on,
 )
+from tests.unit.adapters.providers.mock_http import Wire, body_of
 
 ACCEPTED = {
     "request_id": "job-1",

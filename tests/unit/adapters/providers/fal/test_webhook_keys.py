@@ -5,9 +5,9 @@ import asyncio
 import httpx
 import pytest
 
-from adapters.providers.fal_webhook import FalKeys
+from adapters.providers.fal.webhooks import FalKeys
 from domain.errors import VerificationUnavailable
-from tests.unit.adapters.fal_signing import JWKS_URL, Account, Clock, KeyPage, page_of
+from tests.unit.adapters.providers.fal.signing import JWKS_URL, Account, Clock, KeyPage, page_of
 
 DAY_SECONDS = 24 * 3600
 OLD, NEW = Account(b"o" * 32), Account(b"n" * 32)

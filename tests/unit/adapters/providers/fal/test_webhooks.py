@@ -7,10 +7,19 @@ from typing import Any
 
 import pytest
 
-from adapters.providers.fal_webhook import FalKeys, FalWebhookReader
+from adapters.providers.fal.webhooks import FalKeys, FalWebhookReader
 from domain.errors import SignatureInvalid
 from domain.provider import AttemptRef, JobStatus, ProviderResult, ResultFile
-from tests.unit.adapters.fal_signing import JWKS_URL, NOW, OK, USER_ID, Account, KeyPage, dumped, page_of
+from tests.unit.adapters.providers.fal.signing import (
+    JWKS_URL,
+    NOW,
+    OK,
+    USER_ID,
+    Account,
+    KeyPage,
+    dumped,
+    page_of,
+)
 
 ATTEMPT = AttemptRef("gen_1")
 OURS = Account()

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.providers.gemini import GeminiProvider
+from adapters.providers.gemini.adapter import GeminiProvider
 from domain.errors import (
     InvalidInput,
     ProviderRefused,
@@ -20,18 +20,18 @@ from domain.errors import (
 )
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, ProviderCost, Submission, SyncResult
-from tests.unit.adapters.answering import Wire, body_of
-from tests.unit.adapters.pictures import picture
-from tests.unit.adapters.synchronous import (
+from tests.unit.adapters.providers.inline_image_requests import (
     IN_BASE64,
     KEY,
     NONSENSE,
     PICTURES,
     asking,
+    client_on,
     facts,
-    spool_on,
     wire_answering,
 )
+from tests.unit.adapters.providers.mock_http import Wire, body_of
+from tests.unit.adapters.providers.pictures import picture
 
 URL = "https://gemini.test/v1beta"
 USAGE = {"promptTokenCount": 9, "candidatesTokenCount": 1290, "totalTokenCount": 1299}
@@ -48,7 +48,7 @@ def answering(*parts: object, reason: str | None = "STOP", **more: Any) -> dict[
 
 
 def gemini_on(wire: Wire) -> GeminiProvider:
-    return GeminiProvider(spool_on(wire.http), key=KEY, url=URL)
+    return GeminiProvider(client_on(wire.http), key=KEY, url=URL)
 
 
 async def generated(answer: Any, folder: Path, submission: Submission | None = None) -> SyncResult:

@@ -5,7 +5,7 @@ import socket
 import httpx
 import pytest
 
-from adapters.providers.client import provider_client
+from adapters.providers.http.client import provider_client
 from tests.unit.adapters.raw_server import always, answer, serving
 
 LARGE = b" " * 2_000_001
@@ -16,7 +16,7 @@ async def test_an_answer_is_capped_unless_its_reader_does_that() -> None:
         async with provider_client() as http:
             with pytest.raises(httpx.ReadError, match="over 2000000 bytes"):
                 await http.get(server.origin)
-        async with provider_client(largest_answer_bytes=None) as http:
+        async with provider_client(max_response_bytes=None) as http:
             assert len((await http.get(server.origin)).content) == len(LARGE)
 
 

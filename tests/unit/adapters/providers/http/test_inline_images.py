@@ -13,14 +13,14 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.providers.client import provider_client
-from adapters.providers.spool import Reading, Spool, refusal
+from adapters.providers.http.client import provider_client
+from adapters.providers.http.inline_images import InlineImageClient, ParsedResponse, map_error_response
 from domain.errors import ProviderRefused, ProviderUnavailable, ServiceError, SubmitAmbiguous
 from domain.generation import Undelivered
 from domain.provider import JobStatus, SyncResult
 from tests.support.eventually import eventually
+from tests.unit.adapters.providers.inline_image_requests import IN_BASE64, PICTURES, asking, client_on
 from tests.unit.adapters.raw_server import Reply, always, answer, dripping, flooding, head, serving
-from tests.unit.adapters.synchronous import IN_BASE64, PICTURES, asking, spool_on
 
 CAP_BYTES = 1_000_000
 BODY = json.dumps({"id": "call-1", "images": IN_BASE64}).encode()
@@ -28,26 +28,26 @@ BODY = json.dumps({"id": "call-1", "images": IN_BASE64}).encode()
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with provider_client(read_seconds=0.5, largest_answer_bytes=None) as client:
+    async with provider_client(read_seconds=0.5, max_response_bytes=None) as client:
         yield client
 
 
-def read(_headers: httpx.Headers, body: Mapping[str, Any]) -> Reading:
-    return Reading(body.get("id"), body.get("images", ()), words=body.get("words", ""))
+def read(_headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
+    return ParsedResponse(body.get("id"), body.get("images", ()), words=body.get("words", ""))
 
 
 def refuse(response: httpx.Response) -> ServiceError:
-    return refusal({}, (), response, response.text)
+    return map_error_response({}, (), response, response.text)
 
 
-async def generate(spool: Spool, url: str, folder: Path, *, n: int = 3) -> SyncResult:
-    request = spool.http.build_request("POST", url, json={"n": n})
-    return await spool.generate(request, asking("acme", n=n), folder, read=read, refuse=refuse)
+async def generate(client: InlineImageClient, url: str, folder: Path, *, n: int = 3) -> SyncResult:
+    request = client.http.build_request("POST", url, json={"n": n})
+    return await inline_images.send(request, asking("acme", n=n), folder, read=read, refuse=refuse)
 
 
 async def answer_to(http: httpx.AsyncClient, body: bytes, folder: Path, *, n: int = 3) -> SyncResult:
     async with serving(always(answer(200, body))) as server:
-        return await generate(spool_on(http), server.origin, folder, n=n)
+        return await generate(client_on(http), server.origin, folder, n=n)
 
 
 async def test_the_images_of_an_answer_are_files_and_nothing_else_stays(
@@ -66,7 +66,7 @@ async def test_the_images_of_an_answer_are_files_and_nothing_else_stays(
 
 async def test_a_connection_serves_one_call(http: httpx.AsyncClient, tmp_path: Path) -> None:
     async with serving(always(answer(200, BODY))) as server:
-        await generate(spool_on(http), server.origin, tmp_path)
+        await generate(client_on(http), server.origin, tmp_path)
 
     (request,) = server.heads
     assert b"\r\nconnection: close\r\n" in request.lower()
@@ -162,9 +162,9 @@ async def test_anything_but_a_whole_answer_is_ambiguous_and_asked_for_once(
     http: httpx.AsyncClient, tmp_path: Path, reply: Reply
 ) -> None:
     async with serving(reply) as server:
-        spool = spool_on(http, total_seconds=1.0, max_bytes=CAP_BYTES)
+        client = client_on(http, total_seconds=1.0, max_bytes=CAP_BYTES)
         with pytest.raises(SubmitAmbiguous):
-            await generate(spool, server.origin, tmp_path)
+            await generate(client, server.origin, tmp_path)
 
     assert server.connections == 1
 
@@ -173,17 +173,17 @@ async def test_a_refused_connection_is_provably_nothing_sent(http: httpx.AsyncCl
     async with serving(always(b"")) as server:
         pass
     with pytest.raises(ProviderUnavailable):
-        await generate(spool_on(http), server.origin, tmp_path)
+        await generate(client_on(http), server.origin, tmp_path)
 
 
 async def test_a_call_that_finds_no_free_connection_is_provably_nothing_sent(tmp_path: Path) -> None:
-    async with provider_client(connections=1, largest_answer_bytes=None) as http, serving(never) as server:
+    async with provider_client(connections=1, max_response_bytes=None) as http, serving(never) as server:
         http.timeout = httpx.Timeout(5.0, pool=0.1)
-        spool = spool_on(http)
-        first = asyncio.create_task(generate(spool, server.origin, tmp_path))
+        client = client_on(http)
+        first = asyncio.create_task(generate(client, server.origin, tmp_path))
         await eventually(lambda: server.heads)
         with pytest.raises(ProviderUnavailable):
-            await generate(spool, server.origin, tmp_path)
+            await generate(client, server.origin, tmp_path)
         first.cancel()
 
     assert server.connections == 1
@@ -205,7 +205,7 @@ async def test_a_refusal_counts_if_it_can_be_read_whole(
     async with serving(always(answer(418, b"x" * size))) as server:
         request = http.build_request("POST", server.origin)
         with pytest.raises(kind):
-            await spool_on(http).generate(
+            await client_on(http).generate(
                 request,
                 asking("acme"),
                 tmp_path,
@@ -237,9 +237,9 @@ class ProviderSlots:
 
 async def test_an_answer_that_is_waited_for_is_on_disk_and_not_in_memory(tmp_path: Path) -> None:
     gate = ProviderSlots(["A" * 50_000_000])
-    async with provider_client(largest_answer_bytes=None) as http, serving(gate) as server:
+    async with provider_client(max_response_bytes=None) as http, serving(gate) as server:
         tracemalloc.start()
-        call = asyncio.create_task(generate(spool_on(http), server.origin, tmp_path, n=1))
+        call = asyncio.create_task(generate(client_on(http), server.origin, tmp_path, n=1))
         body = tmp_path / "answer.json"
         try:
             await eventually(lambda: body.exists() and body.stat().st_size > 49_900_000, 30)
@@ -256,12 +256,12 @@ async def test_an_answer_that_is_waited_for_is_on_disk_and_not_in_memory(tmp_pat
 async def test_calls_that_wait_hold_no_thread(tmp_path: Path) -> None:
     gate = ProviderSlots(IN_BASE64[:1])
     folders = [tmp_path / str(number) for number in range(60)]
-    async with provider_client(largest_answer_bytes=None) as http, serving(gate) as server:
+    async with provider_client(max_response_bytes=None) as http, serving(gate) as server:
         threads_before = threading.active_count()
         calls = []
         for folder in folders:
             folder.mkdir()
-            calls.append(asyncio.create_task(generate(spool_on(http), server.origin, folder, n=1)))
+            calls.append(asyncio.create_task(generate(client_on(http), server.origin, folder, n=1)))
         await eventually(lambda: len(server.heads) == len(calls))
         threads_meanwhile = threading.active_count()
         gate.opened.set()
@@ -274,7 +274,7 @@ async def test_calls_that_wait_hold_no_thread(tmp_path: Path) -> None:
 async def test_only_two_bodies_are_decoded_at_once(http: httpx.AsyncClient, tmp_path: Path) -> None:
     pairs, inside, most = threading.Barrier(2, timeout=10), 0, 0
 
-    def counting(headers: httpx.Headers, body: Mapping[str, Any]) -> Reading:
+    def counting(headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
@@ -287,10 +287,10 @@ async def test_only_two_bodies_are_decoded_at_once(http: httpx.AsyncClient, tmp_
         folder = tmp_path / str(number)
         folder.mkdir()
         request = http.build_request("POST", server.origin)
-        return await spool.generate(request, asking("acme"), folder, read=counting, refuse=refuse)
+        return await inline_images.send(request, asking("acme"), folder, read=counting, refuse=refuse)
 
     async with serving(always(answer(200, BODY))) as server:
-        spool = spool_on(http)
+        client = client_on(http)
         answers = await asyncio.gather(*(call(number) for number in range(6)))
 
     assert most == 2

@@ -8,21 +8,21 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adapters.providers.uploads import UploadBody, form_body, json_body, markers
-from tests.unit.adapters.pictures import picture
+from adapters.providers.http.request_bodies import StreamedBody, form_body, image_placeholders, json_body
+from tests.unit.adapters.providers.pictures import picture
 
 # Around the size of a chunk, where base64 could go wrong.
 SIZES = [0, 1, 2, 3, 98_303, 98_304, 98_305, 300_001]
 
 
-async def sent(body: UploadBody) -> bytes:
+async def sent(body: StreamedBody) -> bytes:
     return b"".join([chunk async for chunk in body])
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_an_image_in_json_is_its_base64(tmp_path: Path, size: int) -> None:
     content = bytes(number % 251 for number in range(size))
-    images = markers([picture(tmp_path, content), picture(tmp_path, content[::-1])])
+    images = image_placeholders([picture(tmp_path, content), picture(tmp_path, content[::-1])])
     body = json_body({"urls": [f"data:image/png;base64,{marker}" for marker in images], "text": "é"}, images)
     bytes_sent = await sent(body)
 
@@ -51,7 +51,7 @@ async def test_a_body_can_be_sent_twice(tmp_path: Path) -> None:
 
 async def test_images_that_were_sent_are_in_no_memory_and_no_file_is_open(tmp_path: Path) -> None:
     image = picture(tmp_path, b"x" * 30_000_000)
-    images = markers([image, image])
+    images = image_placeholders([image, image])
     tracemalloc.start()
     try:
         body = json_body({"images": list(images)}, images)

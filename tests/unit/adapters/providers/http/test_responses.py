@@ -1,11 +1,11 @@
-"""Reading parts of a provider's answer that may be anything."""
+"""ParsedResponse parts of a provider's answer that may be anything."""
 
 from decimal import Decimal
 
 import httpx
 import pytest
 
-from adapters.providers.answers import cost_of, is_token, json_object, retry_after_seconds, storable
+from adapters.providers.http.responses import cost_of, is_token, json_object, retry_after_seconds, storable
 from domain.provider import ProviderCost
 
 NOW = "Mon, 01 Jan 2024 00:00:00 GMT"

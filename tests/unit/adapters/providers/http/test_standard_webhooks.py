@@ -2,9 +2,17 @@
 
 import pytest
 
-from adapters.providers.standard_webhooks import StandardWebhooks
+from adapters.providers.http.standard_webhooks import StandardWebhooks
 from domain.errors import SignatureInvalid
-from tests.unit.adapters.webhook_signing import BODY, GENUINE, NOW, OTHER, SECRET, SIGNATURE, signed
+from tests.unit.adapters.providers.http.webhook_signing import (
+    BODY,
+    GENUINE,
+    NOW,
+    OTHER,
+    SECRET,
+    SIGNATURE,
+    signed,
+)
 
 
 @pytest.mark.parametrize("secrets", [[SECRET], [OTHER, SECRET], [SECRET, OTHER]])

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.providers.openai import OpenAiProvider
+from adapters.providers.openai.adapter import OpenAiProvider
 from domain.errors import (
     ContentRejected,
     InvalidInput,
@@ -23,18 +23,18 @@ from domain.errors import (
 from domain.generation import Undelivered
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, ProviderCost, Submission, SyncResult
-from tests.unit.adapters.answering import Wire, body_of
-from tests.unit.adapters.pictures import picture
-from tests.unit.adapters.synchronous import (
+from tests.unit.adapters.providers.inline_image_requests import (
     IN_BASE64,
     KEY,
     NONSENSE,
     PICTURES,
     asking,
+    client_on,
     facts,
-    spool_on,
     wire_answering,
 )
+from tests.unit.adapters.providers.mock_http import Wire, body_of
+from tests.unit.adapters.providers.pictures import picture
 
 URL = "https://api.openai.test/v1"
 ANSWER = {
@@ -46,7 +46,7 @@ ANSWER = {
 
 
 def openai_on(wire: Wire) -> OpenAiProvider:
-    return OpenAiProvider(spool_on(wire.http), key=KEY, url=URL)
+    return OpenAiProvider(client_on(wire.http), key=KEY, url=URL)
 
 
 async def generated(answer: Any, folder: Path, submission: Submission | None = None) -> SyncResult:

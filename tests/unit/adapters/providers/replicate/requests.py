@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 
-from adapters.providers.replicate import ReplicateProvider
+from adapters.providers.replicate.adapter import ReplicateProvider
 from domain.generation import GenerationRequest
 from domain.provider import AttemptRef, ProviderJob, Submission
-from tests.unit.adapters.answering import SyncResult, Wire
+from tests.unit.adapters.providers.mock_http import SyncResult, Wire
 
 TOKEN = "r8_token"  # noqa: S105 - nobody's
 API = "https://api.replicate.com/v1"

@@ -10,9 +10,9 @@ from domain.errors import ProviderThrottled, ProviderUnavailable
 from domain.generation import Undelivered
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, ProviderCost, ProviderResult, ResultFile
-from tests.unit.adapters.answering import SyncResult, Wire
-from tests.unit.adapters.recorded import recorded
-from tests.unit.adapters.replicate_requests import (
+from tests.unit.adapters.providers.mock_http import SyncResult, Wire
+from tests.unit.adapters.providers.recorded import recorded
+from tests.unit.adapters.providers.replicate.requests import (
     JOB,
     PREDICTION,
     REQUEST,

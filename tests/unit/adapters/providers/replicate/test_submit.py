@@ -16,10 +16,10 @@ from domain.errors import (
     SubmitAmbiguous,
 )
 from domain.provider import ProviderJob, Submission
-from tests.unit.adapters.answering import SyncResult, Wire, body_of
-from tests.unit.adapters.pictures import picture
-from tests.unit.adapters.recorded import recorded, recorded_body
-from tests.unit.adapters.replicate_requests import (
+from tests.unit.adapters.providers.mock_http import SyncResult, Wire, body_of
+from tests.unit.adapters.providers.pictures import picture
+from tests.unit.adapters.providers.recorded import recorded, recorded_body
+from tests.unit.adapters.providers.replicate.requests import (
     API,
     JOB,
     JOB_ID,

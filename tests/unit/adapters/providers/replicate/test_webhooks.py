@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from adapters.providers.replicate_webhook import ReplicateWebhookReader
+from adapters.providers.replicate.webhooks import ReplicateWebhookReader
 from domain.errors import SignatureInvalid
 from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderResult
-from tests.unit.adapters.recorded import recorded_body
-from tests.unit.adapters.webhook_signing import NOW, OTHER, SECRET, signed
+from tests.unit.adapters.providers.http.webhook_signing import NOW, OTHER, SECRET, signed
+from tests.unit.adapters.providers.recorded import recorded_body
 
 JOB_ID = "gm3qorzdhgbfurvjtvhg6dckhu"
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.providers.together import TogetherProvider
+from adapters.providers.together.adapter import TogetherProvider
 from domain.errors import (
     ContentRejected,
     InvalidInput,
@@ -19,18 +19,18 @@ from domain.errors import (
 from domain.generation import Undelivered
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, SyncResult
-from tests.unit.adapters.answering import Wire, body_of
-from tests.unit.adapters.pictures import picture
-from tests.unit.adapters.synchronous import (
+from tests.unit.adapters.providers.inline_image_requests import (
     IN_BASE64,
     KEY,
     NONSENSE,
     PICTURES,
     asking,
+    client_on,
     facts,
-    spool_on,
     wire_answering,
 )
+from tests.unit.adapters.providers.mock_http import Wire, body_of
+from tests.unit.adapters.providers.pictures import picture
 
 URL = "https://api.together.test/v1"
 MODEL = "black-forest-labs/FLUX.1-schnell"
@@ -45,7 +45,7 @@ ANSWER = {
 
 
 def together_on(wire: Wire) -> TogetherProvider:
-    return TogetherProvider(spool_on(wire.http), key=KEY, url=URL)
+    return TogetherProvider(client_on(wire.http), key=KEY, url=URL)
 
 
 async def generated(answer: Any, folder: Path) -> SyncResult:

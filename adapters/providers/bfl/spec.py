@@ -1,0 +1,28 @@
+"""How Black Forest Labs is built from its settings."""
+
+import httpx
+
+from adapters.providers.bfl.adapter import BflProvider
+from adapters.providers.bfl.errors import ERRORS
+from adapters.providers.bfl.settings import BflSettings
+from adapters.providers.bfl.webhooks import BflWebhookReader
+from adapters.providers.settings import secret
+from adapters.providers.spec import JobProviderSpec
+
+
+def _adapter(settings: BflSettings, http: httpx.AsyncClient, master_key: str) -> BflProvider:
+    return BflProvider(
+        http,
+        key=secret(settings.api_key),
+        url=settings.url,
+        polling_hosts=settings.polling_hosts,
+        result_hosts=settings.result_hosts,
+        master_key=master_key if settings.webhooks else None,
+    )
+
+
+def _webhook_reader(_settings: BflSettings, _http: httpx.AsyncClient, master_key: str) -> BflWebhookReader:
+    return BflWebhookReader(master_key)
+
+
+SPEC = JobProviderSpec(BflProvider.name, BflSettings, ERRORS, _adapter, _webhook_reader)

@@ -1,0 +1,27 @@
+"""How fal is built from its settings."""
+
+import httpx
+
+from adapters.providers.fal.adapter import FalProvider
+from adapters.providers.fal.errors import ERRORS
+from adapters.providers.fal.settings import FalSettings
+from adapters.providers.fal.webhooks import FalKeys, FalWebhookReader
+from adapters.providers.settings import secret
+from adapters.providers.spec import JobProviderSpec
+
+
+def _adapter(settings: FalSettings, http: httpx.AsyncClient, _master_key: str) -> FalProvider:
+    return FalProvider(
+        http,
+        key=secret(settings.key),
+        queue_url=settings.queue_url,
+        result_hosts=settings.result_hosts,
+    )
+
+
+def _webhook_reader(settings: FalSettings, http: httpx.AsyncClient, _master_key: str) -> FalWebhookReader:
+    assert settings.user_id is not None
+    return FalWebhookReader(FalKeys(http, settings.jwks_url), user_id=settings.user_id)
+
+
+SPEC = JobProviderSpec(FalProvider.name, FalSettings, ERRORS, _adapter, _webhook_reader)
