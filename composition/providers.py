@@ -20,6 +20,19 @@ from domain.provider import AttemptRef
 from domain.url_signatures import callback_token
 from settings import Settings
 
+__all__ = [
+    "Providers",
+    "checks_input",
+    "enabled_providers",
+    "input_check",
+    "providers",
+    "providers_with_webhooks",
+    "result_hosts",
+    "submits_per_second",
+    "webhook_readers",
+    "webhook_url",
+]
+
 _DECODING_THREADS = 2
 # Each call holds a connection, and hundreds may wait for their images at once.
 _MAX_SYNCHRONOUS_CALLS = 500

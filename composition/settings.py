@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import PrivateAttr
+from pydantic.fields import FieldInfo
 
 from adapters.providers.settings import ProviderSettings
 from adapters.providers.spec import provider_specs
@@ -38,6 +39,15 @@ class AllProviderSettings:
         """Return the settings of one provider, by their class."""
         [found] = [settings for settings in self.by_name.values() if isinstance(settings, kind)]
         return found
+
+
+def setting_fields() -> dict[str, FieldInfo]:
+    """Return every setting by the name of its environment variable in lower case."""
+    fields = dict(Settings.model_fields)
+    for spec in provider_specs():
+        own = spec.settings.model_fields
+        fields |= {variable: own[field] for variable, field in spec.settings.variables().items()}
+    return fields
 
 
 class ServiceSettings(Settings):

@@ -1,45 +1,60 @@
-"""A provider is known everywhere or nowhere: each list of them is compared with that of models.toml."""
+"""A provider is known in every part or in none: each list of them is compared with that of models.toml."""
 
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.adapters.test_meanings import TABLES as HELD
 
 from adapters.providers.http.client import provider_client
+from adapters.providers.settings import ProviderSettings
+from adapters.providers.spec import provider_specs
+from composition import ServiceSettings
 from composition.providers import (
     enabled_providers,
     providers,
     result_hosts,
+    submits_per_second,
     webhook_readers,
     webhook_url,
 )
 from devstack import simulators
 from domain.provider import AttemptRef
-from settings import Settings
 from simulator.registry import PROVIDERS as SIMULATED
-from tests.contracts.providers.job_cases import JOB_CASES
-from tests.contracts.providers.synchronous_cases import SYNCHRONOUS_CASES
-from tests.test_provider_docs import TABLES as DOCUMENTED
+from tests.contracts.providers.all_cases import CASES, JOB_CASES, SYNCHRONOUS_CASES
+from tests.contracts.providers.simulated import SimulatedProvider
 
 ROOT = Path(__file__).parents[1]
 CATALOG = set(tomllib.loads((ROOT / "models.toml").read_text())["providers"])
-KEYS = {
-    "fal_key": "a key",
-    "fal_user_id": "user-1",
-    "replicate_api_token": "a token",
-    "bfl_api_key": "a key",
-    "openai_api_key": "a key",
-    "gemini_api_key": "a key",
-    "together_api_key": "a key",
-}
-SECRETS = {"replicate_webhook_secrets": "whsec_b2xkIHNlY3JldA=="}
 
 
-def settings_with(**given: Any) -> Settings:
-    """With every provider's key, but for what is given otherwise."""
-    return Settings(
+def settings_of_cases() -> list[ProviderSettings]:
+    """Return the settings of every contract case, as if its simulator ran."""
+    simulator = SimulatedProvider(ROOT)
+    with_jobs = [case.settings(simulator, "a key") for case in JOB_CASES]
+    return [*with_jobs, *(case.settings("http://127.0.0.1:1", "a key") for case in SYNCHRONOUS_CASES)]
+
+
+def given_values(settings: ProviderSettings) -> dict[str, Any]:
+    """Return the values of the fields that a contract case sets, by variable."""
+    variables = settings.variables().items()
+    return {name: getattr(settings, field) for name, field in variables if field in settings.model_fields_set}
+
+
+def without_default(settings: ProviderSettings) -> dict[str, Any]:
+    """Return the values that a provider needs to be enabled."""
+    fields, variables = type(settings).model_fields, settings.variables()
+    given = given_values(settings)
+    return {name: value for name, value in given.items() if fields[variables[name]].default is None}
+
+
+KEYS = {name: value for own in settings_of_cases() for name, value in without_default(own).items()}
+EVERYTHING = {name: value for own in settings_of_cases() for name, value in given_values(own).items()}
+
+
+def settings_with(**given: Any) -> ServiceSettings:
+    """Return settings with every provider's key, except for the given values."""
+    return ServiceSettings(
         master_key="a master key that only these tests use",
         database_url="postgresql://nobody@127.0.0.1/nothing",
         s3_access_key="nobody",
@@ -49,18 +64,17 @@ def settings_with(**given: Any) -> Settings:
     )
 
 
+def test_each_has_a_folder() -> None:
+    assert {spec.name for spec in provider_specs()} == CATALOG
+
+
 def test_each_has_a_simulator_in_the_order_of_its_ports() -> None:
     assert set(SIMULATED) == CATALOG
     assert tuple(SIMULATED) == simulators.PROVIDERS
 
 
-def test_each_is_held_to_the_contract_once() -> None:
-    names = [*(case.name for case in JOB_CASES), *(case.name for case in SYNCHRONOUS_CASES)]
-    assert sorted(names) == sorted(CATALOG)
-
-
-def test_the_errors_of_each_are_documented_and_held() -> None:
-    assert set(DOCUMENTED) == set(HELD) == CATALOG
+def test_each_has_one_contract_case() -> None:
+    assert sorted(case.name for case in CASES) == sorted(CATALOG)
 
 
 async def test_each_that_has_a_key_has_one_adapter_of_its_name() -> None:
@@ -91,26 +105,27 @@ async def test_without_a_key_there_is_none(nothing: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "heard"),
-    [
-        ({}, {"fal"}),
-        (SECRETS, {"fal", "replicate"}),
-        ({"bfl_webhooks": True}, {"fal", "bfl"}),
-        (SECRETS | {"bfl_webhooks": True}, {"fal", "replicate", "bfl"}),
-        (SECRETS | {"bfl_webhooks": True, "replicate_api_token": None, "bfl_api_key": None}, {"fal"}),
-        ({"fal_key": None, "fal_user_id": None}, set()),
-    ],
+    "given", [{}, EVERYTHING, dict.fromkeys(KEYS)], ids=["keys", "everything", "nothing"]
 )
-async def test_only_a_provider_whose_webhooks_are_read_gets_an_address(
-    given: dict[str, Any], heard: set[str]
-) -> None:
+async def test_only_a_provider_whose_webhooks_are_verified_gets_an_address(given: dict[str, Any]) -> None:
     settings = settings_with(**given)
+    expected = {
+        spec.name for spec in provider_specs() if spec.reads_webhooks(settings.providers.by_name[spec.name])
+    }
     url_of = webhook_url(settings)
     async with provider_client() as http:
         readers = webhook_readers(settings, http)
 
-    assert readers.keys() == heard
-    assert {name for name in CATALOG if url_of(name, AttemptRef("gen_1"))} == heard
+    assert readers.keys() == expected
+    assert {name for name in CATALOG if url_of(name, AttemptRef("gen_1"))} == expected
+
+
+def test_each_may_have_a_submit_rate_of_its_own() -> None:
+    rates = dict.fromkeys(CATALOG, 2.5)
+    settings = settings_with(**{f"{name}_submits_per_second": rate for name, rate in rates.items()})
+
+    assert submits_per_second(settings) == rates
+    assert submits_per_second(settings_with()) == {}
 
 
 def test_the_address_names_the_provider_and_the_attempt() -> None:

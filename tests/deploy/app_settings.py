@@ -3,20 +3,21 @@
 import httpx
 import pytest
 
-from settings import Settings
+from composition import ServiceSettings
+from composition.settings import setting_fields
 from tests.deploy.compose_file import Service
 
 APP_SERVICES = ("bootstrap", "api", "worker")
 
 
-def read_settings(service: Service, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def read_settings(service: Service, monkeypatch: pytest.MonkeyPatch) -> ServiceSettings:
     """What a service of ours reads from the environment that it is given."""
     with monkeypatch.context() as patched:
-        for field in Settings.model_fields:
-            patched.delenv(field.upper(), raising=False)
+        for name in setting_fields():
+            patched.delenv(name.upper(), raising=False)
         for variable, value in service["environment"].items():
             patched.setenv(variable, value)
-        return Settings()
+        return ServiceSettings()
 
 
 def health_url(service: Service) -> httpx.URL:

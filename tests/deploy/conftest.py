@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from settings import Settings
+from composition import ServiceSettings
 from tests.deploy.app_settings import APP_SERVICES, read_settings
 from tests.deploy.compose_file import COMPOSE_FILE, ROOT, Service, read_env, services
 
@@ -34,5 +34,5 @@ def compose(dot_env: dict[str, str]) -> dict[str, Service]:
 
 
 @pytest.fixture
-def settings(compose: dict[str, Service], monkeypatch: pytest.MonkeyPatch) -> dict[str, Settings]:
+def settings(compose: dict[str, Service], monkeypatch: pytest.MonkeyPatch) -> dict[str, ServiceSettings]:
     return {name: read_settings(compose[name], monkeypatch) for name in APP_SERVICES}

@@ -9,9 +9,10 @@ import pytest
 
 from admin.__main__ import _parser as admin_parser
 from api.app import build_app
+from composition import ServiceSettings
+from composition.settings import setting_fields
 from composition.api import body_limits
 from runtime.health import health_server
-from settings import Settings
 from tests.deploy.app_settings import APP_SERVICES, health_url
 from tests.deploy.compose_file import ROOT, Service, raw_services
 from tests.simulator.process import free_port
@@ -34,7 +35,7 @@ FOREIGN_NAMES = {
 
 @pytest.mark.parametrize("name", APP_SERVICES)
 def test_every_name_that_our_services_are_given_is_a_setting(name: str) -> None:
-    known = {field.upper() for field in Settings.model_fields}
+    known = {name.upper() for name in setting_fields()}
 
     assert raw_services()[name]["environment"].keys() <= known
 
@@ -44,7 +45,7 @@ def test_every_name_that_another_image_is_given_is_one_it_documents(name: str) -
     assert raw_services()[name].get("environment", {}).keys() == FOREIGN_NAMES[name]
 
 
-def test_the_services_of_ours_agree_with_each_other(settings: dict[str, Settings]) -> None:
+def test_the_services_of_ours_agree_with_each_other(settings: dict[str, ServiceSettings]) -> None:
     differ = {"api_host", "worker_host", "worker_grace_seconds"}
     api, worker, bootstrap = (
         {name: value for name, value in settings[service].model_dump().items() if name not in differ}
@@ -55,7 +56,7 @@ def test_the_services_of_ours_agree_with_each_other(settings: dict[str, Settings
 
 
 def test_our_addresses_are_those_of_the_other_services(
-    compose: dict[str, Service], settings: dict[str, Settings]
+    compose: dict[str, Service], settings: dict[str, ServiceSettings]
 ) -> None:
     api = settings["api"]
     database = httpx.URL(api.database_url.get_secret_value())
@@ -70,7 +71,9 @@ def test_our_addresses_are_those_of_the_other_services(
     assert api.callback_base_url == f"http://api:{api.api_port}"
 
 
-def test_all_speak_of_one_namespace(compose: dict[str, Service], settings: dict[str, Settings]) -> None:
+def test_all_speak_of_one_namespace(
+    compose: dict[str, Service], settings: dict[str, ServiceSettings]
+) -> None:
     made = compose["temporal-init"]["environment"]["TEMPORAL_NAMESPACE"]
 
     assert compose["temporal-ui"]["environment"]["TEMPORAL_DEFAULT_NAMESPACE"] == made
@@ -78,7 +81,7 @@ def test_all_speak_of_one_namespace(compose: dict[str, Service], settings: dict[
 
 
 def test_the_object_store_has_the_account_that_we_use(
-    compose: dict[str, Service], settings: dict[str, Settings]
+    compose: dict[str, Service], settings: dict[str, ServiceSettings]
 ) -> None:
     minio, api = compose["minio"]["environment"], settings["api"]
 
@@ -96,7 +99,7 @@ def test_temporals_three_steps_use_one_account(compose: dict[str, Service]) -> N
 
 
 def test_what_browsers_are_sent_to_is_published(
-    compose: dict[str, Service], settings: dict[str, Settings]
+    compose: dict[str, Service], settings: dict[str, ServiceSettings]
 ) -> None:
     api = settings["api"]
     for url, service in ((api.public_url, "api"), (api.s3_public_endpoint, "minio")):
@@ -107,13 +110,13 @@ def test_what_browsers_are_sent_to_is_published(
 
 
 def test_the_worker_is_given_longer_than_its_grace(
-    compose: dict[str, Service], settings: dict[str, Settings]
+    compose: dict[str, Service], settings: dict[str, ServiceSettings]
 ) -> None:
     assert settings["worker"].worker_grace_seconds < int(compose["worker"]["stop_grace_period"].rstrip("s"))
 
 
 def test_the_api_is_a_module_and_its_health_address_a_route_of_it(
-    compose: dict[str, Service], settings: dict[str, Settings]
+    compose: dict[str, Service], settings: dict[str, ServiceSettings]
 ) -> None:
     assert compose["api"]["command"] == ["python", "-m", "api"]
     assert importlib.util.find_spec("api.__main__") is not None
@@ -125,7 +128,7 @@ def test_the_api_is_a_module_and_its_health_address_a_route_of_it(
 
 
 async def test_the_worker_starts_so_and_its_health_address_answers(
-    compose: dict[str, Service], settings: dict[str, Settings]
+    compose: dict[str, Service], settings: dict[str, ServiceSettings]
 ) -> None:
     python, *arguments = compose["worker"]["command"]
     assert python == "python"

@@ -7,9 +7,8 @@ import httpx
 import pytest
 
 from adapters.storage.address_guard import is_allowed
-from composition import repositories
+from composition import ServiceSettings, repositories
 from composition.providers import enabled_providers, webhook_readers
-from settings import Settings
 from simulator.__main__ import ALL
 from simulator.__main__ import _parser as simulator_parser
 from simulator.app import create_app
@@ -27,13 +26,15 @@ def simulator(compose: dict[str, Service]) -> argparse.Namespace:
 
 
 def test_every_setting_of_a_provider_is_passed_on() -> None:
-    of_providers = {name.upper() for name in Settings.model_fields if name.startswith(tuple(PROVIDERS))}
+    of_providers = {
+        name.upper() for name in ServiceSettings.model_fields if name.startswith(tuple(PROVIDERS))
+    }
 
     assert len(of_providers) > len(PROVIDERS)
     assert of_providers <= passed_on()
 
 
-def test_every_provider_is_on_and_so_every_model_available(settings: dict[str, Settings]) -> None:
+def test_every_provider_is_on_and_so_every_model_available(settings: dict[str, ServiceSettings]) -> None:
     worker = settings["worker"]
 
     catalog = repositories.catalog(worker)
@@ -63,7 +64,7 @@ def test_without_the_simulators_lines_the_addresses_are_the_providers_own(
 
     assert {name.partition("_")[0].lower() for name in simulated} == set(PROVIDERS)
     for name in map(str.lower, simulated):
-        assert getattr(worker, name) == Settings.model_fields[name].default
+        assert getattr(worker, name) == ServiceSettings.model_fields[name].default
 
 
 def test_the_simulator_is_every_provider_on_a_port_of_its_own(
@@ -82,7 +83,7 @@ def test_the_simulator_is_every_provider_on_a_port_of_its_own(
 
 async def test_the_simulators_addresses_are_routes_of_it(
     compose: dict[str, Service],
-    settings: dict[str, Settings],
+    settings: dict[str, ServiceSettings],
     simulator: argparse.Namespace,
     tmp_path: Path,
 ) -> None:
@@ -111,14 +112,14 @@ async def test_the_simulators_addresses_are_routes_of_it(
 
 
 def test_the_simulator_takes_any_key_and_signs_for_the_account_that_is_believed(
-    settings: dict[str, Settings], simulator: argparse.Namespace
+    settings: dict[str, ServiceSettings], simulator: argparse.Namespace
 ) -> None:
     assert simulator.key is None
     assert simulator.user_id == settings["api"].fal_user_id
 
 
 def test_results_may_come_from_the_simulator_and_our_key_go_to_its_regional_host(
-    settings: dict[str, Settings], simulator: argparse.Namespace
+    settings: dict[str, ServiceSettings], simulator: argparse.Namespace
 ) -> None:
     worker, ports = settings["worker"], dict(zip(PROVIDERS, simulator.ports, strict=True))
     region = f"http://simulator:{simulator.polling_port}"
@@ -134,7 +135,7 @@ def test_results_may_come_from_the_simulator_and_our_key_go_to_its_regional_host
         assert is_allowed(httpx.URL(f"{origin}/files/job/0.jpeg"), hosts)
 
 
-async def test_without_a_secret_of_its_own_replicate_is_polled(settings: dict[str, Settings]) -> None:
+async def test_without_a_secret_of_its_own_replicate_is_polled(settings: dict[str, ServiceSettings]) -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
         readers = webhook_readers(settings["api"], http)
 

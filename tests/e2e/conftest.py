@@ -19,9 +19,9 @@ from adapters.database.engine import Database
 from adapters.database.tenants import PostgresTenants
 from adapters.storage.s3 import s3_client
 from admin.bootstrap import bootstrap
+from composition import ServiceSettings
 from devstack.servers import Servers
 from domain.auth import Scope
-from settings import Settings
 from tests.conftest import namespaced_client
 from tests.simulator.process import KEY, REPOSITORY, SimulatorProcess, free_port
 from tests.support.eventually import eventually
@@ -35,7 +35,7 @@ class Deployment:
     """Everything but a worker is running."""
 
     environment: dict[str, str]
-    settings: Settings
+    settings: ServiceSettings
     database: Database
     simulator: SimulatorProcess
 
@@ -77,7 +77,7 @@ async def deployment(servers: Servers, tmp_path_factory: pytest.TempPathFactory)
     )
     await simulator.start()
     environment = os.environ | _environment(servers, simulator, await _new_database(servers.postgres.url))
-    settings = Settings.model_validate({name.lower(): value for name, value in environment.items()})
+    settings = ServiceSettings.model_validate({name.lower(): value for name, value in environment.items()})
     database = Database(settings.database_url.get_secret_value(), pool_size=5)
     await bootstrap(settings)
     deployed = Deployment(environment, settings, database, simulator)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from admin.try_provider import try_provider
+from composition import ServiceSettings
 from domain.errors import (
     ContentRejected,
     InvalidInput,
@@ -15,7 +16,6 @@ from domain.errors import (
     ProviderRefused,
     ProviderTimedOut,
 )
-from settings import Settings
 from tests.simulator.process import KEY, ControlClient, SimulatorProcess
 
 QUICK = ("--job-seconds", "0.2")
@@ -37,9 +37,9 @@ async def openai(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Simu
     simulator.stop()
 
 
-def settings_with(**given: Any) -> Settings:
+def settings_with(**given: Any) -> ServiceSettings:
     """With no server but the provider: nothing of a trial is kept."""
-    return Settings(
+    return ServiceSettings(
         master_key="a master key that only these tests use",
         database_url="postgresql://nobody@127.0.0.1:9/nothing",
         s3_endpoint="http://127.0.0.1:9",
@@ -49,12 +49,12 @@ def settings_with(**given: Any) -> Settings:
     )
 
 
-def at_fal(simulator: SimulatorProcess, **given: Any) -> Settings:
+def at_fal(simulator: SimulatorProcess, **given: Any) -> ServiceSettings:
     values = {"fal_key": KEY, "fal_user_id": "user-1", "fal_queue_url": simulator.url}
     return settings_with(**values, fal_result_hosts=(simulator.url,), **given)
 
 
-def at_openai(simulator: SimulatorProcess, key: str = KEY) -> Settings:
+def at_openai(simulator: SimulatorProcess, key: str = KEY) -> ServiceSettings:
     return settings_with(openai_api_key=key, openai_url=f"{simulator.url}/v1")
 
 

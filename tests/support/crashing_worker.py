@@ -14,8 +14,8 @@ from typing import Any
 from adapters.database.ledger import PostgresLedger
 from adapters.providers.fal.adapter import FalProvider
 from adapters.storage.s3 import S3Store
+from composition import ServiceSettings
 from runtime.process import configure_logging, run
-from settings import Settings
 from worker import serve
 
 EFFECTS: dict[str, tuple[type, str]] = {
@@ -53,7 +53,7 @@ def _die_once(mark: Path) -> None:
 def main() -> None:
     step, moment, mark = sys.argv[1:]
     die_at(step, moment, Path(mark))
-    settings = Settings()
+    settings = ServiceSettings()
     configure_logging(settings.log_level)
     run(lambda stop: serve(settings, [], stop))
 

@@ -6,8 +6,9 @@ import httpx
 import pytest
 
 from adapters.providers.http.client import provider_client
-from tests.contracts.providers.job_cases import JOB_CASES, USER_ID, JobCase
-from tests.contracts.providers.job_subject import JobSubject
+from tests.contracts.providers.all_cases import JOB_CASES
+from tests.contracts.providers.job_case import USER_ID, JobCase
+from tests.contracts.providers.job_harness import JobHarness
 from tests.contracts.providers.simulated import SimulatedProvider
 from tests.simulator.process import KEY
 from tests.simulator.receiver import Receiver
@@ -54,10 +55,10 @@ def case(request: pytest.FixtureRequest) -> JobCase:
 
 
 @pytest.fixture
-async def subject(case: JobCase, simulators: Simulators, http: httpx.AsyncClient) -> JobSubject:
+async def harness(case: JobCase, simulators: Simulators, http: httpx.AsyncClient) -> JobHarness:
     simulator = await simulators.of(case.name)
     provider = case.make(http, simulator, KEY)
-    return JobSubject(case, http, simulator, provider, await case.reader(http, simulator))
+    return JobHarness(case, http, simulator, provider, await case.make_reader(http, simulator))
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import pytest
 
 from domain.errors import SignatureInvalid
 from domain.provider import JobStatus, ProviderEvent, ProviderJob
-from tests.contracts.providers.job_cases import ATTEMPT, JOB_CASES
-from tests.contracts.providers.job_subject import JobSubject
+from tests.contracts.providers.all_cases import JOB_CASES
+from tests.contracts.providers.job_case import ATTEMPT
+from tests.contracts.providers.job_harness import JobHarness
 from tests.simulator.receiver import Receiver
 from tests.support.eventually import eventually
 
@@ -13,86 +14,86 @@ FORGED = [(case, fault) for case in JOB_CASES for fault in case.forged]
 
 
 async def called_back(
-    subject: JobSubject, receiver: Receiver, prompt: str
+    harness: JobHarness, receiver: Receiver, prompt: str
 ) -> tuple[ProviderJob, ProviderEvent]:
     """A job, and what its first webhook says."""
-    job = await subject.submit(prompt, webhook_url=receiver.url())
-    return job, await subject.read(await receiver.first())
+    job = await harness.submit(prompt, webhook_url=receiver.url())
+    return job, await harness.read_event(await receiver.first())
 
 
-def is_told(subject: JobSubject, event: ProviderEvent, verdict: JobStatus) -> bool:
+def reports(harness: JobHarness, event: ProviderEvent, verdict: JobStatus) -> bool:
     """Whether the event says so, or sends us to ask where the provider's word does not count."""
-    return event.result.status is (verdict if subject.case.is_believed else JobStatus.CHECK)
+    return event.result.status is (verdict if harness.case.webhooks_are_final else JobStatus.CHECK)
 
 
-async def test_a_webhook_tells_of_its_job(subject: JobSubject, receiver: Receiver) -> None:
-    job, event = await called_back(subject, receiver, "a fox that calls")
+async def test_a_webhook_tells_of_its_job(harness: JobHarness, receiver: Receiver) -> None:
+    job, event = await called_back(harness, receiver, "a fox that calls")
 
     assert event.job_id == job.job_id
-    assert is_told(subject, event, JobStatus.SUCCEEDED)
-    assert (await subject.fetch(job)).status is JobStatus.SUCCEEDED
+    assert reports(harness, event, JobStatus.SUCCEEDED)
+    assert (await harness.poll(job)).status is JobStatus.SUCCEEDED
 
 
-async def test_a_webhook_brings_images_that_can_be_had(subject: JobSubject, receiver: Receiver) -> None:
-    job, event = await called_back(subject, receiver, "a fox that brings its image")
-    result = event.result if subject.case.is_believed else await subject.ended(job)
+async def test_a_webhook_brings_images_that_can_be_had(harness: JobHarness, receiver: Receiver) -> None:
+    job, event = await called_back(harness, receiver, "a fox that brings its image")
+    result = event.result if harness.case.webhooks_are_final else await harness.ended(job)
 
-    assert len(await subject.downloaded(result)) == 1
+    assert len(await harness.downloaded(result)) == 1
 
 
-async def test_a_webhook_tells_of_a_failure_too(subject: JobSubject, receiver: Receiver) -> None:
-    _, event = await called_back(subject, receiver, "a failing fox that calls [sim:fail]")
+async def test_a_webhook_tells_of_a_failure_too(harness: JobHarness, receiver: Receiver) -> None:
+    _, event = await called_back(harness, receiver, "a failing fox that calls [sim:fail]")
 
-    assert is_told(subject, event, JobStatus.FAILED)
-    assert event.result.code == ("provider_failed" if subject.case.is_believed else None)
+    assert reports(harness, event, JobStatus.FAILED)
+    assert event.result.code == ("provider_failed" if harness.case.webhooks_are_final else None)
 
 
 async def test_a_webhook_may_come_before_the_answer_to_the_submit(
-    subject: JobSubject, receiver: Receiver
+    harness: JobHarness, receiver: Receiver
 ) -> None:
-    job = await subject.submit("an early fox [sim:early_webhook]", webhook_url=receiver.url())
-    event = await subject.read(receiver.of("/hook")[0])
+    job = await harness.submit("an early fox [sim:early_webhook]", webhook_url=receiver.url())
+    event = await harness.read_event(receiver.of("/hook")[0])
 
     assert event.job_id == job.job_id
 
 
 async def test_a_webhook_may_come_after_the_result_was_fetched(
-    subject: JobSubject, receiver: Receiver
+    harness: JobHarness, receiver: Receiver
 ) -> None:
-    job = await subject.submit("a late fox [sim:delay_webhook=1.5]", webhook_url=receiver.url())
-    polled = await subject.ended(job)
+    job = await harness.submit("a late fox [sim:delay_webhook=1.5]", webhook_url=receiver.url())
+    polled = await harness.ended(job)
     before = len(receiver.received)
-    event = await subject.read(await receiver.first())
+    event = await harness.read_event(await receiver.first())
 
     assert (polled.status, before) == (JobStatus.SUCCEEDED, 0)
     assert event.job_id == job.job_id
 
 
-async def test_a_repeated_webhook_is_the_same_event(subject: JobSubject, receiver: Receiver) -> None:
-    await subject.submit("a double fox [sim:duplicate_webhook]", webhook_url=receiver.url())
+async def test_a_repeated_webhook_is_the_same_event(harness: JobHarness, receiver: Receiver) -> None:
+    await harness.submit("a double fox [sim:duplicate_webhook]", webhook_url=receiver.url())
     await eventually(lambda: len(receiver.received) >= 2)
-    first, second = [await subject.read(received) for received in receiver.received[:2]]
+    first, second = [await harness.read_event(received) for received in receiver.received[:2]]
 
     assert first.event_id == second.event_id
 
 
 @pytest.mark.parametrize(("case", "fault"), FORGED, ids=[f"{case.name}-{fault}" for case, fault in FORGED])
 async def test_a_forged_webhook_is_refused_and_the_job_is_followed(
-    subject: JobSubject, receiver: Receiver, fault: str
+    harness: JobHarness, receiver: Receiver, fault: str
 ) -> None:
-    job = await subject.submit(f"a forged fox [sim:{fault}]", webhook_url=receiver.url())
+    job = await harness.submit(f"a forged fox [sim:{fault}]", webhook_url=receiver.url())
     received = await receiver.first()
     with pytest.raises(SignatureInvalid):
-        await subject.read(received)
+        await harness.read_event(received)
 
-    assert (await subject.ended(job)).status is JobStatus.SUCCEEDED
+    assert (await harness.ended(job)).status is JobStatus.SUCCEEDED
 
 
 async def test_a_body_under_the_headers_of_another_is_refused(
-    subject: JobSubject, receiver: Receiver
+    harness: JobHarness, receiver: Receiver
 ) -> None:
-    await subject.submit("the first fox", webhook_url=receiver.url("/one"))
-    await subject.submit("the second fox", webhook_url=receiver.url("/two"))
+    await harness.submit("the first fox", webhook_url=receiver.url("/one"))
+    await harness.submit("the second fox", webhook_url=receiver.url("/two"))
     one, two = await receiver.first("/one"), await receiver.first("/two")
     with pytest.raises(SignatureInvalid):
-        await subject.reader.read_event(one.headers, two.body, ATTEMPT)
+        await harness.reader.read_event(one.headers, two.body, ATTEMPT)

@@ -17,9 +17,10 @@ from domain.errors import (
 )
 from domain.generation import Undelivered
 from domain.provider import JobStatus
+from tests.contracts.providers.all_cases import SYNCHRONOUS_CASES
 from tests.contracts.providers.conftest import Simulators
-from tests.contracts.providers.synchronous_cases import SYNCHRONOUS_CASES, SynchronousCase
-from tests.contracts.providers.synchronous_subject import ATTEMPT, SynchronousSubject, digest
+from tests.contracts.providers.synchronous_case import SynchronousCase
+from tests.contracts.providers.synchronous_harness import ATTEMPT, SynchronousHarness, digest
 from tests.simulator.process import free_port
 
 MODERATION = [(case, fault) for case in SYNCHRONOUS_CASES for fault in case.moderation]
@@ -38,165 +39,165 @@ def case(request: pytest.FixtureRequest) -> SynchronousCase:
 
 
 @pytest.fixture
-async def subject(
+async def harness(
     case: SynchronousCase, simulators: Simulators, tmp_path: Path
-) -> AsyncIterator[SynchronousSubject]:
+) -> AsyncIterator[SynchronousHarness]:
     simulator = await simulators.of(case.name)
     with ThreadPoolExecutor(2) as threads:
         async with provider_client(read_seconds=20, max_response_bytes=None) as http:
-            yield SynchronousSubject(case, simulator, http, threads, tmp_path)
+            yield SynchronousHarness(case, simulator, http, threads, tmp_path)
 
 
-async def test_a_call_brings_an_image_an_id_and_a_cost(subject: SynchronousSubject) -> None:
-    answer = await subject.answer_to("a fox")
-    (facts,) = await subject.inspected(answer)
+async def test_a_call_brings_an_image_an_id_and_a_cost(harness: SynchronousHarness) -> None:
+    answer = await harness.answer_to("a fox")
+    (facts,) = await harness.inspected(answer)
 
     assert (answer.result.status, answer.result.undelivered) == (JobStatus.SUCCEEDED, ())
     assert facts.content_type in ("image/png", "image/jpeg")
     assert ATTEMPT.generation_id not in answer.job_id
     cost = answer.result.cost
-    assert (cost.unit if cost and cost.amount > 0 else None) == subject.case.cost_unit
+    assert (cost.unit if cost and cost.amount > 0 else None) == harness.case.cost_unit
 
 
-async def test_several_images_come_as_several(subject: SynchronousSubject) -> None:
-    if not subject.case.makes_several:
+async def test_several_images_come_as_several(harness: SynchronousHarness) -> None:
+    if not harness.case.makes_several:
         pytest.skip("one image for each call")
-    answer = await subject.answer_to("four foxes", n=4)
-    facts = await subject.inspected(answer)
+    answer = await harness.answer_to("four foxes", n=4)
+    facts = await harness.inspected(answer)
 
     assert (len({fact.sha256 for fact in facts}), answer.result.undelivered) == (4, ())
 
 
-async def test_an_image_that_did_not_come_is_named(subject: SynchronousSubject) -> None:
-    if not subject.case.makes_several:
+async def test_an_image_that_did_not_come_is_named(harness: SynchronousHarness) -> None:
+    if not harness.case.makes_several:
         pytest.skip("all or nothing")
-    answer = await subject.answer_to("four foxes, two away [sim:fewer_images=2]", n=4)
+    answer = await harness.answer_to("four foxes, two away [sim:fewer_images=2]", n=4)
 
-    assert (answer.result.status, len(await subject.inspected(answer))) == (JobStatus.SUCCEEDED, 2)
+    assert (answer.result.status, len(await harness.inspected(answer))) == (JobStatus.SUCCEEDED, 2)
     assert answer.result.undelivered == (Undelivered(2, "not_delivered"), Undelivered(3, "not_delivered"))
 
 
-async def test_a_draft_is_not_the_image(subject: SynchronousSubject) -> None:
-    if subject.case.drafts is None:
+async def test_a_draft_is_not_the_image(harness: SynchronousHarness) -> None:
+    if harness.case.drafts is None:
         pytest.skip("no drafts")
-    (plain,) = await subject.inspected(await subject.answer_to("a fox at once"))
-    (facts,) = await subject.inspected(await subject.answer_to(f"a fox [sim:{subject.case.drafts}]"))
+    (plain,) = await harness.inspected(await harness.answer_to("a fox at once"))
+    (facts,) = await harness.inspected(await harness.answer_to(f"a fox [sim:{harness.case.drafts}]"))
 
     assert (facts.width, facts.height) == (plain.width, plain.height)
 
 
-async def test_the_clients_images_arrive_whole_and_in_order(subject: SynchronousSubject) -> None:
-    colors = ["red", "lime", "blue", "white"][: subject.case.most_inputs]
-    images = tuple(subject.picture(f"{color}.png", color) for color in colors)
-    mask = subject.picture("mask.png", "#00000000") if subject.case.has_masks else None
+async def test_the_clients_images_arrive_whole_and_in_order(harness: SynchronousHarness) -> None:
+    colors = ["red", "lime", "blue", "white"][: harness.case.max_inputs]
+    images = tuple(harness.picture(f"{color}.png", color) for color in colors)
+    mask = harness.picture("mask.png", "#00000000") if harness.case.has_masks else None
     prompt = "a fox in these colors"
-    submission = subject.submission(prompt, images=images, mask=mask)
-    answer = await subject.provider().generate(submission, subject.folder)
+    submission = harness.submission(prompt, images=images, mask=mask)
+    answer = await harness.provider().generate(submission, harness.folder)
 
-    (entry,) = await subject.accepted(prompt)
+    (entry,) = await harness.accepted(prompt)
     assert [given["sha256"] for given in entry["inputs"]] == [digest(image) for image in images]
     assert (entry["mask"] and entry["mask"]["sha256"]) == (mask and digest(mask))
-    assert len(await subject.inspected(answer)) == 1
+    assert len(await harness.inspected(answer)) == 1
 
 
-async def test_a_slow_answer_is_waited_for(subject: SynchronousSubject) -> None:
-    answer = await subject.answer_to("a slow fox [sim:latency=1] [sim:slow_body=1]")
-    assert len(await subject.inspected(answer)) == 1
+async def test_a_slow_answer_is_waited_for(harness: SynchronousHarness) -> None:
+    answer = await harness.answer_to("a slow fox [sim:latency=1] [sim:slow_body=1]")
+    assert len(await harness.inspected(answer)) == 1
 
 
-async def test_calls_wait_side_by_side(subject: SynchronousSubject) -> None:
-    folders = [subject.folder / str(number) for number in range(20)]
-    submission = subject.submission("a patient fox [sim:latency=2]")
+async def test_calls_wait_side_by_side(harness: SynchronousHarness) -> None:
+    folders = [harness.folder / str(number) for number in range(20)]
+    submission = harness.submission("a patient fox [sim:latency=2]")
     async with asyncio.timeout(20):
         calls = []
         for folder in folders:
             folder.mkdir()
-            calls.append(subject.provider().generate(submission, folder))
+            calls.append(harness.provider().generate(submission, folder))
         answers = await asyncio.gather(*calls)
 
     assert {answer.result.status for answer in answers} == {JobStatus.SUCCEEDED}
     assert len({answer.job_id for answer in answers}) == 20
 
 
-async def test_a_throttled_call_took_nothing_and_says_when_to_come_again(subject: SynchronousSubject) -> None:
+async def test_a_throttled_call_took_nothing_and_says_when_to_come_again(harness: SynchronousHarness) -> None:
     prompt = "a throttled fox [sim:submit_429=7]"
     with pytest.raises(ProviderThrottled) as caught:
-        await subject.answer_to(prompt)
-    before = await subject.accepted(prompt)
-    await subject.answer_to(prompt)
+        await harness.answer_to(prompt)
+    before = await harness.accepted(prompt)
+    await harness.answer_to(prompt)
 
     assert (caught.value.retry_after_seconds, before) == (7, [])
-    assert len(await subject.accepted(prompt)) == 1
+    assert len(await harness.accepted(prompt)) == 1
 
 
 @pytest.mark.parametrize(
     "fault", ["fail", "lost_answer", "truncated_body", "truncated_body=none", "not_json", "huge_body"]
 )
 async def test_a_broken_answer_is_ambiguous_and_asked_for_once(
-    subject: SynchronousSubject, fault: str
+    harness: SynchronousHarness, fault: str
 ) -> None:
     prompt = f"a fox that is never seen [sim:{fault}]"
     with pytest.raises(SubmitAmbiguous):
-        await subject.answer_to(prompt)
+        await harness.answer_to(prompt)
 
-    assert len(await subject.accepted(prompt)) == 1
+    assert len(await harness.accepted(prompt)) == 1
 
 
 @pytest.mark.parametrize("fault", ["hang", "latency=8", "slow_body=8"])
 async def test_an_answer_that_does_not_end_is_ambiguous_and_asked_for_once(
-    subject: SynchronousSubject, fault: str
+    harness: SynchronousHarness, fault: str
 ) -> None:
     prompt = f"a fox that is never there [sim:{fault}]"
     with pytest.raises(SubmitAmbiguous):
-        await subject.answer_to(prompt, total_seconds=1)
+        await harness.answer_to(prompt, total_seconds=1)
 
-    assert len(await subject.accepted(prompt)) == 1
+    assert len(await harness.accepted(prompt)) == 1
 
 
-async def test_a_call_that_broke_at_the_provider_is_ambiguous(subject: SynchronousSubject) -> None:
+async def test_a_call_that_broke_at_the_provider_is_ambiguous(harness: SynchronousHarness) -> None:
     with pytest.raises(SubmitAmbiguous):
-        await subject.answer_to("a broken fox [sim:submit_500]")
-    with pytest.raises(subject.case.unavailable):
-        await subject.answer_to("a fox too many [sim:submit_503]")
+        await harness.answer_to("a broken fox [sim:submit_500]")
+    with pytest.raises(harness.case.unavailable):
+        await harness.answer_to("a fox too many [sim:submit_503]")
 
 
-async def test_a_provider_that_is_away_took_nothing(subject: SynchronousSubject) -> None:
-    away = subject.provider(url=f"http://127.0.0.1:{free_port()}")
+async def test_a_provider_that_is_away_took_nothing(harness: SynchronousHarness) -> None:
+    away = harness.provider(url=f"http://127.0.0.1:{free_port()}")
     with pytest.raises(ProviderUnavailable):
-        await away.generate(subject.submission("a fox for nobody"), subject.folder)
+        await away.generate(harness.submission("a fox for nobody"), harness.folder)
 
 
 @pytest.mark.parametrize(("case", "fault"), REFUSALS, ids=named(REFUSALS))
-async def test_a_call_that_is_turned_down_took_nothing(subject: SynchronousSubject, fault: str) -> None:
+async def test_a_call_that_is_turned_down_took_nothing(harness: SynchronousHarness, fault: str) -> None:
     prompt = f"an unwanted fox [sim:{fault}]"
     with pytest.raises(ProviderRefused):
-        await subject.answer_to(prompt)
+        await harness.answer_to(prompt)
 
-    assert await subject.accepted(prompt) == []
+    assert await harness.accepted(prompt) == []
 
 
-async def test_a_wrong_key_is_refused(subject: SynchronousSubject) -> None:
+async def test_a_wrong_key_is_refused(harness: SynchronousHarness) -> None:
     with pytest.raises(ProviderRefused):
-        await subject.provider(key="guessed").generate(subject.submission("a fox"), subject.folder)
+        await harness.provider(key="guessed").generate(harness.submission("a fox"), harness.folder)
 
 
 @pytest.mark.parametrize(("case", "fault"), MODERATION, ids=named(MODERATION))
-async def test_moderation_says_what_was_refused(subject: SynchronousSubject, fault: str) -> None:
-    at = await subject.moderated(f"a naughty fox [sim:{fault}]")
-    assert at is subject.case.moderation[fault]
+async def test_moderation_says_what_was_refused(harness: SynchronousHarness, fault: str) -> None:
+    at = await harness.moderated(f"a naughty fox [sim:{fault}]")
+    assert at is harness.case.moderation[fault]
 
 
 @pytest.mark.parametrize(("case", "fault"), FAILURES, ids=named(FAILURES))
 async def test_an_answer_without_an_image_was_made_and_is_charged(
-    subject: SynchronousSubject, fault: str
+    harness: SynchronousHarness, fault: str
 ) -> None:
-    answer = await subject.answer_to(f"an invisible fox [sim:{fault}]")
+    answer = await harness.answer_to(f"an invisible fox [sim:{fault}]")
 
     assert (answer.result.status, answer.result.code) == (JobStatus.FAILED, "provider_failed")
     assert (answer.result.does_not_charge, answer.files) == (False, ())
 
 
-async def test_bytes_that_are_no_image_are_never_taken_for_one(subject: SynchronousSubject) -> None:
-    answer = await subject.answer_to("a garbled fox [sim:wrong_bytes]")
+async def test_bytes_that_are_no_image_are_never_taken_for_one(harness: SynchronousHarness) -> None:
+    answer = await harness.answer_to("a garbled fox [sim:wrong_bytes]")
     with pytest.raises(ResultUnusable):
-        await subject.inspected(answer)
+        await harness.inspected(answer)

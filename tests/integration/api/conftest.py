@@ -6,9 +6,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from admin.bootstrap import bootstrap
-from composition import repositories
+from composition import ServiceSettings, repositories
 from devstack.servers import Servers
-from settings import Settings
 from tests.integration.api.pictures import LARGEST_INPUT_BYTES, LARGEST_PIXELS, picture_server
 from tests.integration.api.service import Service, Tenant, listening, serving, working
 from tests.integration.conftest import new_database
@@ -21,9 +20,9 @@ QUICK = ("--job-seconds", "0.1", "--webhook-retry-seconds", "0.1,0.1,0.2", "--us
 
 def settings_for(
     servers: Servers, database_url: str, api_port: int, fal_url: str, pictures_url: str
-) -> Settings:
+) -> ServiceSettings:
     """Production's settings on test servers; timing is short, and the reconciler does not run."""
-    return Settings(
+    return ServiceSettings(
         master_key="a master key that only these tests use",
         database_url=database_url,
         temporal_address=servers.temporal.address,

@@ -16,13 +16,13 @@ from sqlalchemy import text
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.tenants import PostgresTenants
+from composition import ServiceSettings
 from composition.activities import worker_activities
 from composition.api import create_app
 from composition.providers import webhook_url
 from composition.temporal import temporal_client
 from domain.auth import Scope
 from domain.provider import AttemptRef
-from settings import Settings
 from tests.simulator.process import Client as FalClient
 from tests.support.eventually import eventually
 from tests.unit.adapters.raw_server import RawServer
@@ -92,7 +92,7 @@ class Service:
     """
 
     url: str
-    settings: Settings
+    settings: ServiceSettings
     database: Database
     fal: FalClient
     pictures: RawServer
@@ -159,7 +159,7 @@ def listening() -> socket.socket:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(settings: ServiceSettings, listener: socket.socket) -> AsyncIterator[None]:
     """The API on that socket, started and stopped as its own process does."""
     config = uvicorn.Config(
         create_app(settings), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=2
@@ -177,7 +177,7 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def working(settings: Settings, database: Database) -> AsyncIterator[None]:
+async def working(settings: ServiceSettings, database: Database) -> AsyncIterator[None]:
     """A worker for every queue, on the real adapters."""
     client = await temporal_client(settings)
     async with worker_activities(settings, client, database) as activities, AsyncExitStack() as stack:

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope
 from api.__main__ import config_of
 from api.http import problems
 from api.http.body_limits import BodyLimitMiddleware
-from settings import Settings
+from composition import ServiceSettings
 
 FIRST: Message = {"type": "http.request", "body": b"{", "more_body": True}
 LAST: Message = {"type": "http.request", "body": b"}", "more_body": False}
@@ -103,7 +103,7 @@ async def test_a_client_that_hangs_up_is_no_error_of_ours(caplog: pytest.LogCapt
 
 
 def test_the_server_takes_so_many_at_once() -> None:
-    settings = Settings(
+    settings = ServiceSettings(
         master_key="m" * 32,
         database_url="postgresql://user@127.0.0.1/db",
         s3_access_key="access",

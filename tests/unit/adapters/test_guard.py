@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from adapters.storage.address_guard import Address, GuardedBackend, is_allowed
+from composition import ServiceSettings
 from composition.providers import result_hosts
 from domain.errors import ResultUnusable
-from settings import Settings
 from tests.unit.adapters.hostile_urls import PRIVATE_HOSTS, PUBLIC_HOSTS
 from tests.unit.adapters.raw_server import RawServer, always, answer, serving
 
@@ -188,7 +188,7 @@ async def test_unix_sockets_are_never_connected_to(log: ConnectLog) -> None:
 
 
 def test_a_private_address_for_inputs_is_no_way_out_for_results() -> None:
-    settings = Settings(
+    settings = ServiceSettings(
         master_key="a master key that only these tests use",
         database_url="postgresql://user:password@127.0.0.1/nothing",
         s3_access_key="access",

@@ -11,7 +11,7 @@ from adapters.moderation import OpenAiModerationCheck, WordListCheck
 from adapters.providers.http.client import provider_client
 from domain.errors import ModerationUnavailable
 from tests.unit.adapters.providers.inline_image_requests import KEY, NONSENSE
-from tests.unit.adapters.providers.mock_http import SyncResult, Wire, body_of
+from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse, body_of
 from tests.unit.adapters.raw_server import Reply, always, answer, flooding, head, serving
 
 URL = "https://api.openai.test/v1"
@@ -92,12 +92,12 @@ def flagging(is_flagged: object, **categories: object) -> dict[str, Any]:
     return {"id": "modr-1", "model": "omni-moderation-latest", "results": [result]}
 
 
-async def checked(answer: SyncResult) -> str | None:
-    return await OpenAiModerationCheck(Wire(answer).http, key=KEY, url=URL).find_violation("a fox")
+async def checked(answer: MockResponse) -> str | None:
+    return await OpenAiModerationCheck(MockHttp(answer).http, key=KEY, url=URL).find_violation("a fox")
 
 
 async def test_the_endpoint_is_asked_about_the_prompt() -> None:
-    wire = Wire(httpx.Response(200, json=flagging(False, violence=False)))
+    wire = MockHttp(httpx.Response(200, json=flagging(False, violence=False)))
     reason = await OpenAiModerationCheck(wire.http, key=KEY, url=URL).find_violation("a fox")
 
     (request,) = wire.requests

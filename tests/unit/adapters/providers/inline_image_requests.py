@@ -12,7 +12,7 @@ from domain.errors import ContentRejected, TransientError
 from domain.generation import GenerationRequest
 from domain.moderation import ModeratedAt
 from domain.provider import AttemptRef, Submission
-from tests.unit.adapters.providers.mock_http import SyncResult, Wire
+from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
 
 KEY = "sk-secret"
 THREADS = ThreadPoolExecutor(2, thread_name_prefix="client-test")
@@ -44,16 +44,16 @@ def client_on(
     return InlineImageClient(http, THREADS, total_seconds=total_seconds, max_bytes=max_bytes)
 
 
-def client_answering(answer: SyncResult | Mapping[str, Any]) -> InlineImageClient:
+def client_answering(answer: MockResponse | Mapping[str, Any]) -> InlineImageClient:
     """The same answer every time; a mapping is the body of a 200."""
-    return client_on(Wire(_response(answer)).http)
+    return client_on(MockHttp(_response(answer)).http)
 
 
-def wire_answering(answer: SyncResult | Mapping[str, Any]) -> Wire:
-    return Wire(_response(answer))
+def wire_answering(answer: MockResponse | Mapping[str, Any]) -> MockHttp:
+    return MockHttp(_response(answer))
 
 
-def _response(answer: SyncResult | Mapping[str, Any]) -> SyncResult:
+def _response(answer: MockResponse | Mapping[str, Any]) -> MockResponse:
     return httpx.Response(200, json=answer) if isinstance(answer, Mapping) else answer
 
 

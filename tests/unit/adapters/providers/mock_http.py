@@ -1,4 +1,4 @@
-"""An HTTP client that answers from a table and keeps what it was asked."""
+"""An HTTP client that answers from a table and records its requests."""
 
 import json
 from collections.abc import Mapping
@@ -6,13 +6,13 @@ from typing import Any
 
 import httpx
 
-SyncResult = httpx.Response | httpx.HTTPError
+MockResponse = httpx.Response | httpx.HTTPError
 
 
-class Wire:
-    """Answers by `METHOD address` without its query, and keeps every request."""
+class MockHttp:
+    """Responses by `METHOD address` without its query; `requests` has every request that was sent."""
 
-    def __init__(self, answers: Mapping[str, SyncResult] | SyncResult) -> None:
+    def __init__(self, answers: Mapping[str, MockResponse] | MockResponse) -> None:
         self.requests: list[httpx.Request] = []
         self._answers = answers
         self.http = httpx.AsyncClient(transport=httpx.MockTransport(self._answer))

@@ -1,4 +1,4 @@
-"""Answers as providers' own documents and recorded traffic show them, from the files in `wire/`."""
+"""Responses as providers' documents and recorded traffic show them, from each folder's `wire.json`."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-_WIRE = Path(__file__).parent / "wire"
+_FOLDER = Path(__file__).parent
 
 
 def recorded(provider: str, name: str) -> httpx.Response:
@@ -20,5 +20,5 @@ def recorded_body(provider: str, name: str) -> dict[str, Any]:
 
 
 def _example(provider: str, name: str) -> dict[str, Any]:
-    examples: dict[str, dict[str, Any]] = json.loads((_WIRE / f"{provider}.json").read_text())
+    examples: dict[str, dict[str, Any]] = json.loads((_FOLDER / provider / "wire.json").read_text())
     return examples[name]

@@ -1,54 +1,36 @@
-"""The tables of errors: sound in themselves, and what the adapters really do where they look nothing up."""
+"""The error table of every provider: consistent, and used by the adapter for errors that it does not name."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from adapters.providers import bfl, fal, gemini, openai, replicate, together
 from adapters.providers.http.error_mapping import ErrorMapping
-from adapters.providers.http.inline_images import InlineImageClient
-from domain.errors import ContentRejected, ProviderFailed, ServiceError, SubmitAmbiguous, TransientError
-from domain.moderation import ModeratedAt
-from domain.ports import Provider, SynchronousProvider
-from domain.provider import JobStatus, ProviderResult, Submission
-from tests.unit.adapters import bfl_requests, fal_requests, replicate_requests
+from adapters.providers.spec import provider_specs
+from domain.errors import ContentRejected, ServiceError, SubmitAmbiguous, TransientError
+from tests.contracts.providers.all_cases import JOB_CASES, SYNCHRONOUS_CASES
+from tests.contracts.providers.job_case import JobCase
+from tests.contracts.providers.simulated import SimulatedProvider
+from tests.contracts.providers.synchronous_case import SynchronousCase
 from tests.unit.adapters.providers.inline_image_requests import KEY, asking, client_answering
+from tests.unit.adapters.providers.mock_http import MockHttp
 
-TABLES: dict[str, Mapping[str, ErrorMapping]] = {
-    "fal": fal.ERRORS,
-    "replicate": replicate.ERRORS,
-    "bfl": bfl.ERRORS,
-    "openai": openai.ERRORS,
-    "gemini": gemini.ERRORS,
-    "together": together.ERRORS,
-}
-ROWS = [(provider, name, meaning) for provider, table in TABLES.items() for name, meaning in table.items()]
-ADAPTERS: dict[str, tuple[Callable[[Any], Provider], Submission]] = {
-    "fal": (fal_requests.fal_answering, fal_requests.SUBMISSION),
-    "replicate": (replicate_requests.replicate_answering, replicate_requests.SUBMISSION),
-    "bfl": (bfl_requests.bfl_answering, bfl_requests.SUBMISSION),
-}
-SYNCHRONOUS: dict[str, Callable[[InlineImageClient], SynchronousProvider]] = {
-    "openai": lambda client: openai.OpenAiProvider(client, key=KEY, url=URL),
-    "gemini": lambda client: gemini.GeminiProvider(client, key=KEY, url=URL),
-    "together": lambda client: together.TogetherProvider(client, key=KEY, url=URL),
-}
+ROWS = [(spec.name, name, mapping) for spec in provider_specs() for name, mapping in spec.errors.items()]
 URL = "https://provider.test/v1"
+with_jobs = pytest.mark.parametrize("case", JOB_CASES, ids=lambda case: case.name)
+synchronous = pytest.mark.parametrize("case", SYNCHRONOUS_CASES, ids=lambda case: case.name)
 
 
-@pytest.mark.parametrize(("provider", "name", "meaning"), ROWS, ids=lambda value: str(value)[:40])
-def test_a_row_is_sound(provider: str, name: str, meaning: ErrorMapping) -> None:
-    is_about_content = meaning.error is ContentRejected
+@pytest.mark.parametrize(("provider", "name", "mapping"), ROWS, ids=lambda value: str(value)[:40])
+def test_a_row_is_consistent(provider: str, name: str, mapping: ErrorMapping) -> None:
+    is_about_content = mapping.error is ContentRejected
 
-    assert (meaning.at is not None) is is_about_content
-    assert not (meaning.does_not_charge and (is_about_content or meaning.error is SubmitAmbiguous))
-    assert meaning.does_not_charge or not issubclass(meaning.error, TransientError)
+    assert (mapping.moderated_at is not None) is is_about_content
+    assert not (mapping.does_not_charge and (is_about_content or mapping.error is SubmitAmbiguous))
+    assert mapping.does_not_charge or not issubclass(mapping.error, TransientError)
 
 
-@pytest.mark.parametrize("provider", ADAPTERS)
+@with_jobs
 @pytest.mark.parametrize(
     ("status", "names"),
     [
@@ -61,57 +43,38 @@ def test_a_row_is_sound(provider: str, name: str, meaning: ErrorMapping) -> None
         (422, ["422 on submit", "422"]),
     ],
 )
-async def test_a_submit_ends_as_its_table_says(provider: str, status: int, names: list[str]) -> None:
-    answering, submission = ADAPTERS[provider]
-    expected = next(TABLES[provider][name] for name in names if name in TABLES[provider])
-    with pytest.raises(ServiceError) as caught:
-        await answering(httpx.Response(status)).submit(submission)
-
-    assert type(caught.value) is expected.error
-
-
-@pytest.mark.parametrize("provider", SYNCHRONOUS)
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 408, 422, 429, 500, 502, 503, 504])
-async def test_a_call_that_gives_no_reason_ends_as_its_table_says(
-    provider: str, status: int, tmp_path: Path
+async def test_a_submit_raises_what_the_table_says(
+    case: JobCase, tmp_path: Path, status: int, names: list[str]
 ) -> None:
-    table = TABLES[provider]
-    expected = table[str(status)] if str(status) in table else table[f"{status // 100}xx"]
+    table = case.spec.errors
+    expected = next(table[name] for name in names if name in table)
+    adapter = case.make(MockHttp(httpx.Response(status)).http, SimulatedProvider(tmp_path), KEY)
     with pytest.raises(ServiceError) as caught:
-        await SYNCHRONOUS[provider](client_answering(httpx.Response(status))).generate(
-            asking(provider), tmp_path
-        )
+        await adapter.submit(case.submission("a fox"))
 
     assert type(caught.value) is expected.error
 
 
-@pytest.mark.parametrize("provider", SYNCHRONOUS)
-async def test_a_call_without_an_image_ends_as_its_table_says(provider: str, tmp_path: Path) -> None:
-    expected = TABLES[provider]["200 without an image"]
-    answer = await SYNCHRONOUS[provider](client_answering({})).generate(asking(provider), tmp_path)
+@synchronous
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 408, 422, 429, 500, 502, 503, 504])
+async def test_a_call_that_gives_no_reason_raises_what_the_table_says(
+    case: SynchronousCase, status: int, tmp_path: Path
+) -> None:
+    table = case.spec.errors
+    expected = table[str(status)] if str(status) in table else table[f"{status // 100}xx"]
+    adapter = case.make(client_answering(httpx.Response(status)), URL, KEY)
+    with pytest.raises(ServiceError) as caught:
+        await adapter.generate(asking(case.name), tmp_path)
+
+    assert type(caught.value) is expected.error
+
+
+@synchronous
+async def test_a_call_without_an_image_ends_as_the_table_says(case: SynchronousCase, tmp_path: Path) -> None:
+    expected = case.spec.errors["200 without an image"]
+    answer = await case.make(client_answering({}), URL, KEY).generate(asking(case.name), tmp_path)
 
     assert (answer.result.code, answer.result.does_not_charge) == (
         expected.error.code,
         expected.does_not_charge,
     )
-
-
-def test_a_failed_job_is_told_in_full() -> None:
-    result = ErrorMapping(ContentRejected, does_not_charge=False, at=ModeratedAt.OUTPUT).to_result("nul \0")
-
-    assert result == ProviderResult(
-        JobStatus.FAILED,
-        code="content_rejected",
-        moderated_at=ModeratedAt.OUTPUT,
-        does_not_charge=False,
-        provider_message="nul ",
-    )
-
-
-def test_what_is_raised_has_words_and_says_what_was_refused() -> None:
-    refused = ErrorMapping(ContentRejected, at=ModeratedAt.OUTPUT).to_error("words")
-    failed = ErrorMapping(ProviderFailed).to_error("half \ud800 " + "x" * 3000)
-
-    assert isinstance(refused, ContentRejected)
-    assert (refused.at, str(refused)) == (ModeratedAt.OUTPUT, "words")
-    assert (type(failed), str(failed)[:8], len(str(failed))) == (ProviderFailed, "half ? x", 2000)

@@ -9,7 +9,7 @@ import httpx
 from adapters.providers.bfl.adapter import BflProvider
 from domain.generation import GenerationRequest
 from domain.provider import AttemptRef, ProviderJob, Submission
-from tests.unit.adapters.providers.mock_http import SyncResult, Wire
+from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
 
 KEY = "bfl-key"
 MASTER_KEY = "master key"
@@ -40,8 +40,8 @@ def bfl_on(http: httpx.AsyncClient, master_key: str | None = None, url: str = AP
     )
 
 
-def bfl_answering(answers: Mapping[str, SyncResult] | SyncResult) -> BflProvider:
-    return bfl_on(Wire(answers).http)
+def bfl_answering(answers: Mapping[str, MockResponse] | MockResponse) -> BflProvider:
+    return bfl_on(MockHttp(answers).http)
 
 
 def asking(endpoint: str = REQUEST.endpoint, **parameters: Any) -> Submission:

@@ -10,13 +10,13 @@ from domain.errors import ProviderThrottled, ProviderUnavailable
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, ProviderCost, ProviderJob, ProviderResult, ResultFile
 from tests.unit.adapters.providers.bfl.requests import JOB, REGION, REQUEST, bfl_answering, bfl_on
-from tests.unit.adapters.providers.mock_http import SyncResult, Wire
+from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
 from tests.unit.adapters.providers.recorded import recorded, recorded_body
 
 SAMPLE = "https://delivery-eu1.bfl.ai/results/x.jpeg?se=2026&sig=abc"
 
 
-async def fetched(answer: SyncResult) -> ProviderResult:
+async def fetched(answer: MockResponse) -> ProviderResult:
     return await bfl_answering({f"GET {REGION}": answer}).poll_job(REQUEST, JOB)
 
 
@@ -100,7 +100,9 @@ async def test_a_task_that_bfl_does_not_know_has_failed_with_whatever_http_statu
 
 
 @pytest.mark.parametrize("answer", [recorded("bfl", "not found"), httpx.Response(404)])
-async def test_away_from_its_own_address_an_unknown_task_may_be_in_another_region(answer: SyncResult) -> None:
+async def test_away_from_its_own_address_an_unknown_task_may_be_in_another_region(
+    answer: MockResponse,
+) -> None:
     result = await bfl_answering(answer).poll_job(REQUEST, ProviderJob(JOB.job_id, {}))
 
     assert result == ProviderResult(JobStatus.RUNNING, unknown_status="Task not found")
@@ -124,14 +126,14 @@ async def test_a_404_without_a_word_is_an_unknown_task_too() -> None:
     ],
 )
 async def test_a_question_that_is_not_answered_can_be_asked_again(
-    answer: SyncResult, error: type[Exception]
+    answer: MockResponse, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         await fetched(answer)
 
 
 async def test_nothing_is_sent_to_call_a_task_off() -> None:
-    wire = Wire(httpx.Response(200))
+    wire = MockHttp(httpx.Response(200))
 
     assert await bfl_on(wire.http).cancel_job(REQUEST, JOB) is False
     assert wire.requests == []

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from adapters.providers.bfl.adapter import webhook_secret
+from adapters.providers.bfl.webhooks import webhook_secret
 from domain.errors import (
     InvalidInput,
     ProviderRefused,
@@ -34,7 +34,7 @@ from tests.unit.adapters.providers.bfl.requests import (
     bfl_answering,
     bfl_on,
 )
-from tests.unit.adapters.providers.mock_http import SyncResult, Wire, body_of
+from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse, body_of
 from tests.unit.adapters.providers.pictures import picture
 from tests.unit.adapters.providers.recorded import recorded
 
@@ -46,13 +46,13 @@ def names_in(folder: Path) -> list[str]:
 
 
 async def sent(submission: Submission) -> dict[str, Any]:
-    wire = Wire(recorded("bfl", "submitted"))
+    wire = MockHttp(recorded("bfl", "submitted"))
     await bfl_on(wire.http).submit(submission)
     return body_of(wire.requests[0])
 
 
 async def test_a_submit_says_everything_and_the_answer_tells_where_to_ask_and_the_cost() -> None:
-    wire = Wire(recorded("bfl", "submitted"))
+    wire = MockHttp(recorded("bfl", "submitted"))
     job = await bfl_on(wire.http).submit(SUBMISSION)
 
     (request,) = wire.requests
@@ -69,7 +69,7 @@ async def test_a_submit_says_everything_and_the_answer_tells_where_to_ask_and_th
 
 
 async def test_with_a_master_key_a_webhook_with_a_secret_of_its_own_is_asked_for() -> None:
-    wire = Wire(recorded("bfl", "submitted with a webhook"))
+    wire = MockHttp(recorded("bfl", "submitted with a webhook"))
     job = await bfl_on(wire.http, MASTER_KEY).submit(SUBMISSION)
 
     body = body_of(wire.requests[0])
@@ -86,7 +86,7 @@ async def test_each_attempt_has_another_secret() -> None:
 
 
 async def test_a_task_without_an_address_is_asked_for_by_its_id() -> None:
-    wire = Wire(recorded("bfl", "pending"))
+    wire = MockHttp(recorded("bfl", "pending"))
     await bfl_on(wire.http).poll_job(REQUEST, ProviderJob("a&b c", {}))
 
     (request,) = wire.requests
@@ -186,7 +186,7 @@ async def test_an_address_of_bfls_may_have_our_key(url: str) -> None:
 async def test_an_address_of_anybody_else_is_never_asked(url: object) -> None:
     answer = httpx.Response(200, json={"id": JOB_ID, "polling_url": url})
     job = await bfl_answering(answer).submit(SUBMISSION)
-    wire = Wire(recorded("bfl", "pending"))
+    wire = MockHttp(recorded("bfl", "pending"))
     await bfl_on(wire.http).poll_job(REQUEST, job)
 
     assert job == ProviderJob(JOB_ID, {})
@@ -194,7 +194,7 @@ async def test_an_address_of_anybody_else_is_never_asked(url: object) -> None:
 
 
 async def test_a_region_is_asked_at_its_own_address_with_our_key() -> None:
-    wire = Wire({f"GET {REGION}": recorded("bfl", "pending")})
+    wire = MockHttp({f"GET {REGION}": recorded("bfl", "pending")})
     await bfl_on(wire.http).poll_job(REQUEST, JOB)
 
     assert wire.requests[0].headers["x-key"] == KEY
@@ -250,7 +250,7 @@ async def test_a_throttled_submit_says_in_its_body_when_to_come_again() -> None:
     ],
 )
 async def test_a_refusal_says_whose_fault_it_is(
-    answer: SyncResult, error: type[ServiceError], words: str
+    answer: MockResponse, error: type[ServiceError], words: str
 ) -> None:
     with pytest.raises(error, match=words) as caught:
         await bfl_answering(answer).submit(SUBMISSION)

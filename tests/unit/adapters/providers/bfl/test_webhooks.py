@@ -1,10 +1,10 @@
-"""BFL's webhooks: believed in nothing, refused where they are wrong."""
+"""BFL's webhooks: never more than a reason to poll, and refused with a wrong signature."""
 
 import json
 
 import pytest
 
-from adapters.providers.bfl.adapter import BflWebhookReader, signature, webhook_secret
+from adapters.providers.bfl.webhooks import BflWebhookReader, signature, webhook_secret
 from domain.errors import SignatureInvalid
 from domain.provider import AttemptRef, JobStatus, ProviderResult
 from tests.unit.adapters.providers.bfl.requests import JOB_ID, MASTER_KEY
@@ -27,7 +27,7 @@ def test_the_known_answer_vector_is_signed_so() -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, signed()])
-async def test_whatever_a_webhook_says_it_means_ask(headers: dict[str, str]) -> None:
+async def test_every_webhook_is_only_a_reason_to_poll(headers: dict[str, str]) -> None:
     event = await READER.read_event(headers, BODY, ATTEMPT)
 
     assert (event.job_id, event.result) == (JOB_ID, ProviderResult(JobStatus.CHECK))

@@ -7,7 +7,7 @@ import httpx
 from adapters.providers.fal.adapter import FalProvider
 from domain.generation import GenerationRequest
 from domain.provider import AttemptRef, ProviderJob, Submission
-from tests.unit.adapters.providers.mock_http import SyncResult, Wire
+from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
 
 KEY = "key-id:key-secret"
 QUEUE = "https://queue.fal.test"
@@ -33,5 +33,5 @@ def fal_on(http: httpx.AsyncClient, queue_url: str = QUEUE) -> FalProvider:
     return FalProvider(http, key=KEY, queue_url=queue_url, result_hosts=("fal.media",))
 
 
-def fal_answering(answers: Mapping[str, SyncResult] | SyncResult) -> FalProvider:
-    return fal_on(Wire(answers).http)
+def fal_answering(answers: Mapping[str, MockResponse] | MockResponse) -> FalProvider:
+    return fal_on(MockHttp(answers).http)

@@ -18,14 +18,14 @@ from tests.unit.adapters.providers.fal.requests import (
     fal_answering,
     fal_on,
 )
-from tests.unit.adapters.providers.mock_http import SyncResult, Wire
+from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
 
 STATUS, RESULT, CANCEL = f"GET {REQUESTS}/status", f"GET {REQUESTS}", f"PUT {REQUESTS}/cancel"
 COMPLETED = httpx.Response(200, json={"status": "COMPLETED", "request_id": "job-1", "logs": []})
 IMAGES = {"images": [{"url": "https://v3.fal.media/a.png"}], "seed": 7, "has_nsfw_concepts": [False]}
 
 
-async def fetched(answers: dict[str, SyncResult]) -> ProviderResult:
+async def fetched(answers: dict[str, MockResponse]) -> ProviderResult:
     return await fal_answering(answers).poll_job(REQUEST, JOB)
 
 
@@ -67,7 +67,7 @@ async def test_images_that_did_not_come_are_named() -> None:
 async def test_a_completed_job_is_fetched_with_our_key_and_told_in_order() -> None:
     images = {"images": [{"url": "https://v3.fal.media/b"}, {"url": "https://v3.fal.media/a"}]}
     headers = {"x-fal-billable-units": "2"}
-    wire = Wire({STATUS: COMPLETED, RESULT: httpx.Response(200, json=images, headers=headers)})
+    wire = MockHttp({STATUS: COMPLETED, RESULT: httpx.Response(200, json=images, headers=headers)})
     result = await fal_on(wire.http).poll_job(REQUEST, JOB)
 
     files = (ResultFile("https://v3.fal.media/b"), ResultFile("https://v3.fal.media/a"))
@@ -78,7 +78,9 @@ async def test_a_completed_job_is_fetched_with_our_key_and_told_in_order() -> No
 
 
 async def test_without_addresses_of_its_own_a_job_is_asked_for_without_the_sub_path() -> None:
-    wire = Wire({STATUS: COMPLETED, RESULT: httpx.Response(200, json=IMAGES), CANCEL: httpx.Response(202)})
+    wire = MockHttp(
+        {STATUS: COMPLETED, RESULT: httpx.Response(200, json=IMAGES), CANCEL: httpx.Response(202)}
+    )
     fal, bare = fal_on(wire.http, f"{QUEUE}/"), ProviderJob("job-1", {})
 
     assert (await fal.poll_job(REQUEST, bare)).status is JobStatus.SUCCEEDED
@@ -86,7 +88,7 @@ async def test_without_addresses_of_its_own_a_job_is_asked_for_without_the_sub_p
 
 
 async def test_an_id_cannot_lead_to_another_path() -> None:
-    wire = Wire(httpx.Response(202, json={"status": "IN_QUEUE"}))
+    wire = MockHttp(httpx.Response(202, json={"status": "IN_QUEUE"}))
     await fal_on(wire.http).poll_job(REQUEST, ProviderJob("j?x=1#y", {}))
 
     assert wire.requests[0].url.raw_path == b"/fal-ai/flux/requests/j%3Fx%3D1%23y/status"
@@ -222,7 +224,7 @@ async def test_a_cancel_says_whether_it_was_in_time(answer: httpx.Response, *, s
     ],
 )
 async def test_a_cancel_that_did_not_arrive_can_be_sent_again(
-    answer: SyncResult, error: type[Exception]
+    answer: MockResponse, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         await fal_answering({CANCEL: answer}).cancel_job(REQUEST, JOB)

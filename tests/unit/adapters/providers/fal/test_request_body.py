@@ -9,7 +9,7 @@ import pytest
 
 from domain.provider import JobStatus, ProviderCost, ResultFile, Submission
 from tests.unit.adapters.providers.fal.requests import REQUEST, SUBMISSION, fal_on
-from tests.unit.adapters.providers.mock_http import SyncResult, Wire, body_of
+from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse, body_of
 from tests.unit.adapters.providers.pictures import picture
 from tests.unit.adapters.providers.recorded import recorded
 
@@ -23,7 +23,7 @@ def asking(endpoint: str, **parameters: Any) -> Submission:
 
 
 async def sent(submission: Submission) -> dict[str, Any]:
-    wire = Wire(recorded("fal", "submitted"))
+    wire = MockHttp(recorded("fal", "submitted"))
     await fal_on(wire.http).submit(submission)
     return body_of(wire.requests[0])
 
@@ -66,14 +66,14 @@ async def test_other_models_take_a_list_in_the_clients_order_and_a_mask(tmp_path
 
 
 async def test_without_a_callback_address_no_webhook_is_asked_for() -> None:
-    wire = Wire(recorded("fal", "submitted"))
+    wire = MockHttp(recorded("fal", "submitted"))
     await fal_on(wire.http).submit(replace(SUBMISSION, webhook_url=""))
 
     assert not wire.requests[0].url.query
 
 
 async def test_a_job_as_fal_words_it_is_followed_to_its_image() -> None:
-    wire = Wire(
+    wire = MockHttp(
         {
             f"POST {QUEUE}/fal-ai/flux/schnell": recorded("fal", "submitted"),
             f"GET {JOB_ADDRESS}/status": recorded("fal", "completed"),
@@ -100,11 +100,11 @@ async def test_a_job_as_fal_words_it_is_followed_to_its_image() -> None:
 async def test_every_answer_that_fals_pages_show_is_read(
     status: str, answer: str | None, verdict: JobStatus, code: str | None
 ) -> None:
-    answers: dict[str, SyncResult] = {f"GET {JOB_ADDRESS}/status": recorded("fal", status)}
+    answers: dict[str, MockResponse] = {f"GET {JOB_ADDRESS}/status": recorded("fal", status)}
     if answer is not None:
         answers[f"GET {JOB_ADDRESS}"] = recorded("fal", answer)
     answers[f"POST {QUEUE}/fal-ai/flux/schnell"] = recorded("fal", "submitted")
-    fal = fal_on(Wire(answers).http, QUEUE)
+    fal = fal_on(MockHttp(answers).http, QUEUE)
     result = await fal.poll_job(REQUEST, await fal.submit(SUBMISSION))
 
     assert (result.status, result.code) == (verdict, code)
@@ -112,7 +112,7 @@ async def test_every_answer_that_fals_pages_show_is_read(
 
 @pytest.mark.parametrize(("name", "stopped"), [("canceling", True), ("too late", False)])
 async def test_a_cancel_as_fal_words_it(name: str, *, stopped: bool) -> None:
-    wire = Wire(
+    wire = MockHttp(
         {
             f"POST {QUEUE}/fal-ai/flux/schnell": recorded("fal", "submitted"),
             f"PUT {JOB_ADDRESS}/cancel": recorded("fal", name),

@@ -27,7 +27,7 @@ from tests.unit.adapters.providers.fal.requests import (
     fal_answering,
     fal_on,
 )
-from tests.unit.adapters.providers.mock_http import Wire, body_of
+from tests.unit.adapters.providers.mock_http import MockHttp, body_of
 
 ACCEPTED = {
     "request_id": "job-1",
@@ -39,7 +39,7 @@ ACCEPTED = {
 
 
 async def test_a_submit_says_everything_that_fal_needs() -> None:
-    wire = Wire(httpx.Response(200, json=ACCEPTED))
+    wire = MockHttp(httpx.Response(200, json=ACCEPTED))
     job = await fal_on(wire.http).submit(SUBMISSION)
 
     (request,) = wire.requests
@@ -60,7 +60,7 @@ async def test_a_submit_says_everything_that_fal_needs() -> None:
 
 
 async def test_a_request_without_a_seed_sends_none() -> None:
-    wire = Wire(httpx.Response(200, json=ACCEPTED))
+    wire = MockHttp(httpx.Response(200, json=ACCEPTED))
     parameters = {name: value for name, value in REQUEST.parameters.items() if name != "seed"}
     await fal_on(wire.http).submit(replace(SUBMISSION, request=replace(REQUEST, parameters=parameters)))
 
@@ -231,7 +231,7 @@ async def test_an_acceptance_that_cannot_be_read_is_ambiguous(body: bytes) -> No
 async def test_an_address_that_is_not_the_queues_is_never_asked(url: object) -> None:
     body = {**ACCEPTED, "status_url": url, "response_url": url, "cancel_url": url}
     job = await fal_answering(httpx.Response(200, content=_dumped(body))).submit(SUBMISSION)
-    wire = Wire(
+    wire = MockHttp(
         {
             f"GET {REQUESTS}/status": httpx.Response(200, json={"status": "COMPLETED"}),
             f"GET {REQUESTS}": httpx.Response(200, json={"images": [{"url": "https://fal.media/a"}]}),

@@ -30,7 +30,7 @@ from tests.unit.adapters.providers.inline_image_requests import (
     facts,
     wire_answering,
 )
-from tests.unit.adapters.providers.mock_http import Wire, body_of
+from tests.unit.adapters.providers.mock_http import MockHttp, body_of
 from tests.unit.adapters.providers.pictures import picture
 
 URL = "https://gemini.test/v1beta"
@@ -47,7 +47,7 @@ def answering(*parts: object, reason: str | None = "STOP", **more: Any) -> dict[
     return {"candidates": [candidate], "usageMetadata": USAGE, "responseId": "answer-1", **more}
 
 
-def gemini_on(wire: Wire) -> GeminiProvider:
+def gemini_on(wire: MockHttp) -> GeminiProvider:
     return GeminiProvider(client_on(wire.http), key=KEY, url=URL)
 
 

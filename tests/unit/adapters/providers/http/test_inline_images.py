@@ -1,4 +1,4 @@
-"""What every call of a synchronous provider goes through, on real sockets: nothing is lost or piles up."""
+"""The client of all synchronous providers on real sockets: no response is lost, and no body stays in memory."""
 
 import asyncio
 import gzip
@@ -32,17 +32,17 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def read(_headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
-    return ParsedResponse(body.get("id"), body.get("images", ()), words=body.get("words", ""))
+def parse(_headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
+    return ParsedResponse(body.get("id"), body.get("images", ()), message=body.get("message", ""))
 
 
-def refuse(response: httpx.Response) -> ServiceError:
+def map_error(response: httpx.Response) -> ServiceError:
     return map_error_response({}, (), response, response.text)
 
 
 async def generate(client: InlineImageClient, url: str, folder: Path, *, n: int = 3) -> SyncResult:
     request = client.http.build_request("POST", url, json={"n": n})
-    return await inline_images.send(request, asking("acme", n=n), folder, read=read, refuse=refuse)
+    return await client.send(request, asking("acme", n=n), folder, parse=parse, map_error=map_error)
 
 
 async def answer_to(http: httpx.AsyncClient, body: bytes, folder: Path, *, n: int = 3) -> SyncResult:
@@ -111,7 +111,7 @@ async def test_what_is_missing_keeps_its_place(
 async def test_an_answer_without_any_image_was_made_and_is_charged(
     http: httpx.AsyncClient, tmp_path: Path, images: list[str], code: str
 ) -> None:
-    body = json.dumps({"images": images, "words": "no\0 image\ud800"}).encode()
+    body = json.dumps({"images": images, "message": "no\0 image\ud800"}).encode()
     result = (await answer_to(http, body, tmp_path)).result
 
     assert (result.status, result.code, result.does_not_charge) == (JobStatus.FAILED, code, False)
@@ -120,7 +120,7 @@ async def test_an_answer_without_any_image_was_made_and_is_charged(
 
 async def test_words_of_any_script_stand_beside_large_images(http: httpx.AsyncClient, tmp_path: Path) -> None:
     large = "QUJD" * 600_000
-    body = json.dumps({"images": [large], "words": "🦊 läuft"}, ensure_ascii=False).encode()
+    body = json.dumps({"images": [large], "message": "🦊 läuft"}, ensure_ascii=False).encode()
     (file,) = (await answer_to(http, body, tmp_path, n=1)).files
 
     assert file.read_bytes() == b"ABC" * 600_000
@@ -177,7 +177,7 @@ async def test_a_refused_connection_is_provably_nothing_sent(http: httpx.AsyncCl
 
 
 async def test_a_call_that_finds_no_free_connection_is_provably_nothing_sent(tmp_path: Path) -> None:
-    async with provider_client(connections=1, max_response_bytes=None) as http, serving(never) as server:
+    async with provider_client(max_connections=1, max_response_bytes=None) as http, serving(never) as server:
         http.timeout = httpx.Timeout(5.0, pool=0.1)
         client = client_on(http)
         first = asyncio.create_task(generate(client, server.origin, tmp_path))
@@ -205,12 +205,12 @@ async def test_a_refusal_counts_if_it_can_be_read_whole(
     async with serving(always(answer(418, b"x" * size))) as server:
         request = http.build_request("POST", server.origin)
         with pytest.raises(kind):
-            await client_on(http).generate(
+            await client_on(http).send(
                 request,
                 asking("acme"),
                 tmp_path,
-                read=read,
-                refuse=lambda response: ProviderRefused(response.text[:9]),
+                parse=parse,
+                map_error=lambda response: ProviderRefused(response.text[:9]),
             )
 
 
@@ -240,7 +240,7 @@ async def test_an_answer_that_is_waited_for_is_on_disk_and_not_in_memory(tmp_pat
     async with provider_client(max_response_bytes=None) as http, serving(gate) as server:
         tracemalloc.start()
         call = asyncio.create_task(generate(client_on(http), server.origin, tmp_path, n=1))
-        body = tmp_path / "answer.json"
+        body = tmp_path / "response.json"
         try:
             await eventually(lambda: body.exists() and body.stat().st_size > 49_900_000, 30)
             _, peak_bytes = tracemalloc.get_traced_memory()
@@ -281,13 +281,13 @@ async def test_only_two_bodies_are_decoded_at_once(http: httpx.AsyncClient, tmp_
         pairs.wait()
         inside -= 1
         pairs.wait()
-        return read(headers, body)
+        return parse(headers, body)
 
     async def call(number: int) -> SyncResult:
         folder = tmp_path / str(number)
         folder.mkdir()
         request = http.build_request("POST", server.origin)
-        return await inline_images.send(request, asking("acme"), folder, read=counting, refuse=refuse)
+        return await client.send(request, asking("acme"), folder, parse=counting, map_error=map_error)
 
     async with serving(always(answer(200, BODY))) as server:
         client = client_on(http)

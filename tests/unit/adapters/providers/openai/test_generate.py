@@ -33,7 +33,7 @@ from tests.unit.adapters.providers.inline_image_requests import (
     facts,
     wire_answering,
 )
-from tests.unit.adapters.providers.mock_http import Wire, body_of
+from tests.unit.adapters.providers.mock_http import MockHttp, body_of
 from tests.unit.adapters.providers.pictures import picture
 
 URL = "https://api.openai.test/v1"
@@ -45,7 +45,7 @@ ANSWER = {
 }
 
 
-def openai_on(wire: Wire) -> OpenAiProvider:
+def openai_on(wire: MockHttp) -> OpenAiProvider:
     return OpenAiProvider(client_on(wire.http), key=KEY, url=URL)
 
 

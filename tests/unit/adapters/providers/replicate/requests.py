@@ -9,7 +9,7 @@ import httpx
 from adapters.providers.replicate.adapter import ReplicateProvider
 from domain.generation import GenerationRequest
 from domain.provider import AttemptRef, ProviderJob, Submission
-from tests.unit.adapters.providers.mock_http import SyncResult, Wire
+from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
 
 TOKEN = "r8_token"  # noqa: S105 - nobody's
 API = "https://api.replicate.com/v1"
@@ -34,8 +34,8 @@ def replicate_on(http: httpx.AsyncClient, url: str = API) -> ReplicateProvider:
     return ReplicateProvider(http, token=TOKEN, url=url, result_hosts=("*.replicate.delivery",))
 
 
-def replicate_answering(answers: Mapping[str, SyncResult] | SyncResult) -> ReplicateProvider:
-    return replicate_on(Wire(answers).http)
+def replicate_answering(answers: Mapping[str, MockResponse] | MockResponse) -> ReplicateProvider:
+    return replicate_on(MockHttp(answers).http)
 
 
 def asking(endpoint: str = REQUEST.endpoint, n: int = 1, **parameters: Any) -> Submission:

@@ -10,7 +10,7 @@ from domain.errors import ProviderThrottled, ProviderUnavailable
 from domain.generation import Undelivered
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, ProviderCost, ProviderResult, ResultFile
-from tests.unit.adapters.providers.mock_http import SyncResult, Wire
+from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
 from tests.unit.adapters.providers.recorded import recorded
 from tests.unit.adapters.providers.replicate.requests import (
     JOB,
@@ -24,7 +24,7 @@ from tests.unit.adapters.providers.replicate.requests import (
 OUT = "https://replicate.delivery/xezq/a"
 
 
-async def fetched(answer: SyncResult) -> ProviderResult:
+async def fetched(answer: MockResponse) -> ProviderResult:
     return await replicate_answering({f"GET {PREDICTION}": answer}).poll_job(REQUEST, JOB)
 
 
@@ -47,7 +47,7 @@ async def test_a_status_word_that_we_do_not_know_is_still_running_and_told() -> 
 
 
 async def test_images_come_in_order_with_what_they_cost_and_our_token_was_shown() -> None:
-    wire = Wire(recorded("replicate", "succeeded"))
+    wire = MockHttp(recorded("replicate", "succeeded"))
     result = await replicate_on(wire.http).poll_job(REQUEST, JOB)
 
     files = (ResultFile(f"{OUT}/out-0.webp"), ResultFile(f"{OUT}/out-1.webp"))
@@ -173,7 +173,7 @@ async def test_a_prediction_that_replicate_forgot_has_failed() -> None:
     ],
 )
 async def test_a_question_that_is_not_answered_can_be_asked_again(
-    answer: SyncResult, error: type[Exception]
+    answer: MockResponse, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         await fetched(answer)
@@ -189,7 +189,7 @@ async def test_a_question_that_is_not_answered_can_be_asked_again(
     ],
 )
 async def test_a_cancel_that_did_not_arrive_can_be_sent_again(
-    answer: SyncResult, error: type[Exception]
+    answer: MockResponse, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         await replicate_answering({f"POST {PREDICTION}/cancel": answer}).cancel_job(REQUEST, JOB)
@@ -206,7 +206,7 @@ async def test_a_cancel_that_did_not_arrive_can_be_sent_again(
         (httpx.Response(404), False),
     ],
 )
-async def test_a_cancel_says_whether_it_was_in_time(answer: SyncResult, *, stopped: bool) -> None:
+async def test_a_cancel_says_whether_it_was_in_time(answer: MockResponse, *, stopped: bool) -> None:
     assert (
         await replicate_answering({f"POST {PREDICTION}/cancel": answer}).cancel_job(REQUEST, JOB) is stopped
     )

@@ -16,7 +16,7 @@ from domain.errors import (
     SubmitAmbiguous,
 )
 from domain.provider import ProviderJob, Submission
-from tests.unit.adapters.providers.mock_http import SyncResult, Wire, body_of
+from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse, body_of
 from tests.unit.adapters.providers.pictures import picture
 from tests.unit.adapters.providers.recorded import recorded, recorded_body
 from tests.unit.adapters.providers.replicate.requests import (
@@ -33,14 +33,14 @@ from tests.unit.adapters.providers.replicate.requests import (
 
 async def sent(submission: Submission) -> dict[str, Any]:
     """The input that goes out."""
-    wire = Wire(recorded("replicate", "created"))
+    wire = MockHttp(recorded("replicate", "created"))
     await replicate_on(wire.http).submit(submission)
     fields: dict[str, Any] = body_of(wire.requests[0])["input"]
     return fields
 
 
 async def test_a_submit_says_everything_and_does_not_wait() -> None:
-    wire = Wire(recorded("replicate", "created"))
+    wire = MockHttp(recorded("replicate", "created"))
     job = await replicate_on(wire.http).submit(SUBMISSION)
 
     (request,) = wire.requests
@@ -64,7 +64,7 @@ async def test_a_submit_says_everything_and_does_not_wait() -> None:
 
 
 async def test_without_a_callback_address_no_webhook_is_asked_for() -> None:
-    wire = Wire(recorded("replicate", "created"))
+    wire = MockHttp(recorded("replicate", "created"))
     await replicate_on(wire.http).submit(replace(SUBMISSION, webhook_url=""))
 
     assert body_of(wire.requests[0]).keys() == {"version", "input"}
@@ -133,7 +133,7 @@ async def test_a_mask_goes_beside_the_image(tmp_path: Path) -> None:
 
 async def test_a_large_image_is_uploaded_first(tmp_path: Path) -> None:
     content = b"x" * 256_001
-    wire = Wire(
+    wire = MockHttp(
         {
             f"POST {API}/files": recorded("replicate", "uploaded"),
             f"POST {API}/predictions": recorded("replicate", "created"),
@@ -160,9 +160,9 @@ async def test_a_large_image_is_uploaded_first(tmp_path: Path) -> None:
     ],
 )
 async def test_an_upload_that_fails_leaves_no_prediction(
-    answer: SyncResult, error: type[ServiceError], tmp_path: Path
+    answer: MockResponse, error: type[ServiceError], tmp_path: Path
 ) -> None:
-    wire = Wire({f"POST {API}/files": answer})
+    wire = MockHttp({f"POST {API}/files": answer})
     submission = replace(asking(), images=(picture(tmp_path, b"x" * 256_001),))
     with pytest.raises(error):
         await replicate_on(wire.http).submit(submission)
@@ -221,7 +221,7 @@ async def test_a_throttled_submit_says_in_words_when_to_come_again() -> None:
         (httpx.Response(404), ProviderRefused),
     ],
 )
-async def test_a_refusal_says_whose_fault_it_is(answer: SyncResult, error: type[ServiceError]) -> None:
+async def test_a_refusal_says_whose_fault_it_is(answer: MockResponse, error: type[ServiceError]) -> None:
     with pytest.raises(error) as caught:
         await replicate_answering(answer).submit(SUBMISSION)
 
@@ -241,7 +241,7 @@ async def test_a_refusal_says_whose_fault_it_is(answer: SyncResult, error: type[
 async def test_an_address_that_is_not_replicates_is_never_asked(urls: object) -> None:
     answer = httpx.Response(201, json={"id": JOB_ID, "urls": urls})
     job = await replicate_answering(answer).submit(SUBMISSION)
-    wire = Wire(recorded("replicate", "processing"))
+    wire = MockHttp(recorded("replicate", "processing"))
     await replicate_on(wire.http).poll_job(SUBMISSION.request, job)
     await replicate_on(wire.http).cancel_job(SUBMISSION.request, job)
 

@@ -29,7 +29,7 @@ from tests.unit.adapters.providers.inline_image_requests import (
     facts,
     wire_answering,
 )
-from tests.unit.adapters.providers.mock_http import Wire, body_of
+from tests.unit.adapters.providers.mock_http import MockHttp, body_of
 from tests.unit.adapters.providers.pictures import picture
 
 URL = "https://api.together.test/v1"
@@ -44,7 +44,7 @@ ANSWER = {
 }
 
 
-def together_on(wire: Wire) -> TogetherProvider:
+def together_on(wire: MockHttp) -> TogetherProvider:
     return TogetherProvider(client_on(wire.http), key=KEY, url=URL)
 
 

@@ -12,7 +12,7 @@ from adapters.storage.image_inspector import PillowInspector
 from domain.input_files import ImageFacts
 from domain.ports import Provider, WebhookReader
 from domain.provider import JobStatus, ProviderEvent, ProviderJob, ProviderResult
-from tests.contracts.providers.job_cases import ATTEMPT, JobCase
+from tests.contracts.providers.job_case import ATTEMPT, JobCase
 from tests.contracts.providers.simulated import SimulatedProvider
 from tests.simulator.receiver import Received
 from tests.support.eventually import eventually
@@ -21,7 +21,7 @@ Color = tuple[int, ...]
 
 
 @dataclass
-class JobSubject:
+class JobHarness:
     """reader: of its webhooks, with the secrets of this simulator."""
 
     case: JobCase
@@ -33,12 +33,12 @@ class JobSubject:
     async def submit(self, prompt: str, n: int = 1, webhook_url: str = "") -> ProviderJob:
         return await self.provider.submit(self.case.submission(prompt, n, webhook_url))
 
-    async def fetch(self, job: ProviderJob, n: int = 1) -> ProviderResult:
+    async def poll(self, job: ProviderJob, n: int = 1) -> ProviderResult:
         return await self.provider.poll_job(self.case.submission("", n).request, job)
 
     async def ended(self, job: ProviderJob, n: int = 1) -> ProviderResult:
         async def has_ended() -> ProviderResult | None:
-            result = await self.fetch(job, n)
+            result = await self.poll(job, n)
             return None if result.status is JobStatus.RUNNING else result
 
         return await eventually(has_ended)
@@ -77,5 +77,5 @@ class JobSubject:
         pixels = [shown.getpixel((int(x * width), int(y * height))) for x, y in places]
         return [pixel for pixel in pixels if isinstance(pixel, tuple)]
 
-    async def read(self, received: Received) -> ProviderEvent:
+    async def read_event(self, received: Received) -> ProviderEvent:
         return await self.reader.read_event(received.headers, received.body, ATTEMPT)

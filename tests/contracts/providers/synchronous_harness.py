@@ -18,7 +18,7 @@ from domain.moderation import ModeratedAt
 from domain.ports import SynchronousProvider
 from domain.provider import AttemptRef, JobStatus, LocalInputFile, Submission, SyncResult
 from tests.contracts.providers.simulated import SimulatedProvider
-from tests.contracts.providers.synchronous_cases import SynchronousCase
+from tests.contracts.providers.synchronous_case import SynchronousCase
 from tests.simulator.process import KEY
 
 ATTEMPT = AttemptRef("gen_contract")
@@ -26,7 +26,7 @@ MAX_RESPONSE_BYTES = 40_000_000
 
 
 @dataclass
-class SynchronousSubject:
+class SynchronousHarness:
     """folder: where the answers' images go."""
 
     case: SynchronousCase
