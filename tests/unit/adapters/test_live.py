@@ -16,7 +16,7 @@ VIEW = {"stage": "generating"}
 
 
 class AskedRuns:
-    """The one question of the WorkflowClient port that live views ask; it waits at the gate while that is closed."""
+    """The one query of the WorkflowClient port that WorkflowStatus makes; it waits while `gate` is closed."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
