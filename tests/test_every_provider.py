@@ -14,7 +14,7 @@ from composition.providers import (
     webhook_readers,
     webhook_url,
 )
-from devstack import simulators
+from devstack.servers import simulators
 from domain.provider import AttemptRef
 from settings import Settings
 from simulator.registry import PROVIDERS as SIMULATED

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.install import MINIO
+from devstack.install.programs import MINIO
 from tests.deploy.compose_file import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

@@ -19,7 +19,7 @@ from adapters.database.engine import Database
 from adapters.database.tenants import PostgresTenants
 from adapters.storage.s3 import s3_client
 from admin.bootstrap import bootstrap
-from devstack.servers import Servers
+from devstack.servers.running import Servers
 from domain.auth import Scope
 from settings import Settings
 from tests.conftest import namespaced_client

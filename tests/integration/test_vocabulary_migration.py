@@ -11,7 +11,7 @@ from alembic import command
 from adapters.database import schema
 from adapters.database.engine import Database
 from admin.bootstrap import alembic_config, migrate
-from devstack.servers import Servers
+from devstack.servers.running import Servers
 from domain.attempt import AttemptState
 from tests.integration.conftest import new_database
 
