@@ -54,7 +54,7 @@ class Run:
 
 
 async def run_samples(target: Target, count: int, *, at_once: int = 1, pause_seconds: float = 0) -> Run:
-    """`count` samples in `at_once` lanes; a lane pauses and begins its next sample when its last one has ended.
+    """Take `count` samples, `at_once` at a time; each lane pauses after a sample before its next.
 
     Raises what the first failing sample raised.
     """

@@ -1,4 +1,4 @@
-"""Fetches the Temporal CLI with the SDK's own downloader: `python -m devstack.install.sdk_download VERSION FOLDER`.
+"""`python -m devstack.install.sdk_download VERSION FOLDER`: the Temporal CLI, by the SDK's own downloader.
 
 A process of its own, because the downloader also starts the server that it fetched, and holds a client.
 """

@@ -128,7 +128,7 @@ class Supervisor:
             raise NotReady(f"{error}. The end of its log:\n{self.logs.tail(name)}") from None
         if child.process.poll() is not None:
             raise NotReady(
-                f"{name} ended with {_exit_description(child.process)}. The end of its log:\n{self.logs.tail(name)}"
+                f"{name} ended with {_exit(child.process)}. The end of its log:\n{self.logs.tail(name)}"
             )
         child.is_watched = True
 
@@ -191,7 +191,7 @@ class Supervisor:
         delay = min(BACKOFF_FIRST_SECONDS * 2 ** (child.deaths - 1), BACKOFF_MAX_SECONDS)
         child.restart_at = now + delay
         self._log(
-            f"{child.command.name} ended with {_exit_description(child.process)}; starting it again in {delay:g} s "
+            f"{child.command.name} ended with {_exit(child.process)}; starting it again in {delay:g} s "
             f"(log: {self.logs.path(child.command.name)})"
         )
 
@@ -221,7 +221,7 @@ class Supervisor:
         self._on_change(self.pids)
 
 
-def _exit_description(process: subprocess.Popen[bytes]) -> str:
+def _exit(process: subprocess.Popen[bytes]) -> str:
     code = process.returncode
     return f"exit status {code}" if code >= 0 else signal.Signals(-code).name
 

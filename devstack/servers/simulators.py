@@ -9,9 +9,10 @@ from devstack.errors import NotReady
 from devstack.process.data_directory import DataDir
 from devstack.process.supervisor import Supervisor
 from devstack.servers.app_processes import REQUEST_TIMEOUT_SECONDS, start
+from simulator.core.provider import Account, WebhookSecret
+from simulator.registry import PROVIDERS as SIMULATED
 
-# In the order in which `python -m simulator all` takes their ports.
-PROVIDERS = ("fal", "replicate", "bfl", "gemini", "openai", "together")
+PROVIDERS = tuple(SIMULATED)
 NAME = "simulator"
 
 
@@ -42,44 +43,30 @@ def start_simulators(
 
 
 def settings(data: DataDir, urls: Mapping[str, str]) -> dict[str, str]:
-    """What sends our worker and API to the simulators instead of to the providers."""
+    """Return the settings that lead our worker and API to the simulators instead of the providers."""
     key, user_id = _account(data)
-    region = f"http://127.0.0.1:{_region_port(data)}"
-    return {
-        "FAL_KEY": key,
-        "FAL_USER_ID": user_id,
-        "FAL_QUEUE_URL": urls["fal"],
-        "FAL_JWKS_URL": f"{urls['fal']}/.well-known/jwks.json",
-        "FAL_RESULT_HOSTS": urls["fal"],
-        "REPLICATE_API_TOKEN": key,
-        "REPLICATE_URL": f"{urls['replicate']}/v1",
-        "REPLICATE_WEBHOOK_SECRETS": _replicate_secret(urls["replicate"], key),
-        "REPLICATE_RESULT_HOSTS": urls["replicate"],
-        "BFL_API_KEY": key,
-        "BFL_URL": urls["bfl"],
-        "BFL_POLLING_HOSTS": region,
-        "BFL_RESULT_HOSTS": f"{urls['bfl']},{region}",
-        "OPENAI_API_KEY": key,
-        "OPENAI_URL": f"{urls['openai']}/v1",
-        "GEMINI_API_KEY": key,
-        "GEMINI_URL": f"{urls['gemini']}/v1beta",
-        "TOGETHER_API_KEY": key,
-        "TOGETHER_URL": f"{urls['together']}/v1",
-    }
+    region_url = f"http://127.0.0.1:{_region_port(data)}"
+    found: dict[str, str] = {}
+    for name, provider in SIMULATED.items():
+        account = Account(urls[name], region_url, key, user_id)
+        found |= provider.client_settings(account)
+        if provider.webhook_secret is not None:
+            found[provider.webhook_secret.setting] = _webhook_secret(account, provider.webhook_secret)
+    return found
 
 
-def _replicate_secret(url: str, token: str) -> str:
-    """As every account finds its own: by asking Replicate."""
+def _webhook_secret(account: Account, secret: WebhookSecret) -> str:
+    """Read an account's secret from the provider, as its owner would."""
     try:
         answer = httpx.get(
-            f"{url}/v1/webhooks/default/secret",
-            headers={"Authorization": f"Bearer {token}"},
+            f"{account.url}{secret.path}",
+            headers={"Authorization": f"Bearer {account.key}"},
             timeout=REQUEST_TIMEOUT_SECONDS,
             trust_env=False,
         )
         return str(answer.raise_for_status().json()["key"])
     except (httpx.HTTPError, json.JSONDecodeError, KeyError) as error:
-        raise NotReady(f"the simulated Replicate did not tell its webhook secret: {error!r}") from error
+        raise NotReady(f"no value for {secret.setting} at {account.url}: {error!r}") from error
 
 
 def _region_port(data: DataDir) -> int:

@@ -1,4 +1,4 @@
-"""Load: as many samples as asked for, no more at once than allowed, and no failure that passes for a result."""
+"""Load: as many samples as requested, no more at once than allowed, and no failure counted as a result."""
 
 import asyncio
 

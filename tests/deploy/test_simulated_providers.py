@@ -12,8 +12,8 @@ from composition.providers import enabled_providers, webhook_readers
 from settings import Settings
 from simulator.__main__ import ALL
 from simulator.__main__ import _parser as simulator_parser
-from simulator.app import create_app
-from simulator.options import Options
+from simulator.core.app import create_app
+from simulator.core.options import Options
 from simulator.registry import PROVIDERS
 from tests.deploy.app_settings import health_url, read_settings
 from tests.deploy.compose_file import Service, passed_on, services
@@ -72,7 +72,7 @@ def test_the_simulator_is_every_provider_on_a_port_of_its_own(
     service = compose["simulator"]
     ports = [*simulator.ports, simulator.polling_port]
 
-    assert simulator.provider == ALL
+    assert simulator.core.provider == ALL
     assert len(simulator.ports) == len(PROVIDERS)
     assert len(ports) == len(set(ports))
     assert service["volumes"] == [f"simulator:{simulator.state}"]

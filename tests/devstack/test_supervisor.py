@@ -84,7 +84,8 @@ def test_a_paused_child_ends_with_the_rest(tmp_path: Path) -> None:
 def test_the_next_run_ends_what_a_killed_one_left(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from devstack.process.supervisor import Supervisor; from devstack.process.stop_flag import StopFlag\n"
+        "from devstack.process.supervisor import Supervisor\n"
+        "from devstack.process.stop_flag import StopFlag\n"
         "from tests.devstack.conftest import python_child, start\n"
         "with Supervisor(Path(sys.argv[1]), stop=StopFlag()) as supervisor:\n"
         "    start(supervisor, python_child('part', ''))\n"
