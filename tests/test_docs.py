@@ -68,7 +68,7 @@ def test_no_setting_is_documented_that_is_gone() -> None:
 
 
 @pytest.mark.parametrize("field", sorted(set(FIELDS)))
-def test_field_of_the_catalogue_is_documented(field: str) -> None:
+def test_field_of_the_catalog_is_documented(field: str) -> None:
     assert rows_of(CONFIGURATION, field)
 
 

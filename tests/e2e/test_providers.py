@@ -99,7 +99,7 @@ async def test_what_one_provider_does_not_take_another_makes(
     attempts = await PostgresBooks(database).sql(
         "SELECT provider, state FROM attempts WHERE generation_id = :id ORDER BY ordinal", id=job["id"]
     )
-    assert attempts == [("fal", "not_sent"), ("replicate", "accepted")]
+    assert attempts == [("fal", "not_sent"), ("replicate", "succeeded")]
     assert await tenant.credits() == (CREDITS - 1, 0, 1)
 
 
@@ -133,7 +133,7 @@ async def test_a_busy_tenant_does_not_hold_up_anothers_first_job(
     ]
 
     async def is_full() -> bool:
-        waiting = "SELECT 1 FROM places WHERE provider = 'bfl' AND granted_at IS NULL"
+        waiting = "SELECT 1 FROM provider_slots WHERE provider = 'bfl' AND granted_at IS NULL"
         return len(await PostgresBooks(database).sql(waiting)) > 0
 
     await eventually(is_full, END_SECONDS)

@@ -61,12 +61,12 @@ def at_openai(simulator: SimulatorProcess, key: str = KEY) -> Settings:
 async def test_a_job_is_followed_to_its_image(
     fal: SimulatorProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = await try_provider(at_fal(fal), "fal", "flux-dev", "a trial fox")
+    report = await try_provider(at_fal(fal), "fal", "flux-dev", "a trial fox")
     said = capsys.readouterr().err
 
-    assert (told["model"], told["verdict"], told["code"]) == ("flux-dev", "succeeded", None)
-    assert told["images"] == ["1024x1024 image/jpeg"]
-    assert told["cost"].endswith(" billable_unit")
+    assert (report["model"], report["status"], report["code"]) == ("flux-dev", "succeeded", None)
+    assert report["images"] == ["1024x1024 image/jpeg"]
+    assert report["cost"].endswith(" billable_unit")
     assert [word for word in ("accepted as", "asked: succeeded", "downloaded") if word not in said] == []
 
 
@@ -81,11 +81,11 @@ async def test_no_webhook_is_asked_for(fal: SimulatorProcess) -> None:
     assert [entry["has_webhook"] for entry in entries] == [False]
 
 
-async def test_a_job_that_fails_is_told_with_its_code(fal: SimulatorProcess) -> None:
-    told = await try_provider(at_fal(fal), "fal", None, "a failing fox [sim:fail]")
+async def test_a_job_that_fails_is_report_with_its_code(fal: SimulatorProcess) -> None:
+    report = await try_provider(at_fal(fal), "fal", None, "a failing fox [sim:fail]")
 
-    assert (told["verdict"], told["code"], told["images"]) == ("failed", "provider_failed", [])
-    assert told["provider_message"]
+    assert (report["status"], report["code"], report["images"]) == ("failed", "provider_failed", [])
+    assert report["provider_message"]
 
 
 async def test_a_job_that_does_not_end_is_given_up(fal: SimulatorProcess) -> None:
@@ -94,11 +94,11 @@ async def test_a_job_that_does_not_end_is_given_up(fal: SimulatorProcess) -> Non
 
 
 async def test_a_call_brings_its_image(openai: SimulatorProcess) -> None:
-    told = await try_provider(at_openai(openai), "openai", "gpt-image-1-mini", "a trial fox")
+    report = await try_provider(at_openai(openai), "openai", "gpt-image-1-mini", "a trial fox")
 
-    assert (told["model"], told["verdict"], told["code"]) == ("gpt-image-1-mini", "succeeded", None)
-    assert told["images"] == ["1024x1024 image/png"]
-    assert told["cost"].endswith(" token")
+    assert (report["model"], report["status"], report["code"]) == ("gpt-image-1-mini", "succeeded", None)
+    assert report["images"] == ["1024x1024 image/png"]
+    assert report["cost"].endswith(" token")
 
 
 async def test_what_is_refused_is_raised(openai: SimulatorProcess) -> None:
