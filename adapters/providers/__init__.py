@@ -1,1 +1,1 @@
-"""One file per provider: submit, fetch, cancel, read a webhook, and its ways of failing turned into ours."""
+"""One folder per provider, each with a SPEC; `http/` has the tools that they share."""

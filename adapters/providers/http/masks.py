@@ -1,4 +1,4 @@
-"""Masks as a provider wants them, where that is another way than ours."""
+"""Masks in the form that a provider wants, where it differs from ours."""
 
 import asyncio
 import tempfile
@@ -15,9 +15,9 @@ from domain.provider import LocalInputFile
 
 @asynccontextmanager
 async def white_where_transparent(mask: LocalInputFile) -> AsyncIterator[LocalInputFile]:
-    """Our mask, a PNG whose alpha says what to paint anew, as one that says it in white on black.
+    """Convert our mask, a PNG whose transparent part is to be repainted, to white on black.
 
-    The file lies beside the mask's own, and is gone afterwards.
+    The new file is in the same folder, and is deleted afterwards.
     """
     with tempfile.NamedTemporaryFile(prefix="mask-", suffix=".png", dir=mask.path.parent) as file:
         await asyncio.to_thread(_invert_alpha, mask.path, file)

@@ -32,37 +32,6 @@ from domain.generation import GenerationRequest
 from domain.moderation import ModeratedAt
 from domain.provider import LocalInputFile, Submission, SyncResult
 
-_INPUT_REFUSED = Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.INPUT)
-_OUTPUT_REFUSED = Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.OUTPUT)
-
-ERRORS: Meanings = {
-    "400 INVALID_ARGUMENT": Meaning(InvalidInput),
-    "400 API_KEY_INVALID": Meaning(ProviderRefused),
-    "4xx": Meaning(ProviderRefused),
-    # Whether all of the request was read is not said.
-    "408": Meaning(SubmitAmbiguous, does_not_charge=False),
-    "429": Meaning(ProviderThrottled),
-    "503 UNAVAILABLE": Meaning(ProviderUnavailable),
-    "5xx": Meaning(SubmitAmbiguous, does_not_charge=False),
-    # Any reason that is not listed is read as this too: whatever it is, the prompt was blocked.
-    "blockReason": _INPUT_REFUSED,
-    "blockReason SAFETY": _INPUT_REFUSED,
-    "blockReason OTHER": _INPUT_REFUSED,
-    "blockReason BLOCKLIST": _INPUT_REFUSED,
-    "blockReason PROHIBITED_CONTENT": _INPUT_REFUSED,
-    "blockReason IMAGE_SAFETY": _INPUT_REFUSED,
-    "finishReason SAFETY": _OUTPUT_REFUSED,
-    "finishReason BLOCKLIST": _OUTPUT_REFUSED,
-    "finishReason PROHIBITED_CONTENT": _OUTPUT_REFUSED,
-    "finishReason SPII": _OUTPUT_REFUSED,
-    "finishReason RECITATION": _OUTPUT_REFUSED,
-    "finishReason IMAGE_SAFETY": _OUTPUT_REFUSED,
-    "finishReason IMAGE_PROHIBITED_CONTENT": _OUTPUT_REFUSED,
-    "finishReason IMAGE_RECITATION": _OUTPUT_REFUSED,
-    # NO_IMAGE, IMAGE_OTHER, OTHER, MAX_TOKENS, STOP with nothing but text, and whatever comes to be.
-    "200 without an image": NO_IMAGE,
-    "200 with a broken image": BROKEN_IMAGE,
-}
 _SECONDS = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,9})?)s")
 _LONGEST_PAUSE_SECONDS = 3600.0
 _NO_REASON = "BLOCK_REASON_UNSPECIFIED"

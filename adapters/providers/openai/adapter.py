@@ -29,24 +29,6 @@ from domain.generation import GenerationRequest
 from domain.moderation import ModeratedAt
 from domain.provider import Submission, SyncResult
 
-ERRORS: Meanings = {
-    "400 moderation_blocked": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.INPUT),
-    "400 moderation_blocked output": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.OUTPUT),
-    "400 content_policy_violation": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.INPUT),
-    "400 invalid_request_error": Meaning(InvalidInput),
-    "400 billing_hard_limit_reached": Meaning(ProviderRefused),
-    "4xx": Meaning(ProviderRefused),
-    # Whether all of the request was read is not said.
-    "408": Meaning(SubmitAmbiguous, does_not_charge=False),
-    "429": Meaning(ProviderThrottled),
-    "429 insufficient_quota": Meaning(ProviderRefused),
-    "429 credit_balance_exhausted": Meaning(ProviderRefused),
-    "429 billing_hard_limit_reached": Meaning(ProviderRefused),
-    "503 server_is_overloaded": Meaning(ProviderUnavailable),
-    "5xx": Meaning(SubmitAmbiguous, does_not_charge=False),
-    "200 without an image": NO_IMAGE,
-    "200 with a broken image": BROKEN_IMAGE,
-}
 _PARAMETERS = ("n", "size", "quality", "background", "output_format")
 
 

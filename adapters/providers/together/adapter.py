@@ -28,18 +28,6 @@ from domain.errors import (
 from domain.moderation import ModeratedAt
 from domain.provider import LocalInputFile, Submission, SyncResult
 
-ERRORS: Meanings = {
-    "NSFW": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.INPUT),
-    "NSFW in the image": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.OUTPUT),
-    "400": Meaning(InvalidInput),
-    "422": Meaning(InvalidInput),
-    "4xx": Meaning(ProviderRefused),
-    "408": Meaning(SubmitAmbiguous, does_not_charge=False),
-    "429": Meaning(ProviderThrottled),
-    "5xx": Meaning(SubmitAmbiguous, does_not_charge=False),
-    "200 without an image": NO_IMAGE,
-    "200 with a broken image": BROKEN_IMAGE,
-}
 _REFUSALS = (400, 403, 422)
 _REFUSING_WORDS = ("nsfw", "safety", "content policy")
 _PASSED_ON = ("seed", "output_format", "aspect_ratio")

@@ -40,24 +40,6 @@ from domain.generation import GenerationRequest, Undelivered
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, LocalInputFile, ProviderJob, ProviderResult, ResultFile, Submission
 
-# Replicate bills what ran, also where it failed. Only what never started is said to be free.
-ERRORS: Mapping[str, Meaning] = {
-    "429": Meaning(ProviderThrottled),
-    "Invalid version or not permitted": Meaning(ProviderRefused),
-    "422 on submit": Meaning(InvalidInput),
-    "4xx on submit": Meaning(ProviderRefused),
-    "5xx on submit": Meaning(SubmitAmbiguous, does_not_charge=False),
-    "404 on a prediction": Meaning(ProviderFailed, does_not_charge=False),
-    "E005": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.INPUT),
-    "flagged as sensitive": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.INPUT),
-    "nsfw content detected": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.OUTPUT),
-    "E4875": Meaning(ProviderRefused, does_not_charge=False),
-    "failed": Meaning(ProviderFailed, does_not_charge=False),
-    "canceled": Meaning(ProviderFailed, does_not_charge=False),
-    "aborted": Meaning(ProviderTimedOut),
-    "data_removed": Meaning(ResultExpired, does_not_charge=False),
-    "no usable image": Meaning(ResultUnusable, does_not_charge=False),
-}
 _MODERATION_WORDS = ("flagged as sensitive", "nsfw content detected")
 _STILL_RUNNING = ("starting", "processing")
 _ENDED = ("succeeded", "failed", "canceled", "aborted")
@@ -124,7 +106,7 @@ class ReplicateProvider:
             raise _refusal(response)
         return self._job(response)
 
-    async def poll_job(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
+    async def fetch(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
         response = await self._ask("GET", self._job_url(job, "get"))
         if response.status_code == httpx.codes.NOT_FOUND:
             return ERRORS["404 on a prediction"].failed("Replicate no longer knows the prediction")
@@ -133,7 +115,7 @@ class ReplicateProvider:
             raise calls.unavailable(self.name, response)
         return result_of(json_object(response), request.n)
 
-    async def cancel_job(self, request: GenerationRequest, job: ProviderJob) -> bool:
+    async def cancel(self, request: GenerationRequest, job: ProviderJob) -> bool:
         """A prediction that has ended comes back as it was."""
         response = await self._ask("POST", self._job_url(job, "cancel"))
         return response.is_success and json_object(response).get("status") not in ("succeeded", "failed")

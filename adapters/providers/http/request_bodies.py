@@ -1,4 +1,4 @@
-"""Requests that carry the client's images: read from disk while they are sent, and kept in no memory."""
+"""Request bodies, also with the client's images: read from disk while they are sent, never held in memory."""
 
 import base64
 import json
@@ -33,8 +33,8 @@ class FilePart:
                 yield base64.b64encode(chunk) if self.as_base64 else chunk
 
 
-class UploadBody(httpx.AsyncByteStream):
-    """A body in pieces. A file is open only while it is sent, not while the answer is waited for."""
+class StreamedBody(httpx.AsyncByteStream):
+    """A body in pieces. A file is open only while it is sent, not while we wait for the response."""
 
     def __init__(self, content_type: str, pieces: Sequence[bytes | FilePart]) -> None:
         self._pieces = pieces
@@ -46,26 +46,36 @@ class UploadBody(httpx.AsyncByteStream):
                 yield chunk
 
 
-def json_body(body: Mapping[str, Any], images: Mapping[str, LocalInputFile]) -> UploadBody:
-    """`body` as JSON, in which every string that is a key of `images` stands as that image's base64.
-
-    A key may be followed by more of the string, or stand after some: `data:image/png;base64,` for instance.
-    """
-    rest = json.dumps(body)
-    pieces: list[bytes | FilePart] = []
-    for marker, image in images.items():
-        before, _, rest = rest.partition(marker)
-        pieces += [before.encode(), FilePart(image.path, as_base64=True)]
-    return UploadBody("application/json", [*pieces, rest.encode()])
+def parameters_named(names: Iterable[str], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters with these names, for a provider that has the same names for them."""
+    return {name: parameters[name] for name in names if parameters.get(name) is not None}
 
 
-def markers(images: Iterable[LocalInputFile]) -> dict[str, LocalInputFile]:
-    """A name for each image, in order, that stands for it in a body and is in nobody's prompt."""
+def image_placeholders(images: Iterable[LocalInputFile]) -> dict[str, LocalInputFile]:
+    """Return a random name for each image, in order, that stands for it in a body and is in no prompt."""
     return {f"image-{secrets.token_hex(16)}": image for image in images}
 
 
-def form_body(fields: Mapping[str, Any], files: Sequence[tuple[str, LocalInputFile]]) -> UploadBody:
-    """A multipart form; `files` by the name of their field."""
+def data_uri(image: LocalInputFile, content: str) -> str:
+    """Return a data URI. content: the image in base64, or its placeholder."""
+    return f"data:{image.content_type};base64,{content}"
+
+
+def json_body(body: Mapping[str, Any], images: Mapping[str, LocalInputFile]) -> StreamedBody:
+    """Return `body` as JSON with every placeholder in `images` replaced by that image's base64.
+
+    A placeholder may be a part of a string, as in a data URI. Placeholders are in the order of `images`.
+    """
+    rest = json.dumps(body)
+    pieces: list[bytes | FilePart] = []
+    for placeholder, image in images.items():
+        before, _, rest = rest.partition(placeholder)
+        pieces += [before.encode(), FilePart(image.path, as_base64=True)]
+    return StreamedBody("application/json", [*pieces, rest.encode()])
+
+
+def form_body(fields: Mapping[str, Any], files: Sequence[tuple[str, LocalInputFile]]) -> StreamedBody:
+    """Return a multipart form. files: each with the name of its field."""
     boundary = secrets.token_hex(16)
     pieces: list[bytes | FilePart] = []
     for name, value in fields.items():
@@ -78,7 +88,7 @@ def form_body(fields: Mapping[str, Any], files: Sequence[tuple[str, LocalInputFi
         )
         pieces += [start.encode(), FilePart(image.path), b"\r\n"]
     pieces.append(f"--{boundary}--\r\n".encode())
-    return UploadBody(f"multipart/form-data; boundary={boundary}", pieces)
+    return StreamedBody(f"multipart/form-data; boundary={boundary}", pieces)
 
 
 def _part(boundary: str, name: str) -> str:

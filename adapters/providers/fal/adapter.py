@@ -31,33 +31,6 @@ from domain.generation import GenerationRequest, Undelivered
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, LocalInputFile, ProviderJob, ProviderResult, ResultFile, Submission
 
-# fal bills no 5xx, and nothing that it never took. A job that ended in a 4xx it may bill: a GPU may have run.
-ERRORS: Mapping[str, Meaning] = {
-    "429": Meaning(ProviderThrottled),
-    "503 with an error_type on submit": Meaning(ProviderUnavailable),
-    "5xx on submit": Meaning(SubmitAmbiguous, does_not_charge=False),
-    "422 on submit": Meaning(InvalidInput),
-    "4xx on submit": Meaning(ProviderRefused),
-    "content_policy_violation": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.INPUT),
-    "has_nsfw_concepts": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.OUTPUT),
-    "no_media_generated": Meaning(ProviderFailed, does_not_charge=False),
-    "no usable image": Meaning(ResultUnusable, does_not_charge=False),
-    "422": Meaning(InvalidInput, does_not_charge=False),
-    "404 on a job": Meaning(ProviderFailed, does_not_charge=False),
-    "4xx": Meaning(ProviderRefused, does_not_charge=False),
-    "5xx": Meaning(ProviderFailed),
-    "request_timeout": Meaning(ProviderFailed),
-    "startup_timeout": Meaning(ProviderFailed),
-    "runner_scheduling_failure": Meaning(ProviderFailed),
-    "runner_connection_timeout": Meaning(ProviderFailed),
-    "runner_connection_refused": Meaning(ProviderFailed),
-    "runner_connection_error": Meaning(ProviderFailed),
-    "runner_disconnected": Meaning(ProviderFailed),
-    "runner_incomplete_response": Meaning(ProviderFailed),
-    "runner_server_error": Meaning(ProviderFailed),
-    "internal_error": Meaning(ProviderFailed),
-    "another error_type": Meaning(ProviderFailed, does_not_charge=False),
-}
 _STILL_RUNNING = ("IN_QUEUE", "IN_PROGRESS")
 _UNIT = "billable_unit"
 # Models that take one input image; every other takes a list of them as `image_urls`.
@@ -97,7 +70,7 @@ class FalProvider:
             raise ERRORS.get(f"{name} on submit", ERRORS[name]).raised(words)
         return self._job(response)
 
-    async def poll_job(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
+    async def fetch(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
         response = await self._ask("GET", self._job_url(request, job, "status"))
         if response.status_code == httpx.codes.NOT_FOUND:
             return _forgotten()
@@ -115,7 +88,7 @@ class FalProvider:
             return ERRORS.get(kind, ERRORS["another error_type"]).failed(f"{kind}: {status['error']}")
         return await self._result(request, job)
 
-    async def cancel_job(self, request: GenerationRequest, job: ProviderJob) -> bool:
+    async def cancel(self, request: GenerationRequest, job: ProviderJob) -> bool:
         response = await self._ask("PUT", self._job_url(request, job, "cancel"))
         return response.is_success
 

@@ -47,20 +47,6 @@ from domain.provider import (
     Submission,
 )
 
-# BFL says nowhere which of its failures it gives credits back for, so none of a task's is taken for free.
-ERRORS: Mapping[str, Meaning] = {
-    "429": Meaning(ProviderThrottled),
-    "422": Meaning(InvalidInput),
-    "402": Meaning(ProviderRefused),
-    "4xx": Meaning(ProviderRefused),
-    "5xx on submit": Meaning(SubmitAmbiguous, does_not_charge=False),
-    "Request Moderated": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.INPUT),
-    "Content Moderated": Meaning(ContentRejected, does_not_charge=False, at=ModeratedAt.OUTPUT),
-    "Error": Meaning(ProviderFailed, does_not_charge=False),
-    "Failed": Meaning(ProviderFailed, does_not_charge=False),
-    "Task not found": Meaning(ProviderFailed, does_not_charge=False),
-    "Ready without a sample": Meaning(ResultUnusable, does_not_charge=False),
-}
 _ENDED = ("Request Moderated", "Content Moderated", "Error", "Failed")
 _STILL_RUNNING = ("Pending", "Queued", "Reasoning", "Generating")
 _UNIT = "bfl_credit"
@@ -119,7 +105,7 @@ class BflProvider:
             raise ERRORS.get(name, ERRORS["4xx"]).raised(words)
         return self._job(response)
 
-    async def poll_job(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
+    async def fetch(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
         url = self._polling_url(job)
         response = await calls.ask(self._http, self.name, "GET", url, headers=self._headers)
         if response.is_server_error:
@@ -138,7 +124,7 @@ class BflProvider:
         unknown = storable(status) if isinstance(status, str) and status not in _STILL_RUNNING else None
         return ProviderResult(JobStatus.RUNNING, unknown_status=unknown)
 
-    async def cancel_job(self, request: GenerationRequest, job: ProviderJob) -> bool:
+    async def cancel(self, request: GenerationRequest, job: ProviderJob) -> bool:
         """Never: BFL knows no cancel."""
         return False
 
@@ -173,7 +159,7 @@ class BflWebhookReader:
     def __init__(self, master_key: str) -> None:
         self._master_key = master_key
 
-    async def read_event(self, headers: Mapping[str, str], body: bytes, attempt: AttemptRef) -> ProviderEvent:
+    async def read(self, headers: Mapping[str, str], body: bytes, attempt: AttemptRef) -> ProviderEvent:
         given = headers.get("x-bfl-signature")
         if given is not None and not self._is_genuine(given, body, attempt):
             raise SignatureInvalid

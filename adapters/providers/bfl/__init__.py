@@ -1,0 +1,1 @@
+"""Black Forest Labs: adapter, webhooks, settings and error table."""

@@ -1,0 +1,1 @@
+"""fal: adapter, webhooks, settings and error table."""

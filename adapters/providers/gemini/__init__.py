@@ -1,0 +1,1 @@
+"""Google Gemini: adapter, settings and error table."""

@@ -1,0 +1,1 @@
+"""HTTP tools that the adapters of all providers share."""

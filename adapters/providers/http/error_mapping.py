@@ -1,0 +1,44 @@
+"""How a provider's errors become ours. Every adapter has one table of mappings and looks its errors up in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from adapters.providers.http.responses import storable
+from domain.errors import ContentRejected, ServiceError
+from domain.moderation import ModeratedAt
+from domain.provider import JobStatus, ProviderResult
+
+
+@dataclass(frozen=True)
+class ErrorMapping:
+    """What one error of a provider becomes.
+
+    Attributes:
+        error: The class that is raised, or whose code a failed job gets.
+        does_not_charge: Whether the provider says that it does not charge for it, or took nothing. Only then
+            may the request go to another provider, so an error whose charge is not stated counts as charged.
+        moderated_at: For rejected content, whether it was the request or the image.
+    """
+
+    error: type[ServiceError]
+    does_not_charge: bool = True
+    moderated_at: ModeratedAt | None = None
+
+    def to_error(self, message: str) -> ServiceError:
+        """Return the error to raise."""
+        if issubclass(self.error, ContentRejected):
+            return self.error(storable(message), at=self.moderated_at or ModeratedAt.INPUT)
+        return self.error(storable(message))
+
+    def to_result(self, message: str) -> ProviderResult:
+        """Return the result of a job that ended with this error."""
+        return ProviderResult(
+            JobStatus.FAILED,
+            code=self.error.code,
+            moderated_at=self.moderated_at,
+            does_not_charge=self.does_not_charge,
+            provider_message=storable(message),
+        )
+
+
+ErrorTable = Mapping[str, ErrorMapping]

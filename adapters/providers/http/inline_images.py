@@ -1,0 +1,220 @@
+"""Calls to providers whose response carries the images themselves, after minutes and with many megabytes.
+
+The response is written to a file while it arrives. Parsing and decoding happen afterwards, on the few threads
+that the client is given, so no more bodies are in memory than there are threads, however many calls wait.
+Every synchronous adapter uses this client, so that what is ambiguous is decided once: from the first byte
+sent until the whole response is parsed, the provider may have made the images and charged for them.
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from adapters.providers.http.error_mapping import ErrorMapping, ErrorTable
+from adapters.providers.http.responses import is_token, retry_after_seconds, storable
+from domain.errors import (
+    NotDelivered,
+    ProviderFailed,
+    ProviderUnavailable,
+    ResultUnusable,
+    ServiceError,
+    SubmitAmbiguous,
+    TransientError,
+)
+from domain.generation import Undelivered
+from domain.provider import JobStatus, ProviderCost, ProviderResult, Submission, SyncResult
+
+MAX_RESPONSE_BYTES = 200_000_000
+_MAX_ERROR_BYTES = 2_000_000
+# A larger body has images in it, and one character outside ASCII would make Python spend four bytes on each
+# of theirs. So such characters are dropped there; they can only be in a provider's message.
+_MAX_TEXT_BYTES = 1_000_000
+# Divisible by 4, so that the pieces of a base64 text are base64 themselves.
+_DECODED_CHARACTERS = 1 << 20
+_MAX_TOKENS = 1_000_000_000
+
+NO_IMAGE = ErrorMapping(ProviderFailed, does_not_charge=False)
+BROKEN_IMAGE = ErrorMapping(ResultUnusable, does_not_charge=False)
+
+
+@dataclass(frozen=True)
+class ParsedResponse:
+    """What an adapter finds in a whole response.
+
+    job_id: The provider's id of the call, if it gave one. images: base64, in the provider's order; None where
+    one is missing. message: The provider's own words. failure: Why there are no images, if it is stated.
+    """
+
+    job_id: object
+    images: Sequence[str | None] = ()
+    message: str = ""
+    cost: ProviderCost | None = None
+    failure: ErrorMapping | None = None
+
+
+ParseResponse = Callable[[httpx.Headers, Mapping[str, Any]], ParsedResponse]
+MapError = Callable[[httpx.Response], ServiceError]
+
+
+class InlineImageClient:
+    """http: a client without a cap on responses. threads: as many bodies are decoded at once."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        threads: ThreadPoolExecutor,
+        *,
+        total_seconds: float,
+        max_bytes: int = MAX_RESPONSE_BYTES,
+    ) -> None:
+        self.http = http
+        self._threads = threads
+        self._total_seconds = total_seconds
+        self._max_bytes = max_bytes
+
+    async def send(
+        self,
+        request: httpx.Request,
+        submission: Submission,
+        folder: Path,
+        *,
+        parse: ParseResponse,
+        map_error: MapError,
+    ) -> SyncResult:
+        """Send the request once, and write the images of the response to files in `folder`.
+
+        parse: parses a 200; it runs on a thread. map_error: returns what to raise for any other status.
+        """
+        name = submission.request.provider
+        body = folder / "response.json"
+        # A connection reused from an earlier call might be closed just as this request goes out on it.
+        request.headers["Connection"] = "close"
+        try:
+            async with asyncio.timeout(self._total_seconds):
+                response = await self._download(request, body)
+            if response.status_code != httpx.codes.OK:
+                raise map_error(response)
+            work = partial(_sync_result, submission, response.headers, body, folder, parse)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise ProviderUnavailable(f"{name}: {type(error).__name__}") from error
+        except (httpx.HTTPError, OSError) as error:
+            raise SubmitAmbiguous(f"{name}: {type(error).__name__}") from error
+
+    async def _download(self, request: httpx.Request, body: Path) -> httpx.Response:
+        """Return the response, its body in the file for a 200 and in memory for any other status."""
+        response = await self.http.send(request, stream=True)
+        try:
+            if response.status_code != httpx.codes.OK:
+                content = bytearray()
+                async for chunk in response.aiter_bytes():
+                    content += chunk
+                    _raise_if_larger(len(content), _MAX_ERROR_BYTES)
+                return httpx.Response(response.status_code, headers=response.headers, content=bytes(content))
+            total = 0
+            with body.open("wb") as file:
+                async for chunk in response.aiter_bytes():
+                    total += len(chunk)
+                    _raise_if_larger(total, self._max_bytes)
+                    file.write(chunk)
+            return response
+        finally:
+            await response.aclose()
+
+
+def map_error_response(
+    table: ErrorTable,
+    names: Sequence[str],
+    response: httpx.Response,
+    message: str,
+    *,
+    pause_seconds: float | None = None,
+) -> ServiceError:
+    """Return the error of the first name in the table; then of the status alone, or `4xx`, or `5xx`.
+
+    A status that is none of these is ambiguous. pause_seconds: from the body, used where no header has it.
+    """
+    status = response.status_code
+    found = (table[name] for name in (*names, str(status), f"{status // 100}xx") if name in table)
+    mapping = next(found, ErrorMapping(SubmitAmbiguous, does_not_charge=False))
+    if issubclass(mapping.error, TransientError):
+        stated = retry_after_seconds(response)
+        return mapping.error(
+            storable(message), retry_after_seconds=pause_seconds if stated is None else stated
+        )
+    return mapping.to_error(message)
+
+
+def base64_images(body: Mapping[str, Any]) -> list[str | None]:
+    """Return the images of a response in the form of OpenAI's: `data`, each with a `b64_json`."""
+    data = body.get("data")
+    items = data if isinstance(data, list) else []
+    images = [item.get("b64_json") if isinstance(item, dict) else None for item in items]
+    return [image if isinstance(image, str) else None for image in images]
+
+
+def token_cost(count: object) -> ProviderCost | None:
+    """Return a cost in tokens; None if the count is not a believable number."""
+    if isinstance(count, bool) or not isinstance(count, int | float) or not 0 <= count < _MAX_TOKENS:
+        return None
+    return ProviderCost(Decimal(str(count)), "token")
+
+
+def _sync_result(
+    submission: Submission, headers: httpx.Headers, body: Path, folder: Path, parse: ParseResponse
+) -> SyncResult:
+    """Parse and decode. Runs on a thread, and returns nothing that holds a body."""
+    parsed = parse(headers, _json_object(body, submission.request.provider))
+    body.unlink()
+    attempt = submission.attempt
+    # Our own id where the provider gave none: every answered call has an id in our records.
+    job_id = parsed.job_id if is_token(parsed.job_id) else f"{attempt.generation_id}.{attempt.ordinal}"
+    if parsed.failure is not None:
+        return SyncResult(job_id, replace(parsed.failure.to_result(parsed.message), cost=parsed.cost))
+    wanted = submission.request.n
+    images = [*parsed.images[:wanted], *[None] * (wanted - len(parsed.images))]
+    files = [image and _decoded(image, folder / f"image-{index}") for index, image in enumerate(images)]
+    missing = tuple(Undelivered(index, NotDelivered.code) for index, file in enumerate(files) if not file)
+    if len(missing) == wanted:
+        mapping = BROKEN_IMAGE if any(images) else NO_IMAGE
+        return SyncResult(job_id, replace(mapping.to_result(parsed.message), cost=parsed.cost))
+    result = ProviderResult(JobStatus.SUCCEEDED, undelivered=missing, cost=parsed.cost)
+    return SyncResult(job_id, result, tuple(file for file in files if file))
+
+
+def _json_object(body: Path, name: str) -> dict[str, Any]:
+    is_small = body.stat().st_size <= _MAX_TEXT_BYTES
+    try:
+        text = body.read_text("utf-8") if is_small else body.read_text("ascii", errors="ignore")
+        parsed = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SubmitAmbiguous(f"{name}: a response that is not JSON") from error
+    if not isinstance(parsed, dict):
+        raise SubmitAmbiguous(f"{name}: a response that is not a JSON object")
+    return parsed
+
+
+def _decoded(image: str, path: Path) -> Path | None:
+    """Write the image to the file; None if it is not base64."""
+    try:
+        with path.open("wb") as file:
+            for start in range(0, len(image), _DECODED_CHARACTERS):
+                file.write(base64.b64decode(image[start : start + _DECODED_CHARACTERS], validate=True))
+    except (binascii.Error, ValueError):
+        return None
+    return path
+
+
+def _raise_if_larger(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise httpx.ReadError(f"response over {max_bytes} bytes")

@@ -1,0 +1,23 @@
+"""What adapters of providers with jobs share: the id of an accepted job, and a job that is still running."""
+
+from collections.abc import Collection
+
+import httpx
+
+from adapters.providers.http.responses import is_token, json_object, storable
+from domain.errors import SubmitAmbiguous
+from domain.provider import JobStatus, ProviderResult
+
+
+def accepted_job_id(name: str, response: httpx.Response, field: str) -> str:
+    """Return the job's id. Raises SubmitAmbiguous, so that it is never sent again, if there is none."""
+    job_id = json_object(response).get(field)
+    if not response.is_success or not is_token(job_id):
+        raise SubmitAmbiguous(f"{name}: {response.status_code} without a job id in {field!r}")
+    return job_id
+
+
+def running(status: object, known: Collection[str]) -> ProviderResult:
+    """Return that the job still runs, with the status word if it is not a known one."""
+    unknown = storable(status) if isinstance(status, str) and status not in known else None
+    return ProviderResult(JobStatus.RUNNING, unknown_status=unknown)

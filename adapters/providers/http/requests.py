@@ -1,0 +1,95 @@
+"""The two ways to call a provider's API: a submit, which costs money, and a request that may be repeated."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from adapters.providers.http.responses import is_token, retry_after_seconds
+from domain.errors import ProviderThrottled, ProviderUnavailable, SubmitAmbiguous
+
+# A timeout in front of the provider, or a connection closed on it: the provider may have the request.
+_ABANDONED_STATUSES = (httpx.codes.REQUEST_TIMEOUT, 499)
+
+
+async def send_submit(http: httpx.AsyncClient, name: str, url: httpx.URL, **content: Any) -> httpx.Response:
+    """POST once. Returns any response but a 429, and but those that say that nobody waited for the answer.
+
+    Raises ProviderThrottled, ProviderUnavailable if nothing was sent, and SubmitAmbiguous if something was
+    sent and no answer came back.
+    """
+    try:
+        response = await http.post(url, **content)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise ProviderUnavailable(f"{name}: {type(error).__name__}") from error
+    except httpx.HTTPError as error:
+        raise SubmitAmbiguous(f"{name}: {type(error).__name__}") from error
+    _raise_if_throttled(name, response)
+    if response.status_code in _ABANDONED_STATUSES:
+        raise SubmitAmbiguous(f"{name}: {response.status_code}")
+    return response
+
+
+def _never(_response: httpx.Response) -> bool:
+    return False
+
+
+async def send_repeatable(
+    http: httpx.AsyncClient,
+    name: str,
+    method: str,
+    url: httpx.URL,
+    *,
+    is_job_error: Callable[[httpx.Response], bool] = _never,
+    **content: Any,
+) -> httpx.Response:
+    """Send a request that is safe to repeat. Raises ProviderUnavailable, ProviderThrottled.
+
+    is_job_error: whether a 5xx is the job's own end and is to be returned.
+    """
+    try:
+        response = await http.request(method, url, **content)
+    except httpx.HTTPError as error:
+        raise ProviderUnavailable(f"{name}: {type(error).__name__}") from error
+    _raise_if_throttled(name, response)
+    if response.is_redirect or (response.is_server_error and not is_job_error(response)):
+        raise unavailable(name, response)
+    return response
+
+
+def unavailable(name: str, response: httpx.Response) -> ProviderUnavailable:
+    """Return the error for a response that says nothing about the job: try again later."""
+    return ProviderUnavailable(
+        f"{name}: {response.status_code}", retry_after_seconds=retry_after_seconds(response)
+    )
+
+
+def join_path(base: httpx.URL, path: str) -> httpx.URL:
+    """Return an address below `base`. Whatever `path` contains, it stays a path."""
+    return base.copy_with(path=base.path.rstrip("/") + "/" + quote(path, safe="/"))
+
+
+def has_same_origin(url: object, base: httpx.URL) -> bool:
+    """Whether our key may be sent to the address: only to the very origin that is configured."""
+    parsed = parse_url(url)
+    if parsed is None:
+        return False
+    # `raw_host`: the decoded form of a broken international name raises.
+    origin = (parsed.scheme, parsed.raw_host, parsed.port, parsed.userinfo)
+    return origin == (base.scheme, base.raw_host, base.port, b"")
+
+
+def parse_url(url: object) -> httpx.URL | None:
+    """Return an address that a provider gave, if it is one that can be stored."""
+    if not is_token(url):
+        return None
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL:
+        return None
+
+
+def _raise_if_throttled(name: str, response: httpx.Response) -> None:
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        raise ProviderThrottled(f"{name}: 429", retry_after_seconds=retry_after_seconds(response))

@@ -1,0 +1,1 @@
+"""Replicate: adapter, webhooks, settings and error table."""

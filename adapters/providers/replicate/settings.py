@@ -1,0 +1,24 @@
+"""The settings of Replicate, `REPLICATE_…`."""
+
+from pydantic_settings import SettingsConfigDict
+
+from adapters.providers.settings import Credential, HostList, JobProviderSettings, SecretList
+
+
+class ReplicateSettings(JobProviderSettings):
+    """webhook_secrets: without one, a forged webhook could not be told from a genuine one."""
+
+    model_config = SettingsConfigDict(env_prefix="REPLICATE_")
+
+    api_token: Credential = None
+    webhook_secrets: SecretList = ()
+    url: str = "https://api.replicate.com/v1"
+    result_hosts: HostList = ("replicate.delivery", "*.replicate.delivery")
+
+    @property
+    def is_enabled(self) -> bool:
+        return self.api_token is not None
+
+    @property
+    def reads_webhooks(self) -> bool:
+        return bool(self.webhook_secrets)

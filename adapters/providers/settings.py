@@ -1,0 +1,62 @@
+"""What the settings of all providers have in common.
+
+A provider's class sets `env_prefix` to its name in upper case, so the field `api_key` of `bfl` is the
+environment variable `BFL_API_KEY`.
+"""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, PositiveFloat, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _empty_is_none(value: object) -> object:
+    return value or None
+
+
+# A key that is set to nothing disables its provider, like one that is not set.
+Credential = Annotated[SecretStr | None, BeforeValidator(_empty_is_none)]
+HostList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+
+
+class ProviderSettings(BaseSettings):
+    """The settings of one provider.
+
+    submits_per_second: Replaces the rate in the catalog.
+    """
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    submits_per_second: PositiveFloat | None = None
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether there are credentials. Raises ValueError if they are incomplete."""
+        raise NotImplementedError
+
+    @classmethod
+    def variables(cls) -> dict[str, str]:
+        """Return the name of each field by that of its environment variable in lower case."""
+        prefix = cls.model_config["env_prefix"].lower()
+        return {f"{prefix}{field}": field for field in cls.model_fields}
+
+
+class JobProviderSettings(ProviderSettings):
+    """The settings of one provider with jobs.
+
+    result_hosts: Where its results may be downloaded from: host patterns, or whole origins.
+    """
+
+    result_hosts: HostList
+
+    @property
+    def reads_webhooks(self) -> bool:
+        """Whether webhooks are requested and can be verified; without them, jobs are polled only."""
+        return False

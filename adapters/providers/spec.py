@@ -1,0 +1,117 @@
+"""What a provider's folder says about itself: the type of every SPEC, and how the specs are found."""
+
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Generic, TypeVar
+
+import httpx
+
+from adapters.providers.http.error_mapping import ErrorTable
+from adapters.providers.http.inline_images import InlineImageClient
+from adapters.providers.settings import JobProviderSettings, ProviderSettings
+from domain.ports import Provider, SynchronousProvider, WebhookReader
+
+S = TypeVar("S", bound=ProviderSettings)
+J = TypeVar("J", bound=JobProviderSettings)
+
+
+@dataclass(frozen=True)
+class Providers:
+    """The adapters of enabled providers by name: with jobs that can be polled, and synchronous ones."""
+
+    with_jobs: dict[str, Provider] = field(default_factory=dict)
+    synchronous: dict[str, SynchronousProvider] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AdapterTools:
+    """What adapters are built with.
+
+    Attributes:
+        open_client: Opens an HTTP client. Each adapter with jobs has its own: a provider that hangs must not
+            use up the connections of the others.
+        inline_images: The client that all synchronous adapters share.
+        master_key: What secrets for a provider's webhooks are derived from.
+    """
+
+    open_client: Callable[[], httpx.AsyncClient]
+    inline_images: InlineImageClient
+    master_key: str
+
+
+@dataclass(frozen=True)
+class ProviderSpec(ABC, Generic[S]):
+    """A provider: its name, its settings class, and how each of its errors is mapped."""
+
+    name: str
+    settings: type[S]
+    errors: ErrorTable
+
+    @abstractmethod
+    def add_adapter(self, providers: Providers, settings: S, tools: AdapterTools) -> None:
+        """Build the adapter and add it to `providers`."""
+
+    def result_hosts(self, settings: S) -> tuple[str, ...]:
+        """Return where results may be downloaded from; nothing for a provider that sends the images."""
+        return ()
+
+    def webhook_reader(
+        self, settings: S, http: httpx.AsyncClient, master_key: str
+    ) -> WebhookReader | None:
+        """Return the reader of its webhooks; None where webhooks are not requested."""
+        return None
+
+    def reads_webhooks(self, settings: S) -> bool:
+        """Whether `webhook_reader` returns a reader."""
+        return False
+
+
+@dataclass(frozen=True)
+class JobProviderSpec(ProviderSpec[J]):
+    """A provider with jobs.
+
+    make_adapter: From its settings, an HTTP client and the master key; so is `make_webhook_reader`.
+    """
+
+    make_adapter: Callable[[J, httpx.AsyncClient, str], Provider]
+    make_webhook_reader: Callable[[J, httpx.AsyncClient, str], WebhookReader] | None = None
+
+    def add_adapter(self, providers: Providers, settings: J, tools: AdapterTools) -> None:
+        providers.with_jobs[self.name] = self.make_adapter(settings, tools.open_client(), tools.master_key)
+
+    def result_hosts(self, settings: J) -> tuple[str, ...]:
+        return settings.result_hosts
+
+    def webhook_reader(
+        self, settings: J, http: httpx.AsyncClient, master_key: str
+    ) -> WebhookReader | None:
+        if self.make_webhook_reader is None or not self.reads_webhooks(settings):
+            return None
+        return self.make_webhook_reader(settings, http, master_key)
+
+    def reads_webhooks(self, settings: J) -> bool:
+        return self.make_webhook_reader is not None and settings.is_enabled and settings.reads_webhooks
+
+
+@dataclass(frozen=True)
+class SynchronousProviderSpec(ProviderSpec[S]):
+    """A provider whose response carries the images. make_adapter: from its settings and the shared client."""
+
+    make_adapter: Callable[[S, InlineImageClient], SynchronousProvider]
+
+    def add_adapter(self, providers: Providers, settings: S, tools: AdapterTools) -> None:
+        providers.synchronous[self.name] = self.make_adapter(settings, tools.inline_images)
+
+
+@cache
+def provider_specs() -> tuple[ProviderSpec[Any], ...]:
+    """Return the SPEC of every folder here that has a module `spec`, in alphabetical order."""
+    package = __package__
+    folders = [module.name for module in pkgutil.iter_modules(import_module(package).__path__) if module.ispkg]
+    modules = [f"{package}.{folder}.spec" for folder in sorted(folders)]
+    return tuple(import_module(module).SPEC for module in modules if find_spec(module) is not None)

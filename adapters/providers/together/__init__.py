@@ -1,0 +1,1 @@
+"""Together AI: adapter, settings and error table."""
