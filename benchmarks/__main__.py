@@ -8,20 +8,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from adapters.temporal import TemporalAddress, connect
 from benchmarks import machine, report
-from benchmarks.bare_subject import bare_subject
+from benchmarks.baseline_target import baseline_target
 from benchmarks.blocking import flag_of, on_a_thread, unless_stopped
-from benchmarks.course import Measured, Plan, measure
-from benchmarks.darkroom_subject import darkroom_subject
+from benchmarks.darkroom_target import darkroom_target
 from benchmarks.errors import RunFailed
+from benchmarks.scenario import Measured, Plan, measure
 from benchmarks.temporal_on_postgres import temporal_on_postgres
-from devstack.console import say
+from composition.temporal import TemporalAddress, connect
 from devstack.errors import Interrupted, StackError
-from devstack.private_files import write_private_json
-from devstack.processes import SUPERVISOR
-from devstack.python_parts import ROOT
-from devstack.stack import Stack, running_stack
+from devstack.process.log import log
+from devstack.process.private_files import write_private_json
+from devstack.process.supervisor import SUPERVISOR
+from devstack.servers.app_processes import ROOT
+from devstack.stack.running import Stack, running_stack
 from runtime.process import run
 
 INTERRUPTED_EXIT_CODE = 130
@@ -36,11 +36,11 @@ IDLE_LAPS_MAX = 500
 
 async def bench(options: argparse.Namespace, stop: asyncio.Event) -> int:
     """The exit code: a missed budget is a result, only a run that failed is a failure."""
-    plan = Plan(options.generations, options.at_once, options.idle_laps)
+    plan = Plan(options.generations, options.at_once, options.idle_samples)
     try:
         measured, facts = await _on_a_stack(plan, options.temporal, stop)
     except Interrupted:
-        say("stopped")
+        log("stopped")
         return INTERRUPTED_EXIT_CODE
     except (StackError, RunFailed) as error:
         sys.stderr.write(f"{error}\n")
@@ -55,7 +55,7 @@ async def _on_a_stack(plan: Plan, temporal: str, stop: asyncio.Event) -> tuple[M
         flag = await exits.enter_async_context(flag_of(stop))
         pids: dict[str, int] = {}
         if temporal == "postgres":
-            pids |= await exits.enter_async_context(on_a_thread(temporal_on_postgres(flag, say)))
+            pids |= await exits.enter_async_context(on_a_thread(temporal_on_postgres(flag, log)))
         starting = running_stack(
             settings=SETTINGS, simulator_arguments=("--job-seconds", str(JOB_SECONDS)), stop=flag
         )
@@ -69,19 +69,19 @@ async def _measured(plan: Plan, stack: Stack, pids: dict[str, int]) -> tuple[Mea
     client = await connect(where)
     facts = await machine.facts(client, stack)
     async with (
-        darkroom_subject(stack) as darkroom,
-        bare_subject(client, where, job_seconds=JOB_SECONDS) as bare,
+        darkroom_target(stack) as darkroom,
+        baseline_target(client, where, job_seconds=JOB_SECONDS) as baseline,
     ):
-        pids = pids | {"bare worker": bare.worker_pid}
-        return await measure(plan, client, darkroom, bare, pids, say), facts
+        pids = pids | {"baseline worker": baseline.worker_pid}
+        return await measure(plan, client, darkroom, baseline, pids, log), facts
 
 
 def _write(options: argparse.Namespace, numbers: dict[str, Any]) -> None:
     path: Path = options.json
     path.parent.mkdir(parents=True, exist_ok=True)
-    asked = {name: getattr(options, name) for name in ("generations", "at_once", "idle_laps", "temporal")}
+    asked = {name: getattr(options, name) for name in ("generations", "at_once", "idle_samples", "temporal")}
     write_private_json(path, {"date": datetime.now(UTC).isoformat(timespec="seconds")} | asked | numbers)
-    say(f"all numbers: {path}")
+    log(f"all numbers: {path}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,9 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--generations", type=_between(1, GENERATIONS_MAX), default=Plan.generations)
     parser.add_argument("--at-once", type=_between(1, AT_ONCE_MAX), default=Plan.at_once)
     parser.add_argument(
-        "--idle-laps",
+        "--idle-samples",
         type=_between(1, IDLE_LAPS_MAX),
-        default=Plan.idle_laps,
+        default=Plan.idle_samples,
         help="one after the other, for latencies without load",
     )
     parser.add_argument("--json", type=Path, default=ROOT / ".darkroom" / "bench.json", metavar="PATH")

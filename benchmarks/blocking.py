@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
 from devstack.errors import Interrupted
-from devstack.stopping import StopFlag
+from devstack.process.stop_flag import StopFlag
 
 T = TypeVar("T")
 

@@ -13,9 +13,9 @@ def cpu_seconds(pids: Mapping[str, int]) -> dict[str, float]:
     return {name: _with_children(pid) for name, pid in pids.items()} | {OURSELVES: _alone(os.getpid())}
 
 
-def per_lap(before: Mapping[str, float], after: Mapping[str, float], laps: int) -> dict[str, float]:
-    """Milliseconds per lap, the most expensive part first."""
-    spent = {name: 1000 * (after[name] - before[name]) / laps for name in after if name in before}
+def per_sample(before: Mapping[str, float], after: Mapping[str, float], samples: int) -> dict[str, float]:
+    """Milliseconds per sample, the most expensive part first."""
+    spent = {name: 1000 * (after[name] - before[name]) / samples for name in after if name in before}
     return dict(sorted(spent.items(), key=lambda item: -item[1]))
 
 

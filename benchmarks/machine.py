@@ -9,7 +9,7 @@ import asyncpg
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client
 
-from devstack.stack import Stack
+from devstack.stack.running import Stack
 
 TIMEOUT_SECONDS = 10.0
 

@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.course import Measured
 from benchmarks.percentiles import Spread
+from benchmarks.scenario import Measured
 
 # The budgets; docs/benchmarks.md says what each one means.
 RATIO_AT_LEAST = 0.6
@@ -24,7 +24,7 @@ class Row:
 
     what: str
     darkroom: str
-    bare: str
+    baseline: str
     ratio: str = ""
     budget: str = ""
     is_met: bool | None = None
@@ -92,12 +92,12 @@ def show(measured: Measured, machine: Mapping[str, Any], console: Console | None
     console = console or Console()
     if not console.is_terminal:
         console = Console(file=console.file, width=PLAIN_WIDTH, color_system=None)
-    table = _table(console, "Darkroom beside a bare workflow of the same shape")
-    for heading in ("", "Darkroom", "bare", "ratio", "budget", ""):
+    table = _table(console, "Darkroom beside a baseline workflow of the same shape")
+    for heading in ("", "Darkroom", "baseline", "ratio", "budget", ""):
         table.add_column(heading, justify="left" if heading == "" else "right")
     for row in rows(measured):
         style = {None: None, True: "green", False: "red"}[row.is_met]
-        table.add_row(row.what, row.darkroom, row.bare, row.ratio, row.budget, row.verdict, style=style)
+        table.add_row(row.what, row.darkroom, row.baseline, row.ratio, row.budget, row.verdict, style=style)
     console.print(table)
     console.print(_cpu_table(console, measured))
     console.print(", ".join(f"{name} {value}" for name, value in machine.items()), soft_wrap=True)
@@ -105,7 +105,7 @@ def show(measured: Measured, machine: Mapping[str, Any], console: Console | None
 
 def _cpu_table(console: Console, measured: Measured) -> Table:
     table = _table(console, "Processor time under load, milliseconds each")
-    for heading in ("", "a generation", "a bare workflow"):
+    for heading in ("", "a generation", "a baseline workflow"):
         table.add_column(heading, justify="right" if heading else "left")
     ours, theirs = measured.loaded.cpu_ms, measured.bare_loaded[1].cpu_ms
     for name in ours:

@@ -5,13 +5,13 @@ import shutil
 import stat
 from pathlib import Path
 
-from devstack import commands
-from devstack.cache import cached, make_once
-from devstack.console import Say
 from devstack.errors import InstallFailed
-from devstack.go_build import BUILD_TIMEOUT_SECONDS, go_command, go_environment
-from devstack.progress import run_visibly
-from devstack.stopping import StopFlag
+from devstack.install.cache import cached, make_once
+from devstack.install.go_build import BUILD_TIMEOUT_SECONDS, go_command, go_environment
+from devstack.install.progress import run_visibly
+from devstack.process import commands
+from devstack.process.log import Log
+from devstack.process.stop_flag import StopFlag
 
 MODULE = "go.temporal.io/server"
 VERSION = "v1.29.1"
@@ -21,7 +21,7 @@ NEEDED_BYTES = 5_000_000_000
 DOWNLOAD_TIMEOUT_SECONDS = 10 * 60.0
 
 
-def temporal_server(*, stop: StopFlag, say: Say) -> Path:
+def temporal_server(*, stop: StopFlag, log: Log) -> Path:
     """A folder with the programs `server` and `sql`, and `schema`. Raises InstallFailed."""
     if found := cached(CACHED_NAME):
         return found
@@ -43,12 +43,12 @@ def temporal_server(*, stop: StopFlag, say: Say) -> Path:
             cwd=staging,
             timeout_seconds=BUILD_TIMEOUT_SECONDS,
             stop=stop,
-            say=say,
+            log=log,
         )
         _copy_writable(_module_folder(go, staging, stop) / "schema" / "postgresql" / "v12", folder / "schema")
         return folder
 
-    return make_once(CACHED_NAME, build, needed_bytes=NEEDED_BYTES, stop=stop, say=say)
+    return make_once(CACHED_NAME, build, needed_bytes=NEEDED_BYTES, stop=stop, log=log)
 
 
 def _copy_writable(source: Path, target: Path) -> None:

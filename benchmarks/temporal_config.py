@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from devstack.datadir import DataDir
-from devstack.private_files import write_private
-from devstack.temporal import DYNAMIC_CONFIG
+from devstack.process.data_directory import DataDir
+from devstack.process.private_files import write_private
+from devstack.servers.temporal import DYNAMIC_CONFIG
 
 ENVIRONMENT = "benchmark"
 SERVICES = ("frontend", "history", "matching", "worker")

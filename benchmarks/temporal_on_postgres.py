@@ -15,12 +15,14 @@ import asyncpg
 
 from benchmarks.temporal_build import temporal_server
 from benchmarks.temporal_config import CONNECTIONS_MAX, ENVIRONMENT, write_config
-from devstack import commands, datadir, install, postgres, temporal
-from devstack.console import Say
-from devstack.datadir import DataDir
 from devstack.errors import InstallFailed, NotReady
-from devstack.processes import Command, Supervisor
-from devstack.stopping import StopFlag
+from devstack.install import programs
+from devstack.process import commands, data_directory
+from devstack.process.data_directory import DataDir
+from devstack.process.log import Log
+from devstack.process.stop_flag import StopFlag
+from devstack.process.supervisor import Command, Supervisor
+from devstack.servers import postgres, temporal
 
 READY_TIMEOUT_SECONDS = 90.0
 TOOL_TIMEOUT_SECONDS = 60.0
@@ -32,17 +34,17 @@ SCHEMAS = {"temporal": "temporal", "temporal_visibility": "visibility"}
 
 
 @contextmanager
-def temporal_on_postgres(stop: StopFlag, say: Say) -> Iterator[dict[str, int]]:
+def temporal_on_postgres(stop: StopFlag, log: Log) -> Iterator[dict[str, int]]:
     """A server on temporary data until the block is left, and the pids of its parts by name."""
     binaries = postgres_binaries()
-    server = temporal_server(stop=stop, say=say)
-    cli = install.temporal(stop=stop, say=say)
+    server = temporal_server(stop=stop, log=log)
+    cli = programs.temporal(stop=stop, log=log)
     with ExitStack() as exits:
-        data = DataDir(exits.enter_context(datadir.temporary_folder()))
+        data = DataDir(exits.enter_context(data_directory.temporary_folder()))
         exits.enter_context(data.held())
-        supervisor = exits.enter_context(Supervisor(data.path, stop=stop, say=say))
-        say("starting Temporal's server on PostgreSQL …")
-        url = postgres.start(supervisor, data, say=say, binaries=binaries).url
+        supervisor = exits.enter_context(Supervisor(data.path, stop=stop, log=log))
+        log("starting Temporal's server on PostgreSQL …")
+        url = postgres.start(supervisor, data, log=log, binaries=binaries).url
         asyncio.run(_check_extension(url))
         _make_schemas(server, url, stop)
         address = _start_server(supervisor, data, server, cli, url)

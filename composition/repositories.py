@@ -6,7 +6,7 @@ from pathlib import Path
 from adapters.catalog.models_toml import load_catalog
 from adapters.database.costs import CostLine, cost_lines
 from adapters.database.credits import PostgresCreditAccounts
-from adapters.database.engine import Database
+from adapters.database.engine import Database, async_url
 from adapters.database.ids import new_id
 from adapters.database.schema import require_revision
 from adapters.database.tenants import PostgresTenants
@@ -19,6 +19,7 @@ from settings import Settings
 __all__ = [
     "CostLine",
     "Database",
+    "async_url",
     "catalog",
     "check_schema",
     "cost_lines",

@@ -8,6 +8,8 @@ from temporalio.runtime import Runtime
 from adapters.temporal import TemporalAddress, TemporalWorkflowClient, connect
 from settings import Settings
 
+__all__ = ["TemporalAddress", "connect", "temporal_client", "workflow_client"]
+
 
 async def temporal_client(
     settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None

@@ -4,14 +4,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from devstack import control, install
-from devstack.console import say
 from devstack.demo.run import demo
 from devstack.errors import Interrupted, StackError
-from devstack.python_parts import ROOT
-from devstack.servers import install_missing
-from devstack.stopping import StopFlag, stop_on_signals
-from devstack.up import up
+from devstack.install import programs
+from devstack.process.log import log
+from devstack.process.stop_flag import StopFlag, stop_on_signals
+from devstack.servers.app_processes import ROOT
+from devstack.servers.running import install_missing
+from devstack.stack import control
+from devstack.stack.up import up
 
 INTERRUPTED_EXIT_CODE = 130
 
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write(f"{error}\n")
             return 1
         except Interrupted:
-            say("stopped")
+            log("stopped")
             return INTERRUPTED_EXIT_CODE
 
 
@@ -38,13 +39,13 @@ def _run(options: argparse.Namespace, stop: StopFlag) -> int:
         case "demo":
             return 0 if demo(stop=stop, keep=options.keep) else 1
         case "install":
-            install_missing(stop=stop, say=say)
+            install_missing(stop=stop, log=log)
             if options.tests:
-                install.versitygw(stop=stop, say=say)
+                programs.versitygw(stop=stop, log=log)
         case "clean":
-            say(f"removed {folder}" if control.clean(folder) else f"nothing to remove at {folder}")
+            log(f"removed {folder}" if control.clean(folder) else f"nothing to remove at {folder}")
         case action:
-            say(f"{action}: {options.name} (pid {control.act(folder, action, options.name)})")
+            log(f"{action}: {options.name} (pid {control.act(folder, action, options.name)})")
     return 0
 
 

@@ -7,16 +7,14 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
-from sqlmodel import SQLModel
 
-import adapters.database.tables  # noqa: F401 - fills SQLModel.metadata
-from adapters.database.engine import async_url
+from composition.repositories import async_url
 
 _ONE_MIGRATOR = 7_237_001  # any number, as long as every version uses the same
 
 
 def _run(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=SQLModel.metadata)
+    context.configure(connection=connection)
     with context.begin_transaction():
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ONE_MIGRATOR})
         context.run_migrations()

@@ -6,9 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from simulator.options import Options
+from simulator.core.options import Options
+from simulator.core.serving import serve
 from simulator.registry import PROVIDERS
-from simulator.serving import serve
 
 ALL = "all"
 

@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from admin.bootstrap import register_search_attributes
-from devstack.servers import Servers, running_servers
+from devstack.servers.running import Servers, running_servers
 from runtime.process import leave, let_go
 from tests.support.eventually import eventually
 

@@ -10,11 +10,11 @@ from activities import metrics as worker_metrics
 from adapters.catalog.models_toml import _File, _Inputs, _Model, _Price, _Provider, _Timing, load_catalog
 from api import metrics as api_metrics
 from api.http.problems import _CODES
+from composition.settings import setting_fields
 from domain import temporal_names
 from domain.errors import ServiceError, every_error
 from domain.generation import Stage, Status
 from domain.model import Model
-from settings import Settings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -22,6 +22,7 @@ CONFIGURATION = (DOCS / "configuration.md").read_text()
 ERRORS = (DOCS / "errors.md").read_text()
 OPERATIONS = (DOCS / "operations.md").read_text()
 MODELS = (DOCS / "models.md").read_text()
+SETTINGS = setting_fields()
 CATALOG = load_catalog(ROOT / "models.toml", providers=(), queue_timeout_seconds=1)
 
 HTTP_ONLY_CODES = {*_CODES.values(), "http_error", ServiceError.code} - every_error().keys()
@@ -54,9 +55,9 @@ def default_text(default: object) -> str:
     return f"`{str(default).lower()}`" if isinstance(default, bool) else f"`{default}`"
 
 
-@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+@pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_setting_has_its_row_with_the_default(name: str) -> None:
-    field = Settings.model_fields[name]
+    field = SETTINGS[name]
     [row] = rows_of(CONFIGURATION, name.upper())
     default = "required" if field.is_required() else default_text(field.default)
     assert row.split(" | ")[1] == default
@@ -64,11 +65,11 @@ def test_setting_has_its_row_with_the_default(name: str) -> None:
 
 def test_no_setting_is_documented_that_is_gone() -> None:
     documented = {name.lower() for name in first_cells(CONFIGURATION) if name.isupper()}
-    assert documented == set(Settings.model_fields)
+    assert documented == set(SETTINGS)
 
 
 @pytest.mark.parametrize("field", sorted(set(FIELDS)))
-def test_field_of_the_catalogue_is_documented(field: str) -> None:
+def test_field_of_the_catalog_is_documented(field: str) -> None:
     assert rows_of(CONFIGURATION, field)
 
 

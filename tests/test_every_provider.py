@@ -18,7 +18,7 @@ from composition.providers import (
     webhook_readers,
     webhook_url,
 )
-from devstack import simulators
+from devstack.servers import simulators
 from domain.provider import AttemptRef
 from simulator.registry import PROVIDERS as SIMULATED
 from tests.contracts.providers.all_cases import CASES, JOB_CASES, SYNCHRONOUS_CASES

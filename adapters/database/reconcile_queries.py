@@ -23,7 +23,7 @@ class PostgresReconcileQueries:
 
     def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database
-        self._catalogue = catalog
+        self._catalog = catalog
 
     async def list_stuck(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
         """Return those that were not checked for longest; they count as checked now."""
@@ -90,7 +90,7 @@ class PostgresReconcileQueries:
     def _to_stuck(self, row: GenerationRow, attempt: AttemptRef | None) -> StuckGeneration:
         generation = to_generation(row)
         return StuckGeneration(
-            input=self._catalogue.workflow_input(row.id, row.tenant_id, generation.request),
+            input=self._catalog.workflow_input(row.id, row.tenant_id, generation.request),
             title=row.model,
             stage=Stage(row.stage),
             attempt=attempt,

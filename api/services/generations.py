@@ -59,7 +59,7 @@ class GenerationService:
         inbox: Inbox,
         workflows: WorkflowClient,
     ) -> None:
-        self._catalogue = catalog
+        self._catalog = catalog
         self._generations = generations
         self._inputs = inputs
         self._inbox = inbox
@@ -96,16 +96,16 @@ class GenerationService:
         return generation
 
     async def _build_request(self, tenant_id: str, command: GenerationCommand) -> GenerationRequest:
-        model = self._catalogue.get_available_model(command.model)
+        model = self._catalog.get_available_model(command.model)
         has_mask = command.mask is not None
         model.validate(command.parameters, command.metadata, len(command.inputs), mask=has_mask)
         files, mask = await self._inputs.resolve(tenant_id, command.inputs, command.mask)
-        return self._catalogue.build_request(model.id, command.parameters, command.metadata, files, mask)
+        return self._catalog.build_request(model.id, command.parameters, command.metadata, files, mask)
 
     async def _start(self, generation: Generation) -> None:
         request = generation.request
-        job = self._catalogue.workflow_input(generation.id, generation.tenant_id, request)
-        model = self._catalogue.models.get(request.model)
+        job = self._catalog.workflow_input(generation.id, generation.tenant_id, request)
+        model = self._catalog.models.get(request.model)
         try:
             await self._workflows.start_workflow(job, model.title if model is not None else request.model)
         except TemporalUnavailable:

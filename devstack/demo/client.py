@@ -11,7 +11,7 @@ import httpx
 from devstack.demo.cases import Case
 from devstack.demo.pictures import CONTENT_TYPE, PictureName, picture
 from devstack.errors import NotReady
-from devstack.stopping import StopFlag
+from devstack.process.stop_flag import StopFlag
 
 REQUEST_TIMEOUT_SECONDS = 10.0
 ASK_EVERY_SECONDS = 0.1

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from devstack.console import say
 from devstack.demo.client import Tracked
+from devstack.process.log import log
 
 REFRESH_PER_SECOND = 8
 STYLES = {"completed": "green", "failed": "yellow", "canceled": "yellow"}
@@ -33,7 +33,7 @@ def showing(generations: list[Tracked]) -> Iterator[Show]:
 
 def _say_stage(each: Tracked) -> None:
     stage, seconds = each.stages[-1]
-    say(f"{seconds:6.1f} s  {each.case.name:<9} {each.job['id']}  {each.job['status']:<10}  {stage}")
+    log(f"{seconds:6.1f} s  {each.case.name:<9} {each.job['id']}  {each.job['status']:<10}  {stage}")
 
 
 def _table(generations: list[Tracked]) -> Table:

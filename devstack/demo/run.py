@@ -6,14 +6,14 @@ from typing import Any
 
 import httpx
 
-from devstack.console import say
 from devstack.demo import checks
 from devstack.demo.cases import CASES
 from devstack.demo.client import Client, Tracked
 from devstack.demo.display import showing
-from devstack.stack import Stack, running_stack
-from devstack.stopping import StopFlag
-from devstack.up import wait_for_signal, welcome
+from devstack.process.log import log
+from devstack.process.stop_flag import StopFlag
+from devstack.stack.running import Stack, running_stack
+from devstack.stack.up import wait_for_signal, welcome
 
 # Over the deadline of a generation under this stack, so that even a lost one has ended.
 WATCH_TIMEOUT_SECONDS = 100.0
@@ -24,7 +24,7 @@ def demo(*, stop: StopFlag, keep: bool = False) -> bool:
     """Run it on temporary data; whether all of it held. With `keep` the stack runs on until a signal."""
     started = time.monotonic()
     with running_stack(stop=stop, is_durable=False) as stack:
-        say(f"ready after {time.monotonic() - started:.1f} s: API {stack.api_url}\n")
+        log(f"ready after {time.monotonic() - started:.1f} s: API {stack.api_url}\n")
         try:
             with closing(Client(stack.api_url, stack.authorization)) as client:
                 problems = _make_and_check(stack, client, stop)
@@ -32,7 +32,7 @@ def demo(*, stop: StopFlag, keep: bool = False) -> bool:
             problems = [f"a request failed: {error!r}"]
         _say_verdict(problems, time.monotonic() - started)
         if keep:
-            say(welcome(stack))
+            log(welcome(stack))
             wait_for_signal(stop)
     return not problems
 
@@ -58,33 +58,33 @@ def _make_and_check(stack: Stack, client: Client, stop: StopFlag) -> checks.Prob
 def _say_generation(client: Client, each: Tracked) -> checks.Problems:
     """Print where a generation can be looked at, having looked at its images ourselves."""
     job, problems = each.job, []
-    say(f"\n{each.case.name}: {each.case.title}. {job['status']} after {each.seconds:.1f} s")
+    log(f"\n{each.case.name}: {each.case.title}. {job['status']} after {each.seconds:.1f} s")
     if job["error"]:
-        say(f"  error        {job['error']['code']}: {job['error']['message']}")
+        log(f"  error        {job['error']['code']}: {job['error']['message']}")
     for described in job["images"]:
         response = client.download(described["url"])
         content_type = response.headers.get("content-type", "")
         wrong = checks.image(each.case, described, response.content, content_type)
         verdict = "NOT WHOLE" if wrong else "whole"
         size = f"{described['width']}x{described['height']}, {described['size_bytes']} bytes, {verdict}"
-        say(f"  image {described['index']}      {described['url']}\n               {content_type} {size}")
+        log(f"  image {described['index']}      {described['url']}\n               {content_type} {size}")
         problems += wrong
     ui = job.get("temporal_ui")
-    say(f"  Temporal UI  {ui}")
+    log(f"  Temporal UI  {ui}")
     return problems if ui else [*problems, f"{each.case.name}: has no link to the Temporal UI"]
 
 
 def _say_account(before: dict[str, Any], after: dict[str, Any], lines: list[dict[str, Any]]) -> None:
-    say("\nthe credit account")
+    log("\nthe credit account")
     for label, balance in (("before", before), ("after", after)):
-        say(
+        log(
             f"  {label:<7} " + ", ".join(f"{name} {balance[name]}" for name in ("available", "held", "spent"))
         )
-    say("  its entries:")
+    log("  its entries:")
     for line in lines:
         of = line["generation_id"] or ""
         change = f"{line['amount']:+7} → {line['balance_after']:7}"
-        say(f"    {line['kind']:<7} {line['account']:<10} {change}  {of}".rstrip())
+        log(f"    {line['kind']:<7} {line['account']:<10} {change}  {of}".rstrip())
 
 
 def _simulator_log(url: str) -> list[dict[str, Any]]:
@@ -95,8 +95,8 @@ def _simulator_log(url: str) -> list[dict[str, Any]]:
 
 def _say_verdict(problems: checks.Problems, seconds: float) -> None:
     if problems:
-        say(f"\nNot everything held ({seconds:.1f} s):")
+        log(f"\nNot everything held ({seconds:.1f} s):")
         for problem in problems:
-            say(f"  {problem}")
+            log(f"  {problem}")
     else:
-        say(f"\nAll of it held: images whole, credits right, each finished as meant ({seconds:.1f} s).")
+        log(f"\nAll of it held: images whole, credits right, each finished as meant ({seconds:.1f} s).")

@@ -1,4 +1,4 @@
-"""What workflows, activities and routes need from outside; one file per aggregate, implemented in `adapters`."""
+"""What workflows, activities and routes need from outside: one file per aggregate."""
 
 from domain.ports.assets import Assets, ResultToStore, StoringStart
 from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, WebhookReceipt

@@ -40,6 +40,9 @@ ALTER TABLE inbox RENAME COLUMN verdict TO status;
 ALTER TABLE inbox RENAME COLUMN is_free TO does_not_charge;
 UPDATE inbox SET result = result - 'verdict' || jsonb_build_object('status', result -> 'verdict');
 
+-- Version 0002 wrote JSON's null where there was no result.
+UPDATE attempts SET result = NULL WHERE result = 'null';
+UPDATE attempts SET provider_urls = NULL WHERE provider_urls = 'null';
 ALTER TABLE attempts DROP CONSTRAINT attempts_state;
 UPDATE attempts SET
     state = CASE
@@ -58,6 +61,23 @@ ALTER TABLE attempts ADD CONSTRAINT attempts_result
 
 DROP TRIGGER generations_leave ON generations;
 DROP FUNCTION leave_place()
+"""
+
+# PostgreSQL 18 names NOT NULL constraints by table and column, and keeps the name when these are renamed.
+RENAME_NOT_NULL = """
+DO $$
+DECLARE found record;
+BEGIN
+    FOR found IN
+        SELECT c.conname AS name, t.relname AS parent, t.relname || '_' || a.attname || '_not_null' AS wanted
+        FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid
+        JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+        WHERE c.contype = 'n' AND t.relnamespace = current_schema()::regnamespace
+            AND c.conname <> t.relname || '_' || a.attname || '_not_null'
+    LOOP
+        EXECUTE format('ALTER TABLE %I RENAME CONSTRAINT %I TO %I', found.parent, found.name, found.wanted);
+    END LOOP;
+END $$
 """
 
 RELEASE_SLOT = """
@@ -173,12 +193,12 @@ CREATE TRIGGER generations_leave AFTER UPDATE ON generations
 
 def upgrade() -> None:
     _refuse_while_processes_run()
-    _run(*UPGRADE.split(";"), RELEASE_SLOT, ADVANCE_ATTEMPT, *TRIGGERS.split(";"))
+    _run(*UPGRADE.split(";"), RENAME_NOT_NULL, RELEASE_SLOT, ADVANCE_ATTEMPT, *TRIGGERS.split(";"))
 
 
 def downgrade() -> None:
     _refuse_while_processes_run()
-    _run(*DOWNGRADE.split(";"), LEAVE_PLACE, LEAVE_TRIGGER)
+    _run(*DOWNGRADE.split(";"), RENAME_NOT_NULL, LEAVE_PLACE, LEAVE_TRIGGER)
 
 
 def _refuse_while_processes_run() -> None:

@@ -1,11 +1,11 @@
 """The images of a request: which fields hold them, their limits, and the size of what comes out."""
 
 from simulator.bfl.errors import invalid
-from simulator.bfl.models import Arguments, Expand, Fill, Klein, Sized, Ultra, WithRatio
-from simulator.inputs import MAX_INPUT_BYTES, Input, fetched, opened
-from simulator.jobs import Picture
-from simulator.sizes import MAX_SIDE_PIXELS, shaped
-from simulator.sources import SourceInvalid, from_base64
+from simulator.bfl.models import BflRequest, Expand, Fill, Klein, Sized, Ultra, WithRatio
+from simulator.core.images.inputs import MAX_INPUT_BYTES, Input, fetched, opened
+from simulator.core.images.sizes import MAX_SIDE_PIXELS, shaped
+from simulator.core.images.sources import SourceInvalid, from_base64
+from simulator.core.jobs import Picture
 
 MAX_INPUT_PIXELS = 20_000_000
 _NUMBERED = tuple(f"input_image_{number}" for number in range(2, 9))
@@ -13,8 +13,8 @@ FIELDS = ("image", "mask", "image_prompt", "input_image", *_NUMBERED)
 _MEGAPIXEL = 1_000_000
 
 
-async def given_images(arguments: Arguments) -> dict[str, Input]:
-    """Every image of the request by its field, decoded. Raises Refused."""
+async def given_images(arguments: BflRequest) -> dict[str, Input]:
+    """Every image of the request by its field, decoded. Raises Rejected."""
     images = {}
     for field in FIELDS:
         text = getattr(arguments, field, None)
@@ -27,7 +27,7 @@ async def given_images(arguments: Arguments) -> dict[str, Input]:
     return images
 
 
-def picture_of(arguments: Arguments, images: dict[str, Input], seed: int) -> Picture:
+def picture_of(arguments: BflRequest, images: dict[str, Input], seed: int) -> Picture:
     """What to draw."""
     first = next(iter(images.values()), None)
     width, height = _output_size(arguments, first)
@@ -59,7 +59,7 @@ def _size(image: Input) -> tuple[int, int]:
     return image.source.width, image.source.height
 
 
-def _output_size(arguments: Arguments, first: Input | None) -> tuple[int, int]:
+def _output_size(arguments: BflRequest, first: Input | None) -> tuple[int, int]:
     if isinstance(arguments, Klein) and arguments.width and arguments.height:
         return arguments.width, arguments.height
     if isinstance(arguments, Sized):

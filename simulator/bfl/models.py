@@ -12,7 +12,7 @@ _WIDEST = 21 / 9
 _RATIO = re.compile(r"(\d{1,2}):(\d{1,2})")
 
 
-class Arguments(BaseModel):
+class BflRequest(BaseModel):
     """What every model takes; fields that it does not know are let through, as FastAPI does."""
 
     model_config = ConfigDict(extra="ignore")
@@ -25,7 +25,7 @@ class Arguments(BaseModel):
     webhook_secret: str | None = Field(default=None, max_length=1_000)
 
 
-class UpToFour(Arguments):
+class UpToFour(BflRequest):
     """Input images, by address or as base64."""
 
     input_image: str | None = None
@@ -73,7 +73,7 @@ class Flex(Flux2):
     steps: int = Field(default=50, ge=1, le=50)
 
 
-class WithRatio(Arguments):
+class WithRatio(BflRequest):
     """For models that take a shape, not a size."""
 
     aspect_ratio: str | None = None
@@ -106,7 +106,7 @@ class Ultra(WithRatio):
     image_prompt_strength: float = Field(default=0.1, ge=0, le=1)
 
 
-class Sized(Arguments):
+class Sized(BflRequest):
     """FLUX1.1 pro and FLUX.1 dev."""
 
     image_prompt: str | None = None
@@ -115,7 +115,7 @@ class Sized(Arguments):
     prompt_upsampling: bool = False
 
 
-class Fill(Arguments):
+class Fill(BflRequest):
     """FLUX.1 fill: the mask is white where it paints."""
 
     prompt: str = Field(default="", max_length=100_000)
@@ -126,7 +126,7 @@ class Fill(Arguments):
     prompt_upsampling: bool = False
 
 
-class Expand(Arguments):
+class Expand(BflRequest):
     """FLUX.1 expand: adds so many pixels on each side."""
 
     prompt: str = Field(default="", max_length=100_000)
@@ -141,7 +141,7 @@ class Expand(Arguments):
 class Model:
     """Prices in credits of 0.01 USD: for an image, and for each megapixel over the first, in and out."""
 
-    takes: type[Arguments]
+    takes: type[BflRequest]
     credits: float
     credits_more: float = 0.0
 

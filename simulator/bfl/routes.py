@@ -7,13 +7,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from simulator.bfl import answers
-from simulator.bfl.errors import Refused, over_limit, told
-from simulator.bfl.submit import Desk
-from simulator.fault_kinds import Phase
-from simulator.faults import Target
-from simulator.provider import Workbench
-from simulator.wire import answer
+from simulator.bfl import responses
+from simulator.bfl.errors import over_limit, told
+from simulator.bfl.submit import SubmitHandler
+from simulator.core.faults.kinds import Phase
+from simulator.core.faults.switches import Target
+from simulator.core.provider import Context
+from simulator.core.rejected import Rejected
+from simulator.core.wire import answer
 
 CREDITS = 100_000.0
 
@@ -23,19 +24,19 @@ Handler = Callable[[Request], Awaitable[Response]]
 class Routes:
     """Every route wants an `x-key`. There is none for cancelling, and none for a list."""
 
-    def __init__(self, bench: Workbench, desk: Desk) -> None:
-        self._store = bench.store
-        self._switches = bench.switches
-        self._files = bench.files
-        self._options = bench.options
-        self._desk = desk
+    def __init__(self, context: Context, handler: SubmitHandler) -> None:
+        self._store = context.store
+        self._switches = context.switches
+        self._files = context.files
+        self._options = context.options
+        self._handler = handler
 
     @property
     def all(self) -> list[Route]:
         return [
             Route("/v1/get_result", self._guarded(self._result), methods=["GET"]),
             Route("/v1/credits", self._guarded(self._credits), methods=["GET"]),
-            Route("/v1/{model}", self._guarded(self._desk.submit), methods=["POST"]),
+            Route("/v1/{model}", self._guarded(self._handler.submit), methods=["POST"]),
         ]
 
     def _guarded(self, handler: Handler) -> Handler:
@@ -43,13 +44,13 @@ class Routes:
             try:
                 self._check_key(request)
                 return await handler(request)
-            except Refused as refused:
+            except Rejected as refused:
                 return answer(refused.body, refused.status)
 
         return guarded
 
     def _check_key(self, request: Request) -> None:
-        """Raises Refused."""
+        """Raises Rejected."""
         key = request.headers.get("x-key", "")
         expected = self._options.key or key
         if key and hmac.compare_digest(key.encode(), expected.encode()):
@@ -63,17 +64,17 @@ class Routes:
         task_id = request.query_params.get("id", "")
         job = self._store.job(task_id)
         if job is None:
-            return answer(answers.not_found(task_id), 404)
-        struck = self._switches.strike(Phase.STATUS, Target(job.endpoint, job.prompt, job.id))
-        if throttled := struck.get("status_429"):
+            return answer(responses.not_found(task_id), 404)
+        active = self._switches.active_faults(Phase.STATUS, Target(job.endpoint, job.prompt, job.id))
+        if throttled := active.get("status_429"):
             raise over_limit("Too many requests.", throttled.number("retry_after"))
-        if "status_500" in struck:
+        if "status_500" in active:
             raise told(500, "Internal server error")
-        if lost := struck.get("task_not_found"):
-            return answer(answers.not_found(task_id), 200 if lost.number("status") == 200 else 404)
-        if "wrong_region" in struck and not self._is_regional(request):
-            return answer(answers.not_found(task_id), 404)
-        body = answers.result(job, self._files, self._files.base_url(request))
+        if lost := active.get("task_not_found"):
+            return answer(responses.not_found(task_id), 200 if lost.number("status") == 200 else 404)
+        if "wrong_region" in active and not self._is_regional(request):
+            return answer(responses.not_found(task_id), 404)
+        body = responses.result(job, self._files, self._files.base_url(request))
         if not job.is_open():
             self._store.log("result_served", job.id, job.prompt, status=200)
         return answer(body)

@@ -7,15 +7,16 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from simulator.bfl import answers
-from simulator.bfl.errors import Refused, by_fault, invalid, invalid_fields, over_limit, told
+from simulator.bfl import responses
+from simulator.bfl.errors import by_fault, invalid, invalid_fields, over_limit, told
 from simulator.bfl.images import FIELDS, given_images, megapixels, picture_of, white_share
-from simulator.bfl.models import MODELS, Arguments, Model
-from simulator.delivery import Deliveries
-from simulator.faults import FaultInvalid, Target
-from simulator.intake import Intake, Order, is_webhook_url, new_seed
-from simulator.provider import Workbench
-from simulator.wire import BodyInvalid, answer, read_json
+from simulator.bfl.models import MODELS, BflRequest, Model
+from simulator.core.delivery import Deliveries
+from simulator.core.faults.switches import FaultInvalid, Target
+from simulator.core.job_submit import Intake, JobSpec, is_webhook_url, new_seed
+from simulator.core.provider import Context
+from simulator.core.rejected import Rejected
+from simulator.core.wire import BodyInvalid, answer, read_json
 
 ACTIVE_TASKS = 24
 RETRY_AFTER_SECONDS = 5
@@ -23,18 +24,18 @@ RETRY_AFTER_SECONDS = 5
 MAX_BODY_BYTES = 64_000_000
 
 
-class Desk:
+class SubmitHandler:
     """Accepts tasks."""
 
-    def __init__(self, bench: Workbench, deliveries: Deliveries) -> None:
-        self._store = bench.store
-        self._switches = bench.switches
-        self._files = bench.files
-        self._options = bench.options
-        self._intake = Intake(bench, deliveries)
+    def __init__(self, context: Context, deliveries: Deliveries) -> None:
+        self._store = context.store
+        self._switches = context.switches
+        self._files = context.files
+        self._options = context.options
+        self._intake = Intake(context, deliveries)
 
     async def submit(self, request: Request) -> Response:
-        """Raises Refused."""
+        """Raises Rejected."""
         endpoint, prompt = request.path_params["model"], ""
         try:
             model = MODELS.get(endpoint)
@@ -47,24 +48,24 @@ class Desk:
             if fault is not None:
                 raise by_fault(fault)
             self._check_active_tasks()
-        except Refused as refused:
+        except Rejected as refused:
             self._store.log("submit_rejected", None, prompt, endpoint=endpoint, status=refused.status)
             raise
         job = self._intake.accept(str(uuid.uuid4()), order)
         if "mask_white_share" in order.arguments:
             share = order.arguments["mask_white_share"]
             self._store.log("mask_read", job.id, prompt, white_share=share)
-        struck = await self._intake.before_answer(job, request)
-        return answer(answers.submitted(job, self._polling_url(request, job.id), struck))
+        active = await self._intake.before_answer(job, request)
+        return answer(responses.submitted(job, self._polling_url(request, job.id), active))
 
-    async def _order(self, endpoint: str, model: Model, given: dict[str, Any], base_url: str) -> Order:
+    async def _order(self, endpoint: str, model: Model, given: dict[str, Any], base_url: str) -> JobSpec:
         arguments = self._checked(model, given)
         images = await given_images(arguments)
         picture = picture_of(arguments, images, new_seed() if arguments.seed is None else arguments.seed)
         sizes = [(one.source.width, one.source.height) for one in images.values()]
         input_mp = round(sum(megapixels(*size) for size in sizes), 2)
         output_mp = megapixels(picture.width, picture.height)
-        return Order(
+        return JobSpec(
             target=Target(endpoint, arguments.prompt),
             picture=picture,
             arguments={
@@ -80,7 +81,7 @@ class Desk:
             inputs=[image for field, image in images.items() if field != "mask"],
         )
 
-    def _checked(self, model: Model, given: dict[str, Any]) -> Arguments:
+    def _checked(self, model: Model, given: dict[str, Any]) -> BflRequest:
         try:
             arguments = model.takes.model_validate(given)
             self._switches.check(arguments.prompt)
@@ -93,7 +94,7 @@ class Desk:
         return arguments
 
     def _check_active_tasks(self) -> None:
-        """Raises Refused when too many are open."""
+        """Raises Rejected when too many are open."""
         limit = ACTIVE_TASKS if self._options.active_jobs is None else self._options.active_jobs
         if self._store.open_count() >= limit:
             raise over_limit(f"Too many active tasks; the limit is {limit}.", RETRY_AFTER_SECONDS)

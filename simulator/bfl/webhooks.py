@@ -3,12 +3,12 @@
 import hashlib
 import hmac
 
-from simulator.bfl.answers import webhook
-from simulator.faults import Fault
-from simulator.files import Files
-from simulator.jobs import Job
-from simulator.store import COMPLETED
-from simulator.wire import dump
+from simulator.bfl.responses import webhook
+from simulator.core.faults.switches import Fault
+from simulator.core.files import Files
+from simulator.core.jobs import Job
+from simulator.core.store import COMPLETED
+from simulator.core.wire import dump
 
 
 def signature(secret: str, body: bytes) -> str:

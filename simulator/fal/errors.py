@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulator.jobs import Job, State
+from simulator.core.jobs import Job, State
 
 INFRASTRUCTURE_STATUS = {
     "request_timeout": 504,

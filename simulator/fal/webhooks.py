@@ -7,13 +7,13 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from simulator.fal import answers
+from simulator.core.faults.switches import Fault
+from simulator.core.files import Files
+from simulator.core.jobs import Job
+from simulator.core.store import COMPLETED
+from simulator.core.wire import dump
+from simulator.fal import responses
 from simulator.fal.errors import failure_of
-from simulator.faults import Fault
-from simulator.files import Files
-from simulator.jobs import Job
-from simulator.store import COMPLETED
-from simulator.wire import dump
 
 
 class Signer:
@@ -50,7 +50,7 @@ class FalWebhooks:
         failure = failure_of(job)
         if failure is not None:
             return dump({**known, "status": "ERROR", "error": failure.error, "payload": failure.body})
-        payload = await answers.result(job, self._files, job.base_url)
+        payload = await responses.result(job, self._files, job.base_url)
         return dump({**known, "status": "OK", "payload": payload})
 
     def headers(self, job: Job, event: str, body: bytes, faults: dict[str, Fault]) -> dict[str, str]:

@@ -3,8 +3,8 @@
 import secrets
 from typing import Any
 
-from simulator.faults import Fault
-from simulator.synchronous.order import Refused
+from simulator.core.faults.switches import Fault
+from simulator.core.rejected import Rejected
 
 _STATUS = {
     400: "INVALID_ARGUMENT",
@@ -18,29 +18,29 @@ _STATUS = {
 _TYPE = "type.googleapis.com/google.rpc."
 
 
-def refused(code: int, message: str, *details: dict[str, Any]) -> Refused:
+def refused(code: int, message: str, *details: dict[str, Any]) -> Rejected:
     error: dict[str, Any] = {"code": code, "message": message, "status": _STATUS.get(code, "UNKNOWN")}
     if details:
         error["details"] = list(details)
-    return Refused(code, {"error": error})
+    return Rejected(code, {"error": error})
 
 
-def invalid(message: str) -> Refused:
+def invalid(message: str) -> Rejected:
     return refused(400, message)
 
 
-def invalid_key(code: int = 400) -> Refused:
+def invalid_key(code: int = 400) -> Rejected:
     """A wrong key is an invalid argument there, told apart by its reason."""
     reason = {"@type": f"{_TYPE}ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"}
     return refused(code, "API key not valid. Please pass a valid API key.", reason)
 
 
-def no_key() -> Refused:
+def no_key() -> Rejected:
     message = "Method doesn't allow unregistered callers (callers without established identity)."
     return refused(403, message)
 
 
-def refused_by(fault: Fault) -> Refused:
+def refused_by(fault: Fault) -> Rejected:
     """What a fault asks for; without a picture, but with 200, where the content is the reason."""
     match fault.name:
         case "submit_429":
@@ -63,13 +63,13 @@ def refused_by(fault: Fault) -> Refused:
             return refused(500, "An internal error has occurred. Please retry.")
 
 
-def _candidate(fields: dict[str, Any]) -> Refused:
+def _candidate(fields: dict[str, Any]) -> Rejected:
     return _answer({"candidates": [{**fields, "index": 0}]})
 
 
-def _answer(fields: dict[str, Any]) -> Refused:
+def _answer(fields: dict[str, Any]) -> Rejected:
     usage = {"promptTokenCount": 8, "totalTokenCount": 8}
-    return Refused(200, {**fields, "usageMetadata": usage, "responseId": new_response_id()})
+    return Rejected(200, {**fields, "usageMetadata": usage, "responseId": new_response_id()})
 
 
 def new_response_id() -> str:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from simulator.faults import Fault
-from simulator.synchronous.order import Refused
+from simulator.core.faults.switches import Fault
+from simulator.core.rejected import Rejected
 
 
 def refused(
@@ -13,17 +13,17 @@ def refused(
     code: str | None,
     kind: str = "invalid_request_error",
     param: str | None = None,
-) -> Refused:
+) -> Rejected:
     """kind: the envelope's `type`."""
-    return Refused(status, {"error": {"message": message, "type": kind, "param": param, "code": code}})
+    return Rejected(status, {"error": {"message": message, "type": kind, "param": param, "code": code}})
 
 
-def invalid_key() -> Refused:
+def invalid_key() -> Rejected:
     message = "Incorrect API key provided. You can find your API key in your account settings."
     return refused(401, message, code="invalid_api_key")
 
 
-def refused_by(fault: Fault) -> Refused:
+def refused_by(fault: Fault) -> Rejected:
     """The error that a fault asks for."""
     if fault.name in ("reject", "moderation"):
         return _moderated("input" if fault.name == "reject" else "output", fault.text("category"))
@@ -44,27 +44,27 @@ def refused_by(fault: Fault) -> Refused:
     }.get(fault.name, server_error)()
 
 
-def server_error(status: int = 500) -> Refused:
+def server_error(status: int = 500) -> Rejected:
     message = "The server had an error while processing your request. Sorry about that!"
     return refused(status, message, kind="server_error", code=None)
 
 
-def _no_quota() -> Refused:
+def _no_quota() -> Rejected:
     message = "You exceeded your current quota, please check your plan and billing details."
     return refused(429, message, kind="insufficient_quota", code="insufficient_quota")
 
 
-def _overloaded() -> Refused:
+def _overloaded() -> Rejected:
     message = "That model is currently overloaded with other requests. Please retry later."
     return refused(503, message, kind="server_error", code="server_is_overloaded")
 
 
-def _failed() -> Refused:
+def _failed() -> Rejected:
     message = "Image generation failed."
     return refused(500, message, kind="image_generation_server_error", code="image_generation_failed")
 
 
-def _moderated(stage: str, category: str) -> Refused:
+def _moderated(stage: str, category: str) -> Rejected:
     """`moderation_details` is what newer answers of other endpoints carry; not confirmed for images."""
     error: dict[str, Any] = {
         "message": "Your request was rejected by the safety system. If this is an error, contact us"
@@ -74,4 +74,4 @@ def _moderated(stage: str, category: str) -> Refused:
         "code": "moderation_blocked",
         "moderation_details": {"moderation_stage": stage, "categories": [category]},
     }
-    return Refused(400, {"error": error})
+    return Rejected(400, {"error": error})

@@ -6,14 +6,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from simulator.fault_kinds import Phase
-from simulator.faults import Fault, FaultInvalid, Target, without_markers
+from simulator.core.faults.kinds import Phase
+from simulator.core.faults.switches import Fault, FaultInvalid, Target, without_markers
+from simulator.core.provider import Context
+from simulator.core.rejected import Rejected
+from simulator.core.wire import answer
 from simulator.openai.errors import refused, server_error
-from simulator.openai.images import common_headers, let_in, new_request_id
+from simulator.openai.routes import common_headers, let_in, new_request_id
 from simulator.openai.uploads import read_fields
-from simulator.provider import Workbench
-from simulator.synchronous.order import Refused
-from simulator.wire import answer
 
 DEFAULT_MODEL = "omni-moderation-latest"
 MODEL = "omni-moderation-2024-09-26"
@@ -53,10 +53,10 @@ WORDS = {
 class Moderations:
     """One result for each text; texts and images in one list of parts have one result together."""
 
-    def __init__(self, bench: Workbench) -> None:
-        self._store = bench.store
-        self._switches = bench.switches
-        self._key = bench.options.key
+    def __init__(self, context: Context) -> None:
+        self._store = context.store
+        self._switches = context.switches
+        self._key = context.options.key
 
     async def serve(self, request: Request) -> Response:
         request_id, prompt = new_request_id(), ""
@@ -67,7 +67,7 @@ class Moderations:
             inputs = _inputs(fields.get("input"))
             prompt = "\n".join(text for text, _ in inputs)
             results = [self._result(str(fields.get("model", DEFAULT_MODEL)), *each) for each in inputs]
-        except Refused as refusal:
+        except Rejected as refusal:
             self._store.log("submit_rejected", None, prompt, path=request.url.path, status=refusal.status)
             return answer(refusal.body, refusal.status, headers | refusal.headers)
         flagged = any(result["flagged"] for result in results)
@@ -75,11 +75,11 @@ class Moderations:
         return answer({"id": f"modr-{request_id[4:]}", "model": MODEL, "results": results}, headers=headers)
 
     def _result(self, model: str, text: str, images: int) -> dict[str, Any]:
-        struck = self._strike(Target(model, text))
-        if error := struck.get("check_error"):
+        active = self._active_faults(Target(model, text))
+        if error := active.get("check_error"):
             raise server_error(int(error.number("status")))
         hits = {category for word, category in WORDS.items() if _has_word(text, word)}
-        if flag := struck.get("flag"):
+        if flag := active.get("flag"):
             hits.add(flag.text("category"))
         types = ["text"] * bool(text) + ["image"] * bool(images)
         return {
@@ -92,9 +92,9 @@ class Moderations:
             },
         }
 
-    def _strike(self, target: Target) -> dict[str, Fault]:
+    def _active_faults(self, target: Target) -> dict[str, Fault]:
         try:
-            return self._switches.strike(Phase.CHECK, target)
+            return self._switches.active_faults(Phase.CHECK, target)
         except FaultInvalid as error:
             raise refused(400, f"simulator: {error}", param="input", code="invalid_value") from error
 
@@ -104,7 +104,7 @@ def _has_word(text: str, word: str) -> bool:
 
 
 def _inputs(given: Any) -> list[tuple[str, int]]:
-    """Each text with the number of images that go with it. Raises Refused."""
+    """Each text with the number of images that go with it. Raises Rejected."""
     if isinstance(given, str):
         return [(given, 0)]
     if isinstance(given, list) and 0 < len(given) <= MAX_INPUTS:

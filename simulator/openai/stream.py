@@ -6,15 +6,15 @@ from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
-from simulator.connection import cut
+from simulator.core.connection import cut
+from simulator.core.rejected import Rejected
+from simulator.core.synchronous.work import Abandoned, Work
+from simulator.core.wire import dump
 from simulator.openai.errors import server_error
 from simulator.openai.usage import described, usage
-from simulator.synchronous.order import Refused
-from simulator.synchronous.work import Abandoned, Work
-from simulator.wire import dump
 
 # The work goes on when its client has left; this keeps it from being collected meanwhile.
-_under_way: set[asyncio.Task[list[bytes] | Refused | Abandoned]] = set()
+_under_way: set[asyncio.Task[list[bytes] | Rejected | Abandoned]] = set()
 
 
 async def events(work: Work, prefix: str) -> AsyncIterator[bytes]:
@@ -34,7 +34,7 @@ async def events(work: Work, prefix: str) -> AsyncIterator[bytes]:
             for event in _endings(work, prefix, images):
                 yield event
             lost_by = None
-        elif isinstance(images, Refused):
+        elif isinstance(images, Rejected):
             yield _error(images)
             lost_by = None
     finally:
@@ -44,10 +44,10 @@ async def events(work: Work, prefix: str) -> AsyncIterator[bytes]:
             work.log("answer_lost", by=lost_by)
 
 
-async def _results(work: Work) -> list[bytes] | Refused | Abandoned:
+async def _results(work: Work) -> list[bytes] | Rejected | Abandoned:
     try:
         return await work.images()
-    except (Refused, Abandoned) as ended:
+    except (Rejected, Abandoned) as ended:
         return ended
 
 
@@ -83,5 +83,5 @@ def _event(name: str, data: dict[str, Any]) -> bytes:
     return b"event: " + name.encode() + b"\ndata: " + dump({"type": name, **data}) + b"\n\n"
 
 
-def _error(refused: Refused) -> bytes:
+def _error(refused: Rejected) -> bytes:
     return _event("error", refused.body)

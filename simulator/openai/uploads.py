@@ -7,11 +7,12 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from simulator.inputs import fetched
+from simulator.core.images.inputs import fetched
+from simulator.core.images.sources import SourceInvalid
+from simulator.core.rejected import Rejected
+from simulator.core.synchronous.job_spec import RawRequest
+from simulator.core.wire import BodyInvalid, read_body, read_json
 from simulator.openai.errors import refused
-from simulator.sources import SourceInvalid
-from simulator.synchronous.order import Given, Refused
-from simulator.wire import BodyInvalid, read_body, read_json
 
 MAX_BODY_BYTES = 200_000_000
 MAX_IMAGES = 16
@@ -19,19 +20,19 @@ _MAX_TEXT_BYTES = 200_000
 _MIME_TYPES = ("image/jpeg", "image/png", "image/webp")
 
 
-async def read_fields(request: Request) -> Given:
-    """A JSON object. Raises Refused."""
+async def read_fields(request: Request) -> RawRequest:
+    """A JSON object. Raises Rejected."""
     try:
         fields = await read_json(request, MAX_BODY_BYTES)
     except BodyInvalid as error:
         raise refused(400, f"We could not parse the JSON body of your request: {error}", code=None) from error
     if not isinstance(fields, dict):
         raise refused(400, "Invalid body: expected an object.", code="invalid_type")
-    return Given(fields)
+    return RawRequest(fields)
 
 
-async def read_edit(request: Request) -> Given:
-    """A form or a JSON object; `files` has `image` and perhaps `mask`. Raises Refused."""
+async def read_edit(request: Request) -> RawRequest:
+    """A form or a JSON object; `files` has `image` and perhaps `mask`. Raises Rejected."""
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         return await _read_form(request)
     given = await read_fields(request)
@@ -51,7 +52,7 @@ async def read_edit(request: Request) -> Given:
     return given
 
 
-async def _read_form(request: Request) -> Given:
+async def _read_form(request: Request) -> RawRequest:
     try:
         body = await read_body(request, MAX_BODY_BYTES)
         parser = MultiPartParser(
@@ -60,7 +61,7 @@ async def _read_form(request: Request) -> Given:
         form = await parser.parse()
     except (BodyInvalid, MultiPartException, KeyError) as error:
         raise refused(400, f"Could not parse the form: {error}", code=None) from error
-    given = Given({}, is_form=True)
+    given = RawRequest({}, is_form=True)
     try:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
@@ -96,10 +97,10 @@ async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
     yield body
 
 
-def too_many(count: int) -> Refused:
+def too_many(count: int) -> Rejected:
     message = f"Invalid 'image': array too long. Expected at most {MAX_IMAGES} images, got {count}."
     return refused(400, message, param="image", code="array_above_max_length")
 
 
-def bad_image(message: str, param: str) -> Refused:
+def bad_image(message: str, param: str) -> Rejected:
     return refused(400, message, param=param, code="invalid_image_file")

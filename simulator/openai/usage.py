@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from simulator.synchronous.order import Order
+from simulator.core.synchronous.job_spec import JobSpec
 
 _TOKENS_PER_SQUARE = {"low": 272, "medium": 1056, "high": 4160}
 _SQUARE_PIXELS = 1024 * 1024
 _TOKENS_PER_INPUT = 323
 
 
-def described(order: Order) -> dict[str, str]:
+def described(order: JobSpec) -> dict[str, str]:
     """`auto` as it was settled."""
     return {
         "background": "transparent" if order.transparent else "opaque",
@@ -19,7 +19,7 @@ def described(order: Order) -> dict[str, str]:
     }
 
 
-def usage(order: Order, images: int) -> dict[str, Any]:
+def usage(order: JobSpec, images: int) -> dict[str, Any]:
     """Plausible numbers: they grow with the prompt, the inputs, the quality, the size and the images."""
     text = len(order.prompt) // 4 + 1
     inputs = _TOKENS_PER_INPUT * len(order.sources)
@@ -34,6 +34,6 @@ def usage(order: Order, images: int) -> dict[str, Any]:
     }
 
 
-def _quality(order: Order) -> str:
+def _quality(order: JobSpec) -> str:
     asked = str(order.arguments["quality"])
     return "high" if asked == "auto" else asked

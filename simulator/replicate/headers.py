@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from simulator.replicate.problems import Refused
+from simulator.replicate.errors import problem
 
 MAX_WAIT_SECONDS = 60
 MIN_CANCEL_AFTER_SECONDS = 5
@@ -21,18 +21,18 @@ def wait_seconds(headers: Mapping[str, str]) -> int | None:
 
 
 def cancel_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """What `Cancel-After: 1m30s` says; bare digits are seconds. Raises Refused."""
+    """What `Cancel-After: 1m30s` says; bare digits are seconds. Raises Rejected."""
     text = headers.get("cancel-after", "").strip()
     if not text:
         return None
     if text.isascii() and text.isdecimal():
         text += "s"
     if not _DURATION.fullmatch(text):
-        raise Refused(422, "Invalid Cancel-After", "Cancel-After must be a duration such as 30s or 1m")
+        raise problem(422, "Invalid Cancel-After", "Cancel-After must be a duration such as 30s or 1m")
     parts = re.findall(r"(\d+)([hms])", text)
     seconds = sum(int(count) * _UNIT_SECONDS[unit] for count, unit in parts)
     if seconds < MIN_CANCEL_AFTER_SECONDS:
-        raise Refused(
+        raise problem(
             422, "Invalid Cancel-After", f"Cancel-After must be at least {MIN_CANCEL_AFTER_SECONDS}s"
         )
     return float(seconds)

@@ -10,19 +10,19 @@ from urllib.parse import urlencode
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from simulator.files import Files
-from simulator.jobs import Job
-from simulator.replicate.answers import prediction
-from simulator.replicate.problems import invalid_input
-from simulator.rows import Window
-from simulator.store import Store
+from simulator.core.files import Files
+from simulator.core.jobs import Job
+from simulator.core.rows import Window
+from simulator.core.store import Store
+from simulator.replicate.errors import invalid_input
+from simulator.replicate.responses import prediction
 
 PAGE = 100
 _CURSOR = re.compile(r"(above|below)=(\d{1,18})")
 
 
 async def listed(store: Store, files: Files, request: Request) -> dict[str, Any]:
-    """Newest first. Raises Refused."""
+    """Newest first. Raises Rejected."""
     query, base_url = request.query_params, files.base_url(request)
     window = _window(query)
     found = store.page(window, PAGE)

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulator.jobs import Picture
-from simulator.sizes import shaped
-from simulator.sources import Source
+from simulator.core.images.sizes import shaped
+from simulator.core.images.sources import Source
+from simulator.core.jobs import Picture
 
 # Pixels at one megapixel.
 SIZES = {
@@ -29,7 +29,7 @@ Ratio = Literal["1:1", "16:9", "21:9", "3:2", "2:3", "4:5", "5:4", "3:4", "4:3",
 _FORMATS = {"jpg": "jpeg"}
 
 
-class Arguments(BaseModel, ABC):
+class ReplicateRequest(BaseModel, ABC):
     """What every model takes; what it does not know is let through.
 
     image_field: the one that holds the address of an image, at models that take one.
@@ -46,7 +46,7 @@ class Arguments(BaseModel, ABC):
     def picture(self, seed: int, source: Source | None) -> Picture: ...
 
 
-class Schnell(Arguments):
+class Schnell(ReplicateRequest):
     """flux-schnell."""
 
     aspect_ratio: Ratio = "1:1"
@@ -62,7 +62,7 @@ class Schnell(Arguments):
         return Picture(width // shrunk, height // shrunk, image_format, seed, self.num_outputs)
 
 
-class Pro(Arguments):
+class Pro(ReplicateRequest):
     """flux-1.1-pro."""
 
     image_field: ClassVar[str | None] = "image_prompt"
@@ -83,7 +83,7 @@ class Pro(Arguments):
         return Picture(width, height, _FORMATS.get(self.output_format, self.output_format), seed, 1)
 
 
-class Kontext(Arguments):
+class Kontext(ReplicateRequest):
     """flux-kontext-pro."""
 
     image_field: ClassVar[str | None] = "input_image"
@@ -111,7 +111,7 @@ class Model:
     """
 
     name: str
-    takes: type[Arguments]
+    takes: type[ReplicateRequest]
     gives_list: bool
     is_hidden: bool
 

@@ -8,19 +8,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from simulator.fault_kinds import Phase
-from simulator.faults import Target
-from simulator.jobs import Job
-from simulator.provider import Workbench
-from simulator.replicate.answers import moment, prediction
+from simulator.core.faults.kinds import Phase
+from simulator.core.faults.switches import Target
+from simulator.core.jobs import Job
+from simulator.core.provider import Context
+from simulator.core.rejected import Rejected
+from simulator.core.store import COMPLETED
+from simulator.core.wire import answer
+from simulator.replicate.errors import not_found, problem, throttled, unauthenticated
 from simulator.replicate.listing import listed
 from simulator.replicate.models import MODELS, Model, model_of
-from simulator.replicate.problems import Refused, Throttled, not_found, unauthenticated
-from simulator.replicate.submit import Desk, read_object
+from simulator.replicate.responses import moment, prediction
+from simulator.replicate.submit import SubmitHandler, read_object
 from simulator.replicate.uploads import Uploads, described
 from simulator.replicate.webhooks import Signer
-from simulator.store import COMPLETED
-from simulator.wire import answer
 
 COG_VERSION = "0.9.0"
 
@@ -31,13 +32,18 @@ class Routes:
     """Every route wants `Authorization: Bearer …`, or the older `Token …`. wake: a webhook has become due."""
 
     def __init__(
-        self, bench: Workbench, desk: Desk, uploads: Uploads, signer: Signer, wake: Callable[[], None]
+        self,
+        context: Context,
+        handler: SubmitHandler,
+        uploads: Uploads,
+        signer: Signer,
+        wake: Callable[[], None],
     ) -> None:
-        self._store = bench.store
-        self._switches = bench.switches
-        self._files = bench.files
-        self._options = bench.options
-        self._desk = desk
+        self._store = context.store
+        self._switches = context.switches
+        self._files = context.files
+        self._options = context.options
+        self._handler = handler
         self._uploads = uploads
         self._signer = signer
         self._wake = wake
@@ -67,13 +73,13 @@ class Routes:
             try:
                 self._check_key(request)
                 return await handler(request)
-            except Refused as refused:
+            except Rejected as refused:
                 return refused.response()
 
         return guarded
 
     def _check_key(self, request: Request) -> None:
-        """Raises Refused."""
+        """Raises Rejected."""
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         expected = self._options.key or key.strip()
         is_ours = hmac.compare_digest(key.strip().encode(), expected.encode())
@@ -89,22 +95,22 @@ class Routes:
         model = model_of(given["version"]) if isinstance(given.get("version"), str) else None
         if model is None:
             detail = "The specified version does not exist (or perhaps you don't have permission to use it?)"
-            raise Refused(422, "Invalid version or not permitted", detail)
-        return await self._desk.submit(request, model, given)
+            raise problem(422, "Invalid version or not permitted", detail)
+        return await self._handler.submit(request, model, given)
 
     async def _create_for_model(self, request: Request) -> Response:
-        return await self._desk.submit(request, _model(request), await read_object(request))
+        return await self._handler.submit(request, _model(request), await read_object(request))
 
     async def _list(self, request: Request) -> Response:
         return answer(await listed(self._store, self._files, request))
 
     async def _get(self, request: Request) -> Response:
         job = self._job(request)
-        struck = self._switches.strike(Phase.STATUS, Target(job.endpoint, job.prompt, job.id))
-        if throttled := struck.get("status_429"):
-            raise Throttled(throttled.number("retry_after"))
-        if "status_500" in struck:
-            raise Refused(500, "Internal server error", "An unexpected error occurred.")
+        active = self._switches.active_faults(Phase.STATUS, Target(job.endpoint, job.prompt, job.id))
+        if fault := active.get("status_429"):
+            raise throttled(fault.number("retry_after"))
+        if "status_500" in active:
+            raise problem(500, "Internal server error", "An unexpected error occurred.")
         body = await self._now(job, request)
         if not job.is_open():
             self._store.log("result_served", job.id, job.prompt, status=200)
@@ -114,8 +120,8 @@ class Routes:
         """The one that has ended stays as it is."""
         job = self._job(request)
         if job.is_open():
-            struck = self._switches.strike(Phase.CANCEL, Target(job.endpoint, job.prompt, job.id))
-            if "ignore_cancel" not in struck:
+            active = self._switches.active_faults(Phase.CANCEL, Target(job.endpoint, job.prompt, job.id))
+            if "ignore_cancel" not in active:
                 has_webhook = job.webhook_url is not None
                 tells = has_webhook and COMPLETED in job.arguments["webhook_events_filter"]
                 self._store.cancel_job(job.id, tells=tells)

@@ -8,20 +8,21 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from simulator.delivery import Deliveries
-from simulator.faults import FaultInvalid, Target
-from simulator.inputs import Input, fetched, opened
-from simulator.intake import Intake, Order, is_webhook_url, new_seed
-from simulator.jobs import Job
-from simulator.provider import Workbench
-from simulator.replicate.answers import early_prediction, prediction
+from simulator.core.delivery import Deliveries
+from simulator.core.faults.switches import FaultInvalid, Target
+from simulator.core.images.inputs import Input, fetched, opened
+from simulator.core.images.sources import SourceInvalid
+from simulator.core.job_submit import Intake, JobSpec, is_webhook_url, new_seed
+from simulator.core.jobs import Job
+from simulator.core.provider import Context
+from simulator.core.rejected import Rejected
+from simulator.core.wire import BodyInvalid, answer, read_json
+from simulator.replicate.errors import by_fault, invalid_fields, invalid_input, problem
 from simulator.replicate.headers import cancel_after_seconds, wait_seconds
-from simulator.replicate.models import Arguments, Model
-from simulator.replicate.problems import Refused, by_fault, invalid_fields, invalid_input
+from simulator.replicate.models import Model, ReplicateRequest
+from simulator.replicate.responses import early_prediction, prediction
 from simulator.replicate.uploads import Uploads, new_id
 from simulator.replicate.webhooks import DEFAULT_EVENTS, EVENTS
-from simulator.sources import SourceInvalid
-from simulator.wire import BodyInvalid, answer, read_json
 
 MAX_BODY_BYTES = 2_000_000
 MAX_DATA_URL_BYTES = 256 * 1024
@@ -29,18 +30,18 @@ RATE_HEADERS = {"ratelimit-remaining": "599", "ratelimit-reset": "1"}
 _WAIT_STEP_SECONDS = 0.05
 
 
-class Desk:
+class SubmitHandler:
     """Accepts predictions."""
 
-    def __init__(self, bench: Workbench, deliveries: Deliveries, uploads: Uploads) -> None:
-        self._store = bench.store
-        self._switches = bench.switches
-        self._files = bench.files
+    def __init__(self, context: Context, deliveries: Deliveries, uploads: Uploads) -> None:
+        self._store = context.store
+        self._switches = context.switches
+        self._files = context.files
         self._uploads = uploads
-        self._intake = Intake(bench, deliveries)
+        self._intake = Intake(context, deliveries)
 
     async def submit(self, request: Request, model: Model, given: dict[str, Any]) -> Response:
-        """Raises Refused."""
+        """Raises Rejected."""
         fields = given.get("input")
         prompt = str(fields.get("prompt", "")) if isinstance(fields, dict) else ""
         try:
@@ -48,14 +49,14 @@ class Desk:
             fault = await self._intake.admit(order.target)
             if fault is not None:
                 raise by_fault(fault)
-        except Refused as refused:
+        except Rejected as refused:
             self._store.log("submit_rejected", None, prompt, endpoint=model.name, status=refused.status)
             raise
         job = self._intake.accept(new_id(), order)
         await self._intake.before_answer(job, request)
         return await self._answer(job, request)
 
-    async def _order(self, request: Request, model: Model, given: dict[str, Any], prompt: str) -> Order:
+    async def _order(self, request: Request, model: Model, given: dict[str, Any], prompt: str) -> JobSpec:
         fields = given.get("input")
         if not isinstance(fields, dict):
             raise invalid_input("input", "input is required", "required")
@@ -65,7 +66,7 @@ class Desk:
         base_url = self._files.base_url(request)
         image = await self._image(arguments, base_url)
         seed = new_seed() if arguments.seed is None else arguments.seed
-        return Order(
+        return JobSpec(
             target=Target(model.name, prompt),
             picture=arguments.picture(seed, None if image is None else image.source),
             arguments={
@@ -79,7 +80,7 @@ class Desk:
             deadline_at=deadline_at,
         )
 
-    def _checked(self, model: Model, fields: dict[str, Any]) -> Arguments:
+    def _checked(self, model: Model, fields: dict[str, Any]) -> ReplicateRequest:
         try:
             arguments = model.takes.model_validate(fields)
             self._switches.check(arguments.prompt)
@@ -89,7 +90,7 @@ class Desk:
             raise invalid_input("input.prompt", f"simulator: {error}") from error
         return arguments
 
-    async def _image(self, arguments: Arguments, base_url: str) -> Input | None:
+    async def _image(self, arguments: ReplicateRequest, base_url: str) -> Input | None:
         field = arguments.image_field
         address = None if field is None else getattr(arguments, field)
         if address is None:
@@ -126,13 +127,13 @@ class Desk:
 
 
 async def read_object(request: Request) -> dict[str, Any]:
-    """The request's JSON. Raises Refused."""
+    """The request's JSON. Raises Rejected."""
     try:
         given = await read_json(request, MAX_BODY_BYTES)
     except BodyInvalid as error:
-        raise Refused(400, "Bad request", str(error)) from error
+        raise problem(400, "Bad request", str(error)) from error
     if not isinstance(given, dict):
-        raise Refused(400, "Bad request", "the body must be a JSON object")
+        raise problem(400, "Bad request", "the body must be a JSON object")
     return given
 
 
@@ -141,7 +142,7 @@ def _webhook_url(given: dict[str, Any]) -> str | None:
     if url is None:
         return None
     if not isinstance(url, str) or not is_webhook_url(url):
-        raise Refused(422, "Invalid webhook", "webhook must be an HTTPS URL")
+        raise problem(422, "Invalid webhook", "webhook must be an HTTPS URL")
     return url
 
 

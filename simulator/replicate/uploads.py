@@ -12,8 +12,8 @@ from typing import Any
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
-from simulator.replicate.answers import moment
-from simulator.replicate.problems import Refused, invalid_input, not_found
+from simulator.replicate.errors import invalid_input, not_found, problem
+from simulator.replicate.responses import moment
 
 MAX_FILE_BYTES = 100 * 1024 * 1024
 MAX_BODY_BYTES = MAX_FILE_BYTES + 100_000
@@ -31,10 +31,10 @@ class Uploads:
         directory.mkdir(parents=True, exist_ok=True)
 
     async def add(self, request: Request) -> dict[str, Any]:
-        """Take `content`, and `metadata` if there is any. Raises Refused."""
+        """Take `content`, and `metadata` if there is any. Raises Rejected."""
         length = request.headers.get("content-length", "")
         if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
-            raise Refused(413, "Payload too large", "Files may have 100 MiB.")
+            raise problem(413, "Payload too large", "Files may have 100 MiB.")
         async with request.form(max_files=1, max_fields=3, max_part_size=100_000) as form:
             content, metadata = form.get("content"), form.get("metadata", "{}")
             if not isinstance(content, UploadFile):
@@ -58,7 +58,7 @@ class Uploads:
         return record
 
     def get(self, upload_id: str) -> dict[str, Any]:
-        """Raises Refused."""
+        """Raises Rejected."""
         file = self._directory / f"{upload_id}.json"
         if not _ADDRESS.fullmatch(f"/v1/files/{upload_id}") or not file.exists():
             raise not_found()
@@ -72,13 +72,13 @@ class Uploads:
         return sorted(records, key=lambda record: -record["created_at"])[:MAX_LISTED]
 
     def remove(self, upload_id: str) -> None:
-        """Raises Refused."""
+        """Raises Rejected."""
         record = self.get(upload_id)
         for suffix in ("json", "bin"):
             (self._directory / f"{record['id']}.{suffix}").unlink(missing_ok=True)
 
     def content_at(self, address: str, base_url: str) -> bytes | None:
-        """The bytes of one of our own addresses; None for any other. Raises Refused."""
+        """The bytes of one of our own addresses; None for any other. Raises Rejected."""
         if not address.startswith(f"{base_url}/v1/files/"):
             return None
         record = self.get(address.removeprefix(f"{base_url}/v1/files/"))

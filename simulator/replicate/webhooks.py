@@ -5,12 +5,12 @@ import hmac
 import time
 from base64 import b64encode
 
-from simulator.faults import Fault
-from simulator.files import Files
-from simulator.jobs import Job
-from simulator.replicate.answers import View, error_of, prediction
-from simulator.store import COMPLETED
-from simulator.wire import dump
+from simulator.core.faults.switches import Fault
+from simulator.core.files import Files
+from simulator.core.jobs import Job
+from simulator.core.store import COMPLETED
+from simulator.core.wire import dump
+from simulator.replicate.responses import View, error_of, prediction
 
 EVENTS = ("start", "output", "logs", COMPLETED)
 DEFAULT_EVENTS = ("output", COMPLETED)

@@ -1,7 +1,7 @@
 """Together's error envelope, which is known, with words and codes that are not confirmed."""
 
-from simulator.faults import Fault
-from simulator.synchronous.order import Refused
+from simulator.core.faults.switches import Fault
+from simulator.core.rejected import Rejected
 
 
 def refused(
@@ -11,16 +11,16 @@ def refused(
     kind: str = "invalid_request_error",
     param: str | None = None,
     code: str | None = None,
-) -> Refused:
+) -> Rejected:
     """kind: the envelope's `type`."""
-    return Refused(status, {"error": {"message": message, "type": kind, "param": param, "code": code}})
+    return Rejected(status, {"error": {"message": message, "type": kind, "param": param, "code": code}})
 
 
-def invalid_key() -> Refused:
+def invalid_key() -> Rejected:
     return refused(401, "Invalid API key provided.", code="invalid_api_key")
 
 
-def refused_by(fault: Fault) -> Refused:
+def refused_by(fault: Fault) -> Rejected:
     """The error that a fault asks for."""
     match fault.name:
         case "submit_429":

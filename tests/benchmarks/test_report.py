@@ -6,26 +6,26 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from benchmarks.course import Loaded, Measured
-from benchmarks.laps import Lap, Run
+from benchmarks.load import Run, Sample
 from benchmarks.report import as_json, rows, show
+from benchmarks.scenario import Loaded, Measured
 
 MACHINE = {"cores": 2, "python": "3.11"}
 
 
 def run_of(count: int, seconds: float, *, accept_ms: float = 10, reaction_ms: float = 60) -> Run:
-    return Run([Lap(f"lap-{n}", accept_ms / 1000, reaction_ms / 1000) for n in range(count)], seconds)
+    return Run([Sample(f"sample-{n}", accept_ms / 1000, reaction_ms / 1000) for n in range(count)], seconds)
 
 
 @pytest.fixture
 def measured() -> Measured:
     """Every budget met, each with a little to spare."""
-    bare = Loaded(run_of(100, 5.0), {"worker": 0.0, "bare worker": 25.0})
+    baseline = Loaded(run_of(100, 5.0), {"worker": 0.0, "baseline worker": 25.0})
     return Measured(
         idle=run_of(10, 9.0, accept_ms=24, reaction_ms=145),
         bare_idle=run_of(10, 9.0, accept_ms=10, reaction_ms=50),
-        loaded=Loaded(run_of(100, 7.0), {"worker": 40.0, "bare worker": 0.0}),
-        bare_loaded=(bare, bare),
+        loaded=Loaded(run_of(100, 7.0), {"worker": 40.0, "baseline worker": 0.0}),
+        bare_loaded=(baseline, baseline),
         events=27.0,
         events_loaded=27.1,
         bare_events=25.0,

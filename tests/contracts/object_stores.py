@@ -9,13 +9,15 @@ import httpx
 from minio import Minio
 
 from adapters.storage.s3 import S3Store, s3_client
-from devstack import datadir, install, objectstore
-from devstack.console import silent
-from devstack.datadir import DataDir
-from devstack.install import S3Kind
-from devstack.ports import pick_free
-from devstack.processes import Supervisor
-from devstack.stopping import StopFlag
+from devstack.install import programs
+from devstack.install.programs import S3Kind
+from devstack.process import data_directory
+from devstack.process.data_directory import DataDir
+from devstack.process.log import silent
+from devstack.process.ports import pick_free
+from devstack.process.stop_flag import StopFlag
+from devstack.process.supervisor import Supervisor
+from devstack.servers import object_store
 from domain.ports import ObjectStore
 from tests.support.memory_store import MemoryStore, Served
 
@@ -60,7 +62,7 @@ class MemorySubject:
 class S3Subject:
     """The real adapter on a running S3 server."""
 
-    def __init__(self, server: objectstore.ObjectStore, threads: Executor) -> None:
+    def __init__(self, server: object_store.ObjectStore, threads: Executor) -> None:
         self.server = server
         self.threads = threads
         self.client = self.client_with(server.secret_key)
@@ -94,12 +96,12 @@ class S3Subject:
 def running(kind: S3Kind) -> Iterator[S3Subject]:
     """A server of this kind on temporary data, with an empty bucket."""
     with ExitStack() as exits:
-        folder = exits.enter_context(datadir.temporary_folder())
+        folder = exits.enter_context(data_directory.temporary_folder())
         data = DataDir(folder)
         exits.enter_context(data.held())
-        supervisor = exits.enter_context(Supervisor(folder, stop=StopFlag(), say=silent))
-        find = install.minio if kind is S3Kind.MINIO else install.versitygw
-        server = objectstore.start(supervisor, data, find(stop=supervisor.stop_flag, say=silent))
+        supervisor = exits.enter_context(Supervisor(folder, stop=StopFlag(), log=silent))
+        find = programs.minio if kind is S3Kind.MINIO else programs.versitygw
+        server = object_store.start(supervisor, data, find(stop=supervisor.stop_flag, log=silent))
         subject = S3Subject(server, exits.enter_context(ThreadPoolExecutor(4)))
         subject.client.make_bucket(BUCKET)
         yield subject

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from devstack.install import S3Kind
+from devstack.install.programs import S3Kind
 from domain.errors import StorageUnavailable
 from domain.input_files import ImageFacts
 from tests.contracts.object_stores import BUCKET, MemorySubject, S3Subject, Subject, running

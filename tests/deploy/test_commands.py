@@ -10,8 +10,8 @@ import pytest
 from admin.__main__ import _parser as admin_parser
 from api.app import build_app
 from composition import ServiceSettings
-from composition.settings import setting_fields
 from composition.api import body_limits
+from composition.settings import setting_fields
 from runtime.health import health_server
 from tests.deploy.app_settings import APP_SERVICES, health_url
 from tests.deploy.compose_file import ROOT, Service, raw_services

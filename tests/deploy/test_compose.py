@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from devstack.install import MINIO
-from devstack.temporal import DYNAMIC_CONFIG
+from devstack.install.programs import MINIO
+from devstack.servers.temporal import DYNAMIC_CONFIG
 from tests.deploy.compose_file import (
     COMPOSE_FILE,
     ROOT,

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
-from devstack import datadir, postgres, postgres_binaries
-from devstack.accounts import unprivileged_account
-from devstack.console import silent
-from devstack.datadir import DataDir
-from devstack.processes import Supervisor
-from devstack.stopping import StopFlag
+from devstack.install import postgres_binaries
+from devstack.process import data_directory
+from devstack.process.data_directory import DataDir
+from devstack.process.log import silent
+from devstack.process.stop_flag import StopFlag
+from devstack.process.supervisor import Supervisor
+from devstack.process.unix_user import unprivileged_user
+from devstack.servers import postgres
 from tests.deploy.compose_file import ROOT, Service
 
 TEMPORAL_DATABASES = ("temporal", "temporal_visibility")
@@ -21,11 +23,11 @@ TEMPORAL_DATABASES = ("temporal", "temporal_visibility")
 def server_url() -> Iterator[str]:
     """A server of its own: roles and databases of these names may mean something on any other."""
     with (
-        datadir.temporary_folder() as folder,
+        data_directory.temporary_folder() as folder,
         DataDir(folder).held(),
-        Supervisor(folder, stop=StopFlag(), say=silent) as supervisor,
+        Supervisor(folder, stop=StopFlag(), log=silent) as supervisor,
     ):
-        yield postgres.start(supervisor, DataDir(folder), say=silent, is_durable=False).url
+        yield postgres.start(supervisor, DataDir(folder), log=silent, is_durable=False).url
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ async def superuser(server_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 def create_databases(server_url: str, environment: dict[str, str]) -> None:
-    psql = postgres_binaries.find(unprivileged_account(), stop=StopFlag(), say=silent) / "psql"
+    psql = postgres_binaries.find(unprivileged_user(), stop=StopFlag(), log=silent) / "psql"
     made = subprocess.run(  # noqa: S603
         [psql, server_url, "--no-psqlrc", "-f", ROOT / "deploy" / "postgres" / "databases.sql"],
         env=environment,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.install import MINIO
+from devstack.install.programs import MINIO
 from tests.deploy.compose_file import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -159,9 +159,9 @@ def test_the_copied_tree_starts_by_itself(tree: Path, dot_env: dict[str, str]) -
             "import importlib, pathlib, sys",
             "sys.path.insert(0, '')",
             f"for name in {ENTRY_POINTS!r}: importlib.import_module(name)",
-            "import admin.bootstrap, composition, settings",
-            "settings = settings.Settings()",
-            "print(sorted(composition.catalog(settings).models))",
+            "import admin.bootstrap, composition",
+            "settings = composition.read_settings()",
+            "from composition.repositories import catalog; print(sorted(catalog(settings).models))",
             "config = admin.bootstrap.alembic_config(settings.database_url.get_secret_value())",
             "from alembic.script import ScriptDirectory",
             "print(ScriptDirectory.from_config(config).get_current_head())",

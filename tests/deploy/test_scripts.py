@@ -14,10 +14,10 @@ import pytest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
-from devstack import install
-from devstack.console import silent
-from devstack.servers import Servers
-from devstack.stopping import StopFlag
+from devstack.install import programs
+from devstack.process.log import silent
+from devstack.process.stop_flag import StopFlag
+from devstack.servers.running import Servers
 from tests.deploy.compose_file import ROOT, Service, read_env
 
 SCRIPTS = [ROOT / "deploy" / "make-env", *sorted((ROOT / "deploy").rglob("*.sh"))]
@@ -148,7 +148,7 @@ async def test_the_namespace_is_made_once_and_its_retention_kept(
     """On a real server, by the same command line tool."""
     (tmp_path / "tools").mkdir()
     tool = tmp_path / "tools" / "temporal"
-    tool.symlink_to(await asyncio.to_thread(install.temporal, stop=StopFlag(), say=silent))
+    tool.symlink_to(await asyncio.to_thread(programs.temporal, stop=StopFlag(), log=silent))
     given = compose["temporal-init"]["environment"]
     # A name of its own: the server may be one that is not ours.
     env = {**given, "TEMPORAL_ADDRESS": servers.temporal.address, "TEMPORAL_NAMESPACE": f"deploy-{uuid4()}"}

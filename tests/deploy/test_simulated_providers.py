@@ -6,13 +6,21 @@ from pathlib import Path
 import httpx
 import pytest
 
+from adapters.providers.bfl.settings import BflSettings
+from adapters.providers.fal.settings import FalSettings
+from adapters.providers.gemini.settings import GeminiSettings
+from adapters.providers.openai.settings import OpenAiSettings
+from adapters.providers.replicate.settings import ReplicateSettings
+from adapters.providers.spec import provider_specs
+from adapters.providers.together.settings import TogetherSettings
 from adapters.storage.address_guard import is_allowed
 from composition import ServiceSettings, repositories
 from composition.providers import enabled_providers, webhook_readers
+from composition.settings import AllProviderSettings, setting_fields
 from simulator.__main__ import ALL
 from simulator.__main__ import _parser as simulator_parser
-from simulator.app import create_app
-from simulator.options import Options
+from simulator.core.app import create_app
+from simulator.core.options import Options
 from simulator.registry import PROVIDERS
 from tests.deploy.app_settings import health_url, read_settings
 from tests.deploy.compose_file import Service, passed_on, services
@@ -26,9 +34,7 @@ def simulator(compose: dict[str, Service]) -> argparse.Namespace:
 
 
 def test_every_setting_of_a_provider_is_passed_on() -> None:
-    of_providers = {
-        name.upper() for name in ServiceSettings.model_fields if name.startswith(tuple(PROVIDERS))
-    }
+    of_providers = {name.upper() for name in AllProviderSettings.variables()}
 
     assert len(of_providers) > len(PROVIDERS)
     assert of_providers <= passed_on()
@@ -64,7 +70,12 @@ def test_without_the_simulators_lines_the_addresses_are_the_providers_own(
 
     assert {name.partition("_")[0].lower() for name in simulated} == set(PROVIDERS)
     for name in map(str.lower, simulated):
-        assert getattr(worker, name) == ServiceSettings.model_fields[name].default
+        [(provider, field)] = [
+            (spec.name, spec.settings.variables()[name])
+            for spec in provider_specs()
+            if name in spec.settings.variables()
+        ]
+        assert getattr(worker.providers.by_name[provider], field) == setting_fields()[name].default
 
 
 def test_the_simulator_is_every_provider_on_a_port_of_its_own(
@@ -73,7 +84,7 @@ def test_the_simulator_is_every_provider_on_a_port_of_its_own(
     service = compose["simulator"]
     ports = [*simulator.ports, simulator.polling_port]
 
-    assert simulator.provider == ALL
+    assert simulator.core.provider == ALL
     assert len(simulator.ports) == len(PROVIDERS)
     assert len(ports) == len(set(ports))
     assert service["volumes"] == [f"simulator:{simulator.state}"]
@@ -88,15 +99,16 @@ async def test_the_simulators_addresses_are_routes_of_it(
     tmp_path: Path,
 ) -> None:
     """Where jobs are sent, each refuses who brings no key, and so is there."""
-    worker = settings["worker"]
-    health, jwks = health_url(compose["simulator"]).path, httpx.URL(worker.fal_jwks_url)
+    own = settings["worker"].providers
+    fal = own.of(FalSettings)
+    health, jwks = health_url(compose["simulator"]).path, httpx.URL(fal.jwks_url)
     asked = {
-        "fal": f"{worker.fal_queue_url}/fal-ai/flux/schnell",
-        "replicate": f"{worker.replicate_url}/predictions",
-        "bfl": f"{worker.bfl_url}/v1/flux-2-pro",
-        "gemini": f"{worker.gemini_url}/models/gemini-3.1-flash-image-preview:generateContent",
-        "openai": f"{worker.openai_url}/images/generations",
-        "together": f"{worker.together_url}/images/generations",
+        "fal": f"{fal.queue_url}/fal-ai/flux/schnell",
+        "replicate": f"{own.of(ReplicateSettings).url}/predictions",
+        "bfl": f"{own.of(BflSettings).url}/v1/flux-2-pro",
+        "gemini": f"{own.of(GeminiSettings).url}/models/gemini-3.1-flash-image-preview:generateContent",
+        "openai": f"{own.of(OpenAiSettings).url}/images/generations",
+        "together": f"{own.of(TogetherSettings).url}/images/generations",
     }
     for provider, port in zip(PROVIDERS, simulator.ports, strict=True):
         app = create_app(Options(provider, simulator.host, port, tmp_path), [])
@@ -115,20 +127,20 @@ def test_the_simulator_takes_any_key_and_signs_for_the_account_that_is_believed(
     settings: dict[str, ServiceSettings], simulator: argparse.Namespace
 ) -> None:
     assert simulator.key is None
-    assert simulator.user_id == settings["api"].fal_user_id
+    assert simulator.user_id == settings["api"].providers.of(FalSettings).user_id
 
 
 def test_results_may_come_from_the_simulator_and_our_key_go_to_its_regional_host(
     settings: dict[str, ServiceSettings], simulator: argparse.Namespace
 ) -> None:
-    worker, ports = settings["worker"], dict(zip(PROVIDERS, simulator.ports, strict=True))
+    own, ports = settings["worker"].providers, dict(zip(PROVIDERS, simulator.ports, strict=True))
     region = f"http://simulator:{simulator.polling_port}"
     allowed = (
-        (f"http://simulator:{ports['fal']}", worker.fal_result_hosts),
-        (f"http://simulator:{ports['replicate']}", worker.replicate_result_hosts),
-        (f"http://simulator:{ports['bfl']}", worker.bfl_result_hosts),
-        (region, worker.bfl_result_hosts),
-        (region, worker.bfl_polling_hosts),
+        (f"http://simulator:{ports['fal']}", own.of(FalSettings).result_hosts),
+        (f"http://simulator:{ports['replicate']}", own.of(ReplicateSettings).result_hosts),
+        (f"http://simulator:{ports['bfl']}", own.of(BflSettings).result_hosts),
+        (region, own.of(BflSettings).result_hosts),
+        (region, own.of(BflSettings).polling_hosts),
     )
 
     for origin, hosts in allowed:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from devstack import datadir
-from devstack.processes import Command, Supervisor
-from devstack.stopping import StopFlag
+from devstack.process import data_directory
+from devstack.process.stop_flag import StopFlag
+from devstack.process.supervisor import Command, Supervisor
 
 
 @pytest.fixture
@@ -21,13 +21,13 @@ def said() -> list[str]:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A data folder that PostgreSQL's account reaches, too: pytest's own are closed to others."""
-    with datadir.temporary_folder() as folder:
+    with data_directory.temporary_folder() as folder:
         yield folder
 
 
 @pytest.fixture
 def supervisor(folder: Path, said: list[str]) -> Iterator[Supervisor]:
-    with Supervisor(folder, stop=StopFlag(), say=said.append) as supervisor:
+    with Supervisor(folder, stop=StopFlag(), log=said.append) as supervisor:
         yield supervisor
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from devstack.signalling import wait_gone
+from devstack.process.signals import wait_gone
 from tests.support.eventually import eventually
 
 ROOT = Path(__file__).parents[2]

@@ -10,20 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from devstack import install
-from devstack.cache import cache_dir, make_once
-from devstack.console import silent
 from devstack.errors import InstallFailed, Interrupted
-from devstack.install import MINIO, TEMPORAL, S3Kind
-from devstack.stopping import StopFlag
+from devstack.install import programs
+from devstack.install.cache import cache_dir, make_once
+from devstack.install.programs import MINIO, TEMPORAL, S3Kind
+from devstack.process.log import silent
+from devstack.process.stop_flag import StopFlag
 
 Tools = Callable[[str, str], Path]
 ROOT = Path(__file__).parents[2]
 GO_THAT_BUILDS = 'mkdir -p "$GOBIN" && echo "$2" > "$GOBIN/$(basename "${2%@*}")" && test -d "$GOTMPDIR"'
 
 
-def find_temporal(say: Callable[[str], None] = silent) -> Path:
-    return install.temporal(stop=StopFlag(), say=say)
+def find_temporal(log: Callable[[str], None] = silent) -> Path:
+    return programs.temporal(stop=StopFlag(), log=log)
 
 
 def test_temporal_is_named_or_on_path_or_cached_or_built(
@@ -49,7 +49,7 @@ def test_without_download_and_go_the_missing_cli_is_named_with_the_ways_out(
     with pytest.raises(InstallFailed, match=r"no Go to build it.*TEMPORAL_CLI.*TEMPORAL_ADDRESS"):
         find_temporal(said.append)
 
-    assert said == [f"{install.DOWNLOAD_SITE} cannot be reached, so the Temporal CLI has to be built"]
+    assert said == [f"{programs.DOWNLOAD_SITE} cannot be reached, so the Temporal CLI has to be built"]
 
 
 def test_a_download_that_fails_is_followed_by_a_build(
@@ -59,7 +59,7 @@ def test_a_download_that_fails_is_followed_by_a_build(
     with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as site:
         threading.Thread(target=site.serve_forever, daemon=True).start()
         # It answers, and has nothing: the SDK asks the real site, which the proxy of these tests is not.
-        monkeypatch.setattr(install, "DOWNLOAD_SITE", f"http://127.0.0.1:{site.server_port}/")
+        monkeypatch.setattr(programs, "DOWNLOAD_SITE", f"http://127.0.0.1:{site.server_port}/")
         built = find_temporal(said.append)
         site.shutdown()
 
@@ -75,9 +75,9 @@ def test_a_temporal_cli_that_cannot_be_run_is_an_error(tools: Tools, monkeypatch
 
 
 def test_s3_is_minio_where_it_can_be_had_and_else_rclone(tools: Tools) -> None:
-    without_go = install.minio(stop=StopFlag(), say=silent)
+    without_go = programs.minio(stop=StopFlag(), log=silent)
     tools("go", GO_THAT_BUILDS)
-    with_go = install.minio(stop=StopFlag(), say=silent)
+    with_go = programs.minio(stop=StopFlag(), log=silent)
 
     assert without_go.kind is S3Kind.RCLONE
     assert (with_go.kind, with_go.path) == (S3Kind.MINIO, cache_dir() / f"minio-{MINIO.version}")
@@ -97,14 +97,14 @@ def test_a_signal_ends_a_build_and_leaves_nothing(tools: Tools) -> None:
     stop.set()
 
     with pytest.raises(Interrupted):
-        install.temporal(stop=stop, say=silent)
+        programs.temporal(stop=stop, log=silent)
     assert [path.name for path in cache_dir().iterdir()] == [f".temporal-{TEMPORAL.version}.lock"]
 
 
 def test_a_killed_build_is_made_again_and_its_scraps_go(tools: Tools, tmp_path: Path) -> None:
     started = tmp_path / "started"
     tools("go", f"mkfifo {started}.fifo; touch {started}; read line < {started}.fifo")
-    code = "from devstack import install as i; i.temporal(stop=i.StopFlag(), say=lambda line: None)"
+    code = "from devstack.install import programs as p; p.temporal(stop=p.StopFlag(), log=lambda line: None)"
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as build:  # noqa: S603
         StopFlag().wait_until(started.exists, what="the build", timeout_seconds=20)
         build.send_signal(signal.SIGKILL)
@@ -120,4 +120,4 @@ def test_a_killed_build_is_made_again_and_its_scraps_go(tools: Tools, tmp_path: 
 
 def test_too_little_room_is_told_before_anything_is_made(tools: Tools) -> None:
     with pytest.raises(InstallFailed, match=r"needs about .* GB.*DARKROOM_CACHE"):
-        make_once("big", lambda staging: staging, needed_bytes=10**18, stop=StopFlag(), say=silent)
+        make_once("big", lambda staging: staging, needed_bytes=10**18, stop=StopFlag(), log=silent)

@@ -13,9 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from devstack import control, datadir
 from devstack.errors import AlreadyRunning, StackError
-from devstack.record import RECORD_FILE
+from devstack.process import data_directory
+from devstack.stack import control
+from devstack.stack.stack_file import STACK_FILE
 from tests.devstack.running import Running, alive, devstack
 from tests.support.eventually import eventually
 
@@ -38,14 +39,14 @@ class Up:
 
     @property
     def facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = json.loads((self.folder / RECORD_FILE).read_text())
+        facts: dict[str, Any] = json.loads((self.folder / STACK_FILE).read_text())
         return facts
 
 
 @pytest.fixture(scope="module")
 async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
     """One stack for the tests that leave it whole."""
-    with datadir.temporary_folder() as folder, started(folder, tmp_path_factory.mktemp("up")) as up:
+    with data_directory.temporary_folder() as folder, started(folder, tmp_path_factory.mktemp("up")) as up:
         await up.running.says(READY)
         yield up
 
@@ -58,7 +59,7 @@ def started(folder: Path, output: Path) -> Iterator[Up]:
 
 async def test_the_stack_is_found_by_its_private_file(up: Up) -> None:
     facts = up.facts
-    mode = stat.S_IMODE((up.folder / RECORD_FILE).stat().st_mode)
+    mode = stat.S_IMODE((up.folder / STACK_FILE).stat().st_mode)
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {facts['api_key']}"}) as client:
         models = await client.get(f"{facts['api_url']}/v1/models")
 
@@ -123,7 +124,7 @@ async def test_after_a_kill_of_everything_the_next_start_is_the_same_stack(
     assert {**after, "pids": None} == {**before, "pids": None}
     assert exit_code == 0
     assert alive(after["pids"]) == set()
-    assert not (folder / RECORD_FILE).exists()
+    assert not (folder / STACK_FILE).exists()
 
 
 def test_a_part_of_a_stack_that_does_not_run_cannot_be_killed(folder: Path) -> None:

@@ -20,7 +20,7 @@ from adapters.database.tenants import PostgresTenants
 from adapters.storage.s3 import s3_client
 from admin.bootstrap import bootstrap
 from composition import ServiceSettings
-from devstack.servers import Servers
+from devstack.servers.running import Servers
 from domain.auth import Scope
 from tests.conftest import namespaced_client
 from tests.simulator.process import KEY, REPOSITORY, SimulatorProcess, free_port

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devstack.signalling import wait_gone
+from devstack.process.signals import wait_gone
 from tests.devstack.running import devstack
 
 DEMO_TIMEOUT_SECONDS = 150.0

@@ -14,9 +14,9 @@ from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.tenants import PostgresTenants
 from adapters.storage.s3 import s3_client
-from devstack import control
-from devstack.console import silent
-from devstack.stack import WAITS, Stack, running_stack
+from devstack.process.log import silent
+from devstack.stack import control
+from devstack.stack.running import WAITS, Stack, running_stack
 from domain.auth import Scope
 from tests.integration.api.service import Tenant, unique
 from tests.support.books import PostgresBooks
@@ -97,7 +97,7 @@ class Shop:
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     with running_stack(
-        settings=WAITS | QUICKER, simulator_arguments=("--job-seconds", "1"), is_durable=False, say=silent
+        settings=WAITS | QUICKER, simulator_arguments=("--job-seconds", "1"), is_durable=False, log=silent
     ) as stack:
         yield stack
 

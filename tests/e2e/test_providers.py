@@ -11,9 +11,9 @@ import pytest
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.tenants import PostgresTenants
-from devstack import control
-from devstack.console import silent
-from devstack.stack import WAITS, Stack, running_stack
+from devstack.process.log import silent
+from devstack.stack import control
+from devstack.stack.running import WAITS, Stack, running_stack
 from domain.auth import Scope
 from tests.integration.api.service import Tenant, unique
 from tests.support.books import PostgresBooks
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(150)
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     with running_stack(
-        settings=WAITS | QUICKER, simulator_arguments=("--job-seconds", "1"), is_durable=False, say=silent
+        settings=WAITS | QUICKER, simulator_arguments=("--job-seconds", "1"), is_durable=False, log=silent
     ) as stack:
         yield stack
 
@@ -99,7 +99,7 @@ async def test_what_one_provider_does_not_take_another_makes(
     attempts = await PostgresBooks(database).sql(
         "SELECT provider, state FROM attempts WHERE generation_id = :id ORDER BY ordinal", id=job["id"]
     )
-    assert attempts == [("fal", "not_sent"), ("replicate", "accepted")]
+    assert attempts == [("fal", "not_sent"), ("replicate", "succeeded")]
     assert await tenant.credits() == (CREDITS - 1, 0, 1)
 
 
@@ -133,7 +133,7 @@ async def test_a_busy_tenant_does_not_hold_up_anothers_first_job(
     ]
 
     async def is_full() -> bool:
-        waiting = "SELECT 1 FROM places WHERE provider = 'bfl' AND granted_at IS NULL"
+        waiting = "SELECT 1 FROM provider_slots WHERE provider = 'bfl' AND granted_at IS NULL"
         return len(await PostgresBooks(database).sql(waiting)) > 0
 
     await eventually(is_full, END_SECONDS)

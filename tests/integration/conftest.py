@@ -8,7 +8,7 @@ import pytest
 
 from adapters.database.engine import Database
 from admin.bootstrap import migrate
-from devstack.servers import Servers
+from devstack.servers.running import Servers
 from tests.support.books import PostgresBooks
 from tests.support.requests import new_id
 

@@ -54,7 +54,7 @@ async def accepted(books: PostgresBooks, wanted: GenerationRequest) -> AttemptRe
 
 async def begun(books: PostgresBooks, attempt: AttemptRef) -> None:
     attempts = PostgresAttempts(books.database)
-    assert isinstance(await attempts.begin_submit(attempt), GenerationRequest)
+    assert (await attempts.begin_submit(attempt)).request is not None
     await attempts.record_accepted(attempt, ProviderJob(new_id("job"), {}))
 
 

@@ -31,7 +31,7 @@ async def expire(books: PostgresBooks, *file_ids: str) -> None:
     """Let their time be over, the first one's longest."""
     for age, file_id in enumerate(reversed(file_ids)):
         await books.sql(
-            "UPDATE files SET expires_at = now() - make_interval(secs => :age) WHERE id = :id",
+            "UPDATE input_files SET expires_at = now() - make_interval(secs => :age) WHERE id = :id",
             age=age,
             id=file_id,
         )

@@ -14,11 +14,12 @@ import adapters.database.tables
 import adapters.database.triggers  # noqa: F401 - they are made with the tables
 from adapters.database.engine import async_url
 from admin.bootstrap import migrate
-from devstack import commands, postgres_binaries
-from devstack.accounts import unprivileged_account
-from devstack.console import silent
-from devstack.servers import Servers
-from devstack.stopping import StopFlag
+from devstack.install import postgres_binaries
+from devstack.process import commands
+from devstack.process.log import silent
+from devstack.process.stop_flag import StopFlag
+from devstack.process.unix_user import unprivileged_user
+from devstack.servers.running import Servers
 from tests.integration.conftest import new_database
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ _MIGRATE_SECONDS = 40
 @pytest.fixture(scope="session")
 def pg_dump() -> Path:
     """The one of the server's own version: an older one refuses a newer server."""
-    return postgres_binaries.find(unprivileged_account(), stop=StopFlag(), say=silent) / "pg_dump"
+    return postgres_binaries.find(unprivileged_user(), stop=StopFlag(), log=silent) / "pg_dump"
 
 
 async def test_models_and_migrations_make_the_same_database(

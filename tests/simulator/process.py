@@ -96,7 +96,7 @@ class ControlClient:
         ]
 
     async def fired(self, request_id: str | None) -> list[str]:
-        """The names of the faults that struck a request."""
+        """The names of the faults that active a request."""
         return [entry["fault"] for entry in await self.log(request_id, "fault_fired")]
 
     async def put_fault(self, fault: str, **values: Any) -> httpx.Response:

@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image
 
-from simulator.drawing import draw, input_boxes
-from simulator.jobs import Picture
+from simulator.core.images.render import draw, input_boxes
+from simulator.core.jobs import Picture
 
 SQUARE = Picture(width=96, height=64, image_format="png", seed=1, count=4)
 

@@ -229,15 +229,15 @@ async def test_several_markers_work_together(client: Client, receiver: Receiver)
 
 
 async def test_a_rule_strikes_what_matches_as_often_as_told(client: Client) -> None:
-    await client.put_fault("reject", match={"prompt": "struck", "endpoint": ENDPOINT}, times=2)
-    other_endpoint = await client.http.post("/fal-ai/flux/dev", json={"prompt": "struck"})
-    prompts = ("struck one", "spared", "one struck", "struck but too late")
+    await client.put_fault("reject", match={"prompt": "active", "endpoint": ENDPOINT}, times=2)
+    other_endpoint = await client.http.post("/fal-ai/flux/dev", json={"prompt": "active"})
+    prompts = ("active one", "spared", "one active", "active but too late")
     statuses = [(await client.submit(prompt)).status_code for prompt in prompts]
 
     assert other_endpoint.status_code == 200
     assert statuses == [422, 200, 422, 200]
     assert (await client.http.get("/_sim/faults")).json()["faults"] == [
-        {"match": {"prompt": "struck", "endpoint": ENDPOINT}, "fault": "reject", "times": 2, "fired": 2}
+        {"match": {"prompt": "active", "endpoint": ENDPOINT}, "fault": "reject", "times": 2, "fired": 2}
     ]
 
 

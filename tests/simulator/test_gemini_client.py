@@ -7,7 +7,7 @@ from google import genai
 from google.genai import errors, types
 from google.genai.client import AsyncClient
 
-from simulator.drawing import input_boxes
+from simulator.core.images.render import input_boxes
 from tests.simulator.held import running, told_once
 from tests.simulator.pictures import colour_at, is_near, opened, plain, sha256
 from tests.simulator.process import KEY, Client

@@ -9,7 +9,7 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types import ModerationImageURLInputParam, ModerationTextInputParam
 
-from simulator.drawing import input_boxes
+from simulator.core.images.render import input_boxes
 from tests.simulator.held import kinds, running, told_once
 from tests.simulator.pictures import colour_at, is_near, mask_with_hole_at_the_left, opened, plain, sha256
 from tests.simulator.process import KEY, Client

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from simulator.drawing import input_boxes
+from simulator.core.images.render import input_boxes
 from tests.simulator.held import kinds, leave_while_it_works, running, told_once
 from tests.simulator.pictures import colour_at, data_url, is_near, opened, plain, sha256
 from tests.simulator.process import KEY, Client

@@ -13,20 +13,18 @@ from sqlmodel import col
 from temporalio.client import Client, WorkflowHandle
 
 from adapters.database.assets import PostgresAssets
-from adapters.database.attempts import PostgresAttempts
 from adapters.database.engine import Database
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
-from adapters.database.ledger import PostgresLedger
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.reconcile_queries import PostgresReconcileQueries
 from adapters.database.tables import AttemptRow, GenerationRow
 from adapters.temporal import TemporalWorkflowClient
 from composition.activities import Activities, ActivityPorts, build_activities
 from domain.catalog import Catalog
-from domain.credits import Balance, Refund, Reservation
-from domain.errors import DatabaseUnavailable, TooLateToCancel
+from domain.credits import Balance
+from domain.errors import TooLateToCancel
 from domain.generation import (
     Fallback,
     Generation,
@@ -34,13 +32,12 @@ from domain.generation import (
     GenerationRequest,
     Outcome,
     Stage,
-    TerminalState,
     TimingPolicy,
 )
-from domain.ports import SubmitPermit
-from domain.provider import AttemptRef, ProviderEvent, ProviderJob, ProviderResult, SubmitResult
+from domain.provider import AttemptRef, ProviderEvent, ProviderResult
 from tests.support.books import PostgresBooks
 from tests.support.eventually import eventually
+from tests.support.interrupted import InterruptedAttempts, InterruptedLedger
 from tests.support.memory_store import MemoryStore
 from tests.support.requests import QUICK_TIMING, generation_input, new_id, request
 from tests.support.scripted import (
@@ -60,56 +57,6 @@ HISTORIES = Path(__file__).parents[1] / "replay" / "histories"
 # They name paths of the machine, and no replay reads them.
 _TRACES = re.compile(r'"stackTrace": "(?:[^"\\]|\\.)*"')
 Handle = WorkflowHandle[GenerationWorkflow, Outcome]
-
-
-class InterruptedLedger(PostgresLedger):
-    """A ledger that is away for the generations in `away`, as in a database outage."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self.away: set[str] = set()
-        self.calls: list[tuple[str, str]] = []
-
-    async def reserve(self, generation_id: str) -> Reservation:
-        self._count("reserve", generation_id)
-        return await super().reserve(generation_id)
-
-    async def settle(self, generation_id: str) -> Outcome:
-        self._count("settle", generation_id)
-        return await super().settle(generation_id)
-
-    async def refund(self, generation_id: str, terminal_state: TerminalState) -> Refund:
-        self._count("refund", generation_id)
-        return await super().refund(generation_id, terminal_state)
-
-    def _count(self, step: str, generation_id: str) -> None:
-        self.calls.append((step, generation_id))
-        if generation_id in self.away:
-            raise DatabaseUnavailable
-
-
-class InterruptedAttempts(PostgresAttempts):
-    """Attempts whose next acceptances cannot be recorded, as in a failover of the database.
-
-    permits: how many submits were permitted, by attempt.
-    """
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self.lost: dict[str, int] = {}
-        self.permits: dict[AttemptRef, int] = {}
-
-    async def begin_submit(self, attempt: AttemptRef) -> SubmitPermit:
-        permit = await super().begin_submit(attempt)
-        if permit.request is not None:
-            self.permits[attempt] = self.permits.get(attempt, 0) + 1
-        return permit
-
-    async def record_accepted(self, attempt: AttemptRef, job: ProviderJob) -> SubmitResult:
-        if self.lost.get(attempt.generation_id, 0) > 0:
-            self.lost[attempt.generation_id] -= 1
-            raise DatabaseUnavailable
-        return await super().record_accepted(attempt, job)
 
 
 @dataclass

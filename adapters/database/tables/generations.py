@@ -123,8 +123,12 @@ class AttemptRow(SQLModel, table=True):
     endpoint: str = Field(sa_column=text_column())
     state: str = Field(sa_column=text_column())
     provider_job_id: str | None = Field(default=None, sa_column=text_column(nullable=True))
-    provider_urls: dict[str, str] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
-    result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
+    provider_urls: dict[str, str] | None = Field(
+        default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True)
+    )
+    result: dict[str, Any] | None = Field(
+        default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True)
+    )
     code: str | None = Field(default=None, sa_column=text_column(nullable=True))
     provider_message: str | None = Field(default=None, sa_column=text_column(nullable=True))
     started_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))

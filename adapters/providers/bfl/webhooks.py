@@ -39,7 +39,7 @@ class BflWebhookReader:
 
 
 def webhook_secret(master_key: str, attempt: AttemptRef) -> str:
-    """Return what BFL is to sign one attempt's webhook with. It is sent in plain text: one for each attempt."""
+    """Return the secret of one attempt's webhook. It is sent in plain text, so each attempt has its own."""
     message = f"bfl webhook:{attempt.generation_id}/{attempt.ordinal}"
     return hmac.new(master_key.encode(), message.encode(), hashlib.sha256).hexdigest()
 

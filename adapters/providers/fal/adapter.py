@@ -83,7 +83,7 @@ class FalProvider:
         status = body.get("status")
         if status != "COMPLETED":
             return running(status, _RUNNING)
-        # COMPLETED says that the job ended, not how: there may be an error next to it, and the result decides.
+        # COMPLETED says that the job ended, not how: it may come with an error, and the result decides.
         if body.get("error") and body.get("error_type"):
             kind = str(body["error_type"])
             return ERRORS.get(kind, ERRORS["another error_type"]).to_result(f"{kind}: {body['error']}")
@@ -117,7 +117,7 @@ class FalProvider:
         return ProviderJob(job_id, trusted)
 
     def _job_url(self, request: GenerationRequest, job: ProviderJob, purpose: str) -> httpx.URL:
-        """Return the address that fal gave, or the one that its clients build, without the model's sub-path."""
+        """Return the address that fal gave, or the one that its clients build, which omits the sub-path."""
         if purpose in job.urls:
             return httpx.URL(job.urls[purpose])
         app = "/".join(request.endpoint.split("/")[:2])

@@ -13,7 +13,7 @@ from domain.errors import (
 )
 from domain.moderation import ModeratedAt
 
-# fal bills no 5xx, and nothing that it never accepted. It may bill a job that ended in a 4xx: a GPU may have run.
+# fal bills no 5xx, and nothing that it never accepted. A job that ended in a 4xx may have run and be billed.
 ERRORS: ErrorTable = {
     "429": ErrorMapping(ProviderThrottled),
     "503 with an error_type on submit": ErrorMapping(ProviderUnavailable),

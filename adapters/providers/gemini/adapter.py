@@ -89,7 +89,8 @@ def _parse(_headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
     parts = _list(_get(_get(candidate, "content"), "parts"))
     final = [part for part in parts if isinstance(part, dict) and part.get("thought") is not True]
     text = " ".join(part["text"] for part in final if isinstance(part.get("text"), str))
-    message = f"gemini: finishReason {reason} {_get(candidate, 'finishMessage') or ''} {text[:MAX_MESSAGE_CHARACTERS]}"
+    details = f"{_get(candidate, 'finishMessage') or ''} {text[:MAX_MESSAGE_CHARACTERS]}"
+    message = f"gemini: finishReason {reason} {details}"
     found = [_get(_get(part, "inlineData"), "data") for part in final]
     images = [image for image in found if isinstance(image, str)]
     return ParsedResponse(

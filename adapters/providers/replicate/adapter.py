@@ -155,7 +155,7 @@ class ReplicateProvider:
         return fields
 
     async def _reference(self, image: LocalInputFile) -> str:
-        """Return a small image as a data URI, and the address of a larger one uploaded to Replicate for a day.
+        """Return a small image as a data URI; upload a larger one to Replicate, where it lives for a day.
 
         Raises ProviderUnavailable, ProviderThrottled, ProviderRefused: an upload is not a prediction yet.
         """
@@ -220,7 +220,7 @@ def _is_address(url: object) -> bool:
 
 
 def _failure(message: str) -> ProviderResult:
-    """Return a failed prediction's result by its code, else by its message: community models have no codes."""
+    """Return a failed prediction's result, by its code or, as community models have none, its message."""
     names = [*_CODE.findall(message), *(name for name in _MODERATION_WORDS if name in message.lower())]
     name = next((name for name in names if name in ERRORS), "failed")
     return ERRORS[name].to_result(message)

@@ -7,7 +7,7 @@ import pytest
 
 from admin.bootstrap import bootstrap
 from composition import ServiceSettings, repositories
-from devstack.servers import Servers
+from devstack.servers.running import Servers
 from tests.integration.api.pictures import LARGEST_INPUT_BYTES, LARGEST_PIXELS, picture_server
 from tests.integration.api.service import Service, Tenant, listening, serving, working
 from tests.integration.conftest import new_database

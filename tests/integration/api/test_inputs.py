@@ -57,7 +57,7 @@ async def uploaded(tenant: Tenant, content: bytes | None = None) -> str:
 
 
 async def files_of(service: Service, tenant: Tenant) -> int:
-    return await service.count("SELECT count(*) FROM files WHERE tenant_id = :id", id=tenant.id)
+    return await service.count("SELECT count(*) FROM input_files WHERE tenant_id = :id", id=tenant.id)
 
 
 def fields_of(answer: httpx.Response) -> list[str]:

@@ -70,7 +70,7 @@ async def test_a_model_that_is_off_says_so_and_takes_nothing(service: Service, t
     model = await tenant.get("/v1/models/flux-2-pro")
     refused = await tenant.http.post("/v1/generations", json={"model": "flux-2-pro", "prompt": "a fox"})
 
-    assert (model["available"], model["kinds"][-1], model["inputs"]["most"]) == (False, "reference", 8)
+    assert (model["available"], model["kinds"][-1], model["inputs"]["max_images"]) == (False, "reference", 8)
     assert (refused.status_code, refused.json()["code"]) == (503, "model_unavailable")
     assert await service.generations_of(tenant) == 0
 
@@ -156,7 +156,7 @@ async def standing_still(service: Service, tenant: Tenant, provider: str) -> str
         )
         await session.execute(
             text(
-                "INSERT INTO places (generation_id, ordinal, provider, tenant_id)"
+                "INSERT INTO provider_slots (generation_id, ordinal, provider, tenant_id)"
                 " VALUES (:id, 1, :provider, :tenant)"
             ),
             {"id": generation.id, "provider": provider, "tenant": tenant.id},

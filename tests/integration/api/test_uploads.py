@@ -29,7 +29,7 @@ async def upload(tenant: Tenant, content: bytes = PICTURE, name: str = "a.png") 
 
 
 async def files_of(service: Service, tenant: Tenant) -> int:
-    return await service.count("SELECT count(*) FROM files WHERE tenant_id = :id", id=tenant.id)
+    return await service.count("SELECT count(*) FROM input_files WHERE tenant_id = :id", id=tenant.id)
 
 
 async def test_an_image_is_kept_with_its_facts(service: Service, tenant: Tenant) -> None:

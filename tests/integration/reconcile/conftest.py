@@ -13,7 +13,7 @@ from activities.reconcile import ReconcilePlan
 from adapters.database.generations import PostgresGenerations
 from admin.bootstrap import bootstrap
 from composition import repositories
-from devstack.servers import Servers
+from devstack.servers.running import Servers
 from domain import temporal_names
 from domain.generation import Generation
 from tests.conftest import namespaced_client

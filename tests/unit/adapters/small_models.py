@@ -10,7 +10,7 @@ from domain.input_files import ImageFacts, InputFile
 _FILE = Path(__file__).with_name("small_models.toml")
 
 
-def small_catalogue() -> Catalog:
+def small_catalog() -> Catalog:
     """The provider `off` is off."""
     return load_catalog(_FILE, providers=("fal", "other"), queue_timeout_seconds=1)
 

@@ -13,22 +13,22 @@ from domain.generation import TimingPolicy
 from domain.model_schema import InputLimits
 
 SHIPPED = Path(__file__).parents[3] / "models.toml"
-WAITS = (
-    "{ first_poll_seconds = 10, poll_factor = 1.5, longest_poll_seconds = 60, poll_jitter = 0.2, "
+TIMING = (
+    "{ first_poll_seconds = 10, poll_factor = 1.5, max_poll_seconds = 60, poll_jitter = 0.2, "
     "deadline_seconds = 600 }"
 )
 PROVIDERS = (
-    "[providers.fal]\nsubmits_per_second = 10.0\nin_flight = 40\n"
-    "[providers.other]\nsubmits_per_second = 0.5\nin_flight = 1\n"
+    "[providers.fal]\nsubmits_per_second = 10.0\nmax_concurrent = 40\n"
+    "[providers.other]\nsubmits_per_second = 0.5\nmax_concurrent = 1\n"
 )
 SHARED = (
-    f"[waits]\nslow = {WAITS.replace('600', '900')}\n"
+    f"[timing]\nslow = {TIMING.replace('600', '900')}\n"
     '[schemas]\nfew = { type = "integer", minimum = 1, maximum = 2, default = 1 }\n'
 )
 PROMPT = '{ type = "string", minLength = 1, maxLength = 100 }'
 N = '{ type = "integer", minimum = 1, maximum = 4, default = 1 }'
 QUALITY = '{ enum = ["low", "high"], default = "low" }'
-INPUTS = '{ most = 2, max_bytes = 1000, max_pixels = 100, content_types = ["image/png"] }'
+INPUTS = '{ max_images = 2, max_bytes = 1000, max_pixels = 100, content_types = ["image/png"] }'
 MODEL: dict[str, str] = {
     "title": '"A model"',
     "kinds": '["text_to_image"]',
@@ -38,7 +38,7 @@ MODEL: dict[str, str] = {
     "price": "{ per_image = 2 }",
     "typical_seconds": "5",
     "webhook": "true",
-    "waits": WAITS,
+    "timing": TIMING,
 }
 
 
@@ -76,8 +76,8 @@ def test_a_model_is_read_as_it_is_written(models_file: Path) -> None:
     assert catalog.providers == {"fal": ProviderLimits("fal", 10.0, 40)}
 
 
-def test_waits_and_schemas_can_be_shared_by_name(models_file: Path) -> None:
-    content = text(before=PROVIDERS + SHARED, parameters=parameters(n='"few"'), waits='"slow"')
+def test_timing_and_schemas_can_be_shared_by_name(models_file: Path) -> None:
+    content = text(before=PROVIDERS + SHARED, parameters=parameters(n='"few"'), timing='"slow"')
     model = load(models_file, content).get_model("one")
 
     assert model.timing.deadline_seconds == 900
@@ -118,12 +118,12 @@ def test_the_models_of_a_provider_that_is_off_are_listed_and_off(models_file: Pa
         ({"deadline_cap_seconds": 5.0, "first_poll_cap_seconds": 0.5}, 5, 0.5, 2),
     ],
 )
-def test_caps_shorten_waits_and_never_stretch_them(
+def test_caps_shorten_the_timing_and_never_stretch_it(
     models_file: Path, caps: dict[str, float], deadline: float, first: float, longest: float
 ) -> None:
-    waits = load(models_file, text(), **caps).get_model("one").timing
+    timing = load(models_file, text(), **caps).get_model("one").timing
 
-    assert (waits.deadline_seconds, waits.first_poll_seconds, waits.longest_poll_seconds) == (
+    assert (timing.deadline_seconds, timing.first_poll_seconds, timing.longest_poll_seconds) == (
         deadline,
         first,
         longest,
@@ -155,14 +155,14 @@ def test_a_missing_field_is_named(models_file: Path, name: str) -> None:
         ("webhook", '"sometimes"'),
         ("typical_seconds", "0"),
         ("moderation", '"keep"'),
-        ("waits", '"slow"'),
-        ("waits", WAITS.replace("first_poll_seconds = 10", "first_poll_seconds = 0")),
-        ("waits", WAITS.replace("poll_factor = 1.5", "poll_factor = 0.9")),
-        ("waits", WAITS.replace("poll_jitter = 0.2", "poll_jitter = 1.1")),
-        ("waits", WAITS.replace("longest_poll_seconds = 60", "longest_poll_seconds = inf")),
-        ("waits", WAITS.replace("deadline_seconds = 600", "deadline_seconds = nan")),
-        ("waits", WAITS.replace("deadline_seconds = 600", "deadline_seconds = 86401")),
-        ("waits", WAITS.replace("deadline_seconds = 600", "deadline_seconds = 600, patience = 1")),
+        ("timing", '"slow"'),
+        ("timing", TIMING.replace("first_poll_seconds = 10", "first_poll_seconds = 0")),
+        ("timing", TIMING.replace("poll_factor = 1.5", "poll_factor = 0.9")),
+        ("timing", TIMING.replace("poll_jitter = 0.2", "poll_jitter = 1.1")),
+        ("timing", TIMING.replace("max_poll_seconds = 60", "max_poll_seconds = inf")),
+        ("timing", TIMING.replace("deadline_seconds = 600", "deadline_seconds = nan")),
+        ("timing", TIMING.replace("deadline_seconds = 600", "deadline_seconds = 86401")),
+        ("timing", TIMING.replace("deadline_seconds = 600", "deadline_seconds = 600, extra = 1")),
     ],
 )
 def test_a_mistake_in_a_model_is_refused(models_file: Path, field: str, value: str) -> None:
@@ -224,14 +224,14 @@ def test_a_price_that_is_not_there_for_every_request_is_refused(
         {"kinds": '["edit"]'},
         {"inputs": INPUTS},
         {"kinds": '["edit"]', "inputs": INPUTS},
-        {"kinds": '["text_to_image", "edit"]', "inputs": INPUTS.replace("{ ", "{ least = 1, ")},
-        {"kinds": '["edit"]', "inputs": INPUTS.replace("{ ", "{ least = 3, ")},
-        {"kinds": '["edit"]', "inputs": INPUTS.replace("{ ", '{ least = 1, mask = "maybe", ')},
+        {"kinds": '["text_to_image", "edit"]', "inputs": INPUTS.replace("{ ", "{ min_images = 1, ")},
+        {"kinds": '["edit"]', "inputs": INPUTS.replace("{ ", "{ min_images = 3, ")},
+        {"kinds": '["edit"]', "inputs": INPUTS.replace("{ ", '{ min_images = 1, mask = "maybe", ')},
         {
             "kinds": '["edit"]',
-            "inputs": INPUTS.replace("image/png", "image/gif").replace("{ ", "{ least = 1, "),
+            "inputs": INPUTS.replace("image/png", "image/gif").replace("{ ", "{ min_images = 1, "),
         },
-        {"kinds": '["edit"]', "inputs": INPUTS.replace("most = 2", "least = 1, most = 17")},
+        {"kinds": '["edit"]', "inputs": INPUTS.replace("max_images = 2", "min_images = 1, max_images = 17")},
     ],
     ids=range(8),
 )
@@ -278,7 +278,7 @@ def test_a_file_that_is_no_toml_is_refused(models_file: Path, content: str) -> N
         load(models_file, content)
 
 
-def test_the_catalogue_that_we_ship_has_each_provider_and_each_kind() -> None:
+def test_the_catalog_that_we_ship_has_each_provider_and_each_kind() -> None:
     catalog = load_catalog(SHIPPED, providers=("fal",), queue_timeout_seconds=1)
     models = catalog.models.values()
 

@@ -135,7 +135,7 @@ async def test_an_upload_is_not_read_before_its_turn(world: World) -> None:
 
     headers = [(b"content-type", b"multipart/form-data; boundary=x")]
     request = Request({"type": "http", "headers": headers}, receive)
-    parts = cast("Services", SimpleNamespace(inputs=world.inputs))
+    parts = cast("Services", SimpleNamespace(input_file_service=world.inputs))
     async with AsyncExitStack() as turns:
         for _ in range(4):
             await turns.enter_async_context(world.inputs.limit(TENANT))
@@ -225,9 +225,9 @@ async def test_another_tenants_file_looks_like_none(world: World, tmp_path: Path
     path.write_bytes(b"image")
     file = await world.inputs.store_upload("ten_2", path)
     world.files.rows["file_0"] = replace(file, id="file_0")
-    with pytest.raises(InvalidInput) as theirs:
+    with pytest.raises(InvalidInput) as foreign:
         await world.inputs.resolve(TENANT, ["file_0"], None)
-    with pytest.raises(InvalidInput) as nobodys:
+    with pytest.raises(InvalidInput) as unknown:
         await world.inputs.resolve(TENANT, ["file_1"], None)
 
-    assert theirs.value.errors == nobodys.value.errors
+    assert foreign.value.errors == unknown.value.errors

@@ -15,28 +15,28 @@ from tests.unit.adapters.providers.fal.signing import Clock
 VIEW = {"stage": "generating"}
 
 
-class AskedRuns:
-    """The one question of the WorkflowClient port that live views ask; it waits at the gate while that is closed."""
+class QueriedWorkflows:
+    """The one query of the WorkflowClient port that WorkflowStatus makes; it waits for `release`."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.within: set[timedelta] = set()
-        self.gate = asyncio.Event()
-        self.gate.set()
+        self.release = asyncio.Event()
+        self.release.set()
         self.answer: Mapping[str, Any] | Exception | None = VIEW
 
-    async def live(self, generation_id: str, *, within: timedelta) -> Mapping[str, Any] | None:
+    async def query_status(self, generation_id: str, *, within: timedelta) -> Mapping[str, Any] | None:
         self.asked.append(generation_id)
         self.within.add(within)
-        await self.gate.wait()
+        await self.release.wait()
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
 
 @pytest.fixture
-def runs() -> AskedRuns:
-    return AskedRuns()
+def workflows() -> QueriedWorkflows:
+    return QueriedWorkflows()
 
 
 @pytest.fixture
@@ -45,67 +45,69 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def views(runs: AskedRuns, clock: Clock) -> WorkflowStatus:
-    return WorkflowStatus(runs, clock=clock)  # type: ignore[arg-type]  # of the port, this is all that is used
+def status(workflows: QueriedWorkflows, clock: Clock) -> WorkflowStatus:
+    return WorkflowStatus(workflows, clock=clock)  # type: ignore[arg-type]  # of the port, this is all that is used
 
 
 async def test_a_workflow_is_asked_within_a_quarter_of_a_second(
-    views: WorkflowStatus, runs: AskedRuns
+    status: WorkflowStatus, workflows: QueriedWorkflows
 ) -> None:
-    assert await views.query("ten_1", "gen_1") == VIEW
-    assert (runs.asked, runs.within) == (["gen_1"], {timedelta(milliseconds=250)})
+    assert await status.query("ten_1", "gen_1") == VIEW
+    assert (workflows.asked, workflows.within) == (["gen_1"], {timedelta(milliseconds=250)})
 
 
-async def test_a_tenant_asks_one_at_a_time(views: WorkflowStatus, runs: AskedRuns) -> None:
-    runs.gate.clear()
-    first = asyncio.create_task(views.query("ten_1", "gen_1"))
-    await eventually(lambda: runs.asked == ["gen_1"])
-    second, other = await views.query("ten_1", "gen_2"), asyncio.create_task(views.query("ten_2", "gen_3"))
-    await eventually(lambda: runs.asked == ["gen_1", "gen_3"])
-    runs.gate.set()
+async def test_a_tenant_asks_one_at_a_time(status: WorkflowStatus, workflows: QueriedWorkflows) -> None:
+    workflows.release.clear()
+    first = asyncio.create_task(status.query("ten_1", "gen_1"))
+    await eventually(lambda: workflows.asked == ["gen_1"])
+    second, other = await status.query("ten_1", "gen_2"), asyncio.create_task(status.query("ten_2", "gen_3"))
+    await eventually(lambda: workflows.asked == ["gen_1", "gen_3"])
+    workflows.release.set()
 
     assert (await first, second, await other) == (VIEW, None, VIEW)
-    assert await views.query("ten_1", "gen_2") == VIEW
+    assert await status.query("ten_1", "gen_2") == VIEW
 
 
-async def test_four_are_asked_at_once_and_a_fifth_is_not(views: WorkflowStatus, runs: AskedRuns) -> None:
-    runs.gate.clear()
-    four = [asyncio.create_task(views.query(f"ten_{number}", f"gen_{number}")) for number in range(4)]
-    await eventually(lambda: len(runs.asked) == 4)
-    fifth = await views.query("ten_5", "gen_5")
-    runs.gate.set()
+async def test_four_are_asked_at_once_and_a_fifth_is_not(
+    status: WorkflowStatus, workflows: QueriedWorkflows
+) -> None:
+    workflows.release.clear()
+    four = [asyncio.create_task(status.query(f"ten_{number}", f"gen_{number}")) for number in range(4)]
+    await eventually(lambda: len(workflows.asked) == 4)
+    fifth = await status.query("ten_5", "gen_5")
+    workflows.release.set()
 
     assert (await asyncio.gather(*four), fifth) == ([VIEW] * 4, None)
-    assert await views.query("ten_5", "gen_5") == VIEW
+    assert await status.query("ten_5", "gen_5") == VIEW
 
 
 async def test_after_silence_nobody_is_asked_for_five_seconds(
-    views: WorkflowStatus, runs: AskedRuns, clock: Clock
+    status: WorkflowStatus, workflows: QueriedWorkflows, clock: Clock
 ) -> None:
-    runs.answer = None
-    assert await views.query("ten_1", "gen_1") is None
-    runs.answer = VIEW
+    workflows.answer = None
+    assert await status.query("ten_1", "gen_1") is None
+    workflows.answer = VIEW
     clock.seconds += 4.9
-    resting = await views.query("ten_2", "gen_2")
+    resting = await status.query("ten_2", "gen_2")
     clock.seconds += 0.2
 
-    assert (resting, await views.query("ten_2", "gen_2")) == (None, VIEW)
-    assert runs.asked == ["gen_1", "gen_2"]
+    assert (resting, await status.query("ten_2", "gen_2")) == (None, VIEW)
+    assert workflows.asked == ["gen_1", "gen_2"]
 
 
 @pytest.mark.parametrize("end", ["error", "cancel"])
 async def test_a_question_that_broke_off_blocks_nobody(
-    views: WorkflowStatus, runs: AskedRuns, end: str
+    status: WorkflowStatus, workflows: QueriedWorkflows, end: str
 ) -> None:
-    runs.gate.clear()
-    runs.answer = TemporalUnavailable()
-    asking = asyncio.create_task(views.query("ten_1", "gen_1"))
-    await eventually(lambda: runs.asked == ["gen_1"])
+    workflows.release.clear()
+    workflows.answer = TemporalUnavailable()
+    asking = asyncio.create_task(status.query("ten_1", "gen_1"))
+    await eventually(lambda: workflows.asked == ["gen_1"])
     if end == "cancel":
         asking.cancel()
-    runs.gate.set()
+    workflows.release.set()
     await asyncio.wait([asking], timeout=1)
     assert asking.cancelled() or isinstance(asking.exception(), TemporalUnavailable)
-    runs.answer = VIEW
+    workflows.answer = VIEW
 
-    assert await views.query("ten_1", "gen_1") == VIEW
+    assert await status.query("ten_1", "gen_1") == VIEW

@@ -7,12 +7,12 @@ import pytest
 from domain.catalog import Catalog
 from domain.errors import InvalidInput
 from domain.input_files import InputFile
-from tests.unit.adapters.small_models import small_catalogue, stored
+from tests.unit.adapters.small_models import small_catalog, stored
 
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return small_catalogue()
+    return small_catalog()
 
 
 def errors_of(

@@ -10,7 +10,7 @@ from domain.catalog import Catalog, pixels
 from domain.errors import InvalidInput, ModelNotFound
 from domain.generation import Fallback, GenerationRequest
 from domain.input_files import InputFile
-from tests.unit.adapters.small_models import small_catalogue, stored
+from tests.unit.adapters.small_models import small_catalog, stored
 
 Request = dict[str, Any]
 PROVIDERS = ("fal", "replicate", "bfl", "openai", "gemini", "together")
@@ -21,7 +21,7 @@ SHIPPED = load_catalog(
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return small_catalogue()
+    return small_catalog()
 
 
 def errors_of(

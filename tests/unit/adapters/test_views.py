@@ -9,7 +9,7 @@ from domain.catalog import Catalog
 from domain.generation import Generation, GenerationError, Stage, Status, Undelivered
 from domain.moderation import ModeratedAt
 from tests.support.requests import NOW, request
-from tests.unit.adapters.small_models import small_catalogue, stored
+from tests.unit.adapters.small_models import small_catalog, stored
 
 VIEWS = GenerationSerializer("https://example.com", "a master key", None)
 FAILED = Generation(
@@ -33,7 +33,7 @@ FAILED = Generation(
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return small_catalogue()
+    return small_catalog()
 
 
 @pytest.mark.parametrize("stage", [ModeratedAt.INPUT, ModeratedAt.OUTPUT, Stage.GENERATING])
@@ -61,7 +61,7 @@ def test_a_model_shows_all_that_a_request_is_checked_by(catalog: Catalog) -> Non
     assert view["inputs"]["max_total_bytes"] == 2500
     assert view["price"]["steps"] == {"low": 1, "high": 5}
     assert (view["available"], view["moderation"], view["fallback"]) == (True, "charge", None)
-    assert (view["typical_seconds"], view["longest_seconds"]) == (1.0, 61.0)
+    assert (view["typical_seconds"], view["max_seconds"]) == (1.0, 61.0)
 
 
 def test_a_model_that_is_off_says_so(catalog: Catalog) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from devstack.ports import pick_free
+from devstack.process.ports import pick_free
 from runtime.health import health_server
 
 

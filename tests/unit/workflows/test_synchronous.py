@@ -8,7 +8,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from adapters.database.engine import Database
-from devstack.servers import Servers
+from devstack.servers.running import Servers
 from domain.errors import ContentRejected, ProviderUnavailable, SubmitAmbiguous
 from domain.generation import Outcome, Stage, Status, Undelivered
 from domain.moderation import ModeratedAt

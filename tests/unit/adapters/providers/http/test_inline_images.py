@@ -1,4 +1,4 @@
-"""The client of all synchronous providers on real sockets: no response is lost, and no body stays in memory."""
+"""The client of all synchronous providers on real sockets: nothing is lost, and no body stays in memory."""
 
 import asyncio
 import gzip

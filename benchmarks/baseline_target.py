@@ -1,0 +1,126 @@
+"""The reference as the bench drives it: the bench plays client, API and provider; the worker is a child."""
+
+import asyncio
+import random
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from uuid import uuid4
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.service import RPCError
+
+from benchmarks.baseline import BaselineWorkflow
+from benchmarks.baseline_steps import WORKFLOWS_QUEUE
+from benchmarks.baseline_worker import READY, SUBMITTED
+from benchmarks.errors import RunFailed
+from benchmarks.load import Sample
+from composition import ServiceSettings
+from composition.temporal import TemporalAddress
+from devstack.servers.app_processes import ROOT
+
+SAMPLE_TIMEOUT_SECONDS = 60.0
+READY_TIMEOUT_SECONDS = 30.0
+END_TIMEOUT_SECONDS = 15.0
+TASK_TIMEOUT = timedelta(seconds=ServiceSettings.model_fields["workflow_task_timeout_seconds"].default)
+
+
+class BaselineTarget:
+    """Starts a workflow, signals it about `job_seconds` after its submit, awaits its end."""
+
+    def __init__(self, client: Client, worker: asyncio.subprocess.Process, *, job_seconds: float) -> None:
+        self._client = client
+        self._worker = worker
+        self._job_seconds = job_seconds
+        self._submits: dict[str, asyncio.Future[None]] = {}
+
+    @property
+    def worker_pid(self) -> int:
+        return self._worker.pid
+
+    async def sample(self) -> Sample:
+        try:
+            async with asyncio.timeout(SAMPLE_TIMEOUT_SECONDS):
+                return await self._sample(f"baseline-{uuid4()}")
+        except (RPCError, TimeoutError) as error:
+            raise RunFailed(f"a baseline workflow did not complete: {error!r}") from error
+
+    async def _sample(self, workflow_id: str) -> Sample:
+        # Held here as well: it may be heard of before the start is answered, and is then off the list.
+        submitted = self._submits[workflow_id] = asyncio.get_running_loop().create_future()
+        begun = time.perf_counter()
+        handle = await self._client.start_workflow(
+            BaselineWorkflow.run,
+            workflow_id,
+            id=workflow_id,
+            task_queue=WORKFLOWS_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            task_timeout=TASK_TIMEOUT,
+        )
+        accept_seconds = time.perf_counter() - begun
+        await submitted
+        await asyncio.sleep(self._job_seconds * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
+        begun = time.perf_counter()
+        await handle.signal(BaselineWorkflow.report_result, workflow_id)
+        await handle.result()
+        return Sample(workflow_id, accept_seconds, time.perf_counter() - begun)
+
+    async def listen(self) -> None:
+        """Hear of submits until the worker's output ends; then whoever waits for one is told."""
+        assert self._worker.stdout is not None
+        async for line in self._worker.stdout:
+            word, _, workflow_id = line.decode().strip().partition(" ")
+            if word == SUBMITTED:
+                submit = self._submits.pop(workflow_id, None)
+                if submit is not None and not submit.done():
+                    submit.set_result(None)
+        for submit in self._submits.values():
+            if not submit.done():
+                submit.set_exception(RunFailed("the baseline worker ended"))
+
+
+@asynccontextmanager
+async def baseline_target(
+    client: Client, where: TemporalAddress, *, job_seconds: float
+) -> AsyncIterator[BaselineTarget]:
+    """The reference with its worker process, until the block is left."""
+    worker = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.baseline_worker", where.address, where.namespace),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    try:
+        await _until_ready(worker)
+        target = BaselineTarget(client, worker, job_seconds=job_seconds)
+        listening = asyncio.create_task(target.listen())
+        try:
+            yield target
+        finally:
+            listening.cancel()
+    finally:
+        await _end(worker)
+
+
+async def _until_ready(worker: asyncio.subprocess.Process) -> None:
+    assert worker.stdout is not None
+    with suppress(TimeoutError):
+        async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+            if (await worker.stdout.readline()).decode().strip() == READY:
+                return
+    raise RunFailed("the baseline worker did not become ready")
+
+
+async def _end(worker: asyncio.subprocess.Process) -> None:
+    assert worker.stdin is not None
+    worker.stdin.close()
+    try:
+        async with asyncio.timeout(END_TIMEOUT_SECONDS):
+            await worker.wait()
+    except TimeoutError:
+        worker.kill()
+        await worker.wait()

@@ -1,0 +1,76 @@
+"""How load is put on a target: one at a time for latencies, or so many at once for throughput."""
+
+import asyncio
+import time
+from asyncio import TaskGroup
+from dataclasses import dataclass
+from typing import Protocol
+
+from benchmarks.percentiles import Spread
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One workflow from its request to its end.
+
+    workflow_id: as Temporal knows it.
+    accept_seconds: until the request was answered with the id.
+    reaction_seconds: from the provider's word to the end; None if it ended without one.
+    """
+
+    workflow_id: str
+    accept_seconds: float
+    reaction_seconds: float | None
+
+
+class Target(Protocol):
+    """What is measured."""
+
+    async def sample(self) -> Sample:
+        """Run one to its end. Raises RunFailed for every other end than the good one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """Samples, and how long they took together."""
+
+    samples: list[Sample]
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        return len(self.samples) / self.seconds
+
+    @property
+    def accept(self) -> Spread:
+        return Spread.of([sample.accept_seconds for sample in self.samples])
+
+    @property
+    def reaction(self) -> Spread:
+        return Spread.of(
+            [sample.reaction_seconds for sample in self.samples if sample.reaction_seconds is not None]
+        )
+
+
+async def run_samples(target: Target, count: int, *, at_once: int = 1, pause_seconds: float = 0) -> Run:
+    """Take `count` samples, `at_once` at a time; each lane pauses after a sample before its next.
+
+    Raises what the first failing sample raised.
+    """
+    numbers = iter(range(count))
+    samples: list[Sample] = []
+
+    async def lane() -> None:
+        for _ in numbers:
+            await asyncio.sleep(pause_seconds)
+            samples.append(await target.sample())
+
+    begun = time.perf_counter()
+    try:
+        async with TaskGroup() as lanes:
+            for _ in range(min(at_once, count)):
+                lanes.create_task(lane())
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return Run(samples, time.perf_counter() - begun)

@@ -1,0 +1,1 @@
+"""Programs that are found, downloaded or built, once, into a cache."""

@@ -1,0 +1,1 @@
+"""The servers of a stack: PostgreSQL, Temporal, object store, simulators, and our own processes."""

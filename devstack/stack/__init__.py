@@ -1,0 +1,1 @@
+"""A whole stack: started, described in stack.json, controlled, stopped."""

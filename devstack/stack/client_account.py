@@ -1,0 +1,52 @@
+"""The tenant, the key and the credits with which a person uses a fresh stack at once."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from devstack.errors import NotReady
+from devstack.process.data_directory import DataDir
+from devstack.process.private_files import read_json_object, write_private_json
+from devstack.process.stop_flag import StopFlag
+from devstack.servers.app_processes import run_admin
+
+TENANT_ID = "ten_demo"
+CREDITS = 10_000
+FILE = "client.json"
+
+
+@dataclass(frozen=True)
+class ClientAccount:
+    """What a client of the API has to know."""
+
+    tenant_id: str
+    api_key: str
+
+
+def open_account(data: DataDir, env: Mapping[str, str], stop: StopFlag) -> ClientAccount:
+    """The account of the last run on this data and database; else a new one, with credits."""
+    # A key is good only in the database that it was made in.
+    database = hashlib.sha256(os.environ.get("DATABASE_URL", "").encode()).hexdigest()
+    file = data.path / FILE
+    known = read_json_object(file)
+    if known.get("database") == database:
+        return ClientAccount(known["tenant_id"], known["api_key"])
+    _admin("create-tenant", "Demo", "--id", TENANT_ID, env=env, stop=stop)
+    _admin("grant", TENANT_ID, str(CREDITS), "--reference", "devstack", env=env, stop=stop)
+    account = ClientAccount(TENANT_ID, str(_admin("create-key", TENANT_ID, env=env, stop=stop)["api_key"]))
+    write_private_json(file, asdict(account) | {"database": database})
+    return account
+
+
+def _admin(*arguments: str, env: Mapping[str, str], stop: StopFlag) -> dict[str, Any]:
+    printed = run_admin(*arguments, env=env, stop=stop).strip().splitlines()
+    try:
+        answer = json.loads(printed[-1])
+    except (IndexError, ValueError):
+        raise NotReady(f"`admin {arguments[0]}` did not print a line of JSON") from None
+    if not isinstance(answer, dict):
+        raise NotReady(f"`admin {arguments[0]}` did not print an object")
+    return answer

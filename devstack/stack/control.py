@@ -1,0 +1,44 @@
+"""Acts on one part of a running stack, as a fault would: pause it, let it go on, kill it."""
+
+import os
+import signal
+from pathlib import Path
+
+from devstack.errors import StackError
+from devstack.process.data_directory import DataDir, remove
+from devstack.process.signals import signal_process
+from devstack.process.supervisor import SUPERVISOR, living
+from devstack.stack.stack_file import read
+
+SIGNALS = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT, "kill": signal.SIGKILL}
+
+
+def act(folder: Path, action: str, name: str) -> int:
+    """Send the action's signal to the named part and all it started. Gives the pid, surely its own."""
+    names = read(folder).get("pids", {})
+    if not names:
+        raise StackError(f"no stack is running on {folder} (`make up` starts one)")
+    if name not in names:
+        raise StackError(f"no part is called {name}; there are {', '.join(sorted(names))}")
+    pid = living(folder).get(name)
+    if pid is None:
+        raise StackError(f"{name} is not running at this moment")
+    if name == SUPERVISOR:
+        # Alone: what happens to its children then is the very thing to see.
+        os.kill(pid, SIGNALS[action])
+    else:
+        signal_process(pid, SIGNALS[action])
+    return pid
+
+
+def clean(folder: Path) -> bool:
+    """Remove a stack's data, also what lies outside the folder. False if there was none.
+
+    Raises AlreadyRunning while a stack runs on it. What a killed one left running is ended first.
+    """
+    if not folder.exists():
+        return False
+    data = DataDir(folder)
+    with data.held():
+        remove(data.path)
+    return True

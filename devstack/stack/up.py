@@ -1,0 +1,53 @@
+"""`make up`: the stack in the foreground, on data that stays."""
+
+import time
+from pathlib import Path
+
+from devstack.errors import Interrupted
+from devstack.process.log import log
+from devstack.process.stop_flag import StopFlag
+from devstack.stack.running import Stack, running_stack
+from devstack.stack.stack_file import STACK_FILE
+
+IDLE_SECONDS = 3600.0
+
+
+def up(folder: Path, *, stop: StopFlag) -> None:
+    """Run until a signal: the normal end, except before the stack is ready (raises Interrupted)."""
+    started = time.monotonic()
+    with running_stack(folder, stop=stop) as stack:
+        log(f"ready after {time.monotonic() - started:.1f} s")
+        log(welcome(stack))
+        wait_for_signal(stop)
+        log("stopping …")
+    log("stopped; the data stays, `make up` goes on with it")
+
+
+def wait_for_signal(stop: StopFlag) -> None:
+    try:
+        while True:
+            stop.wait(IDLE_SECONDS)
+    except Interrupted:
+        return
+
+
+def welcome(stack: Stack) -> str:
+    """Where everything is, and a command that makes an image."""
+    servers = stack.servers
+    return f"""
+Darkroom is running; Ctrl-C stops it.
+
+  API           {stack.api_url}
+  Temporal UI   {servers.temporal.ui_url or "(not known: TEMPORAL_UI_URL)"}
+  S3            {servers.s3.endpoint}
+  Simulators    {", ".join(f"{name} {url}" for name, url in servers.simulators.items())}
+  Everything    {stack.folder / STACK_FILE}
+  Logs          {stack.folder / "logs"}
+
+Make an image:
+
+  curl -s {stack.api_url}/v1/generations \\
+    -H 'Authorization: Bearer {stack.client.api_key}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{{"model": "flux-schnell", "prompt": "a lighthouse in fog", "size": "512x512"}}'
+"""

@@ -1,0 +1,1 @@
+"""What every simulated provider shares: server, control plane, storage, jobs, webhooks."""

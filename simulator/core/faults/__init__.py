@@ -1,0 +1,1 @@
+"""Faults: their kinds, which are switched on, and how they are stored."""

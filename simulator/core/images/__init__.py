@@ -1,0 +1,1 @@
+"""Images: rendered results, and decoded inputs."""

@@ -1,0 +1,15 @@
+"""What may go wrong at fal."""
+
+from simulator.core.faults.kinds import FILES, JOBS, SUBMIT, WEBHOOKS, FaultKind, FaultKinds, Phase
+
+KINDS: FaultKinds = {
+    **SUBMIT,
+    **JOBS,
+    **WEBHOOKS,
+    **FILES,
+    "completed_with_error": FaultKind(Phase.JOB, {"error_type": "runner_disconnected"}),
+    "nsfw": FaultKind(Phase.JOB),
+    "ignore_cancel": FaultKind(Phase.CANCEL),
+    "stale_webhook": FaultKind(Phase.WEBHOOK, {"seconds": 600.0}),
+    "wrong_account": FaultKind(Phase.WEBHOOK, {"user_id": "user_somebody_else"}),
+}

@@ -1,0 +1,14 @@
+"""What may go wrong at Together.
+
+`truncated_body`, `slow_body` and `wrong_bytes` take effect what carries the image: the answer, or the file.
+"""
+
+from simulator.core.faults.kinds import FILES, FaultKind, FaultKinds, Phase
+from simulator.core.synchronous.faults import SYNCHRONOUS
+
+KINDS: FaultKinds = {
+    **SYNCHRONOUS,
+    **FILES,
+    "insufficient_quota": FaultKind(Phase.ADMISSION),
+    "fewer_images": FaultKind(Phase.JOB, {"count": 1.0}),
+}
