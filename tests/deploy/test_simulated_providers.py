@@ -1,6 +1,7 @@
 """Every provider of ours has its settings in docker-compose.yml, and its address at the simulator there."""
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -8,22 +9,26 @@ import pytest
 
 from adapters.providers.bfl.settings import BflSettings
 from adapters.providers.fal.settings import FalSettings
-from adapters.providers.gemini.settings import GeminiSettings
-from adapters.providers.openai.settings import OpenAiSettings
 from adapters.providers.replicate.settings import ReplicateSettings
+from adapters.providers.settings import ProviderSettings
 from adapters.providers.spec import provider_specs
-from adapters.providers.together.settings import TogetherSettings
 from adapters.storage.address_guard import is_allowed
 from composition import ServiceSettings, repositories
 from composition.providers import enabled_providers, webhook_readers
 from composition.settings import AllProviderSettings, setting_fields
+from domain.errors import ServiceError
 from simulator.__main__ import ALL
 from simulator.__main__ import _parser as simulator_parser
 from simulator.core.app import create_app
 from simulator.core.options import Options
 from simulator.registry import PROVIDERS
+from tests.contracts.providers.all_cases import CASES
+from tests.contracts.providers.job_case import JobCase
+from tests.contracts.providers.synchronous_case import SynchronousCase
 from tests.deploy.app_settings import health_url, read_settings
 from tests.deploy.compose_file import Service, passed_on, services
+from tests.unit.adapters.providers.inline_image_requests import asking, client_on
+from tests.unit.adapters.providers.mock_http import MockHttp
 
 
 @pytest.fixture
@@ -84,12 +89,27 @@ def test_the_simulator_is_every_provider_on_a_port_of_its_own(
     service = compose["simulator"]
     ports = [*simulator.ports, simulator.polling_port]
 
-    assert simulator.core.provider == ALL
+    assert simulator.provider == ALL
     assert len(simulator.ports) == len(PROVIDERS)
     assert len(ports) == len(set(ports))
     assert service["volumes"] == [f"simulator:{simulator.state}"]
     assert service["ports"] == [f"127.0.0.1:{port}:{port}" for port in simulator.ports]
     assert health_url(service).port in simulator.ports
+
+
+async def submit_address(
+    case: JobCase | SynchronousCase, settings: ProviderSettings, folder: Path
+) -> httpx.URL:
+    """Return where the provider's adapter sends a submit."""
+    mock = MockHttp(httpx.Response(500))
+    with suppress(ServiceError):
+        if isinstance(case, JobCase):
+            job_adapter = case.spec.make_adapter(settings, mock.http, "m" * 32)
+            await job_adapter.submit(case.submission("a fox"))
+        else:
+            adapter = case.spec.make_adapter(settings, client_on(mock.http))
+            await adapter.generate(asking(case.name, case.endpoint), folder)
+    return mock.requests[0].url
 
 
 async def test_the_simulators_addresses_are_routes_of_it(
@@ -100,23 +120,16 @@ async def test_the_simulators_addresses_are_routes_of_it(
 ) -> None:
     """Where jobs are sent, each refuses who brings no key, and so is there."""
     own = settings["worker"].providers
-    fal = own.of(FalSettings)
-    health, jwks = health_url(compose["simulator"]).path, httpx.URL(fal.jwks_url)
-    asked = {
-        "fal": f"{fal.queue_url}/fal-ai/flux/schnell",
-        "replicate": f"{own.of(ReplicateSettings).url}/predictions",
-        "bfl": f"{own.of(BflSettings).url}/v1/flux-2-pro",
-        "gemini": f"{own.of(GeminiSettings).url}/models/gemini-3.1-flash-image-preview:generateContent",
-        "openai": f"{own.of(OpenAiSettings).url}/images/generations",
-        "together": f"{own.of(TogetherSettings).url}/images/generations",
-    }
+    health = health_url(compose["simulator"]).path
+    jwks = httpx.URL(own.of(FalSettings).jwks_url)
+    asked = {case.name: await submit_address(case, own.by_name[case.name], tmp_path) for case in CASES}
     for provider, port in zip(PROVIDERS, simulator.ports, strict=True):
         app = create_app(Options(provider, simulator.host, port, tmp_path), [])
         origin = f"http://simulator:{port}"
         http = httpx.AsyncClient(transport=httpx.ASGITransport(app))
         async with app.router.lifespan_context(app), http:
             assert (await http.get(f"{origin}{health}")).status_code == 200
-            assert asked[provider].startswith(f"{origin}/")
+            assert str(asked[provider]).startswith(f"{origin}/")
             assert (await http.post(asked[provider], json={"prompt": "a fox"})).status_code in (401, 403)
             if jwks.port == port:
                 assert (await http.get(jwks)).status_code == 200

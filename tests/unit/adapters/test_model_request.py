@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from adapters.catalog.models_toml import load_catalog
+from adapters.providers.spec import provider_specs
 from domain.catalog import Catalog, pixels
 from domain.errors import InvalidInput, ModelNotFound
 from domain.generation import Fallback, GenerationRequest
@@ -13,7 +14,7 @@ from domain.input_files import InputFile
 from tests.unit.adapters.small_models import small_catalog, stored
 
 Request = dict[str, Any]
-PROVIDERS = ("fal", "replicate", "bfl", "openai", "gemini", "together")
+PROVIDERS = tuple(spec.name for spec in provider_specs())
 SHIPPED = load_catalog(
     Path(__file__).parents[3] / "models.toml", providers=PROVIDERS, queue_timeout_seconds=1
 )
