@@ -61,3 +61,14 @@ def test_files_that_the_guide_names_are_there() -> None:
 
     assert named
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("part", "files", "lines"), re.findall(r"^\| `([\w/.]+)` \| (\d+) \| (\d+) \|$", GUIDE, re.MULTILINE)
+)
+def test_the_guide_counts_what_a_provider_takes(part: str, files: str, lines: str) -> None:
+    found = [ROOT / part] if (ROOT / part).is_file() else sorted((ROOT / part).glob("*.*"))
+    counted = sum(len(path.read_text().splitlines()) for path in found)
+
+    assert len(found) == int(files)
+    assert counted == pytest.approx(int(lines), rel=0.1)

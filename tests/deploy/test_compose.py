@@ -107,13 +107,14 @@ def test_only_the_simulator_is_under_a_profile(compose: dict[str, Service], dot_
 
 def test_nothing_is_published_beyond_this_machine_by_default(compose: dict[str, Service]) -> None:
     published = {name: service["ports"] for name, service in compose.items() if "ports" in service}
+    simulated = published.pop("simulator")
 
     assert published == {
         "api": ["127.0.0.1:8000:8000"],
         "minio": ["127.0.0.1:9000:9000"],
-        "simulator": [f"127.0.0.1:{port}:{port}" for port in range(8090, 8096)],
         "temporal-ui": ["127.0.0.1:8233:8080"],
     }
+    assert all(port.startswith("127.0.0.1:") for port in simulated)
 
 
 def test_publishing_opens_neither_the_temporal_ui_nor_the_simulator(dot_env: dict[str, str]) -> None:
