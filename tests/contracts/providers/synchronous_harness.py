@@ -61,14 +61,14 @@ class SynchronousHarness:
         )
         return Submission(ATTEMPT, request, webhook_url="", images=images, mask=mask)
 
-    async def answer_to(self, prompt: str, n: int = 1, *, total_seconds: float = 20) -> SyncResult:
+    async def response_to(self, prompt: str, n: int = 1, *, total_seconds: float = 20) -> SyncResult:
         provider = self.provider(total_seconds=total_seconds)
         return await provider.generate(self.submission(prompt, n), self.folder)
 
     async def moderated(self, prompt: str) -> ModeratedAt | None:
         """Whose content was refused, whether the provider says so with an error or in an answer."""
         try:
-            answer = await self.answer_to(prompt)
+            answer = await self.response_to(prompt)
         except ContentRejected as error:
             return error.at
         assert (answer.result.status, answer.result.code) == (JobStatus.FAILED, "content_rejected")

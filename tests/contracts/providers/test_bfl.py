@@ -17,7 +17,7 @@ from tests.simulator.receiver import Receiver
 pytestmark = pytest.mark.parametrize("case", [BFL], ids=["bfl"])
 
 
-async def test_a_task_is_asked_for_in_its_region(harness: JobHarness) -> None:
+async def test_a_task_is_polled_in_its_region(harness: JobHarness) -> None:
     job = await harness.submit("a fox far away [sim:wrong_region]")
 
     assert job.urls["polling"].startswith(harness.simulator.polling_url)
@@ -47,18 +47,18 @@ async def test_a_task_that_is_not_found_in_its_region_is_gone(harness: JobHarnes
     assert (result.status, result.code) == (JobStatus.FAILED, "provider_failed")
 
 
-async def test_an_answer_may_have_both_forms(harness: JobHarness, receiver: Receiver) -> None:
+async def test_a_response_may_have_both_forms(harness: JobHarness, receiver: Receiver) -> None:
     job = await harness.submit("a fox of both kinds [sim:hybrid_answer]", webhook_url=receiver.url())
 
     assert job.urls.keys() == {"polling"}
     assert (await harness.ended(job)).status is JobStatus.SUCCEEDED
 
 
-async def test_a_cost_that_is_not_told_is_none(harness: JobHarness) -> None:
+async def test_a_cost_that_is_not_stated_is_none(harness: JobHarness) -> None:
     assert (await harness.submit("a free fox [sim:no_cost]")).cost is None
 
 
-async def test_a_webhook_without_a_signature_sends_us_to_ask(harness: JobHarness, receiver: Receiver) -> None:
+async def test_a_webhook_without_a_signature_is_a_reason_to_poll(harness: JobHarness, receiver: Receiver) -> None:
     job = await harness.submit("an unsigned fox [sim:unsigned_webhook]", webhook_url=receiver.url())
     received = await receiver.first()
     event = await harness.read_event(received)
@@ -104,7 +104,7 @@ async def test_a_newer_word_for_a_failure_is_known(harness: JobHarness) -> None:
     assert (result.status, result.code) == (JobStatus.FAILED, "provider_failed")
 
 
-async def test_an_account_without_credits_is_refused_and_a_bad_gateway_tells_nothing(
+async def test_an_account_without_credits_is_refused_and_a_bad_gateway_is_ambiguous(
     harness: JobHarness,
 ) -> None:
     with pytest.raises(ProviderRefused):

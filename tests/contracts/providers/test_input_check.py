@@ -32,12 +32,12 @@ async def test_a_flagged_prompt_is_refused(check: OpenAiModerationCheck, prompt:
 
 
 @pytest.mark.parametrize("fault", ["check_error", "check_error=400", "check_error=503"])
-async def test_a_check_that_fails_lets_nothing_through(check: OpenAiModerationCheck, fault: str) -> None:
+async def test_a_check_that_fails_accepts_nothing(check: OpenAiModerationCheck, fault: str) -> None:
     with pytest.raises(ModerationUnavailable):
         await check.find_violation(f"a fox [sim:{fault}]")
 
 
-async def test_a_check_that_cannot_be_asked_lets_nothing_through(
+async def test_a_check_that_is_unavailable_accepts_nothing(
     simulators: Simulators, http: httpx.AsyncClient
 ) -> None:
     simulator = await simulators.of("openai")

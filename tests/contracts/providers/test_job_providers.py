@@ -27,7 +27,7 @@ UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 MODERATION = [(case, fault) for case in JOB_CASES for fault in case.moderation]
 
 
-async def test_a_job_is_followed_to_an_image_and_a_cost(harness: JobHarness) -> None:
+async def test_a_job_ends_with_an_image_and_a_cost(harness: JobHarness) -> None:
     job = await harness.submit("a fox")
     result = await harness.ended(job)
     (facts,) = await harness.downloaded(result)
@@ -47,7 +47,7 @@ async def test_a_slow_job_is_running_until_it_has_ended(harness: JobHarness) -> 
     assert (await harness.ended(job)).status is JobStatus.SUCCEEDED
 
 
-async def test_a_throttled_submit_took_nothing_and_says_when_to_come_again(harness: JobHarness) -> None:
+async def test_a_throttled_submit_is_not_accepted_and_says_when_to_retry(harness: JobHarness) -> None:
     prompt = "a throttled fox [sim:submit_429=7]"
     with pytest.raises(ProviderThrottled) as caught:
         await harness.submit(prompt)
@@ -64,7 +64,7 @@ async def test_a_submit_that_broke_at_the_provider_is_ambiguous(harness: JobHarn
         await harness.submit("an unavailable fox [sim:submit_503]")
 
 
-async def test_a_submit_whose_answer_was_lost_is_ambiguous_and_sent_once(harness: JobHarness) -> None:
+async def test_a_submit_whose_response_was_lost_is_ambiguous_and_sent_once(harness: JobHarness) -> None:
     prompt = "a lost fox [sim:lost_answer]"
     with pytest.raises(SubmitAmbiguous):
         await harness.submit(prompt)
@@ -72,7 +72,7 @@ async def test_a_submit_whose_answer_was_lost_is_ambiguous_and_sent_once(harness
     assert await harness.accepted(prompt) == 1
 
 
-async def test_a_submit_that_is_turned_down_took_nothing(harness: JobHarness) -> None:
+async def test_a_rejected_submit_is_not_accepted(harness: JobHarness) -> None:
     prompt = "an unwanted fox [sim:reject]"
     with pytest.raises(harness.case.rejected) as caught:
         await harness.submit(prompt)
@@ -94,7 +94,7 @@ async def test_a_wrong_key_is_refused_and_a_job_outlives_it(
     assert (await harness.ended(job)).status is JobStatus.SUCCEEDED
 
 
-async def test_a_provider_that_is_away_took_nothing(
+async def test_an_unavailable_provider_accepted_nothing(
     case: JobCase, http: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     away = case.make(http, SimulatedProvider(tmp_path), "key")
@@ -108,7 +108,7 @@ async def test_a_provider_that_is_away_took_nothing(
 @pytest.mark.parametrize(
     ("fault", "error"), [("status_429=7", ProviderThrottled), ("status_500", ProviderUnavailable)]
 )
-async def test_a_question_that_fails_is_asked_again(
+async def test_a_poll_that_fails_may_be_repeated(
     harness: JobHarness, fault: str, error: type[ProviderThrottled | ProviderUnavailable]
 ) -> None:
     job = await harness.submit(f"a fox asked for twice [sim:{fault}]")
@@ -119,7 +119,7 @@ async def test_a_question_that_fails_is_asked_again(
     assert (await harness.ended(job)).status is JobStatus.SUCCEEDED
 
 
-async def test_an_unknown_status_is_still_running_and_told(harness: JobHarness) -> None:
+async def test_an_unknown_status_is_running_and_reported(harness: JobHarness) -> None:
     job = await harness.submit("a strange fox [sim:unknown_status=WARMING_UP] [sim:latency=8]")
 
     # Some providers have another word for the quarter of its time in which it only stands in line.
@@ -178,7 +178,7 @@ async def test_several_images_come_as_several(harness: JobHarness) -> None:
     assert (len(facts), len({fact.sha256 for fact in facts}), result.undelivered) == (2, 2, ())
 
 
-async def test_an_image_that_did_not_come_is_named(harness: JobHarness) -> None:
+async def test_an_image_that_was_not_delivered_is_named(harness: JobHarness) -> None:
     if harness.case.partial is None:
         pytest.skip("all or nothing")
     result = await harness.result_of(f"two foxes, one away [sim:{harness.case.partial}]", n=2)
@@ -187,7 +187,7 @@ async def test_an_image_that_did_not_come_is_named(harness: JobHarness) -> None:
     assert result.undelivered == (Undelivered(1, "not_delivered"),)
 
 
-async def test_a_job_can_be_called_off_where_the_provider_can(harness: JobHarness) -> None:
+async def test_a_job_can_be_canceled_where_the_provider_can(harness: JobHarness) -> None:
     job = await harness.submit("an endless fox [sim:hang]")
     stopped = await harness.cancel(job)
 
@@ -198,7 +198,7 @@ async def test_a_job_can_be_called_off_where_the_provider_can(harness: JobHarnes
         assert (await harness.poll(job)).status is JobStatus.RUNNING
 
 
-async def test_a_job_that_has_ended_cannot_be_called_off(harness: JobHarness) -> None:
+async def test_a_job_that_has_ended_cannot_be_canceled(harness: JobHarness) -> None:
     job = await harness.submit("a finished fox")
     await harness.ended(job)
 
@@ -206,7 +206,7 @@ async def test_a_job_that_has_ended_cannot_be_called_off(harness: JobHarness) ->
     assert (await harness.poll(job)).status is JobStatus.SUCCEEDED
 
 
-async def test_an_address_that_died_is_renewed_where_the_provider_does_so(harness: JobHarness) -> None:
+async def test_an_expired_address_is_renewed_where_the_provider_does_so(harness: JobHarness) -> None:
     job = await harness.submit("a short-lived fox [sim:drop_webhook] [sim:expired_url]")
     with pytest.raises(ResultExpired):
         await harness.downloaded(await harness.ended(job))
@@ -219,7 +219,7 @@ async def test_an_address_that_died_is_renewed_where_the_provider_does_so(harnes
             await harness.downloaded(again)
 
 
-async def test_bytes_that_are_no_image_are_never_taken_for_one(harness: JobHarness) -> None:
+async def test_bytes_that_are_no_image_are_unusable(harness: JobHarness) -> None:
     with pytest.raises(ResultUnusable):
         await harness.downloaded(await harness.result_of("a garbled fox [sim:wrong_bytes]"))
 

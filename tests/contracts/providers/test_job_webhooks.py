@@ -26,7 +26,7 @@ def reports(harness: JobHarness, event: ProviderEvent, verdict: JobStatus) -> bo
     return event.result.status is (verdict if harness.case.webhooks_are_final else JobStatus.CHECK)
 
 
-async def test_a_webhook_tells_of_its_job(harness: JobHarness, receiver: Receiver) -> None:
+async def test_a_webhook_reports_its_job(harness: JobHarness, receiver: Receiver) -> None:
     job, event = await called_back(harness, receiver, "a fox that calls")
 
     assert event.job_id == job.job_id
@@ -34,21 +34,21 @@ async def test_a_webhook_tells_of_its_job(harness: JobHarness, receiver: Receive
     assert (await harness.poll(job)).status is JobStatus.SUCCEEDED
 
 
-async def test_a_webhook_brings_images_that_can_be_had(harness: JobHarness, receiver: Receiver) -> None:
+async def test_a_webhook_has_images_that_can_be_downloaded(harness: JobHarness, receiver: Receiver) -> None:
     job, event = await called_back(harness, receiver, "a fox that brings its image")
     result = event.result if harness.case.webhooks_are_final else await harness.ended(job)
 
     assert len(await harness.downloaded(result)) == 1
 
 
-async def test_a_webhook_tells_of_a_failure_too(harness: JobHarness, receiver: Receiver) -> None:
+async def test_a_webhook_reports_a_failure(harness: JobHarness, receiver: Receiver) -> None:
     _, event = await called_back(harness, receiver, "a failing fox that calls [sim:fail]")
 
     assert reports(harness, event, JobStatus.FAILED)
     assert event.result.code == ("provider_failed" if harness.case.webhooks_are_final else None)
 
 
-async def test_a_webhook_may_come_before_the_answer_to_the_submit(
+async def test_a_webhook_may_come_before_the_response_to_the_submit(
     harness: JobHarness, receiver: Receiver
 ) -> None:
     job = await harness.submit("an early fox [sim:early_webhook]", webhook_url=receiver.url())
@@ -78,7 +78,7 @@ async def test_a_repeated_webhook_is_the_same_event(harness: JobHarness, receive
 
 
 @pytest.mark.parametrize(("case", "fault"), FORGED, ids=[f"{case.name}-{fault}" for case, fault in FORGED])
-async def test_a_forged_webhook_is_refused_and_the_job_is_followed(
+async def test_a_forged_webhook_is_refused_and_the_job_is_polled(
     harness: JobHarness, receiver: Receiver, fault: str
 ) -> None:
     job = await harness.submit(f"a forged fox [sim:{fault}]", webhook_url=receiver.url())

@@ -25,7 +25,7 @@ async def test_only_the_end_calls_back(harness: JobHarness, receiver: Receiver) 
     assert [event.result.status for event in events] == [JobStatus.SUCCEEDED]
 
 
-async def test_a_prediction_that_was_called_off_calls_back(harness: JobHarness, receiver: Receiver) -> None:
+async def test_a_canceled_prediction_calls_back(harness: JobHarness, receiver: Receiver) -> None:
     job = await harness.submit("an endless fox that calls [sim:hang]", webhook_url=receiver.url())
     assert await harness.cancel(job)
     event = await harness.read_event(await receiver.first())
@@ -56,7 +56,7 @@ async def test_another_accounts_secret_reads_nothing(harness: JobHarness, receiv
     ("endpoint", "fault"),
     [("black-forest-labs/flux-schnell", "[sim:submit_402]"), ("nobody/nothing", "")],
 )
-async def test_what_is_wrong_on_our_side_is_refused(harness: JobHarness, endpoint: str, fault: str) -> None:
+async def test_an_unknown_model_and_an_account_without_credit_are_refused(harness: JobHarness, endpoint: str, fault: str) -> None:
     submission = replace(harness.case, endpoint=endpoint).submission(f"a refused fox {fault}")
     with pytest.raises(ProviderRefused):
         await harness.provider.submit(submission)

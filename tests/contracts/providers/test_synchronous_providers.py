@@ -48,8 +48,8 @@ async def harness(
             yield SynchronousHarness(case, simulator, http, threads, tmp_path)
 
 
-async def test_a_call_brings_an_image_an_id_and_a_cost(harness: SynchronousHarness) -> None:
-    answer = await harness.answer_to("a fox")
+async def test_a_call_returns_an_image_an_id_and_a_cost(harness: SynchronousHarness) -> None:
+    answer = await harness.response_to("a fox")
     (facts,) = await harness.inspected(answer)
 
     assert (answer.result.status, answer.result.undelivered) == (JobStatus.SUCCEEDED, ())
@@ -62,16 +62,16 @@ async def test_a_call_brings_an_image_an_id_and_a_cost(harness: SynchronousHarne
 async def test_several_images_come_as_several(harness: SynchronousHarness) -> None:
     if not harness.case.makes_several:
         pytest.skip("one image for each call")
-    answer = await harness.answer_to("four foxes", n=4)
+    answer = await harness.response_to("four foxes", n=4)
     facts = await harness.inspected(answer)
 
     assert (len({fact.sha256 for fact in facts}), answer.result.undelivered) == (4, ())
 
 
-async def test_an_image_that_did_not_come_is_named(harness: SynchronousHarness) -> None:
+async def test_an_image_that_was_not_delivered_is_named(harness: SynchronousHarness) -> None:
     if not harness.case.makes_several:
         pytest.skip("all or nothing")
-    answer = await harness.answer_to("four foxes, two away [sim:fewer_images=2]", n=4)
+    answer = await harness.response_to("four foxes, two away [sim:fewer_images=2]", n=4)
 
     assert (answer.result.status, len(await harness.inspected(answer))) == (JobStatus.SUCCEEDED, 2)
     assert answer.result.undelivered == (Undelivered(2, "not_delivered"), Undelivered(3, "not_delivered"))
@@ -80,8 +80,8 @@ async def test_an_image_that_did_not_come_is_named(harness: SynchronousHarness) 
 async def test_a_draft_is_not_the_image(harness: SynchronousHarness) -> None:
     if harness.case.drafts is None:
         pytest.skip("no drafts")
-    (plain,) = await harness.inspected(await harness.answer_to("a fox at once"))
-    (facts,) = await harness.inspected(await harness.answer_to(f"a fox [sim:{harness.case.drafts}]"))
+    (plain,) = await harness.inspected(await harness.response_to("a fox at once"))
+    (facts,) = await harness.inspected(await harness.response_to(f"a fox [sim:{harness.case.drafts}]"))
 
     assert (facts.width, facts.height) == (plain.width, plain.height)
 
@@ -100,8 +100,8 @@ async def test_the_clients_images_arrive_whole_and_in_order(harness: Synchronous
     assert len(await harness.inspected(answer)) == 1
 
 
-async def test_a_slow_answer_is_waited_for(harness: SynchronousHarness) -> None:
-    answer = await harness.answer_to("a slow fox [sim:latency=1] [sim:slow_body=1]")
+async def test_a_slow_response_is_received(harness: SynchronousHarness) -> None:
+    answer = await harness.response_to("a slow fox [sim:latency=1] [sim:slow_body=1]")
     assert len(await harness.inspected(answer)) == 1
 
 
@@ -119,12 +119,12 @@ async def test_calls_wait_side_by_side(harness: SynchronousHarness) -> None:
     assert len({answer.job_id for answer in answers}) == 20
 
 
-async def test_a_throttled_call_took_nothing_and_says_when_to_come_again(harness: SynchronousHarness) -> None:
+async def test_a_throttled_call_is_not_accepted_and_says_when_to_retry(harness: SynchronousHarness) -> None:
     prompt = "a throttled fox [sim:submit_429=7]"
     with pytest.raises(ProviderThrottled) as caught:
-        await harness.answer_to(prompt)
+        await harness.response_to(prompt)
     before = await harness.accepted(prompt)
-    await harness.answer_to(prompt)
+    await harness.response_to(prompt)
 
     assert (caught.value.retry_after_seconds, before) == (7, [])
     assert len(await harness.accepted(prompt)) == 1
@@ -133,45 +133,45 @@ async def test_a_throttled_call_took_nothing_and_says_when_to_come_again(harness
 @pytest.mark.parametrize(
     "fault", ["fail", "lost_answer", "truncated_body", "truncated_body=none", "not_json", "huge_body"]
 )
-async def test_a_broken_answer_is_ambiguous_and_asked_for_once(
+async def test_a_broken_response_is_ambiguous_and_requested_once(
     harness: SynchronousHarness, fault: str
 ) -> None:
     prompt = f"a fox that is never seen [sim:{fault}]"
     with pytest.raises(SubmitAmbiguous):
-        await harness.answer_to(prompt)
+        await harness.response_to(prompt)
 
     assert len(await harness.accepted(prompt)) == 1
 
 
 @pytest.mark.parametrize("fault", ["hang", "latency=8", "slow_body=8"])
-async def test_an_answer_that_does_not_end_is_ambiguous_and_asked_for_once(
+async def test_a_response_that_does_not_end_is_ambiguous_and_requested_once(
     harness: SynchronousHarness, fault: str
 ) -> None:
     prompt = f"a fox that is never there [sim:{fault}]"
     with pytest.raises(SubmitAmbiguous):
-        await harness.answer_to(prompt, total_seconds=1)
+        await harness.response_to(prompt, total_seconds=1)
 
     assert len(await harness.accepted(prompt)) == 1
 
 
 async def test_a_call_that_broke_at_the_provider_is_ambiguous(harness: SynchronousHarness) -> None:
     with pytest.raises(SubmitAmbiguous):
-        await harness.answer_to("a broken fox [sim:submit_500]")
+        await harness.response_to("a broken fox [sim:submit_500]")
     with pytest.raises(harness.case.unavailable):
-        await harness.answer_to("a fox too many [sim:submit_503]")
+        await harness.response_to("a fox too many [sim:submit_503]")
 
 
-async def test_a_provider_that_is_away_took_nothing(harness: SynchronousHarness) -> None:
+async def test_an_unavailable_provider_accepted_nothing(harness: SynchronousHarness) -> None:
     away = harness.provider(url=f"http://127.0.0.1:{free_port()}")
     with pytest.raises(ProviderUnavailable):
         await away.generate(harness.submission("a fox for nobody"), harness.folder)
 
 
 @pytest.mark.parametrize(("case", "fault"), REFUSALS, ids=named(REFUSALS))
-async def test_a_call_that_is_turned_down_took_nothing(harness: SynchronousHarness, fault: str) -> None:
+async def test_a_rejected_call_is_not_accepted(harness: SynchronousHarness, fault: str) -> None:
     prompt = f"an unwanted fox [sim:{fault}]"
     with pytest.raises(ProviderRefused):
-        await harness.answer_to(prompt)
+        await harness.response_to(prompt)
 
     assert await harness.accepted(prompt) == []
 
@@ -188,16 +188,16 @@ async def test_moderation_says_what_was_refused(harness: SynchronousHarness, fau
 
 
 @pytest.mark.parametrize(("case", "fault"), FAILURES, ids=named(FAILURES))
-async def test_an_answer_without_an_image_was_made_and_is_charged(
+async def test_a_response_without_an_image_counts_as_charged(
     harness: SynchronousHarness, fault: str
 ) -> None:
-    answer = await harness.answer_to(f"an invisible fox [sim:{fault}]")
+    answer = await harness.response_to(f"an invisible fox [sim:{fault}]")
 
     assert (answer.result.status, answer.result.code) == (JobStatus.FAILED, "provider_failed")
     assert (answer.result.does_not_charge, answer.files) == (False, ())
 
 
-async def test_bytes_that_are_no_image_are_never_taken_for_one(harness: SynchronousHarness) -> None:
-    answer = await harness.answer_to("a garbled fox [sim:wrong_bytes]")
+async def test_bytes_that_are_no_image_are_unusable(harness: SynchronousHarness) -> None:
+    answer = await harness.response_to("a garbled fox [sim:wrong_bytes]")
     with pytest.raises(ResultUnusable):
         await harness.inspected(answer)

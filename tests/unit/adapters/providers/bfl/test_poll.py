@@ -29,17 +29,17 @@ async def test_a_task_that_has_not_ended_is_running(status: object) -> None:
     assert await told(status=status, result=None) == ProviderResult(JobStatus.RUNNING)
 
 
-async def test_a_pending_task_as_bfl_words_it_is_running() -> None:
+async def test_a_recorded_pending_task_is_running() -> None:
     assert await fetched(recorded("bfl", "pending")) == ProviderResult(JobStatus.RUNNING)
 
 
 @pytest.mark.parametrize("word", ["Warming Up", "ready", "PENDING", "request moderated"])
-async def test_a_status_word_that_we_do_not_know_is_still_running_and_told(word: str) -> None:
+async def test_an_unknown_status_word_is_running_and_reported(word: str) -> None:
     assert await told(status=word) == ProviderResult(JobStatus.RUNNING, unknown_status=word)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b"null"])
-async def test_an_answer_that_says_nothing_leaves_the_task_running(content: bytes) -> None:
+async def test_a_response_without_a_status_leaves_the_task_running(content: bytes) -> None:
     assert await fetched(httpx.Response(200, content=content)) == ProviderResult(JobStatus.RUNNING)
 
 
@@ -125,7 +125,7 @@ async def test_a_404_without_a_word_is_an_unknown_task_too() -> None:
         (httpx.ConnectError("no"), ProviderUnavailable),
     ],
 )
-async def test_a_question_that_is_not_answered_can_be_asked_again(
+async def test_a_poll_without_a_response_may_be_repeated(
     answer: MockResponse, error: type[Exception]
 ) -> None:
     with pytest.raises(error):

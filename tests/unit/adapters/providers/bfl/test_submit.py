@@ -51,7 +51,7 @@ async def sent(submission: Submission) -> dict[str, Any]:
     return body_of(wire.requests[0])
 
 
-async def test_a_submit_says_everything_and_the_answer_tells_where_to_ask_and_the_cost() -> None:
+async def test_a_submit_sends_everything_and_the_response_has_the_polling_address_and_the_cost() -> None:
     wire = MockHttp(recorded("bfl", "submitted"))
     job = await bfl_on(wire.http).submit(SUBMISSION)
 
@@ -68,7 +68,7 @@ async def test_a_submit_says_everything_and_the_answer_tells_where_to_ask_and_th
     }
 
 
-async def test_with_a_master_key_a_webhook_with_a_secret_of_its_own_is_asked_for() -> None:
+async def test_with_a_master_key_a_webhook_with_its_own_secret_is_requested() -> None:
     wire = MockHttp(recorded("bfl", "submitted with a webhook"))
     job = await bfl_on(wire.http, MASTER_KEY).submit(SUBMISSION)
 
@@ -85,7 +85,7 @@ async def test_each_attempt_has_another_secret() -> None:
     assert len({webhook_secret(MASTER_KEY, attempt) for attempt in attempts}) == 4
 
 
-async def test_a_task_without_an_address_is_asked_for_by_its_id() -> None:
+async def test_a_task_without_an_address_is_polled_by_its_id() -> None:
     wire = MockHttp(recorded("bfl", "pending"))
     await bfl_on(wire.http).poll_job(REQUEST, ProviderJob("a&b c", {}))
 
@@ -93,7 +93,7 @@ async def test_a_task_without_an_address_is_asked_for_by_its_id() -> None:
     assert (request.url.path, dict(request.url.params)) == ("/v1/get_result", {"id": "a&b c"})
 
 
-async def test_options_go_under_the_models_own_names_and_never_over_ours() -> None:
+async def test_options_have_the_models_own_names_and_never_replace_ours() -> None:
     body = await sent(asking(options={"guidance": 5, "safety_tolerance": 2, "prompt": "another"}))
 
     assert body == {"prompt": "a fox", "guidance": 5, "safety_tolerance": 2}
@@ -123,7 +123,7 @@ async def test_images_go_in_base64_under_the_models_names(
 
 
 @pytest.mark.parametrize(("mode", "ink"), [("RGBA", (255, 255, 255)), ("RGBA", (0, 0, 0)), ("LA", (255,))])
-async def test_a_mask_goes_beside_the_image_white_where_ours_is_transparent(
+async def test_a_mask_is_sent_with_the_image_and_white_where_ours_is_transparent(
     mode: str, ink: tuple[int, ...], tmp_path: Path
 ) -> None:
     mask = Image.new(mode, (3, 1), (*ink, 255))
@@ -183,7 +183,7 @@ async def test_an_address_of_bfls_may_have_our_key(url: str) -> None:
         "https://api.us1.bfl.ai/" + "x" * 4000,
     ],
 )
-async def test_an_address_of_anybody_else_is_never_asked(url: object) -> None:
+async def test_an_address_at_another_host_is_never_polled(url: object) -> None:
     answer = httpx.Response(200, json={"id": JOB_ID, "polling_url": url})
     job = await bfl_answering(answer).submit(SUBMISSION)
     wire = MockHttp(recorded("bfl", "pending"))
@@ -193,7 +193,7 @@ async def test_an_address_of_anybody_else_is_never_asked(url: object) -> None:
     assert str(wire.requests[0].url) == f"{API}/v1/get_result?id={JOB_ID}"
 
 
-async def test_a_region_is_asked_at_its_own_address_with_our_key() -> None:
+async def test_a_region_is_polled_at_its_own_address_with_our_key() -> None:
     wire = MockHttp({f"GET {REGION}": recorded("bfl", "pending")})
     await bfl_on(wire.http).poll_job(REQUEST, JOB)
 
@@ -213,7 +213,7 @@ async def test_a_request_that_broke_on_the_way_is_ambiguous(error: type[httpx.HT
 
 
 @pytest.mark.parametrize("status", [302, 408, 499, 500, 502, 503, 504])
-async def test_a_status_that_tells_nothing_is_ambiguous(status: int) -> None:
+async def test_a_status_that_proves_nothing_is_ambiguous(status: int) -> None:
     with pytest.raises(SubmitAmbiguous):
         await bfl_answering(httpx.Response(status, json={"id": JOB_ID})).submit(SUBMISSION)
 
@@ -231,7 +231,7 @@ async def test_a_cost_that_is_no_amount_is_none(cost: object) -> None:
     assert (await bfl_answering(answer).submit(SUBMISSION)).cost is None
 
 
-async def test_a_throttled_submit_says_in_its_body_when_to_come_again() -> None:
+async def test_a_throttled_submit_says_in_its_body_when_to_retry() -> None:
     with pytest.raises(ProviderThrottled) as caught:
         await bfl_answering(recorded("bfl", "throttled")).submit(SUBMISSION)
 

@@ -19,7 +19,7 @@ def signed(attempt: AttemptRef = ATTEMPT, body: bytes = BODY, master_key: str = 
     return {"x-bfl-signature": signature(webhook_secret(master_key, attempt), body).decode()}
 
 
-def test_the_known_answer_vector_is_signed_so() -> None:
+def test_the_published_vector_has_the_same_signature() -> None:
     body = b'{"request_id":"r-1","gateway_request_id":"r-1","status":"OK","payload":{"images":[]}}'
     digest = b"6c7fcfd6a4cc053de2a85505b19c0b4d93ac0923706f5fe106fcf6ce1ab2fa7c"
 

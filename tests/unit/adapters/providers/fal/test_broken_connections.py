@@ -68,7 +68,7 @@ BROKEN_ANSWERS = {
 
 
 @pytest.mark.parametrize("reply", BROKEN_ANSWERS.values(), ids=BROKEN_ANSWERS)
-async def test_a_submit_without_a_whole_answer_is_ambiguous_and_sent_once(
+async def test_a_submit_without_a_whole_response_is_ambiguous_and_sent_once(
     http: httpx.AsyncClient, reply: Reply
 ) -> None:
     async with serving(reply) as server:
@@ -79,7 +79,7 @@ async def test_a_submit_without_a_whole_answer_is_ambiguous_and_sent_once(
 
 
 @pytest.mark.parametrize("reply", BROKEN_ANSWERS.values(), ids=BROKEN_ANSWERS)
-async def test_a_question_without_a_whole_answer_can_be_asked_again(
+async def test_a_poll_without_a_whole_response_may_be_repeated(
     http: httpx.AsyncClient, reply: Reply
 ) -> None:
     async with serving(reply) as server:

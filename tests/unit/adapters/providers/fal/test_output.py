@@ -69,7 +69,7 @@ def test_pictures_that_were_all_blackened_are_a_rejection(flags: list[bool]) -> 
     assert (result.moderated_at, result.does_not_charge) == (ModeratedAt.OUTPUT, False)
 
 
-def test_a_picture_that_was_blackened_is_named_and_the_others_are_kept() -> None:
+def test_a_blackened_image_is_undelivered_and_the_others_are_delivered() -> None:
     result = success({"images": [A, B, A], "has_nsfw_concepts": [False, True, False]}, 4)
 
     assert (result.status, result.files) == (
@@ -80,7 +80,7 @@ def test_a_picture_that_was_blackened_is_named_and_the_others_are_kept() -> None
 
 
 @pytest.mark.parametrize("entry", [None, 5, {}, {"url": None}, {"url": "\n"}])
-def test_an_entry_that_cannot_be_used_is_named_and_the_others_are_kept(entry: object) -> None:
+def test_an_unusable_entry_is_undelivered_and_the_others_are_delivered(entry: object) -> None:
     result = success({"images": [entry, A, B, entry], "has_nsfw_concepts": [False, False, True, True]}, 5)
 
     assert (result.status, result.files) == (JobStatus.SUCCEEDED, (ResultFile(A["url"]),))
@@ -98,7 +98,7 @@ def test_entries_that_are_black_or_of_no_use_leave_nothing_to_deliver() -> None:
     assert (result.status, result.code) == (JobStatus.FAILED, "result_unusable")
 
 
-def test_without_a_word_on_how_many_were_asked_for_none_is_missing() -> None:
+def test_without_the_requested_number_none_is_missing() -> None:
     assert success({"images": [A]}, None).undelivered == ()
 
 
@@ -135,7 +135,7 @@ def test_only_what_fal_never_bills_is_free(status: int, body: dict[str, Any], *,
         {"detail": [{"type": "nul \0 half \ud800"}]},
     ],
 )
-def test_an_error_in_any_shape_fails_the_job_in_words_that_can_be_stored(body: dict[str, Any]) -> None:
+def test_an_error_in_any_form_fails_the_job_with_a_storable_message(body: dict[str, Any]) -> None:
     result = failure(500, body)
 
     assert (result.status, result.code) == (JobStatus.FAILED, "provider_failed")

@@ -51,7 +51,7 @@ async def test_a_status_that_is_not_completed_leaves_the_job_running(answer: htt
     assert await fetched({STATUS: answer}) == ProviderResult(JobStatus.RUNNING)
 
 
-async def test_a_status_word_that_we_do_not_know_is_still_running_and_told() -> None:
+async def test_an_unknown_status_word_is_running_and_reported() -> None:
     result = await fetched({STATUS: httpx.Response(200, json={"status": "SOMETHING\0NEW"})})
 
     assert result == ProviderResult(JobStatus.RUNNING, unknown_status="SOMETHINGNEW")
@@ -64,7 +64,7 @@ async def test_images_that_did_not_come_are_named() -> None:
     assert result.undelivered == (Undelivered(1, "not_delivered"),)
 
 
-async def test_a_completed_job_is_fetched_with_our_key_and_told_in_order() -> None:
+async def test_the_result_of_a_completed_job_is_requested_with_our_key_and_in_order() -> None:
     images = {"images": [{"url": "https://v3.fal.media/b"}, {"url": "https://v3.fal.media/a"}]}
     headers = {"x-fal-billable-units": "2"}
     wire = MockHttp({STATUS: COMPLETED, RESULT: httpx.Response(200, json=images, headers=headers)})
@@ -77,7 +77,7 @@ async def test_a_completed_job_is_fetched_with_our_key_and_told_in_order() -> No
     assert {request.headers["authorization"] for request in wire.requests} == {f"Key {KEY}"}
 
 
-async def test_without_addresses_of_its_own_a_job_is_asked_for_without_the_sub_path() -> None:
+async def test_without_its_own_addresses_a_job_is_polled_without_the_sub_path() -> None:
     wire = MockHttp(
         {STATUS: COMPLETED, RESULT: httpx.Response(200, json=IMAGES), CANCEL: httpx.Response(202)}
     )
@@ -107,7 +107,7 @@ async def test_an_id_cannot_lead_to_another_path() -> None:
         (429, ProviderThrottled),
     ],
 )
-async def test_a_status_that_fails_is_asked_again(
+async def test_a_status_request_that_fails_may_be_repeated(
     status: int, error: type[ProviderUnavailable | ProviderThrottled]
 ) -> None:
     with pytest.raises(error):
@@ -115,7 +115,7 @@ async def test_a_status_that_fails_is_asked_again(
 
 
 @pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ReadTimeout, httpx.RemoteProtocolError])
-async def test_a_question_that_breaks_off_is_asked_again(error: type[httpx.HTTPError]) -> None:
+async def test_a_poll_that_breaks_off_may_be_repeated(error: type[httpx.HTTPError]) -> None:
     with pytest.raises(ProviderUnavailable):
         await fetched({STATUS: error("no")})
 
@@ -139,7 +139,7 @@ async def test_a_job_that_fal_forgot_has_failed() -> None:
     assert (by_status.status, by_status.code) == (JobStatus.FAILED, "provider_failed")
 
 
-async def test_completed_with_an_infrastructure_error_has_failed_in_storable_words() -> None:
+async def test_completed_with_an_infrastructure_error_has_failed_with_a_storable_message() -> None:
     body = (
         b'{"status": "COMPLETED", "error": "nul \\u0000 half \\ud800", "error_type": "runner_disconnected"}'
     )
@@ -178,13 +178,13 @@ async def test_a_result_that_is_the_jobs_own_error_ends_it(status: int, body: ob
 
 
 @pytest.mark.parametrize("status", [302, 500, 502, 503, 504])
-async def test_a_result_that_only_the_way_there_failed_is_asked_again(status: int) -> None:
+async def test_a_result_that_a_gateway_failed_may_be_requested_again(status: int) -> None:
     with pytest.raises(ProviderUnavailable):
         await result_of(status, {"detail": "Bad gateway"})
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"detail": None}, {"message": "upstream reset"}])
-async def test_a_failure_in_other_words_than_fals_is_asked_again(body: object) -> None:
+async def test_a_failure_that_is_not_in_fals_format_may_be_requested_again(body: object) -> None:
     with pytest.raises(ProviderUnavailable):
         await result_of(502, body, **{"x-fal-request-id": "job-1"})
 

@@ -34,7 +34,7 @@ async def test_a_shape_and_a_resolution_go_where_there_is_no_size() -> None:
     assert body == {"prompt": "a fox", "num_images": 1, "aspect_ratio": "16:9", "resolution": "2K"}
 
 
-async def test_options_go_under_the_models_own_names_and_never_over_ours() -> None:
+async def test_options_have_the_models_own_names_and_never_replace_ours() -> None:
     options = {"guidance_scale": 3.5, "num_inference_steps": 28, "prompt": "another", "num_images": 9}
     body = await sent(asking("fal-ai/flux-2", options=options))
 
@@ -65,14 +65,14 @@ async def test_other_models_take_a_list_in_the_clients_order_and_a_mask(tmp_path
     assert "image_url" not in body
 
 
-async def test_without_a_callback_address_no_webhook_is_asked_for() -> None:
+async def test_without_a_callback_address_no_webhook_is_requested() -> None:
     wire = MockHttp(recorded("fal", "submitted"))
     await fal_on(wire.http).submit(replace(SUBMISSION, webhook_url=""))
 
     assert not wire.requests[0].url.query
 
 
-async def test_a_job_as_fal_words_it_is_followed_to_its_image() -> None:
+async def test_a_job_in_fals_own_format_ends_with_its_image() -> None:
     wire = MockHttp(
         {
             f"POST {QUEUE}/fal-ai/flux/schnell": recorded("fal", "submitted"),
@@ -97,7 +97,7 @@ async def test_a_job_as_fal_words_it_is_followed_to_its_image() -> None:
         ("completed", "timed out", JobStatus.FAILED, "provider_failed"),
     ],
 )
-async def test_every_answer_that_fals_pages_show_is_read(
+async def test_every_response_on_fals_pages_is_parsed(
     status: str, answer: str | None, verdict: JobStatus, code: str | None
 ) -> None:
     answers: dict[str, MockResponse] = {f"GET {JOB_ADDRESS}/status": recorded("fal", status)}
@@ -111,7 +111,7 @@ async def test_every_answer_that_fals_pages_show_is_read(
 
 
 @pytest.mark.parametrize(("name", "stopped"), [("canceling", True), ("too late", False)])
-async def test_a_cancel_as_fal_words_it(name: str, *, stopped: bool) -> None:
+async def test_a_cancel_in_fals_own_format(name: str, *, stopped: bool) -> None:
     wire = MockHttp(
         {
             f"POST {QUEUE}/fal-ai/flux/schnell": recorded("fal", "submitted"),

@@ -29,7 +29,7 @@ async def downloaded(result: ProviderResult, hosts: tuple[str, ...]) -> list[Ima
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
-async def test_an_image_arrives_as_it_was_asked_for(fal: FalProvider, kind: str) -> None:
+async def test_an_image_arrives_as_it_was_requested(fal: FalProvider, kind: str) -> None:
     result = await result_of(fal, f"a fox in {kind}", n=2, output_format=kind, size="80x60")
     facts = await downloaded(result, fal.result_hosts)
 
@@ -47,7 +47,7 @@ async def test_an_image_arrives_as_it_was_asked_for(fal: FalProvider, kind: str)
         ("expired_url=9,status=404", ResultExpired),
     ],
 )
-async def test_an_image_that_is_not_whole_is_never_taken_for_one(
+async def test_an_incomplete_image_is_unusable(
     fal: FalProvider, marker: str, error: type[ServiceError]
 ) -> None:
     result = await result_of(fal, f"broken [sim:{marker}]", size="512x512", output_format="jpeg")
@@ -55,7 +55,7 @@ async def test_an_image_that_is_not_whole_is_never_taken_for_one(
         await downloaded(result, fal.result_hosts)
 
 
-async def test_an_address_that_died_is_alive_when_asked_for_again(fal: FalProvider) -> None:
+async def test_an_expired_address_is_renewed_by_another_poll(fal: FalProvider) -> None:
     job = await fal.submit(asking("again [sim:drop_webhook] [sim:expired_url]"))
     dead, alive = await ended(fal, job), await fal.poll_job(REQUEST, job)
     with pytest.raises(ResultExpired):

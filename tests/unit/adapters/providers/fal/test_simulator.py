@@ -87,7 +87,7 @@ async def test_a_full_queue_says_for_how_long(fal: FalProvider) -> None:
     assert caught.value.retry_after_seconds == 7
 
 
-async def test_an_answer_that_comes_too_late_is_ambiguous_and_the_job_is_there(
+async def test_a_response_that_comes_too_late_is_ambiguous_and_the_job_exists(
     http: httpx.AsyncClient, fal: FalProvider, fal_simulator: SimulatorProcess
 ) -> None:
     http.timeout = httpx.Timeout(0.2)
@@ -214,7 +214,7 @@ async def test_a_webhook_that_names_no_status_sends_us_to_ask(
 
 
 @pytest.mark.parametrize("marker", ["forged_webhook", "stale_webhook", "wrong_account"])
-async def test_a_webhook_that_is_not_ours_is_refused(
+async def test_a_webhook_of_another_account_or_time_is_refused(
     http: httpx.AsyncClient,
     fal: FalProvider,
     fal_simulator: SimulatorProcess,

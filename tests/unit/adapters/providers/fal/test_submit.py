@@ -92,13 +92,13 @@ async def test_a_request_that_broke_on_the_way_is_ambiguous(error: type[httpx.HT
 
 
 @pytest.mark.parametrize("status", [100, 204, 301, 302, 307, 408, 499, 500, 502, 503, 504, 520])
-async def test_a_status_that_tells_nothing_is_ambiguous(status: int) -> None:
+async def test_a_status_that_proves_nothing_is_ambiguous(status: int) -> None:
     with pytest.raises(SubmitAmbiguous):
         await fal_answering(httpx.Response(status, json={"detail": "?"})).submit(SUBMISSION)
 
 
 @pytest.mark.parametrize("status", [302, 500])
-async def test_an_id_beside_a_failure_is_no_acceptance(status: int) -> None:
+async def test_an_id_with_an_error_status_is_not_an_acceptance(status: int) -> None:
     with pytest.raises(SubmitAmbiguous):
         await fal_answering(httpx.Response(status, json=ACCEPTED)).submit(SUBMISSION)
 
@@ -228,7 +228,7 @@ async def test_an_acceptance_that_cannot_be_read_is_ambiguous(body: bytes) -> No
         ["https://queue.fal.test/x"],
     ],
 )
-async def test_an_address_that_is_not_the_queues_is_never_asked(url: object) -> None:
+async def test_an_address_that_is_not_the_queues_is_never_used(url: object) -> None:
     body = {**ACCEPTED, "status_url": url, "response_url": url, "cancel_url": url}
     job = await fal_answering(httpx.Response(200, content=_dumped(body))).submit(SUBMISSION)
     wire = MockHttp(
@@ -245,7 +245,7 @@ async def test_an_address_that_is_not_the_queues_is_never_asked(url: object) -> 
     assert [request.url.host for request in wire.requests] == ["queue.fal.test"] * 3
 
 
-async def test_the_words_of_a_refusal_can_be_stored() -> None:
+async def test_the_message_of_a_refusal_is_storable() -> None:
     body = b'{"detail": "' + b"nul \\u0000 half \\ud800 long " * 1000 + b'"}'
     with pytest.raises(InvalidInput) as caught:
         await fal_answering(httpx.Response(422, content=body)).submit(SUBMISSION)

@@ -110,13 +110,13 @@ BROKEN_PAGES = {
 
 
 @pytest.mark.parametrize("answer", BROKEN_PAGES.values(), ids=BROKEN_PAGES)
-async def test_without_any_key_nothing_can_be_told(answer: object) -> None:
+async def test_without_any_key_nothing_can_be_verified(answer: object) -> None:
     with pytest.raises(VerificationUnavailable):
         await is_believed(keys_on(KeyPage(answer), Clock()), OLD)
 
 
 @pytest.mark.parametrize("answer", BROKEN_PAGES.values(), ids=BROKEN_PAGES)
-async def test_kept_keys_go_on_counting_while_the_page_is_broken(answer: object) -> None:
+async def test_cached_keys_stay_valid_while_the_page_is_broken(answer: object) -> None:
     page, clock = KeyPage(page_of(OLD)), Clock()
     keys = keys_on(page, clock)
     assert await is_believed(keys, OLD)
@@ -128,7 +128,7 @@ async def test_kept_keys_go_on_counting_while_the_page_is_broken(answer: object)
     assert page.asked == 2
 
 
-async def test_a_page_that_comes_back_is_believed_again() -> None:
+async def test_a_page_that_recovers_is_used_again() -> None:
     page, clock = KeyPage(httpx.ConnectError("down")), Clock()
     keys = keys_on(page, clock)
     with pytest.raises(VerificationUnavailable):
@@ -139,7 +139,7 @@ async def test_a_page_that_comes_back_is_believed_again() -> None:
     assert await is_believed(keys, OLD)
 
 
-async def test_a_good_key_beside_others_is_found() -> None:
+async def test_a_valid_key_among_others_is_found() -> None:
     strange = ["x", None, {"kty": "RSA"}, {**OLD.jwk, "crv": "X25519"}, {**OLD.jwk, "x": "AAAA"}]
     page = KeyPage({"keys": [*strange, OLD.jwk]})
 

@@ -38,7 +38,7 @@ async def result_of(event: Mapping[str, Any]) -> ProviderResult:
     return (await reader().read_event(OURS.headers(body), body, ATTEMPT)).result
 
 
-async def test_the_known_answer_vector_is_genuine() -> None:
+async def test_the_published_vector_is_genuine() -> None:
     body = b'{"request_id":"r-1","gateway_request_id":"r-1","status":"OK","payload":{"images":[]}}'
     signature = (
         "5cd8ce04c92f4e805b97e543a873038fefb917a7d9838a75bbfc2e3aa0f6fea0"
@@ -188,7 +188,7 @@ async def test_a_signed_body_that_is_no_event_of_this_request_is_refused(body: b
 
 
 @pytest.mark.parametrize("request_id", ["", "two words", "x" * 10_000, "\u00e9", "nul\0", "a\nb"])
-async def test_a_signed_id_that_cannot_be_kept_is_refused(request_id: str) -> None:
+async def test_a_signed_id_that_cannot_be_stored_is_refused(request_id: str) -> None:
     body = dumped({**OK, "request_id": request_id})
     with pytest.raises(SignatureInvalid):
         await reader().read_event(OURS.headers(body, request_id=request_id), body, ATTEMPT)
@@ -215,7 +215,7 @@ async def test_ok_brings_the_images() -> None:
         ({"error": "Invalid status code: 400", "payload": {"detail": "x"}}, "provider_refused"),
     ],
 )
-async def test_an_error_ends_the_job_with_a_code_of_ours(event: dict[str, Any], code: str) -> None:
+async def test_an_error_ends_the_job_with_our_code(event: dict[str, Any], code: str) -> None:
     result = await result_of({"status": "ERROR", **event})
 
     assert (result.status, result.code) == (JobStatus.FAILED, code)
@@ -240,11 +240,11 @@ async def test_an_error_ends_the_job_with_a_code_of_ours(event: dict[str, Any], 
         {"status": ["OK"], "payload": IMAGES},
     ],
 )
-async def test_an_event_that_tells_nothing_sure_means_ask(event: dict[str, Any]) -> None:
+async def test_an_unclear_event_is_a_reason_to_poll(event: dict[str, Any]) -> None:
     assert await result_of(event) == ProviderResult(JobStatus.CHECK)
 
 
-async def test_a_providers_words_are_kept_as_postgresql_can_hold_them() -> None:
+async def test_a_providers_message_is_storable() -> None:
     payload = {"detail": "nul \0 half \ud800"}
     result = await result_of({"status": "ERROR", "error": "Invalid status code: 500", "payload": payload})
 

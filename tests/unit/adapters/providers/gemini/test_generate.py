@@ -56,7 +56,7 @@ async def generated(answer: Any, folder: Path, submission: Submission | None = N
     return await provider.generate(submission or asking("gemini"), folder)
 
 
-async def test_a_text_goes_out_with_the_shape_that_was_asked_for(tmp_path: Path) -> None:
+async def test_a_prompt_is_sent_with_the_requested_format(tmp_path: Path) -> None:
     wire = wire_answering(answering(inline(IN_BASE64[0])))
     submission = asking(
         "gemini",
@@ -125,7 +125,7 @@ async def test_the_last_image_that_is_no_thought_is_the_image(tmp_path: Path, pa
     assert answer.result.cost == ProviderCost(Decimal(1299), "token")
 
 
-async def test_an_answer_in_snake_case_is_read_too(tmp_path: Path) -> None:
+async def test_a_response_in_snake_case_is_parsed(tmp_path: Path) -> None:
     body = {
         "candidates": [{"content": {"parts": [inline(IN_BASE64[0])]}, "finish_reason": "STOP"}],
         "usage_metadata": {"total_token_count": 12},
@@ -187,7 +187,7 @@ async def test_an_image_that_was_refused_is_not_delivered(
 @pytest.mark.parametrize(
     "reason", ["STOP", "NO_IMAGE", "IMAGE_OTHER", "OTHER", "MAX_TOKENS", "LANGUAGE", "NEW_REASON", None]
 )
-async def test_words_without_an_image_failed_and_are_charged(tmp_path: Path, reason: str | None) -> None:
+async def test_text_without_an_image_failed_and_is_charged(tmp_path: Path, reason: str | None) -> None:
     parts = [{"text": "I would rather\0 describe it."}, inline(IN_BASE64[0], thought=True)]
     answer = await generated(answering(*parts, reason=reason), tmp_path)
 
@@ -200,7 +200,7 @@ async def test_words_without_an_image_failed_and_are_charged(tmp_path: Path, rea
 @pytest.mark.parametrize(
     "place", ["candidates", "candidate", "content", "parts", "part", "inlineData", "data"]
 )
-async def test_an_answer_of_another_form_has_no_image(tmp_path: Path, place: str, nonsense: object) -> None:
+async def test_a_response_of_another_form_has_no_image(tmp_path: Path, place: str, nonsense: object) -> None:
     inner: dict[str, object] = {
         "candidates": nonsense,
         "candidate": [nonsense],

@@ -11,7 +11,7 @@ from tests.unit.adapters.raw_server import always, answer, serving
 LARGE = b" " * 2_000_001
 
 
-async def test_an_answer_is_capped_unless_its_reader_does_that() -> None:
+async def test_a_response_is_capped_unless_the_caller_does_it() -> None:
     async with serving(always(answer(200, LARGE))) as server:
         async with provider_client() as http:
             with pytest.raises(httpx.ReadError, match="over 2000000 bytes"):
@@ -20,7 +20,7 @@ async def test_an_answer_is_capped_unless_its_reader_does_that() -> None:
             assert len((await http.get(server.origin)).content) == len(LARGE)
 
 
-async def test_only_the_wait_for_an_answer_is_as_long_as_told() -> None:
+async def test_only_the_wait_for_a_response_is_as_long_as_configured() -> None:
     async with provider_client(read_seconds=600) as http:
         assert http.timeout == httpx.Timeout(connect=5, read=600, write=20, pool=5)
 

@@ -45,15 +45,15 @@ async def generate(client: InlineImageClient, url: str, folder: Path, *, n: int 
     return await client.send(request, asking("acme", n=n), folder, parse=parse, map_error=map_error)
 
 
-async def answer_to(http: httpx.AsyncClient, body: bytes, folder: Path, *, n: int = 3) -> SyncResult:
+async def response_to(http: httpx.AsyncClient, body: bytes, folder: Path, *, n: int = 3) -> SyncResult:
     async with serving(always(answer(200, body))) as server:
         return await generate(client_on(http), server.origin, folder, n=n)
 
 
-async def test_the_images_of_an_answer_are_files_and_nothing_else_stays(
+async def test_the_images_of_a_response_are_files_and_nothing_else_is_left(
     http: httpx.AsyncClient, tmp_path: Path
 ) -> None:
-    found = await answer_to(http, BODY, tmp_path)
+    found = await response_to(http, BODY, tmp_path)
 
     assert (found.job_id, found.result.status, found.result.undelivered) == (
         "call-1",
@@ -74,11 +74,11 @@ async def test_a_connection_serves_one_call(http: httpx.AsyncClient, tmp_path: P
 
 
 @pytest.mark.parametrize("given", [None, 7, "", "two words", "x" * 5000, "naïve"])
-async def test_a_call_without_an_id_of_the_providers_has_one_of_ours(
+async def test_a_call_without_the_providers_id_gets_our_own(
     http: httpx.AsyncClient, tmp_path: Path, given: object
 ) -> None:
     body = json.dumps({"id": given, "images": IN_BASE64}).encode()
-    assert (await answer_to(http, body, tmp_path)).job_id == "gen_1.2"
+    assert (await response_to(http, body, tmp_path)).job_id == "gen_1.2"
 
 
 PARTIAL = {
@@ -94,10 +94,10 @@ PARTIAL = {
 
 
 @pytest.mark.parametrize(("images", "kept", "missing"), PARTIAL.values(), ids=PARTIAL)
-async def test_what_is_missing_keeps_its_place(
+async def test_a_missing_image_keeps_its_index(
     http: httpx.AsyncClient, tmp_path: Path, images: list[str], kept: list[int], missing: tuple[int, ...]
 ) -> None:
-    found = await answer_to(http, json.dumps({"images": images}).encode(), tmp_path)
+    found = await response_to(http, json.dumps({"images": images}).encode(), tmp_path)
 
     assert found.result.status is JobStatus.SUCCEEDED
     assert [path.read_bytes() for path in found.files] == [PICTURES[index] for index in kept]
@@ -108,20 +108,20 @@ async def test_what_is_missing_keeps_its_place(
     ("images", "code"),
     [([], "provider_failed"), ([None], "provider_failed"), (["<html>"], "result_unusable")],
 )
-async def test_an_answer_without_any_image_was_made_and_is_charged(
+async def test_a_response_without_any_image_counts_as_charged(
     http: httpx.AsyncClient, tmp_path: Path, images: list[str], code: str
 ) -> None:
     body = json.dumps({"images": images, "message": "no\0 image\ud800"}).encode()
-    result = (await answer_to(http, body, tmp_path)).result
+    result = (await response_to(http, body, tmp_path)).result
 
     assert (result.status, result.code, result.does_not_charge) == (JobStatus.FAILED, code, False)
     assert result.provider_message == "no image?"
 
 
-async def test_words_of_any_script_stand_beside_large_images(http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_a_message_in_any_script_may_come_with_large_images(http: httpx.AsyncClient, tmp_path: Path) -> None:
     large = "QUJD" * 600_000
     body = json.dumps({"images": [large], "message": "🦊 läuft"}, ensure_ascii=False).encode()
-    (file,) = (await answer_to(http, body, tmp_path, n=1)).files
+    (file,) = (await response_to(http, body, tmp_path, n=1)).files
 
     assert file.read_bytes() == b"ABC" * 600_000
 
@@ -158,7 +158,7 @@ BROKEN_ANSWERS = {
 
 
 @pytest.mark.parametrize("reply", BROKEN_ANSWERS.values(), ids=BROKEN_ANSWERS)
-async def test_anything_but_a_whole_answer_is_ambiguous_and_asked_for_once(
+async def test_anything_but_a_whole_response_is_ambiguous_and_requested_once(
     http: httpx.AsyncClient, tmp_path: Path, reply: Reply
 ) -> None:
     async with serving(reply) as server:
@@ -193,7 +193,7 @@ async def test_a_disk_that_fails_after_the_call_leaves_it_ambiguous(
     http: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     with pytest.raises(SubmitAmbiguous):
-        await answer_to(http, BODY, tmp_path / "is not there")
+        await response_to(http, BODY, tmp_path / "is not there")
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ class ProviderSlots:
         writer.write(b"}")
 
 
-async def test_an_answer_that_is_waited_for_is_on_disk_and_not_in_memory(tmp_path: Path) -> None:
+async def test_an_incomplete_response_is_on_disk_and_not_in_memory(tmp_path: Path) -> None:
     gate = ProviderSlots(["A" * 50_000_000])
     async with provider_client(max_response_bytes=None) as http, serving(gate) as server:
         tracemalloc.start()

@@ -58,7 +58,7 @@ def test_a_retry_after_that_says_nothing_is_none(value: str) -> None:
     assert retry_after_seconds(answer(value)) is None
 
 
-def test_a_moment_means_nothing_without_the_answers_own_clock() -> None:
+def test_a_date_is_ignored_without_the_responses_own_date() -> None:
     assert retry_after_seconds(answer("Mon, 01 Jan 2024 00:02:00 GMT", date="")) is None
     assert retry_after_seconds(httpx.Response(429)) is None
 
@@ -81,7 +81,7 @@ def test_a_moment_means_nothing_without_the_answers_own_clock() -> None:
         ([5], None),
     ],
 )
-def test_a_body_may_say_when_to_come_again(body: object, seconds: float | None) -> None:
+def test_a_body_may_say_when_to_retry(body: object, seconds: float | None) -> None:
     assert retry_after_seconds(httpx.Response(429, json=body)) == seconds
 
 
@@ -92,7 +92,7 @@ def test_a_header_counts_before_the_body() -> None:
 
 
 @pytest.mark.parametrize(("amount", "exact"), [(3, "3"), (0, "0"), (1.1, "1.1"), ("0.030", "0.030")])
-def test_a_cost_is_exactly_what_was_told(amount: object, exact: str) -> None:
+def test_a_cost_is_exactly_what_was_stated(amount: object, exact: str) -> None:
     assert cost_of(amount, "token") == ProviderCost(Decimal(exact), "token")
 
 
@@ -116,6 +116,6 @@ def test_nothing_else_is_a_token(text: str) -> None:
     assert not is_token(text)
 
 
-def test_words_lose_what_postgresql_cannot_hold_and_nothing_else() -> None:
+def test_messages_lose_what_postgresql_cannot_hold_and_nothing_else() -> None:
     assert len(storable("x" * 3000)) == 2000
     assert storable("a\0b\ud800c \u00e9\n\U0001f98a") == "ab?c \u00e9\n\U0001f98a"

@@ -16,7 +16,7 @@ from tests.unit.adapters.providers.http.webhook_signing import (
 
 
 @pytest.mark.parametrize("secrets", [[SECRET], [OTHER, SECRET], [SECRET, OTHER]])
-def test_the_published_vector_is_genuine_beside_any_other_secret(secrets: list[str]) -> None:
+def test_the_published_vector_is_genuine_with_any_second_secret(secrets: list[str]) -> None:
     assert StandardWebhooks(secrets).verify(GENUINE, BODY, NOW) == "msg_p5jXN8AQM9LWM0D4loKWxJek"
 
 
@@ -75,7 +75,7 @@ def test_a_body_that_was_not_signed_is_refused(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("message_id", ["", "two words", "x" * 4001, "nul\0", "\u00e9"])
-def test_a_signed_id_that_cannot_be_kept_is_refused(message_id: str) -> None:
+def test_a_signed_id_that_cannot_be_stored_is_refused(message_id: str) -> None:
     with pytest.raises(SignatureInvalid):
         StandardWebhooks([SECRET]).verify(signed(BODY, webhook_id=message_id), BODY, NOW)
 

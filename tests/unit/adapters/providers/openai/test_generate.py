@@ -54,7 +54,7 @@ async def generated(answer: Any, folder: Path, submission: Submission | None = N
     return await provider.generate(submission or asking("openai", n=3), folder)
 
 
-async def test_a_generation_says_what_was_asked_for_and_never_a_response_format(tmp_path: Path) -> None:
+async def test_a_generation_has_all_parameters_and_never_a_response_format(tmp_path: Path) -> None:
     wire = wire_answering(ANSWER)
     submission = asking(
         "openai",
@@ -143,7 +143,7 @@ async def test_the_images_come_in_order_with_what_they_cost(tmp_path: Path) -> N
     assert answer.result.cost == ProviderCost(Decimal(4160), "token")
 
 
-async def test_fewer_images_than_were_asked_for_are_kept(tmp_path: Path) -> None:
+async def test_fewer_images_than_requested_are_delivered(tmp_path: Path) -> None:
     answer = await generated(ANSWER | {"data": ANSWER["data"][:2]}, tmp_path)  # type: ignore[index]
 
     assert answer.result.status is JobStatus.SUCCEEDED
@@ -151,7 +151,7 @@ async def test_fewer_images_than_were_asked_for_are_kept(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("data", NONSENSE, ids=repr)
-async def test_an_answer_without_images_failed_and_is_charged(tmp_path: Path, data: object) -> None:
+async def test_a_response_without_images_failed_and_is_charged(tmp_path: Path, data: object) -> None:
     answer = await generated(ANSWER | {"data": data}, tmp_path)
 
     assert (answer.result.status, answer.result.code) == (JobStatus.FAILED, "provider_failed")
@@ -226,7 +226,7 @@ async def test_a_refusal_says_whose_fault_it_is(
         (503, error("server_is_overloaded"), ProviderUnavailable),
     ],
 )
-async def test_a_pause_that_is_asked_for_is_kept(
+async def test_a_requested_pause_is_reported(
     tmp_path: Path, status: int, body: object, kind: type[ServiceError]
 ) -> None:
     with pytest.raises(ServiceError) as caught:
@@ -246,7 +246,7 @@ async def test_a_refusal_of_another_form_goes_by_its_status(
         await generated(httpx.Response(status, json=body), tmp_path)
 
 
-async def test_the_providers_words_and_its_id_are_kept_and_our_key_is_not(tmp_path: Path) -> None:
+async def test_the_providers_message_and_id_are_stored_and_our_key_is_not(tmp_path: Path) -> None:
     words = "Rejected.\0 safety_violations=[violence]. " + "x" * 5000
     body = error("moderation_blocked") | {"request_id": "req_1"}
     body["error"]["message"] = words

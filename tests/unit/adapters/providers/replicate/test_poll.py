@@ -42,7 +42,7 @@ async def test_a_status_that_is_no_word_is_still_running(status: object) -> None
     assert await told(status=status) == ProviderResult(JobStatus.RUNNING)
 
 
-async def test_a_status_word_that_we_do_not_know_is_still_running_and_told() -> None:
+async def test_an_unknown_status_word_is_running_and_reported() -> None:
     assert await told(status="warming") == ProviderResult(JobStatus.RUNNING, unknown_status="warming")
 
 
@@ -86,7 +86,7 @@ async def test_an_output_without_an_address_is_unusable(output: object) -> None:
 
 
 @pytest.mark.parametrize("entry", [None, 5, "two words", "data:image/png;base64,iVBORw0KGgo="])
-async def test_an_entry_that_is_no_address_is_named_and_the_other_is_kept(entry: object) -> None:
+async def test_an_entry_without_an_address_is_undelivered_and_the_other_is_delivered(entry: object) -> None:
     result = await told(status="succeeded", output=[entry, f"{OUT}/x"])
 
     assert (result.status, result.files) == (JobStatus.SUCCEEDED, (ResultFile(f"{OUT}/x"),))
@@ -105,7 +105,7 @@ async def test_without_a_time_there_is_no_cost(metrics: object) -> None:
 
 
 @pytest.mark.parametrize(("name", "at"), [("flagged", ModeratedAt.INPUT), ("nsfw", ModeratedAt.OUTPUT)])
-async def test_moderation_is_known_by_its_words(name: str, at: ModeratedAt) -> None:
+async def test_moderation_is_recognized_by_its_message(name: str, at: ModeratedAt) -> None:
     result = await fetched(recorded("replicate", name))
 
     assert (result.status, result.code) == (JobStatus.FAILED, "content_rejected")
@@ -143,7 +143,7 @@ async def test_only_what_never_started_is_free(name: str, code: str, *, is_free:
     assert (result.status, result.code, result.does_not_charge) == (JobStatus.FAILED, code, is_free)
 
 
-async def test_words_are_kept_as_postgresql_can_hold_them() -> None:
+async def test_a_message_is_storable() -> None:
     result = await told(status="failed", error="nul \0 long " * 1000)
 
     assert "\0" not in str(result.provider_message)
@@ -172,7 +172,7 @@ async def test_a_prediction_that_replicate_forgot_has_failed() -> None:
         (httpx.ConnectError("no"), ProviderUnavailable),
     ],
 )
-async def test_a_question_that_is_not_answered_can_be_asked_again(
+async def test_a_poll_without_a_response_may_be_repeated(
     answer: MockResponse, error: type[Exception]
 ) -> None:
     with pytest.raises(error):

@@ -63,7 +63,7 @@ async def test_a_submit_says_everything_and_does_not_wait() -> None:
     }
 
 
-async def test_without_a_callback_address_no_webhook_is_asked_for() -> None:
+async def test_without_a_callback_address_no_webhook_is_requested() -> None:
     wire = MockHttp(recorded("replicate", "created"))
     await replicate_on(wire.http).submit(replace(SUBMISSION, webhook_url=""))
 
@@ -74,7 +74,7 @@ async def test_one_image_is_not_counted_for_models_that_make_only_one() -> None:
     assert await sent(asking()) == {"prompt": "a fox"}
 
 
-async def test_options_go_under_the_models_own_names_and_never_over_ours() -> None:
+async def test_options_have_the_models_own_names_and_never_replace_ours() -> None:
     fields = await sent(asking(options={"guidance": 3.5, "go_fast": True, "prompt": "another"}))
 
     assert fields == {"prompt": "a fox", "guidance": 3.5, "go_fast": True}
@@ -121,7 +121,7 @@ async def test_a_model_of_one_image_is_sent_no_other_and_one_of_several_all(tmp_
     assert several["image_input"] == ["data:image/png;base64,Zm94", "data:image/png;base64,b3ds"]
 
 
-async def test_a_mask_goes_beside_the_image(tmp_path: Path) -> None:
+async def test_a_mask_is_sent_with_the_image(tmp_path: Path) -> None:
     submission = asking("black-forest-labs/flux-fill-pro")
     fields = await sent(
         replace(submission, images=(picture(tmp_path, b"fox"),), mask=picture(tmp_path, b"mask"))
@@ -190,7 +190,7 @@ async def test_a_request_that_broke_on_the_way_is_ambiguous(error: type[httpx.HT
 
 
 @pytest.mark.parametrize("status", [302, 408, 499, 500, 502, 503, 504])
-async def test_a_status_that_tells_nothing_is_ambiguous(status: int) -> None:
+async def test_a_status_that_proves_nothing_is_ambiguous(status: int) -> None:
     with pytest.raises(SubmitAmbiguous):
         await replicate_answering(httpx.Response(status, json={"id": JOB_ID})).submit(SUBMISSION)
 
@@ -203,7 +203,7 @@ async def test_an_acceptance_that_cannot_be_read_is_ambiguous(body: object) -> N
         await replicate_answering(httpx.Response(201, json=body)).submit(SUBMISSION)
 
 
-async def test_a_throttled_submit_says_in_words_when_to_come_again() -> None:
+async def test_a_throttled_submit_says_in_a_sentence_when_to_retry() -> None:
     with pytest.raises(ProviderThrottled) as caught:
         await replicate_answering(recorded("replicate", "throttled")).submit(SUBMISSION)
 
@@ -238,7 +238,7 @@ async def test_a_refusal_says_whose_fault_it_is(answer: MockResponse, error: typ
         {"get": "https://api.replicate.com@elsewhere.test/x", "cancel": "https://[::1"},
     ],
 )
-async def test_an_address_that_is_not_replicates_is_never_asked(urls: object) -> None:
+async def test_an_address_that_is_not_replicates_is_never_used(urls: object) -> None:
     answer = httpx.Response(201, json={"id": JOB_ID, "urls": urls})
     job = await replicate_answering(answer).submit(SUBMISSION)
     wire = MockHttp(recorded("replicate", "processing"))

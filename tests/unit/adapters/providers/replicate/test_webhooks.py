@@ -23,7 +23,7 @@ async def event_of(prediction: dict[str, Any]) -> ProviderEvent:
     return await read(json.dumps(prediction).encode())
 
 
-async def test_an_end_is_told_with_its_images() -> None:
+async def test_an_end_is_reported_with_its_images() -> None:
     event = await event_of(recorded_body("replicate", "succeeded"))
 
     assert (event.event_id, event.job_id) == ("msg_p5jXN8AQM9LWM0D4loKWxJek", JOB_ID)
@@ -34,7 +34,7 @@ async def test_an_end_is_told_with_its_images() -> None:
     ("name", "code"),
     [("flagged", "content_rejected"), ("canceled", "provider_failed"), ("aborted", "provider_timed_out")],
 )
-async def test_an_end_without_images_is_told_with_our_code(name: str, code: str) -> None:
+async def test_an_end_without_images_is_reported_with_our_code(name: str, code: str) -> None:
     result = (await event_of(recorded_body("replicate", name))).result
 
     assert (result.status, result.code) == (JobStatus.FAILED, code)
@@ -45,7 +45,7 @@ async def test_an_event_that_is_no_end_means_ask(name: str) -> None:
     assert (await event_of(recorded_body("replicate", name))).result == ProviderResult(JobStatus.CHECK)
 
 
-async def test_a_message_is_told_apart_by_its_own_id() -> None:
+async def test_a_message_is_identified_by_its_own_id() -> None:
     body = json.dumps(recorded_body("replicate", "succeeded")).encode()
 
     assert (await read(body, webhook_id="msg_2")).event_id == "msg_2"

@@ -52,7 +52,7 @@ async def generated(answer: Any, folder: Path) -> SyncResult:
     return await together_on(wire_answering(answer)).generate(asking("together", MODEL, n=3), folder)
 
 
-async def test_a_request_says_what_was_asked_for(tmp_path: Path) -> None:
+async def test_a_request_has_all_parameters(tmp_path: Path) -> None:
     wire = wire_answering(ANSWER)
     submission = asking(
         "together", MODEL, n=3, size="1024x768", seed=7, output_format="png", options={"steps": 4}
@@ -101,7 +101,7 @@ async def test_the_images_come_in_order(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in answer.files] == PICTURES
 
 
-async def test_fewer_images_than_were_asked_for_are_kept(tmp_path: Path) -> None:
+async def test_fewer_images_than_requested_are_delivered(tmp_path: Path) -> None:
     answer = await generated({"id": "call-1", "data": [{"b64_json": IN_BASE64[0]}, {"url": "x"}]}, tmp_path)
 
     assert [path.read_bytes() for path in answer.files] == PICTURES[:1]
@@ -109,7 +109,7 @@ async def test_fewer_images_than_were_asked_for_are_kept(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("data", NONSENSE, ids=repr)
-async def test_an_answer_without_images_failed_and_is_charged(tmp_path: Path, data: object) -> None:
+async def test_a_response_without_images_failed_and_is_charged(tmp_path: Path, data: object) -> None:
     answer = await generated({"id": data, "data": data}, tmp_path)
 
     assert (answer.result.status, answer.result.code) == (JobStatus.FAILED, "provider_failed")
