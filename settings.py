@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     max_image_pixels: PositiveInt = 40_000_000
     download_timeout_seconds: PositiveFloat = 60.0
 
-    # For providers that answer with the images themselves
+    # For providers that return the images in the response
     synchronous_timeout_seconds: PositiveFloat = 600.0
 
     log_level: str = "INFO"

@@ -6,7 +6,7 @@ from adapters.providers.settings import Credential, HostList, JobProviderSetting
 
 
 class FalSettings(JobProviderSettings):
-    """user_id: the account whose webhooks are believed."""
+    """user_id: the account whose webhooks are accepted."""
 
     model_config = SettingsConfigDict(env_prefix="FAL_")
 
@@ -20,7 +20,7 @@ class FalSettings(JobProviderSettings):
     def is_enabled(self) -> bool:
         if self.key is not None and self.user_id is None:
             raise ValueError(
-                "FAL_USER_ID is needed with FAL_KEY: without it any account's webhook is believed"
+                "FAL_USER_ID is needed with FAL_KEY: without it any account's webhook is accepted"
             )
         return self.key is not None
 

@@ -54,7 +54,7 @@ class _CappedTransport(httpx.AsyncBaseTransport):
         assert isinstance(response.stream, httpx.AsyncByteStream)
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()
-            raise httpx.ReadError("response with a content encoding that was not asked for")
+            raise httpx.ReadError("response with a content encoding that was not requested")
         if self._max_bytes is not None:
             response.stream = _CappedStream(response.stream, self._max_bytes)
         return response

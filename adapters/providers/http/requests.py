@@ -14,10 +14,10 @@ _ABANDONED_STATUSES = (httpx.codes.REQUEST_TIMEOUT, 499)
 
 
 async def send_submit(http: httpx.AsyncClient, name: str, url: httpx.URL, **content: Any) -> httpx.Response:
-    """POST once. Returns any response but a 429, and but those that say that nobody waited for the answer.
+    """POST once. Return any response but a 429, a 408 or a 499.
 
     Raises ProviderThrottled, ProviderUnavailable if nothing was sent, and SubmitAmbiguous if something was
-    sent and no answer came back.
+    sent and no response came back.
     """
     try:
         response = await http.post(url, **content)

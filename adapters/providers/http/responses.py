@@ -62,9 +62,9 @@ def cost_of(amount: object, unit: str) -> ProviderCost | None:
 
 
 def retry_after_seconds(response: httpx.Response) -> float | None:
-    """Return when to retry, in seconds, at most an hour. None if the response does not say it readably.
+    """Return when to retry, in seconds, at most an hour; None if the response does not say it.
 
-    Retry-After counts in either of its forms, then `retry_after` in the body, then the words of `detail`.
+    Retry-After counts in either of its forms, then `retry_after` in the body, then a sentence in `detail`.
     """
     body = json_object(response)
     words = _RESETS_IN.search(str(body.get("detail", "")))

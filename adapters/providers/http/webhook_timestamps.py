@@ -1,4 +1,4 @@
-"""The age limit of signed webhooks, which keeps recorded ones from being sent again."""
+"""The age limit of signed webhooks: a recorded one cannot be replayed later."""
 
 import re
 

@@ -6,7 +6,7 @@ from adapters.providers.settings import Credential, HostList, JobProviderSetting
 
 
 class ReplicateSettings(JobProviderSettings):
-    """webhook_secrets: without one, a forged webhook could not be told from a genuine one."""
+    """webhook_secrets: verify webhooks; without one, none is requested."""
 
     model_config = SettingsConfigDict(env_prefix="REPLICATE_")
 

@@ -1,4 +1,4 @@
-"""One provider's adapter at its simulator: asked for jobs, followed, downloaded from, called back."""
+"""One provider's adapter at its simulator: submits, polls, downloads and webhooks."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A simulated provider as a process of its own, and what its control plane tells."""
+"""A simulated provider as a separate process, and its log."""
 
 import subprocess
 import sys

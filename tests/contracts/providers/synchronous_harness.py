@@ -1,4 +1,4 @@
-"""One adapter of a provider that answers with its images, at its simulator."""
+"""One synchronous provider's adapter at its simulator."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ MAX_RESPONSE_BYTES = 40_000_000
 
 @dataclass
 class SynchronousHarness:
-    """folder: where the answers' images go."""
+    """folder: where images are written."""
 
     case: SynchronousCase
     simulator: SimulatedProvider
@@ -66,7 +66,7 @@ class SynchronousHarness:
         return await provider.generate(self.submission(prompt, n), self.folder)
 
     async def moderated(self, prompt: str) -> ModeratedAt | None:
-        """Whose content was refused, whether the provider says so with an error or in an answer."""
+        """Return what was refused, whether the provider says so in an error or in a response."""
         try:
             answer = await self.response_to(prompt)
         except ContentRejected as error:
@@ -76,7 +76,7 @@ class SynchronousHarness:
         return answer.result.moderated_at
 
     async def inspected(self, answer: SyncResult) -> list[ImageFacts]:
-        """What the worker makes of an answer's images."""
+        """Return the facts of the images, as the worker does."""
         inspector = PillowInspector(self.threads, max_pixels=4_000_000)
         return [await inspector.inspect(path) for path in answer.files]
 

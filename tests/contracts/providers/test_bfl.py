@@ -1,4 +1,4 @@
-"""What BFL alone does: two forms of an acceptance, regions, webhooks without a signature."""
+"""What only BFL does: two forms of an acceptance, regions, webhooks without a signature."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +58,9 @@ async def test_a_cost_that_is_not_stated_is_none(harness: JobHarness) -> None:
     assert (await harness.submit("a free fox [sim:no_cost]")).cost is None
 
 
-async def test_a_webhook_without_a_signature_is_a_reason_to_poll(harness: JobHarness, receiver: Receiver) -> None:
+async def test_a_webhook_without_a_signature_is_a_reason_to_poll(
+    harness: JobHarness, receiver: Receiver
+) -> None:
     job = await harness.submit("an unsigned fox [sim:unsigned_webhook]", webhook_url=receiver.url())
     received = await receiver.first()
     event = await harness.read_event(received)

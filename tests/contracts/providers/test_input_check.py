@@ -1,4 +1,4 @@
-"""The check that asks OpenAI keeps the port's promises at the simulator, whatever goes wrong there."""
+"""OpenAI's moderation check fulfills the contract of its port, with every fault of the simulator."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Every provider with jobs keeps the port's promises, whatever goes wrong at its simulator."""
+"""Every provider with jobs fulfills the contract of its port, with every fault of its simulator."""
 
 from dataclasses import replace
 from pathlib import Path

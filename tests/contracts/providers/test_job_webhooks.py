@@ -22,7 +22,7 @@ async def called_back(
 
 
 def reports(harness: JobHarness, event: ProviderEvent, verdict: JobStatus) -> bool:
-    """Whether the event says so, or sends us to ask where the provider's word does not count."""
+    """Whether the event has the status, or is only a reason to poll where webhooks are not final."""
     return event.result.status is (verdict if harness.case.webhooks_are_final else JobStatus.CHECK)
 
 

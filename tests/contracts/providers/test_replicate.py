@@ -1,4 +1,4 @@
-"""What Replicate alone does: events that were not asked for stay away, and a cancel calls back too."""
+"""What only Replicate does: it sends no events but those requested, and calls back after a cancel."""
 
 from dataclasses import replace
 
@@ -56,7 +56,9 @@ async def test_another_accounts_secret_reads_nothing(harness: JobHarness, receiv
     ("endpoint", "fault"),
     [("black-forest-labs/flux-schnell", "[sim:submit_402]"), ("nobody/nothing", "")],
 )
-async def test_an_unknown_model_and_an_account_without_credit_are_refused(harness: JobHarness, endpoint: str, fault: str) -> None:
+async def test_an_unknown_model_and_an_account_without_credit_are_refused(
+    harness: JobHarness, endpoint: str, fault: str
+) -> None:
     submission = replace(harness.case, endpoint=endpoint).submission(f"a refused fox {fault}")
     with pytest.raises(ProviderRefused):
         await harness.provider.submit(submission)

@@ -1,4 +1,4 @@
-"""Every provider that answers with its images keeps the port's promises, whatever goes wrong there."""
+"""Every synchronous provider fulfills the contract of its port, with every fault of its simulator."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -188,9 +188,7 @@ async def test_moderation_says_what_was_refused(harness: SynchronousHarness, fau
 
 
 @pytest.mark.parametrize(("case", "fault"), FAILURES, ids=named(FAILURES))
-async def test_a_response_without_an_image_counts_as_charged(
-    harness: SynchronousHarness, fault: str
-) -> None:
+async def test_a_response_without_an_image_counts_as_charged(harness: SynchronousHarness, fault: str) -> None:
     answer = await harness.response_to(f"an invisible fox [sim:{fault}]")
 
     assert (answer.result.status, answer.result.code) == (JobStatus.FAILED, "provider_failed")

@@ -1,4 +1,4 @@
-"""What the providers that answer with the images themselves are asked for in these tests."""
+"""Submissions and clients for the tests of synchronous adapters."""
 
 import base64
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ def client_on(
 
 
 def client_answering(answer: MockResponse | Mapping[str, Any]) -> InlineImageClient:
-    """The same answer every time; a mapping is the body of a 200."""
+    """Return a client that always gets this response; a mapping is the body of a 200."""
     return client_on(MockHttp(_response(answer)).http)
 
 

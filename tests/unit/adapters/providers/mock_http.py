@@ -1,4 +1,4 @@
-"""An HTTP client that answers from a table and records its requests."""
+"""An HTTP client with fixed responses that records its requests."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What BFL's adapter is asked for in these tests."""
+"""A submission and a job for the tests of BFL's adapter."""
 
 from collections.abc import Mapping
 from dataclasses import replace

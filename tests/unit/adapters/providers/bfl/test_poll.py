@@ -1,4 +1,4 @@
-"""Asking BFL about a task: every status word, known and unknown, and everything that is none."""
+"""Polling a task at BFL: known and unknown status words, and responses without one."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""A submit to BFL: what goes out, and what each answer means for whether there is a task."""
+"""A submit to BFL: what is sent, and whether each response is an acceptance."""
 
 from base64 import b64decode
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What fal's adapter is asked for in these tests."""
+"""A submission and a job for the tests of fal's adapter."""
 
 from collections.abc import Mapping
 

@@ -51,7 +51,7 @@ class Account:
 
 
 class KeyPage:
-    """fal's page of keys. `answer` is what it serves next: a page, raw bytes, an answer or an error."""
+    """fal's page of keys. `answer` is what it serves next: a page, raw bytes, a response or an error."""
 
     def __init__(self, answer: object) -> None:
         self.answer = answer

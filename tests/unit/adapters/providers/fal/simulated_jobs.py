@@ -1,4 +1,4 @@
-"""Jobs on a simulated fal: asked for, and followed to their end."""
+"""Jobs at a simulated fal: submitted, and polled until their end."""
 
 from dataclasses import replace
 from typing import Any

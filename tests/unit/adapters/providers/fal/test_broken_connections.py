@@ -79,9 +79,7 @@ async def test_a_submit_without_a_whole_response_is_ambiguous_and_sent_once(
 
 
 @pytest.mark.parametrize("reply", BROKEN_ANSWERS.values(), ids=BROKEN_ANSWERS)
-async def test_a_poll_without_a_whole_response_may_be_repeated(
-    http: httpx.AsyncClient, reply: Reply
-) -> None:
+async def test_a_poll_without_a_whole_response_may_be_repeated(http: httpx.AsyncClient, reply: Reply) -> None:
     async with serving(reply) as server:
         fal = fal_on(http, server.origin)
         with pytest.raises(ProviderUnavailable):

@@ -1,4 +1,4 @@
-"""Asking fal's queue about a job, and calling it off: every answer that fal documents, and some others."""
+"""Polling and canceling a job at fal: every documented response, and some others."""
 
 from decimal import Decimal
 from typing import Any
@@ -30,7 +30,7 @@ async def fetched(answers: dict[str, MockResponse]) -> ProviderResult:
 
 
 async def result_of(status: int, body: Any = None, **headers: str) -> ProviderResult:
-    """What a completed job comes to whose result answers so."""
+    """Return the result of a completed job with this response to its result request."""
     return await fetched({STATUS: COMPLETED, RESULT: httpx.Response(status, json=body, headers=headers)})
 
 

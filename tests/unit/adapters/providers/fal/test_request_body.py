@@ -1,4 +1,4 @@
-"""What goes to fal for models that take more than a prompt, and fal's answers as its own pages show them."""
+"""The request body for models with more parameters than a prompt, and the responses on fal's own pages."""
 
 from dataclasses import replace
 from decimal import Decimal

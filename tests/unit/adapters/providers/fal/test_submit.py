@@ -1,4 +1,4 @@
-"""A submit: what goes out, and what each answer means for whether fal has the job."""
+"""A submit to fal: what is sent, and whether each response is an acceptance."""
 
 import json
 from dataclasses import replace

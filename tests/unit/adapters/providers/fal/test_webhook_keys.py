@@ -1,4 +1,4 @@
-"""fal's public keys: kept, renewed, and asked for seldom, whatever their page does."""
+"""fal's public keys: cached, renewed, and requested rarely, whatever their page returns."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Gemini: what goes out, and what each answer means."""
+"""Gemini: what is sent, and how each response is parsed."""
 
 import base64
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The client that providers are spoken to with: what bounds it, and what it is told otherwise."""
+"""The HTTP client for providers: its limits, and how to change them."""
 
 import socket
 

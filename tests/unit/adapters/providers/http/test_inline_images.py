@@ -118,7 +118,9 @@ async def test_a_response_without_any_image_counts_as_charged(
     assert result.provider_message == "no image?"
 
 
-async def test_a_message_in_any_script_may_come_with_large_images(http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_a_message_in_any_script_may_come_with_large_images(
+    http: httpx.AsyncClient, tmp_path: Path
+) -> None:
     large = "QUJD" * 600_000
     body = json.dumps({"images": [large], "message": "🦊 läuft"}, ensure_ascii=False).encode()
     (file,) = (await response_to(http, body, tmp_path, n=1)).files

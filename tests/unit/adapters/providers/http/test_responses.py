@@ -1,4 +1,4 @@
-"""ParsedResponse parts of a provider's answer that may be anything."""
+"""Parsing parts of a provider's response that may have any form."""
 
 from decimal import Decimal
 

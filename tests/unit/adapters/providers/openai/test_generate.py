@@ -1,4 +1,4 @@
-"""OpenAI: what goes out, and what each answer means."""
+"""OpenAI: what is sent, and how each response is parsed."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -92,7 +92,7 @@ async def test_what_is_not_given_is_not_sent(tmp_path: Path) -> None:
 
 
 def parts_of(request: httpx.Request) -> list[Message]:
-    """A form as the mail package reads it, which knows nothing of ours."""
+    """Parse a form with the standard library's mail package, which is independent of our code."""
     content_type = request.headers["content-type"].encode()
     form = message_from_bytes(b"Content-Type: " + content_type + b"\r\n\r\n" + request.content)
     assert not form.defects

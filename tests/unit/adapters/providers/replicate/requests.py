@@ -1,4 +1,4 @@
-"""What Replicate's adapter is asked for in these tests."""
+"""A submission and a job for the tests of Replicate's adapter."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A submit to Replicate: what goes out, and what each answer means for whether there is a prediction."""
+"""A submit to Replicate: what is sent, and whether each response is an acceptance."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Together AI: what goes out, and what each answer means."""
+"""Together AI: what is sent, and how each response is parsed."""
 
 from dataclasses import replace
 from pathlib import Path
