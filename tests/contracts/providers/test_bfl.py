@@ -112,4 +112,4 @@ async def test_an_account_without_credits_is_refused_and_a_bad_gateway_is_ambigu
     with pytest.raises(ProviderRefused):
         await harness.submit("a poor fox [sim:submit_402]")
     with pytest.raises(SubmitAmbiguous):
-        await harness.submit("a fox at the gate [sim:submit_502]")
+        await harness.submit("a fox at a gateway [sim:submit_502]")

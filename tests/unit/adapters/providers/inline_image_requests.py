@@ -1,8 +1,9 @@
 """Submissions and clients for the tests of synchronous adapters."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,8 +12,10 @@ from adapters.providers.http.inline_images import InlineImageClient
 from domain.errors import ContentRejected, TransientError
 from domain.generation import GenerationRequest
 from domain.moderation import ModeratedAt
-from domain.provider import AttemptRef, Submission
+from domain.ports import SynchronousProvider
+from domain.provider import AttemptRef, Submission, SyncResult
 from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
+from tests.unit.adapters.providers.recorded import recorded
 
 KEY = "sk-secret"
 THREADS = ThreadPoolExecutor(2, thread_name_prefix="client-test")
@@ -62,3 +65,14 @@ def facts(error: Exception) -> tuple[type[Exception], ModeratedAt | float | None
     if isinstance(error, ContentRejected):
         return type(error), error.at
     return type(error), error.retry_after_seconds if isinstance(error, TransientError) else None
+
+
+async def recorded_result(
+    provider: str,
+    make: Callable[[InlineImageClient], SynchronousProvider],
+    example: str,
+    folder: Path,
+) -> SyncResult:
+    """Return what the adapter makes of a recorded response."""
+    adapter = make(client_on(MockHttp(recorded(provider, example)).http))
+    return await adapter.generate(asking(provider), folder)

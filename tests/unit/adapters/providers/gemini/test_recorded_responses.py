@@ -9,17 +9,16 @@ from adapters.providers.gemini.adapter import GeminiProvider
 from domain.errors import ProviderThrottled, ProviderUnavailable, ServiceError
 from domain.moderation import ModeratedAt
 from domain.provider import ProviderCost, SyncResult
-from tests.unit.adapters.providers.inline_image_requests import KEY, asking, client_on, facts
-from tests.unit.adapters.providers.mock_http import MockHttp
-from tests.unit.adapters.providers.recorded import recorded
+from tests.unit.adapters.providers.inline_image_requests import KEY, facts, recorded_result
 
 URL = "https://provider.test/v1"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 async def generated(example: str, folder: Path) -> SyncResult:
-    provider = GeminiProvider(client_on(MockHttp(recorded("gemini", example)).http), key=KEY, url=URL)
-    return await provider.generate(asking("gemini"), folder)
+    return await recorded_result(
+        "gemini", lambda client: GeminiProvider(client, key=KEY, url=URL), example, folder
+    )
 
 
 async def test_a_recorded_image_is_delivered(tmp_path: Path) -> None:

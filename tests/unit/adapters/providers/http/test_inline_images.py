@@ -216,8 +216,8 @@ async def test_a_refusal_counts_if_it_can_be_read_whole(
             )
 
 
-class ProviderSlots:
-    """A server that sends all but the last byte, and that when it is let."""
+class UnfinishedResponse:
+    """Sends all but the last byte, and that when `opened` is set."""
 
     def __init__(self, images: list[str]) -> None:
         self.opened = asyncio.Event()
@@ -238,8 +238,8 @@ class ProviderSlots:
 
 
 async def test_an_incomplete_response_is_on_disk_and_not_in_memory(tmp_path: Path) -> None:
-    gate = ProviderSlots(["A" * 50_000_000])
-    async with provider_client(max_response_bytes=None) as http, serving(gate) as server:
+    server_handler = UnfinishedResponse(["A" * 50_000_000])
+    async with provider_client(max_response_bytes=None) as http, serving(server_handler) as server:
         tracemalloc.start()
         call = asyncio.create_task(generate(client_on(http), server.origin, tmp_path, n=1))
         body = tmp_path / "response.json"
@@ -248,7 +248,7 @@ async def test_an_incomplete_response_is_on_disk_and_not_in_memory(tmp_path: Pat
             _, peak_bytes = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        gate.opened.set()
+        server_handler.opened.set()
         (file,) = (await call).files
 
     assert peak_bytes < 5_000_000
@@ -256,9 +256,9 @@ async def test_an_incomplete_response_is_on_disk_and_not_in_memory(tmp_path: Pat
 
 
 async def test_calls_that_wait_hold_no_thread(tmp_path: Path) -> None:
-    gate = ProviderSlots(IN_BASE64[:1])
+    server_handler = UnfinishedResponse(IN_BASE64[:1])
     folders = [tmp_path / str(number) for number in range(60)]
-    async with provider_client(max_response_bytes=None) as http, serving(gate) as server:
+    async with provider_client(max_response_bytes=None) as http, serving(server_handler) as server:
         threads_before = threading.active_count()
         calls = []
         for folder in folders:
@@ -266,7 +266,7 @@ async def test_calls_that_wait_hold_no_thread(tmp_path: Path) -> None:
             calls.append(asyncio.create_task(generate(client_on(http), server.origin, folder, n=1)))
         await eventually(lambda: len(server.heads) == len(calls))
         threads_meanwhile = threading.active_count()
-        gate.opened.set()
+        server_handler.opened.set()
         answers = await asyncio.gather(*calls)
 
     assert threads_meanwhile <= threads_before

@@ -10,7 +10,7 @@ from adapters.providers.openai.adapter import OpenAiProvider
 from domain.errors import ContentRejected, ProviderRefused, ProviderThrottled, ServiceError
 from domain.moderation import ModeratedAt
 from domain.provider import ProviderCost, SyncResult
-from tests.unit.adapters.providers.inline_image_requests import KEY, asking, client_on, facts
+from tests.unit.adapters.providers.inline_image_requests import KEY, facts, recorded_result
 from tests.unit.adapters.providers.mock_http import MockHttp
 from tests.unit.adapters.providers.recorded import recorded
 
@@ -19,8 +19,9 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 async def generated(example: str, folder: Path) -> SyncResult:
-    provider = OpenAiProvider(client_on(MockHttp(recorded("openai", example)).http), key=KEY, url=URL)
-    return await provider.generate(asking("openai"), folder)
+    return await recorded_result(
+        "openai", lambda client: OpenAiProvider(client, key=KEY, url=URL), example, folder
+    )
 
 
 async def test_a_recorded_image_is_delivered(tmp_path: Path) -> None:
