@@ -14,12 +14,23 @@ from devstack.servers.running import Servers, running_servers
 from runtime.process import leave, let_go
 from tests.support.eventually import eventually
 
+pytest_plugins = ["tests.support.time_limits_plugin"]
+
 _exit_code = 0
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what asks for the servers. A suite that starts its own marks itself."""
+    if isinstance(item, pytest.Function) and "servers" in item.fixturenames:
+        item.add_marker("needs_servers")
+
+
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
+def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
     """PostgreSQL, Temporal and MinIO, on free ports and temporary data."""
+    assert "not needs_servers" not in request.config.option.markexpr, (
+        "this test has to be marked needs_servers"
+    )
     with running_servers(with_simulators=False) as servers:
         yield servers
 

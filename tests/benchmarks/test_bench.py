@@ -15,7 +15,7 @@ BENCH_TIMEOUT_SECONDS = 150.0
 TINY = ("--generations", "3", "--at-once", "2", "--idle-samples", "2")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.needs_servers
 async def test_a_tiny_run_measures_everything(tmp_path: Path) -> None:
     path = tmp_path / "new" / "bench.json"
     bench = await asyncio.create_subprocess_exec(

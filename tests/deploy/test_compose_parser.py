@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(
         shutil.which("go") is None, reason="Compose's library is built with Go; there is none"
     ),
-    pytest.mark.timeout(BUILD_TIMEOUT_SECONDS + 60),
+    pytest.mark.slow,
 ]
 
 

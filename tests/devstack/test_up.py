@@ -27,7 +27,7 @@ FACTS = {
 }
 PARTS = {"supervisor", "postgres", "temporal", "s3", "simulator", "worker", "api"}
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.needs_servers
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tests.e2e.conftest import Deployment, stop
 from tests.support.eventually import eventually
 
 _PRICE = 1
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.needs_servers
 
 
 async def post(client: httpx.AsyncClient, prompt: str) -> str:

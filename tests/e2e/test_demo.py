@@ -11,7 +11,7 @@ from tests.devstack.running import devstack
 
 DEMO_TIMEOUT_SECONDS = 150.0
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.needs_servers
 
 
 def test_the_demo_finishes_every_kind_and_proves_it(tmp_path: Path) -> None:

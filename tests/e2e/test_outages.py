@@ -27,7 +27,7 @@ OUTAGE_SECONDS = 10.0
 SHORT_OUTAGE_SECONDS = 4.0
 QUICKER = {"RECONCILE_EVERY_SECONDS": "2", "FIRST_POLL_CAP_SECONDS": "1"}
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.needs_servers
 
 
 @dataclass

@@ -25,7 +25,7 @@ QUICKER = {"RECONCILE_EVERY_SECONDS": "2", "FIRST_POLL_CAP_SECONDS": "1", "DEADL
 PLACES = 24
 END_SECONDS = 80.0
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.needs_servers
 
 
 @pytest.fixture(scope="module")

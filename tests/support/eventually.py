@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, overload
 
+from tests.support.time_limits import scaled
+
 Seen = TypeVar("Seen")
 
 _INTERVAL_SECONDS = 0.03
@@ -17,14 +19,18 @@ async def eventually(
 ) -> Seen: ...
 @overload
 async def eventually(check: Callable[[], Seen | None], timeout_seconds: float = ...) -> Seen: ...
-async def eventually(check: Callable[[], Any], timeout_seconds: float = 25.0) -> Any:
-    """The first true value that `check` returns, sync or async; TimeoutError with the last one if none is."""
-    deadline = time.monotonic() + timeout_seconds
+async def eventually(check: Callable[[], Any], timeout_seconds: float = 60.0) -> Any:
+    """Return the first true value of `check`, sync or async; raise TimeoutError if none comes.
+
+    timeout_seconds: on an idle machine; `tests/support/time_limits.py` scales it.
+    """
+    limit_seconds = scaled(timeout_seconds)
+    deadline = time.monotonic() + limit_seconds
     while True:
         answer = check()
         seen = await answer if inspect.isawaitable(answer) else answer
         if seen:
             return seen
         if time.monotonic() > deadline:
-            raise TimeoutError(f"still {seen!r} after {timeout_seconds} seconds")
+            raise TimeoutError(f"still {seen!r} after {limit_seconds:.3g} seconds")
         await asyncio.sleep(_INTERVAL_SECONDS)
