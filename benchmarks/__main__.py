@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, report
-from benchmarks.baseline_target import baseline_target
+from benchmarks.baseline.target import baseline_target
 from benchmarks.blocking import flag_of, on_a_thread, unless_stopped
 from benchmarks.darkroom_target import darkroom_target
 from benchmarks.errors import RunFailed
 from benchmarks.scenario import Measured, Plan, measure
-from benchmarks.temporal_on_postgres import temporal_on_postgres
+from benchmarks.temporal.on_postgres import temporal_on_postgres
 from composition.temporal import TemporalAddress, connect
 from devstack.errors import Interrupted, StackError
 from devstack.process.log import log

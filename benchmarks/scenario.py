@@ -6,7 +6,7 @@ from statistics import fmean
 
 from temporalio.client import Client
 
-from benchmarks.baseline_target import BaselineTarget
+from benchmarks.baseline.target import BaselineTarget
 from benchmarks.cpu import cpu_seconds, per_sample
 from benchmarks.darkroom_target import DarkroomTarget
 from benchmarks.errors import RunFailed

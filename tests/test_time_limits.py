@@ -1,4 +1,4 @@
-"""What hangs fails alone and the run goes on, as a pytest of its own shows; one setting scales every limit."""
+"""A test that hangs fails alone and the run goes on; one setting scales every limit."""
 
 import os
 import subprocess
@@ -83,5 +83,5 @@ async def test_the_setting_comes_before_the_load_and_scales_waits_too(
     monkeypatch.setenv(SETTING, "0.001")
 
     assert scale() == 0.001
-    with pytest.raises(TimeoutError, match="after 0.03 seconds"):
+    with pytest.raises(TimeoutError, match=r"after 0\.03 seconds"):
         await eventually(lambda: False, timeout_seconds=30)

@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.engine import Database
-from adapters.database.mapping import (
+from adapters.database.tables import AttemptRow, ImageRow, InboxRow
+from adapters.database.tables.mapping import (
     StoredResult,
     images_of,
     is_terminal,
@@ -21,7 +22,6 @@ from adapters.database.mapping import (
     to_request,
     undelivered_to_json,
 )
-from adapters.database.tables import AttemptRow, ImageRow, InboxRow
 from domain.generation import Generation, Image, Stage, Undelivered
 from domain.ports import ResultToStore, StoringStart
 from domain.provider import AttemptRef, JobStatus

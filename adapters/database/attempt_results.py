@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from adapters.database.mapping import is_terminal, result_to_json
 from adapters.database.tables import AttemptRow, GenerationRow
+from adapters.database.tables.mapping import is_terminal, result_to_json
 from domain.attempt import AttemptState
 from domain.generation import Image
 from domain.moderation import ModeratedAt

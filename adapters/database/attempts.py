@@ -12,14 +12,14 @@ from sqlmodel import col
 
 from adapters.database.attempt_results import database_now, moderated_at, poll_result, set_cost, store_result
 from adapters.database.engine import Database
-from adapters.database.mapping import (
+from adapters.database.tables import AttemptRow, GenerationRow, InboxRow
+from adapters.database.tables.mapping import (
     is_terminal,
     locked_generation,
     outcome_of,
     set_stage,
     to_request,
 )
-from adapters.database.tables import AttemptRow, GenerationRow, InboxRow
 from domain.attempt import AttemptState
 from domain.errors import (
     ContentRejected,

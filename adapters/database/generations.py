@@ -10,14 +10,14 @@ from sqlmodel import col
 
 from adapters.database.engine import Database
 from adapters.database.ids import new_id
-from adapters.database.mapping import (
+from adapters.database.tables import GenerationRow
+from adapters.database.tables.mapping import (
     fallback_fields,
     images_of,
     is_terminal,
     locked_generation,
     to_generation,
 )
-from adapters.database.tables import GenerationRow
 from domain.errors import GenerationNotFound, IdempotencyKeyReused, TooLateToCancel
 from domain.generation import Generation, GenerationRequest, Stage, Status
 from domain.ports import Page

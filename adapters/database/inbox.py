@@ -6,8 +6,8 @@ from sqlmodel import col
 
 from adapters.database.attempt_results import record_webhook_result
 from adapters.database.engine import Database
-from adapters.database.mapping import locked_generation, result_to_json, to_request
 from adapters.database.tables import AttemptRow, InboxRow
+from adapters.database.tables.mapping import locked_generation, result_to_json, to_request
 from domain.errors import GenerationNotFound
 from domain.generation import Status
 from domain.moderation import ModeratedAt

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.engine import Database
-from adapters.database.mapping import is_terminal, locked_generation, outcome_of, set_stage
 from adapters.database.tables import AccountRow, AttemptRow, GenerationRow, ImageRow, TransferRow
+from adapters.database.tables.mapping import is_terminal, locked_generation, outcome_of, set_stage
 from domain.attempt import AttemptState
 from domain.credits import AccountKind, HoldState, Refund, Reservation, TransferKind
 from domain.errors import ContentRejected, InsufficientCredits, ResultUnusable, WorkflowLost

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.engine import Database
-from adapters.database.mapping import is_terminal, locked_generation, to_request
 from adapters.database.tables import ProviderPauseRow, ProviderSlotRow
+from adapters.database.tables.mapping import is_terminal, locked_generation, to_request
 from domain.ports import QueuePosition, SlotDecision
 from domain.provider import AttemptRef
 

@@ -8,8 +8,8 @@ from sqlmodel import col
 
 from adapters.database.engine import Database
 from adapters.database.inbox import to_receipt
-from adapters.database.mapping import to_generation
 from adapters.database.tables import AttemptRow, GenerationRow, InboxRow
+from adapters.database.tables.mapping import to_generation
 from domain.catalog import Catalog
 from domain.generation import Generation, Stage, Status
 from domain.ports import StuckGeneration, WebhookReceipt

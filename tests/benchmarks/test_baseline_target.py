@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 from temporalio.client import Client
 
-from benchmarks.baseline_target import BaselineTarget
-from benchmarks.baseline_worker import SUBMITTED
+from benchmarks.baseline.target import BaselineTarget
+from benchmarks.baseline.worker import SUBMITTED
 from benchmarks.errors import RunFailed
 
 

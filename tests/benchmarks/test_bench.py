@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.temporal_on_postgres import postgres_binaries
+from benchmarks.temporal.on_postgres import postgres_binaries
 from devstack.errors import InstallFailed
 from devstack.servers.app_processes import ROOT
 

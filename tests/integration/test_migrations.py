@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
 import adapters.database.tables
-import adapters.database.triggers  # noqa: F401 - they are made with the tables
+import adapters.database.tables.triggers  # noqa: F401 - they are made with the tables
 from adapters.database.engine import async_url
 from admin.bootstrap import migrate
 from devstack.install import postgres_binaries

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.bfl_account import BflAccount
+from tests.simulator.bfl.account import BflAccount
 from tests.simulator.process import Client, SimulatorProcess, free_port
 from tests.simulator.receiver import Receiver
-from tests.simulator.replicate_account import ReplicateAccount
+from tests.simulator.replicate.account import ReplicateAccount
 
 QUICK = ("--job-seconds", "0.1", "--webhook-retry-seconds", "0.1,0.1,0.2,0.2,0.4,0.4", "--user-id", "user-1")
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from simulator.registry import PROVIDERS
-from tests.simulator.bfl_account import BflAccount
+from tests.simulator.bfl.account import BflAccount
 from tests.simulator.conftest import QUICK
 from tests.simulator.process import Client, SimulatorProcess, free_port
 

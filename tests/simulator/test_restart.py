@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.bfl_account import BflAccount
+from tests.simulator.bfl.account import BflAccount
 from tests.simulator.conftest import QUICK
 from tests.simulator.pictures import plain
 from tests.simulator.process import Client, SimulatorProcess, free_port
 from tests.simulator.receiver import Receiver
-from tests.simulator.replicate_account import KONTEXT, ReplicateAccount
+from tests.simulator.replicate.account import KONTEXT, ReplicateAccount
 from tests.support.eventually import eventually
 
 

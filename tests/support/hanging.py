@@ -1,4 +1,4 @@
-"""Tests that hang. `tests/test_time_limits.py` runs them in a pytest of their own; none is collected from here."""
+"""Tests that hang, collected only by the pytest that `tests/test_time_limits.py` starts."""
 
 import asyncio
 import signal
@@ -33,7 +33,7 @@ async def other_tasks() -> AsyncIterator[None]:
     """Keep the loop busy, so that it is hardly ever found waiting for events."""
 
     async def turn() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - what it waits for never comes
             await asyncio.sleep(0)
 
     tasks = [asyncio.create_task(turn()) for _ in range(3)]
@@ -44,9 +44,8 @@ async def other_tasks() -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def hangs_in_setup() -> AsyncIterator[None]:
+async def hangs_in_setup() -> None:
     await hang()
-    yield
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 
 from PIL import Image
 
-from tests.unit.adapters.raw_server import RawServer, answer, head, serving
+from tests.support.raw_server import RawServer, answer, head, serving
 
 LARGEST_INPUT_BYTES = 200_000
 LARGEST_PIXELS = 4_000_000

@@ -25,7 +25,7 @@ from domain.auth import Scope
 from domain.provider import AttemptRef
 from tests.simulator.process import Client as FalClient
 from tests.support.eventually import eventually
-from tests.unit.adapters.raw_server import RawServer
+from tests.support.raw_server import RawServer
 from worker import build_workers, tuning_of
 
 MODEL = "flux-schnell"

@@ -10,9 +10,9 @@ import pytest
 from adapters.moderation import OpenAiModerationCheck, WordListCheck
 from adapters.providers.http.client import provider_client
 from domain.errors import ModerationUnavailable
+from tests.support.raw_server import Reply, always, answer, flooding, head, serving
 from tests.unit.adapters.providers.inline_image_requests import KEY, NONSENSE
 from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse, body_of
-from tests.unit.adapters.raw_server import Reply, always, answer, flooding, head, serving
 
 URL = "https://api.openai.test/v1"
 LIST = """

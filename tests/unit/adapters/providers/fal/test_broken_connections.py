@@ -11,8 +11,8 @@ import pytest
 from adapters.providers.http.client import provider_client
 from domain.errors import ProviderUnavailable, SubmitAmbiguous
 from domain.provider import ProviderJob
+from tests.support.raw_server import Reply, always, answer, flooding, head, serving
 from tests.unit.adapters.providers.fal.requests import KEY, REQUEST, SUBMISSION, fal_on
-from tests.unit.adapters.raw_server import Reply, always, answer, flooding, head, serving
 
 ACCEPTED = json.dumps({"request_id": "job-1"}).encode()
 OVER_THE_CAP = b" " * 2_000_001

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from adapters.providers.http.client import provider_client
-from tests.unit.adapters.raw_server import always, answer, serving
+from tests.support.raw_server import always, answer, serving
 
 LARGE = b" " * 2_000_001
 

@@ -19,8 +19,8 @@ from domain.errors import ProviderRefused, ProviderUnavailable, ServiceError, Su
 from domain.generation import Undelivered
 from domain.provider import JobStatus, SyncResult
 from tests.support.eventually import eventually
+from tests.support.raw_server import Reply, always, answer, dripping, flooding, head, serving
 from tests.unit.adapters.providers.inline_image_requests import IN_BASE64, PICTURES, asking, client_on
-from tests.unit.adapters.raw_server import Reply, always, answer, dripping, flooding, head, serving
 
 CAP_BYTES = 1_000_000
 BODY = json.dumps({"id": "call-1", "images": IN_BASE64}).encode()

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from tests.simulator.receiver import Receiver
-from tests.simulator.replicate_account import PRO, ReplicateAccount
+from tests.simulator.replicate.account import PRO, ReplicateAccount
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The reference's worker process: `python -m benchmarks.baseline_worker ADDRESS NAMESPACE`.
+"""The reference's worker process: `python -m benchmarks.baseline.worker ADDRESS NAMESPACE`.
 
 Prints `ready`, then `submitted ID` at each submit. Ends with its standard input: it never outlives the bench.
 """
@@ -13,8 +13,8 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from benchmarks.baseline import BaselineWorkflow
-from benchmarks.baseline_steps import ASSETS_QUEUE, IDLE_QUEUES, SUBMIT_QUEUE, WORKFLOWS_QUEUE, BaselineSteps
+from benchmarks.baseline.steps import ASSETS_QUEUE, IDLE_QUEUES, SUBMIT_QUEUE, WORKFLOWS_QUEUE, BaselineSteps
+from benchmarks.baseline.workflow import BaselineWorkflow
 from composition import ServiceSettings
 from composition.temporal import TemporalAddress, connect
 from runtime.process import run
@@ -45,7 +45,7 @@ def _worker(client: Client, queue: str, **registered: Any) -> Worker:
         client,
         task_queue=queue,
         workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules("benchmarks.baseline_steps")
+            restrictions=SandboxRestrictions.default.with_passthrough_modules("benchmarks.baseline.steps")
         ),
         max_concurrent_activities=_default("worker_max_activities"),
         max_cached_workflows=_default("worker_cached_workflows"),

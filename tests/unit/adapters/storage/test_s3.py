@@ -12,7 +12,7 @@ from minio import Minio
 from adapters.storage.s3 import S3Store, s3_client
 from domain.errors import StorageUnavailable
 from domain.input_files import ImageFacts
-from tests.unit.adapters.raw_server import Reply, always, answer, serving
+from tests.support.raw_server import Reply, always, answer, serving
 
 FACTS = ImageFacts(1, 1, "image/png", 10, "0" * 64)
 STORED = answer(200, b"", 'ETag: "1"')

@@ -10,7 +10,7 @@ import pytest
 
 from simulator.replicate.webhooks import Signer
 from tests.simulator.receiver import Received, Receiver
-from tests.simulator.replicate_account import ReplicateAccount
+from tests.simulator.replicate.account import ReplicateAccount
 from tests.support.eventually import eventually
 
 ALL = ["start", "output", "logs", "completed"]

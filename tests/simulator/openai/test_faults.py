@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.simulator.held import kinds, leave_while_it_works, running, told, told_once
-from tests.simulator.openai_account import GENERATIONS, generate
+from tests.simulator.openai.account import GENERATIONS, generate
 from tests.simulator.pictures import opened
 from tests.simulator.process import KEY, Client
 

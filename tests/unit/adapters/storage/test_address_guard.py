@@ -11,8 +11,8 @@ from adapters.storage.address_guard import Address, GuardedBackend, is_allowed
 from composition import ServiceSettings
 from composition.providers import result_hosts
 from domain.errors import ResultUnusable
-from tests.unit.adapters.hostile_urls import PRIVATE_HOSTS, PUBLIC_HOSTS
-from tests.unit.adapters.raw_server import RawServer, always, answer, serving
+from tests.support.raw_server import RawServer, always, answer, serving
+from tests.unit.adapters.storage.hostile_urls import PRIVATE_HOSTS, PUBLIC_HOSTS
 
 ALLOWED = ("fal.media", "*.fal.media")
 

@@ -11,7 +11,7 @@ from PIL import Image
 from tests.simulator.conftest import QUICK
 from tests.simulator.pictures import data_url, plain
 from tests.simulator.process import SimulatorProcess
-from tests.simulator.replicate_account import KONTEXT, ReplicateAccount
+from tests.simulator.replicate.account import KONTEXT, ReplicateAccount
 from tests.support.eventually import eventually
 
 

@@ -13,9 +13,9 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
-from benchmarks.baseline import BaselineWorkflow
-from benchmarks.baseline_steps import WORKFLOWS_QUEUE
-from benchmarks.baseline_worker import READY, SUBMITTED
+from benchmarks.baseline.steps import WORKFLOWS_QUEUE
+from benchmarks.baseline.worker import READY, SUBMITTED
+from benchmarks.baseline.workflow import BaselineWorkflow
 from benchmarks.errors import RunFailed
 from benchmarks.load import Sample
 from composition import ServiceSettings
@@ -88,7 +88,7 @@ async def baseline_target(
 ) -> AsyncIterator[BaselineTarget]:
     """The reference with its worker process, until the block is left."""
     worker = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.baseline_worker", where.address, where.namespace),
+        *(sys.executable, "-m", "benchmarks.baseline.worker", where.address, where.namespace),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from benchmarks.temporal_build import temporal_server
-from benchmarks.temporal_config import CONNECTIONS_MAX, ENVIRONMENT, write_config
+from benchmarks.temporal.build import temporal_server
+from benchmarks.temporal.config import CONNECTIONS_MAX, ENVIRONMENT, write_config
 from devstack.errors import InstallFailed, NotReady
 from devstack.install import programs
 from devstack.process import commands, data_directory

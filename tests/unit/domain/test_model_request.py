@@ -11,7 +11,7 @@ from domain.catalog import Catalog, pixels
 from domain.errors import InvalidInput, ModelNotFound
 from domain.generation import Fallback, GenerationRequest
 from domain.input_files import InputFile
-from tests.unit.adapters.small_models import small_catalog, stored
+from tests.support.small_models import small_catalog, stored
 
 Request = dict[str, Any]
 PROVIDERS = tuple(spec.name for spec in provider_specs())

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.simulator.bfl_account import FILL, KONTEXT, PRO, BflAccount
+from tests.simulator.bfl.account import FILL, KONTEXT, PRO, BflAccount
 from tests.simulator.conftest import QUICK
 from tests.simulator.pictures import data_url, mask_with_hole_at_the_left, plain
 from tests.simulator.process import SimulatorProcess, free_port

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.simulator.held import running, told_once
-from tests.simulator.openai_account import EDITS, GENERATIONS, edit, generate
+from tests.simulator.openai.account import EDITS, GENERATIONS, edit, generate
 from tests.simulator.pictures import data_url, mask_with_hole_at_the_left, opened, plain, sha256
 from tests.simulator.process import KEY, Client
 

@@ -13,7 +13,7 @@ from domain.errors import ModelNotFound, ModelUnavailable
 from domain.generation import TimingPolicy
 from domain.model_schema import InputLimits
 
-SHIPPED = Path(__file__).parents[3] / "models.toml"
+SHIPPED = Path(__file__).parents[4] / "models.toml"
 TIMING = (
     "{ first_poll_seconds = 10, poll_factor = 1.5, max_poll_seconds = 60, poll_jitter = 0.2, "
     "deadline_seconds = 600 }"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from simulator.bfl.webhooks import signature
-from tests.simulator.bfl_account import BflAccount
+from tests.simulator.bfl.account import BflAccount
 from tests.simulator.receiver import Receiver
 from tests.support.eventually import eventually
 

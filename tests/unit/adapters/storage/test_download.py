@@ -13,8 +13,7 @@ import pytest
 from adapters.storage.address_guard import guarded_pool
 from adapters.storage.download import GuardedDownloader
 from domain.errors import ResultExpired, ResultUnavailable, ResultUnusable, ServiceError
-from tests.unit.adapters.hostile_urls import HOSTILE_URLS
-from tests.unit.adapters.raw_server import (
+from tests.support.raw_server import (
     RawServer,
     Reply,
     always,
@@ -24,6 +23,7 @@ from tests.unit.adapters.raw_server import (
     head,
     serving,
 )
+from tests.unit.adapters.storage.hostile_urls import HOSTILE_URLS
 
 LARGEST_BYTES = 100_000
 ALLOWED = ("fal.media", "*.fal.media")

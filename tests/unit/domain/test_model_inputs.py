@@ -7,7 +7,7 @@ import pytest
 from domain.catalog import Catalog
 from domain.errors import InvalidInput
 from domain.input_files import InputFile
-from tests.unit.adapters.small_models import small_catalog, stored
+from tests.support.small_models import small_catalog, stored
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from replicate.exceptions import ModelError, ReplicateError
 
 from tests.simulator.process import KEY, SimulatorProcess
 from tests.simulator.receiver import Receiver
-from tests.simulator.replicate_account import KONTEXT, PRO, SCHNELL
+from tests.simulator.replicate.account import KONTEXT, PRO, SCHNELL
 
 
 @pytest.fixture

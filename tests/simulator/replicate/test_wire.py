@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.simulator.process import KEY, SimulatorProcess
-from tests.simulator.replicate_account import KONTEXT, PRO, SCHNELL, ReplicateAccount
+from tests.simulator.replicate.account import KONTEXT, PRO, SCHNELL, ReplicateAccount
 
 
 async def test_create_answers_201_with_the_prediction_and_the_rate(

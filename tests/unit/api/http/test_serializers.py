@@ -9,7 +9,7 @@ from domain.catalog import Catalog
 from domain.generation import Generation, GenerationError, Stage, Status, Undelivered
 from domain.moderation import ModeratedAt
 from tests.support.requests import NOW, request
-from tests.unit.adapters.small_models import small_catalog, stored
+from tests.support.small_models import small_catalog, stored
 
 VIEWS = GenerationSerializer("https://example.com", "a master key", None)
 FAILED = Generation(

@@ -1,0 +1,1 @@
+"""A Temporal server on PostgreSQL, built, configured and run for a benchmark."""
