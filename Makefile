@@ -5,7 +5,7 @@ PYTHON ?= python3
 READY := .venv/.ready
 RUN := .venv/bin/python
 
-.PHONY: help demo up test check bench lock clean
+.PHONY: help demo up unit test check bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ demo: $(READY) ## Start everything on temporary data, make seven generations, ch
 
 up: $(READY) ## Run the whole stack until Ctrl-C; its data stays in .darkroom/
 	@exec $(RUN) -m devstack up $(ARGS)
+
+unit: $(READY) ## Run the tests that need no server, in about a minute (ARGS="-k name")
+	@exec $(RUN) -m pytest -n 4 --dist loadfile -m "not needs_servers and not slow" $(ARGS)
 
 test: $(READY) ## Run every test against real servers (ARGS="-k name")
 	@$(RUN) -m devstack install --tests

@@ -10,6 +10,7 @@ import pytest
 from temporalio import activity, workflow
 
 from composition.activities import Activities
+from domain import ports
 from workflows.generation import GenerationWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
@@ -145,6 +146,18 @@ def _imported(tree: ast.AST) -> Iterator[str]:
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield (node.module or "").split(".")[0]
+
+
+def test_no_two_ports_share_the_name_of_a_method() -> None:
+    """So that a search for a method finds its callers and no others."""
+    protocols = [port for port in vars(ports).values() if getattr(port, "_is_protocol", False)]
+    owners: dict[str, set[str]] = {}
+    for port in protocols:
+        for name, value in vars(port).items():
+            if inspect.isfunction(value) and not name.startswith("_"):
+                owners.setdefault(name, set()).add(port.__name__)
+    assert len(protocols) > 15
+    assert {name: found for name, found in owners.items() if len(found) > 1} == {}
 
 
 def test_every_package_says_what_it_is_for() -> None:

@@ -67,7 +67,7 @@ async def test_a_job_is_followed_to_its_image(
     assert (report["model"], report["status"], report["code"]) == ("flux-dev", "succeeded", None)
     assert report["images"] == ["1024x1024 image/jpeg"]
     assert report["cost"].endswith(" billable_unit")
-    assert [word for word in ("accepted as", "asked: succeeded", "downloaded") if word not in said] == []
+    assert [word for word in ("accepted as", "polled: succeeded", "downloaded") if word not in said] == []
 
 
 async def test_no_webhook_is_asked_for(fal: SimulatorProcess) -> None:

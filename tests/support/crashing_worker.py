@@ -21,7 +21,7 @@ from worker import serve
 EFFECTS: dict[str, tuple[type, str]] = {
     "reserve": (PostgresLedger, "reserve"),
     "submit": (FalProvider, "submit"),
-    "store": (S3Store, "put"),
+    "store": (S3Store, "put_object"),
     "settle": (PostgresLedger, "settle"),
 }
 

@@ -99,7 +99,7 @@ def test_sync() -> None:
 def test_sync_teardown(blocks_in_teardown: None) -> None: ...
 
 
-@pytest.mark.skipif("not config.option.numprocesses", reason="ends its process")
+@pytest.mark.skipif("not hasattr(config, 'workerinput')", reason="ends its process")
 def test_not_even_a_signal_interrupts() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
     threading.Event().wait()

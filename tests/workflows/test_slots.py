@@ -5,13 +5,28 @@ from dataclasses import replace
 
 import pytest
 
+from adapters.database.engine import Database
+from devstack.servers.running import Servers
 from domain.errors import ProviderThrottled
 from domain.generation import Outcome, Stage, Status
 from domain.provider import AttemptRef, ProviderJob
+from tests.conftest import namespaced_client
 from tests.support.eventually import eventually
 from tests.support.requests import QUICK_TIMING
 from tests.support.scripted import Script, success
-from tests.support.world import World
+from tests.support.world import World, running_world
+
+
+@pytest.fixture(scope="module")
+async def world(servers: Servers, database: Database) -> AsyncIterator[World]:
+    """Return a world that caches workflows, as two run at once here.
+
+    Without a cache, a task of one evicts the other in the middle of its local activity, and the server gives
+    that one's task out again only after its timeout.
+    """
+    client = await namespaced_client(servers, "slots")
+    async with running_world(client, database, cached_workflows=100) as world:
+        yield world
 
 
 @pytest.fixture(autouse=True)

@@ -42,6 +42,15 @@ def test_a_detail_is_what_the_error_says_and_the_message_stays(leaf: type[Servic
     assert leaf("a provider's words").message == leaf.message
 
 
+def test_the_tree_on_top_of_the_module_is_the_one_of_the_classes() -> None:
+    def drawn(error: type[ServiceError], depth: int) -> list[str]:
+        lines = [f"{'    ' * depth}{error.__name__}"]
+        return lines + [line for child in error.__subclasses__() for line in drawn(child, depth + 1)]
+
+    tree = (errors.__doc__ or "").partition("\n\n")[2].rstrip().splitlines()
+    assert tree == drawn(ServiceError, 0)
+
+
 def test_codes_lead_back_to_their_classes() -> None:
     assert every_error() == {leaf.code: leaf for leaf in LEAVES}
     assert {describe(leaf.code) for leaf in LEAVES} == set(LEAVES)
