@@ -1,4 +1,4 @@
-# Everything a developer does here is one of these. A fresh machine needs only Python 3.11 or newer, and make.
+# Every command of a developer. A fresh machine needs only Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -30,7 +30,7 @@ check: $(READY) ## Lint, formatting, types, and which way imports point
 	.venv/bin/mypy .
 	.venv/bin/lint-imports
 
-bench: $(READY) ## Measure throughput and latency beside a bare workflow (ARGS="--generations 500")
+bench: $(READY) ## Measure throughput and latency, compared with an empty workflow (ARGS="--generations 500")
 	@exec $(RUN) -m benchmarks $(ARGS)
 
 lock: $(READY) ## Pin every dependency again, with hashes and without any index's address

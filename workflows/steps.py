@@ -44,21 +44,21 @@ NO_RETRY = RetryPolicy(maximum_attempts=1)
 
 
 async def reserve(generation_id: str) -> Reservation:
-    return await _ledger(CreditActivities.reserve_credits, [generation_id], "Hold the price")
+    return await _local_first(CreditActivities.reserve_credits, [generation_id], "Hold the price")
 
 
 async def settle(generation_id: str) -> Outcome:
-    return await _ledger(CreditActivities.settle_credits, [generation_id], "Charge for what is stored")
+    return await _local_first(CreditActivities.settle_credits, [generation_id], "Charge for what is stored")
 
 
 async def refund(generation_id: str, terminal_state: TerminalState, provider: str) -> Refund:
-    return await _ledger(
+    return await _local_first(
         CreditActivities.refund_credits, [generation_id, terminal_state, provider], "Return the hold"
     )
 
 
 async def request_slot(attempt: AttemptRef) -> bool:
-    return await _ledger(SlotActivities.request_slot, [attempt], "Request a slot at the provider")
+    return await _local_first(SlotActivities.request_slot, [attempt], "Request a slot at the provider")
 
 
 async def check_input(generation_id: str) -> bool:
@@ -148,7 +148,7 @@ def cause_of(error: BaseException) -> BaseException | None:
     return error.cause if isinstance(error, ActivityError) else error
 
 
-async def _ledger(method: Callable[..., Coroutine[Any, Any, T]], arguments: list[Any], summary: str) -> T:
+async def _local_first(method: Callable[..., Coroutine[Any, Any, T]], arguments: list[Any], summary: str) -> T:
     """Run a local activity with a short budget, then the same method as an ordinary one without limit.
 
     A local activity that retries for long holds its workflow task: queries wait and signals go unseen. An
