@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from composition import ServiceSettings
-from composition.providers import Providers, providers, result_hosts
+from composition.providers import Providers, providers
 from composition.repositories import catalog, new_id
-from composition.storage import ImagePipeline, image_pipeline
+from composition.storage import ImagePipeline, result_images
 from domain.errors import InvalidInput, ProviderTimedOut, TransientError
 from domain.generation import GenerationRequest
 from domain.input_files import ImageFacts
@@ -30,14 +30,7 @@ async def try_provider(
     started = time.monotonic()
     async with AsyncExitStack() as stack:
         found_providers = await stack.enter_async_context(providers(settings))
-        images = await stack.enter_async_context(
-            image_pipeline(
-                result_hosts(settings),
-                max_bytes=settings.max_image_bytes,
-                max_pixels=settings.max_image_pixels,
-                timeout_seconds=settings.download_timeout_seconds,
-            )
-        )
+        images = await stack.enter_async_context(result_images(settings))
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="darkroom-")))
         # No webhook: no API would be there to receive it.
         submission = Submission(AttemptRef(new_id("try")), request, "")

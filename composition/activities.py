@@ -21,10 +21,10 @@ from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.reconcile_queries import PostgresReconcileQueries
-from composition.providers import input_check, providers, result_hosts, webhook_url
+from composition.providers import input_check, providers, webhook_url
 from composition.repositories import catalog
 from composition.settings import ServiceSettings
-from composition.storage import image_pipeline, object_store
+from composition.storage import object_store, result_images
 from composition.temporal import workflow_client
 from domain.ports import (
     Assets,
@@ -130,14 +130,7 @@ async def worker_activities(
     async with AsyncExitStack() as stack:
         found = await stack.enter_async_context(providers(settings))
         store = await stack.enter_async_context(object_store(settings))
-        images = await stack.enter_async_context(
-            image_pipeline(
-                result_hosts(settings),
-                max_bytes=settings.max_image_bytes,
-                max_pixels=settings.max_image_pixels,
-                timeout_seconds=settings.download_timeout_seconds,
-            )
-        )
+        images = await stack.enter_async_context(result_images(settings))
         yield build_activities(
             ActivityPorts(
                 providers=found.with_jobs,

@@ -23,7 +23,7 @@ from api.services.workflow_status import WorkflowStatus
 from composition.providers import webhook_readers
 from composition.repositories import catalog, check_schema, database
 from composition.settings import ServiceSettings
-from composition.storage import image_pipeline, object_store
+from composition.storage import input_images, object_store
 from composition.temporal import temporal_client, workflow_client
 from domain.ports import ObjectStore
 
@@ -83,13 +83,7 @@ async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
 async def _input_file_service(
     settings: ServiceSettings, pool: Database, store: ObjectStore
 ) -> AsyncIterator[InputFileService]:
-    """Open it on a pipeline of its own, which cannot reach hosts that only results may come from."""
-    async with image_pipeline(
-        settings.input_hosts,
-        max_bytes=settings.max_input_bytes,
-        max_pixels=settings.max_image_pixels,
-        timeout_seconds=settings.input_timeout_seconds,
-    ) as images:
+    async with input_images(settings) as images:
         yield InputFileService(
             PostgresInputFiles(pool),
             store,

@@ -3,13 +3,15 @@
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from adapters.storage.address_guard import guarded_pool
 from adapters.storage.download import GuardedDownloader
 from adapters.storage.image_inspector import PillowInspector
 from adapters.storage.s3 import S3Store, s3_client
+from composition.providers import result_hosts
+from composition.settings import ServiceSettings
 from settings import Settings
 
 _S3_THREADS = 8
@@ -35,8 +37,28 @@ async def object_store(settings: Settings) -> AsyncIterator[S3Store]:
         yield S3Store(client, signer, threads, bucket=settings.s3_bucket)
 
 
+def result_images(settings: ServiceSettings) -> AbstractAsyncContextManager[ImagePipeline]:
+    """Open the pipeline for the results of providers."""
+    return _image_pipeline(
+        result_hosts(settings),
+        max_bytes=settings.max_image_bytes,
+        max_pixels=settings.max_image_pixels,
+        timeout_seconds=settings.download_timeout_seconds,
+    )
+
+
+def input_images(settings: Settings) -> AbstractAsyncContextManager[ImagePipeline]:
+    """Open the pipeline for the images of clients, which cannot reach hosts that only results come from."""
+    return _image_pipeline(
+        settings.input_hosts,
+        max_bytes=settings.max_input_bytes,
+        max_pixels=settings.max_image_pixels,
+        timeout_seconds=settings.input_timeout_seconds,
+    )
+
+
 @asynccontextmanager
-async def image_pipeline(
+async def _image_pipeline(
     hosts: Sequence[str], *, max_bytes: int, max_pixels: int, timeout_seconds: float
 ) -> AsyncIterator[ImagePipeline]:
     """Open a pipeline for images from `hosts`. Of these, only whole origins may be private addresses."""

@@ -148,7 +148,9 @@ def cause_of(error: BaseException) -> BaseException | None:
     return error.cause if isinstance(error, ActivityError) else error
 
 
-async def _local_first(method: Callable[..., Coroutine[Any, Any, T]], arguments: list[Any], summary: str) -> T:
+async def _local_first(
+    method: Callable[..., Coroutine[Any, Any, T]], arguments: list[Any], summary: str
+) -> T:
     """Run a local activity with a short budget, then the same method as an ordinary one without limit.
 
     A local activity that retries for long holds its workflow task: queries wait and signals go unseen. An
