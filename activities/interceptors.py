@@ -1,6 +1,6 @@
 """What surrounds every activity: errors become Temporal failures, and running activities send heartbeats.
 
-A failure that enters Temporal has a code and a fixed text of ours. A provider's words, a prompt in a
+A failure that enters Temporal has a code and a fixed message of our own. A provider's message, a prompt in a
 database error or an address in a traceback stay in the log: no codec encrypts a failure.
 """
 

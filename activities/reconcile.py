@@ -138,7 +138,7 @@ class ReconcileActivities:
         return True
 
     async def _grant_slots(self, provider: str) -> Repaired:
-        """Grant slots that no workflow was notified of, or that nobody granted when they became free."""
+        """Grant slots that are free, and notify workflows that do not know of theirs."""
         return {"slots_granted": await self._slots.grant_free_slots(provider)}
 
     async def _delete_expired_file(self, file: InputFile) -> Repaired:

@@ -1,4 +1,4 @@
-"""Our own look at a prompt before any credits are held: a list of words, or OpenAI's moderation endpoint.
+"""The check of a prompt before any credits are held: a list of words, or OpenAI's moderation endpoint.
 
 Reference for the latter: openai/openai-openapi 2.3.0, `POST /moderations` (read 2026-08-21).
 """
@@ -14,7 +14,7 @@ import httpx
 from adapters.providers.http.responses import json_object, retry_after_seconds, storable
 from domain.errors import ModerationUnavailable
 
-_LARGEST_LIST_CHARACTERS = 1_000_000
+_MAX_LIST_CHARACTERS = 1_000_000
 _MODEL = "omni-moderation-latest"
 _TIMEOUT_SECONDS = 10.0
 # Unicode's blocks of marks for any letter: what is left of them in a composed text is ornament.
@@ -24,8 +24,8 @@ _STROKES = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe
 class WordListCheck:
     """Refuses a prompt that holds a listed word or phrase.
 
-    Words are compared whole, whatever their case and however Unicode writes them. A script without spaces
-    between its words is compared a run of letters at a time.
+    Words are compared whole, in any case and any Unicode form. A script without spaces
+    between words is compared one run of letters at a time.
     """
 
     def __init__(self, rules: Mapping[str, str]) -> None:
@@ -43,9 +43,9 @@ class WordListCheck:
         Raises ValueError for a file of another form or of over a million characters.
         """
         with path.open(encoding="utf-8") as file:
-            text = file.read(_LARGEST_LIST_CHARACTERS + 1)
-        if len(text) > _LARGEST_LIST_CHARACTERS:
-            raise ValueError(f"{path}: over {_LARGEST_LIST_CHARACTERS} characters")
+            text = file.read(_MAX_LIST_CHARACTERS + 1)
+        if len(text) > _MAX_LIST_CHARACTERS:
+            raise ValueError(f"{path}: over {_MAX_LIST_CHARACTERS} characters")
         return cls(dict(_listed(path, text)))
 
     async def find_violation(self, prompt: str) -> str | None:
@@ -106,7 +106,7 @@ def _listed(path: Path, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _words(text: str) -> list[str]:
-    """The words of a text as they are compared: letters, digits and the marks on them.
+    """Return the words of a text as they are compared: letters, digits and the marks on them.
 
     Characters that are not seen, such as soft hyphens and joiners, and strokes laid over letters are left
     out, not taken for spaces.

@@ -1,4 +1,4 @@
-"""What a route may ask for.
+"""The dependencies of routes.
 
 Each is a coroutine: FastAPI would call a plain function on a thread for every request.
 """
@@ -38,7 +38,7 @@ from domain.ports import (
 )
 
 _MAX_KEY_CHARACTERS = 255
-# More than any field takes; its own, smaller limit is checked and put into words by the schema.
+# More than any field takes; the schema checks each field's own, smaller limit.
 _MAX_ITEMS = 50
 
 

@@ -98,7 +98,7 @@ def checks_input(settings: Settings) -> bool:
 
 @asynccontextmanager
 async def input_check(settings: ServiceSettings) -> AsyncIterator[InputCheck | None]:
-    """Open the configured check of prompts: the list of words, or OpenAI's endpoint; None for neither."""
+    """Open the configured check of prompts: a word list, or OpenAI's endpoint; None without either."""
     if settings.moderation_words_file is not None:
         yield WordListCheck.of_file(Path(settings.moderation_words_file))
     elif settings.moderation_with_openai:

@@ -46,7 +46,7 @@ class Catalog:
             raise ModelNotFound("no such model; GET /v1/models lists them") from None
 
     def is_available(self, model: Model) -> bool:
-        """Tell whether the model's provider has credentials here."""
+        """Return whether the model's provider has credentials here."""
         return model.provider in self.providers
 
     def get_available_model(self, model_id: str) -> Model:

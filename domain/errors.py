@@ -1,4 +1,4 @@
-"""Every error Darkroom raises on purpose. docs/errors.md lists the codes.
+"""Every error that Darkroom raises deliberately. docs/errors.md lists the codes.
 
 ServiceError
     PermanentError
@@ -50,7 +50,7 @@ class ServiceError(Exception):
     """Base of every deliberate error.
 
     `code` is part of the API. It and `message` may be shown anywhere; the constructor's text may hold a
-    provider's words and stays in logs and PostgreSQL. `retryable`: a new generation may succeed.
+    provider's message and stays in logs and PostgreSQL. `retryable`: a new generation may succeed.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -222,7 +222,7 @@ class ProviderTimedOut(RetryableFailure):
 
 
 class SubmitUnknown(RetryableFailure):
-    """The deadline passed and nobody knows whether the provider took the job."""
+    """The deadline passed and it is unknown whether the provider took the job."""
 
     code = "submit_unknown"
     message = "It is not known whether the provider accepted the job; credits were returned."

@@ -20,7 +20,7 @@ class Parameter:
     Attributes:
         schema: Its JSON Schema, as clients see it.
         violations: Returns what of a value breaks the schema: the part, such as `guidance`, or "" for the
-            whole value, and the limit in words. The value itself is never repeated.
+            whole value, and a text for the limit. The value itself is never repeated.
     """
 
     schema: Mapping[str, Any]

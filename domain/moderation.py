@@ -1,4 +1,4 @@
-"""Content rules, ours and the providers'."""
+"""Where content was refused: the request, or the image."""
 
 from enum import StrEnum
 

@@ -99,7 +99,7 @@ class ProviderResult:
             from 0: files have the indexes that no undelivered image has.
         moderated_at: For `content_rejected`, whether the request or the image was refused.
         does_not_charge: For FAILED, whether the provider's terms say that it does not bill this.
-        provider_message: The provider's own words, stored in PostgreSQL only.
+        provider_message: The provider's own text, stored in PostgreSQL only.
         cost: Set where the provider states it.
         retry_after_seconds: For RUNNING, the shortest pause before the next poll.
         unknown_status: For RUNNING, a status word of the provider that the adapter does not know.
@@ -141,7 +141,7 @@ class ProviderEvent:
 
 @dataclass(frozen=True)
 class ResultSignal:
-    """The signal that a webhook becomes. URLs and the provider's words stay in the inbox table."""
+    """The signal that a webhook becomes. URLs and the provider's message stay in the inbox table."""
 
     inbox_id: int
     ordinal: int

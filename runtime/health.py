@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 _REQUEST_SECONDS = 5
-_LONGEST_REQUEST_BYTES = 8192
+_MAX_REQUEST_BYTES = 8192
 
 
 @asynccontextmanager
@@ -19,11 +19,11 @@ async def health_server(host: str, port: int, is_healthy: Callable[[], bool]) ->
                 writer.write(_response(head, is_healthy()))
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # whoever asked has gone, or was no HTTP client
+            pass  # the client has disconnected, or does not speak HTTP
         finally:
             writer.close()
 
-    server = await asyncio.start_server(answer, host, port, limit=_LONGEST_REQUEST_BYTES)
+    server = await asyncio.start_server(answer, host, port, limit=_MAX_REQUEST_BYTES)
     async with server:
         yield
 

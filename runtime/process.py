@@ -1,4 +1,4 @@
-"""How a process of ours begins and ends."""
+"""How a process starts, logs and ends."""
 
 import asyncio
 import logging

@@ -45,7 +45,7 @@ FORBIDDEN = [
     ("The simulator is written from the providers' documents alone", "simulator", "domain"),
     ("The development stack starts the service as its users do", "devstack", "adapters"),
     ("The development stack starts the service as its users do", "devstack", "domain"),
-    ("What every process needs depends on nothing of ours", "runtime", "domain"),
+    ("The runtime depends on no other package", "runtime", "domain"),
     *(("Nothing imports the worker", package, "worker") for package in PACKAGES),
     ("Inside the development stack imports point one way", "devstack.process", "devstack.stack"),
     ("Providers know nothing of one another", "adapters.providers.fal", "adapters.providers.bfl"),

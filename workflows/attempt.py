@@ -142,13 +142,13 @@ class Attempt:
         """Decide what the end of all retries means."""
         cause, code = error.cause, failure_code(error)
         if isinstance(cause, TemporalTimeout) and cause.type is not TimeoutType.SCHEDULE_TO_START:
-            # The worker died in the last try, and nobody knows how far it had come.
+            # The worker died in the last try, and it is unknown how far it got.
             return _Submitted(SubmitResult(SubmitState.UNKNOWN))
         if code == ProviderThrottled.code and not has_fallback and workflow.now() < self._queue_deadline:
             return await self._submit(has_fallback=False)  # a busy provider is waited for
         if code in FALLBACK_CODES:
             return _Submitted(end=AttemptEnd.took_nothing(code))
-        if has_fallback:  # the short budget is for a provider that takes nothing, not for an outage of ours
+        if has_fallback:  # the short budget is for a provider that takes nothing, not for our own outage
             return await self._submit(has_fallback=False)
         # Such as a database outage. An earlier try may have sent it: the row knows.
         terminal_state = TerminalState(Status.FAILED, code, unless_submitted=True)
@@ -225,7 +225,7 @@ class Attempt:
         return polled.retry_after_seconds
 
     def _end(self, *, is_accepted: bool) -> AttemptEnd:
-        """Decide how the attempt ended. A cancel comes first: the client was told that it was accepted."""
+        """Decide how the attempt ended. A cancel comes first: the client was promised it."""
         attention = None if is_accepted or self._result is not None else SubmitUnknown.code
         if self._state.cancel_requested:
             return AttemptEnd.canceled(attention=attention)

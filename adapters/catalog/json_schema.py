@@ -125,7 +125,7 @@ def _alternatives(schema: Mapping[str, Any]) -> str:
     return ", or ".join(_describe(part) for part in schema["anyOf"])
 
 
-# The first keyword that a schema has puts its limit into words.
+# The first keyword that a schema has describes its limit.
 _DESCRIPTIONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "enum": lambda schema: f"one of {', '.join(map(str, schema['enum']))}",
     "anyOf": _alternatives,

@@ -86,9 +86,9 @@ def moderated_at(record: AttemptRow) -> ModeratedAt | None:
 
 
 async def _is_superseded(session: AsyncSession, record: AttemptRow) -> bool:
-    """Tell whether the generation went on to another attempt after this one was begun.
+    """Return whether the generation went on to another attempt after this one was begun.
 
-    The ordinal does not tell: after a Reset in Temporal the first may be begun again after the second.
+    The ordinal does not show it: after a Reset in Temporal the first may be begun again after the second.
     """
     later = select(col(AttemptRow.ordinal)).where(
         col(AttemptRow.generation_id) == record.generation_id,

@@ -83,7 +83,7 @@ def async_url(url: str) -> str:
 
 
 def _is_passing(error: DBAPIError) -> bool:
-    """Tell whether PostgreSQL may answer differently in a moment: restarts, deadlocks, lock timeouts."""
+    """Return whether PostgreSQL may answer differently in a moment: restarts, deadlocks, lock timeouts."""
     cause = error.orig.__cause__ if error.orig is not None else None
     return isinstance(
         cause,

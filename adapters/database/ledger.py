@@ -168,7 +168,7 @@ async def _end(session: AsyncSession, row: GenerationRow, terminal_state: Termin
 
 
 async def _may_be_submitted(session: AsyncSession, generation_id: str) -> bool:
-    """Tell whether a provider may have the job, and may bill it."""
+    """Return whether a provider may have the job, and may bill it."""
     return bool(
         await session.scalar(
             select(

@@ -20,7 +20,7 @@ async def require_revision(database: Database) -> None:
             found = await session.scalar(text("SELECT version_num FROM alembic_version"))
     except ProgrammingError:
         found = None
-    # A newer revision passes: a migration that old processes cannot live with refuses to run beside them.
+    # A newer revision passes: a migration that breaks old processes refuses to run while they are connected.
     if found is None or str(found) < REVISION:
         raise SchemaOutdated(
             f"the database is at revision {found}, this version needs {REVISION}:"

@@ -32,7 +32,7 @@ class NewKey:
 
 
 class PostgresTenants:
-    """Makes tenants and keys, and tells who a key belongs to."""
+    """Creates tenants and keys, and authenticates keys."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

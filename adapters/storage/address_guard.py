@@ -1,7 +1,7 @@
 """Which addresses a download may connect to, decided when it connects.
 
 The name is resolved once, every answer is checked, and the connection goes to the checked address, so no
-second look-up can point elsewhere. TLS still verifies the name.
+second look-up can return another address. TLS still verifies the name.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What bytes are, told by decoding all of them: a header or an address may lie."""
+"""Inspects images by decoding them whole, as a header or a file name may lie."""
 
 import asyncio
 import hashlib
@@ -52,5 +52,5 @@ def _decode(path: Path, max_pixels: int) -> tuple[int, int, str, bool]:
     with Image.open(path, formats=_FORMATS) as image:
         image.load()
         assert image.format is not None
-        # An alpha channel proper: a palette's one transparent color cannot say what to paint anew.
+        # Only a real alpha channel: a palette's single transparent color cannot mark what to repaint.
         return image.width, image.height, image.format, "A" in image.getbands()

@@ -59,7 +59,7 @@ class S3Store:
         return await self._call(lambda: self._delete_objects(prefix))
 
     async def signed_url(self, key: str, *, method: str, lifetime: timedelta) -> str:
-        # Signing computes and asks nobody, so it needs no thread.
+        # Signing sends no request, so it needs no thread.
         return self._signer.get_presigned_url(method, self._bucket, key, expires=lifetime)
 
     def _put(self, key: str, path: Path, facts: ImageFacts) -> None:

@@ -100,7 +100,7 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _gone(_: Request, __: Exception) -> JSONResponse:
-    """The client hung up in the middle of its body: nobody reads this, and it is no error of ours."""
+    """The client disconnected in the middle of its body: nothing reads this response."""
     status = HTTPStatus.BAD_REQUEST
     return problem(status, _CODES[status], status.phrase)
 

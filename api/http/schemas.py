@@ -65,7 +65,7 @@ class GenerationCreate(_Body):
 
 
 class ImageView(BaseModel):
-    """One stored image. `url` is ours and stays; it redirects to a short-lived signed address."""
+    """One stored image. `url` never changes; it redirects to a short-lived signed address."""
 
     index: int
     url: str

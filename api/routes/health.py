@@ -10,13 +10,13 @@ router = APIRouter(tags=["health"])
 
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
-    """Tell that the process answers."""
+    """Return 200 while the process responds."""
     return {"status": "ok"}
 
 
 @router.get("/readyz")
 async def readyz(services: ServicesDep, response: Response) -> dict[str, object]:
-    """Tell what is reachable. 503 only without PostgreSQL; otherwise it accepts, `degraded` or not."""
+    """Return what is reachable: 503 without PostgreSQL, otherwise 200, `degraded` or not."""
     is_ready, states = await services.readiness.check_all()
     if not is_ready:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE

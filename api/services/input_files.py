@@ -148,7 +148,7 @@ class InputFileService:
                 async with asyncio.timeout_at(deadline):
                     path = await stack.enter_async_context(self._downloader.download(url, self._hosts))
             except (TimeoutError, ResultExpired, ResultUnusable, ResultUnavailable) as error:
-                # One answer for every failure: it must not tell what there is inside our network.
+                # The same error for every failure, so that it reveals nothing of our network.
                 raise _UnusableInput(
                     f"could not be fetched: an https address of a public host, "
                     f"at most {self._largest_bytes} bytes, within {self._fetch_seconds:g} s"

@@ -39,7 +39,7 @@ class CreditAccounts(Protocol):
 
 
 class Authenticator(Protocol):
-    """Tells whom an API key belongs to."""
+    """Authenticates API keys."""
 
     async def authenticate(self, api_key: str) -> Caller:
         """Raises Unauthenticated for anything but a genuine key that was not revoked."""

@@ -81,7 +81,7 @@ class WebhookReader(Protocol):
 
 
 class Downloader(Protocol):
-    """Downloads from hosts that are not ours, under caps of size and time."""
+    """Downloads from foreign hosts, with limits on size and time."""
 
     def download(self, url: str, hosts: Sequence[str]) -> AbstractAsyncContextManager[Path]:
         """Open a temporary file with the whole body.
@@ -93,7 +93,7 @@ class Downloader(Protocol):
 
 
 class ImageInspector(Protocol):
-    """Tells what an image is from its bytes alone."""
+    """Inspects an image by its bytes alone."""
 
     async def inspect(self, path: Path) -> ImageFacts:
         """Decode the whole image. Raises ResultUnusable."""

@@ -8,7 +8,7 @@ from tests.support.eventually import eventually
 
 Reply = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
-_LONGEST_REQUEST_SECONDS = 10.0
+_MAX_REQUEST_SECONDS = 10.0
 
 
 class RawServer:
@@ -28,7 +28,7 @@ class RawServer:
         self.connections += 1
         # Whoever asked may go in the middle, and no request outlives its test by much.
         with suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
-            async with asyncio.timeout(_LONGEST_REQUEST_SECONDS):
+            async with asyncio.timeout(_MAX_REQUEST_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
                 await reader.readexactly(_announced_length(head))
                 self.heads.append(head)
@@ -67,7 +67,7 @@ def dripping(start: bytes, drop: bytes) -> Reply:
             writer.write(drop)
             return writer.is_closing()
 
-        await eventually(drip, _LONGEST_REQUEST_SECONDS)
+        await eventually(drip, _MAX_REQUEST_SECONDS)
 
     return reply
 

@@ -1,6 +1,6 @@
 """Between rows and domain types: generations, requests, results.
 
-Results in JSON columns hold bearer secrets and a provider's words: they leave the database for no log.
+Results in JSON columns hold bearer secrets and a provider's messages, which must not reach any log.
 """
 
 from collections.abc import Sequence

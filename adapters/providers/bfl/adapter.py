@@ -2,7 +2,7 @@
 
 Reference: BFL's OpenAPI, its official client `blackforest`, and its pages on integration (read 2026-08-21).
 Not confirmed there, so every reading is accepted: whether the response to a submit with a webhook has the
-polling address, the HTTP status of `Task not found`, the bodies of 401, 402 and 429, and status words that
+polling address, the HTTP status of `Task not found`, the bodies of 401, 402 and 429, and statuses that
 newer clients know. There is no cancel, no list, and one image per request.
 
 A submit whose response was lost stays lost: a task is found by its id alone, which is in that response.

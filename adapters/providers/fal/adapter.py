@@ -174,7 +174,7 @@ def _has_error_type(response: httpx.Response) -> bool:
 
 
 def _is_job_error(response: httpx.Response) -> bool:
-    """Whether an error is the job's own, in fal's words, and not one of a gateway in front of fal."""
+    """Return whether an error is fal's about the job, and not one of a gateway in front of fal."""
     body = json_object(response)
     return "x-fal-request-id" in response.headers and bool(body.get("detail") or body.get("error_type"))
 

@@ -1,4 +1,4 @@
-"""How a provider's errors become ours: every adapter looks its errors up in one table of mappings."""
+"""How a provider's errors are mapped to ours: each adapter has one table of mappings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -52,7 +52,7 @@ class ParsedResponse:
     """What an adapter finds in a whole response.
 
     job_id: The provider's id of the call, if it gave one. images: base64, in the provider's order; None where
-    one is missing. message: The provider's own words. failure: Why there are no images, if it is stated.
+    one is missing. message: The provider's own text. failure: Why there are no images, if it is stated.
     """
 
     job_id: object
