@@ -84,5 +84,5 @@ class Settings(BaseSettings):
 
     @property
     def callback_base_url(self) -> str:
-        """Where providers reach the API: the public URL unless another one is set."""
+        """Return where providers reach the API: the public URL unless another one is set."""
         return (self.webhook_base_url or self.public_url).rstrip("/")

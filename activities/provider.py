@@ -218,7 +218,7 @@ class ProviderActivities:
 
 
 def _failed_after_payment(result: ProviderResult, error: ServiceError) -> ProviderResult:
-    """The images were made and charged, and lost on the way to our storage."""
+    """Return the result of images that were charged and then lost on the way to our storage."""
     return replace(
         result,
         status=JobStatus.FAILED,

@@ -38,7 +38,7 @@ class WordListCheck:
 
     @classmethod
     def of_file(cls, path: Path) -> "WordListCheck":
-        """A word or a phrase a line, under the `[name]` of its rule; `#` begins a comment.
+        """Read a word or phrase per line, under the `[name]` of its rule; `#` begins a comment.
 
         Raises ValueError for a file of another form or of over a million characters.
         """

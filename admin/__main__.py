@@ -53,7 +53,7 @@ async def _try_provider(wanted: argparse.Namespace, settings: ServiceSettings, _
 
 
 def _plain(value: object) -> object:
-    """Numbers stay exact: a cost that became a float would not add up."""
+    """Return a JSON value that keeps numbers exact: costs as floats would not add up."""
     return value if value is None or isinstance(value, str | int) else str(value)
 
 

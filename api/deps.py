@@ -95,7 +95,7 @@ CanReadCredits = Annotated[Caller, Depends(_with_scope(Scope.READ_CREDITS))]
 
 
 async def _idempotency_key(request: Request) -> str | None:
-    """The header, bare or quoted as the draft standard writes it; None if it was not sent."""
+    """Return the header, plain or quoted as in the draft standard; None if it was not sent."""
     given = request.headers.getlist("idempotency-key")
     if not given:
         return None
@@ -112,7 +112,7 @@ async def _idempotency_key(request: Request) -> str | None:
 
 
 async def _generation_id(generation_id: str) -> str:
-    """As it stands in the path, unless it holds a NUL, which PostgreSQL cannot be asked about."""
+    """Return the id from the path. Raises GenerationNotFound for a NUL, which PostgreSQL cannot compare."""
     if "\0" in generation_id:
         raise GenerationNotFound
     return generation_id

@@ -92,7 +92,7 @@ def submits_per_second(settings: ServiceSettings) -> dict[str, float]:
 
 
 def checks_input(settings: Settings) -> bool:
-    """Whether prompts are checked before any credits are held."""
+    """Return whether prompts are checked before any credits are held."""
     return settings.moderation_words_file is not None or settings.moderation_with_openai
 
 

@@ -14,7 +14,7 @@ __all__ = ["TemporalAddress", "connect", "temporal_client", "workflow_client"]
 async def temporal_client(
     settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None
 ) -> Client:
-    """Connect; with `lazy` on the first call. Raises RuntimeError if Temporal is away."""
+    """Connect now, or if `lazy` on the first call. Raises RuntimeError if Temporal is away."""
     key = settings.temporal_api_key
     address = TemporalAddress(
         settings.temporal_address,

@@ -40,7 +40,7 @@ class AttemptState(StrEnum):
         return self in (AttemptState.SUCCEEDED, AttemptState.FAILED, AttemptState.FAILED_UNCHARGED)
 
     def allows(self, new: "AttemptState") -> bool:
-        """Whether an attempt may go from this state to `new`; staying is always allowed."""
+        """Return whether an attempt may go from this state to `new`; staying is always allowed."""
         return new is self or new in TRANSITIONS[self]
 
 

@@ -235,7 +235,7 @@ class Generation:
 
     @property
     def outcome(self) -> Outcome:
-        """How it ended; only of a terminal generation."""
+        """Return how the generation ended; only for a terminal one."""
         assert self.status.is_terminal
         code = self.error.code if self.error else None
         return Outcome(self.id, self.status, code, self.charged_credits, len(self.images))

@@ -28,7 +28,7 @@ class Parameter:
 
     @property
     def default(self) -> Any:
-        """What is sent if the client does not say; None leaves it to the provider."""
+        """Return what is sent if the client gives nothing; None leaves it to the provider."""
         return self.schema.get("default")
 
 

@@ -15,12 +15,12 @@ RECONCILE_QUEUE = "reconcile"
 
 
 def submit_queue(provider: str) -> str:
-    """Submits only: this queue carries the provider's rate limit."""
+    """Return the queue of submits, which has the provider's rate limit."""
     return f"submit-{provider}"
 
 
 def provider_queue(provider: str) -> str:
-    """Polls and cancels, which must not wait behind submits."""
+    """Return the queue of polls and cancels, which must not wait behind submits."""
     return f"provider-{provider}"
 
 

@@ -10,7 +10,7 @@ _MAX_REQUEST_BYTES = 8192
 
 @asynccontextmanager
 async def health_server(host: str, port: int, is_healthy: Callable[[], bool]) -> AsyncIterator[None]:
-    """`GET /healthz`: 200 while `is_healthy` says so, else 503."""
+    """Serve `GET /healthz`: 200 while `is_healthy` returns true, else 503."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

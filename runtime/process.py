@@ -56,7 +56,7 @@ async def _until_stopped(main: Callable[[asyncio.Event], Awaitable[int]]) -> int
 
 
 def configure_logging(level: str) -> None:
-    """One line per record on standard error; httpx logs whole addresses, so only its warnings pass."""
+    """Log one line per record to standard error. Of httpx, which logs whole addresses, only warnings."""
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )

@@ -86,7 +86,7 @@ def _image_size(
 
 
 def _is_whole(_: object, value: object) -> bool:
-    """JSON Schema also calls 50.0 an integer; a provider that reads the number strictly would not."""
+    """Return whether it is an int. JSON Schema also accepts 50.0, which a strict provider refuses."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 

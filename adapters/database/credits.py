@@ -56,7 +56,7 @@ class PostgresCreditAccounts:
         )
 
     async def list_entries(self, tenant_id: str, *, before: int | None, limit: int) -> Sequence[Entry]:
-        """Leave out the account `issued`, the counterpart of grants: it is the operator's."""
+        """Return entries except those of `issued`, the operator's counterpart of grants."""
         query = (
             select(EntryRow, TransferRow, col(AccountRow.kind))
             .join(TransferRow, col(TransferRow.id) == col(EntryRow.transfer_id))

@@ -38,7 +38,7 @@ class PostgresTenants:
         self._database = database
 
     async def create(self, name: str, tenant_id: str | None = None) -> str:
-        """A tenant with its four accounts, once per id; the id."""
+        """Create a tenant with its four accounts, once per id; return the id."""
         tenant_id = tenant_id or new_id("ten")
         accounts = [
             {"id": account_id(tenant_id, kind), "tenant_id": tenant_id, "kind": kind} for kind in AccountKind
@@ -60,7 +60,7 @@ class PostgresTenants:
         return NewKey(key_id, f"dk_{key_id}_{secret}")
 
     async def revoke_key(self, key_id: str) -> bool:
-        """Takes effect with the next request; False for an unknown or revoked key."""
+        """Revoke a key from the next request on; False for an unknown or revoked key."""
         async with self._database.begin() as session:
             revoked = await session.scalar(
                 update(ApiKeyRow)

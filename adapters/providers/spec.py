@@ -65,7 +65,7 @@ class ProviderSpec(ABC, Generic[S]):
         return None
 
     def reads_webhooks(self, settings: S) -> bool:
-        """Whether `webhook_reader` returns a reader."""
+        """Return whether `webhook_reader` returns a reader."""
         return False
 
 

@@ -33,7 +33,7 @@ _REFUSED = [
 
 
 def is_public(address: Address) -> bool:
-    """Whether an untrusted address may be connected to."""
+    """Return whether an untrusted address may be connected to."""
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST:
@@ -44,7 +44,7 @@ def is_public(address: Address) -> bool:
 
 
 def is_allowed(url: httpx.URL, hosts: Sequence[str]) -> bool:
-    """Whether an adapter's list of hosts admits the URL.
+    """Return whether a list of hosts admits the URL.
 
     hosts: `name` or `*.name`, which stand for https on port 443; or a whole origin such as
     `http://127.0.0.1:4100`, by which an operator vouches for a private address.
@@ -59,7 +59,7 @@ def is_allowed(url: httpx.URL, hosts: Sequence[str]) -> bool:
 
 
 def origin(url: httpx.URL) -> str:
-    """`scheme://host:port`; the scheme's own port is left out, as it is in every parsed URL."""
+    """Return `scheme://host:port`, without the scheme's default port, as in every parsed URL."""
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
@@ -114,7 +114,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
 
 def guarded_pool(hosts: Iterable[str], tls: ssl.SSLContext | None = None) -> httpcore.AsyncConnectionPool:
-    """Connections of their own, shared with no trusted traffic; no proxy is ever used."""
+    """Open a pool that is shared with no trusted traffic and never uses a proxy."""
     return httpcore.AsyncConnectionPool(
         ssl_context=tls or ssl.create_default_context(),
         network_backend=GuardedBackend(hosts),

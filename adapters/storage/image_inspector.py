@@ -44,7 +44,7 @@ def _inspect(path: Path, max_pixels: int) -> ImageFacts:
 
 
 def _decode(path: Path, max_pixels: int) -> tuple[int, int, str, bool]:
-    """Both checks: `verify` finds a PNG without its end, `load` a JPEG cut in half."""
+    """Check twice: `verify` finds a PNG without its end, `load` a JPEG cut in half."""
     with Image.open(path, formats=_FORMATS) as image:
         if image.width * image.height > max_pixels:
             raise ResultUnusable(f"{image.width}x{image.height} is over {max_pixels} pixels")

@@ -63,7 +63,7 @@ class S3Store:
         return self._signer.get_presigned_url(method, self._bucket, key, expires=lifetime)
 
     def _put(self, key: str, path: Path, facts: ImageFacts) -> None:
-        """One PUT, so that the object is there whole or not at all; then a look, as a 200 proves nothing."""
+        """Send one PUT, so the object is whole or not there; then check it, as a 200 proves nothing."""
         with path.open("rb") as file:
             self._client.put_object(
                 self._bucket,
@@ -95,7 +95,7 @@ class S3Store:
 
 
 def s3_client(endpoint: str, access_key: str, secret_key: str, region: str) -> Minio:
-    """A client for `http(s)://host[:port]`, with short timeouts and few retries of its own."""
+    """Return a client for `http(s)://host[:port]`, with short timeouts and few retries of its own."""
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or parts.path not in ("", "/"):
         raise ValueError("an S3 endpoint is http(s)://host[:port]")

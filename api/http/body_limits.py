@@ -25,7 +25,7 @@ class BodyLimitMiddleware:
         by_prefix: Mapping[str, int],
         whole_within_seconds: float,
     ) -> None:
-        """by_prefix: caps of their own for paths that begin so."""
+        """by_prefix: other caps, for paths that begin so."""
         self._app = app
         self._whole_within_seconds = whole_within_seconds
         self._max_bytes = max_bytes
@@ -73,6 +73,6 @@ def _bounded(receive: Receive, cap: int, seconds: float) -> Receive:
 
 
 def _announced_bytes(scope: Scope) -> int:
-    """Content-Length; 0 where there is none. The server has refused one that is no number."""
+    """Return Content-Length, or 0 without it. The server refuses one that is not a number."""
     lengths = [value for name, value in scope["headers"] if name == b"content-length"]
     return max((int(value) for value in lengths if value.isdigit()), default=0)

@@ -100,7 +100,7 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _gone(_: Request, __: Exception) -> JSONResponse:
-    """The client disconnected in the middle of its body: nothing reads this response."""
+    """Respond to a client that disconnected in the middle of its body; nothing reads it."""
     status = HTTPStatus.BAD_REQUEST
     return problem(status, _CODES[status], status.phrase)
 
@@ -111,7 +111,7 @@ async def _unexpected(_: Request, error: Exception) -> JSONResponse:
 
 
 def _field(location: Sequence[int | str]) -> str:
-    """`body.metadata.0` as a client names it; an unknown field's own name may be anything, so it is cut."""
+    """Return a field's path as a client names it, cut, as an unknown name may be anything."""
     parts = [str(part) for part in location if part not in ("body", "query", "path", "header")]
     name = ".".join(parts) or "body"
     return name.encode("ascii", "backslashreplace").decode()[:100]

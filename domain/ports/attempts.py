@@ -57,7 +57,7 @@ class Attempts(Protocol):
     async def record_rejected(self, attempt: AttemptRef, error: PermanentError) -> SubmitResult: ...
 
     async def record_not_sent(self, attempt: AttemptRef) -> None:
-        """The provider provably has nothing: the attempt may be begun again."""
+        """Record that the provider provably has nothing, so that the attempt may be begun again."""
         ...
 
     async def record_unknown(self, attempt: AttemptRef) -> SubmitResult:

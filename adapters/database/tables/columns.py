@@ -9,7 +9,7 @@ TERMINAL = "('completed', 'failed', 'canceled')"
 
 
 def moment_column(*, nullable: bool = True) -> Any:
-    """An aware UTC moment. The database's clock sets it, so that hosts' clocks are never compared."""
+    """Return a UTC timestamp column. The database's clock sets it, so hosts' clocks are never compared."""
     default = None if nullable else text("now()")
     return Column(DateTime(timezone=True), nullable=nullable, server_default=default)
 

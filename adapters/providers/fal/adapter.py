@@ -169,7 +169,7 @@ def _blackened(flags: object, images: int) -> Sequence[int]:
 
 
 def _has_error_type(response: httpx.Response) -> bool:
-    """Whether fal itself says which error it was. Otherwise a gateway in front of it may have answered."""
+    """Return whether the error is fal's own. Otherwise a gateway in front of it may have responded."""
     return bool(response.headers.get("x-fal-error-type") or json_object(response).get("error_type"))
 
 

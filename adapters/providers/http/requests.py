@@ -71,7 +71,7 @@ def join_path(base: httpx.URL, path: str) -> httpx.URL:
 
 
 def has_same_origin(url: object, base: httpx.URL) -> bool:
-    """Whether our key may be sent to the address: only to the very origin that is configured."""
+    """Return whether our key may be sent to the address: only to the configured origin."""
     parsed = parse_url(url)
     if parsed is None:
         return False

@@ -41,7 +41,7 @@ def event_object(body: bytes) -> dict[str, Any]:
 
 
 def is_token(value: object) -> TypeGuard[str]:
-    """Whether an id or address can be stored: visible ASCII text of at most 4000 characters."""
+    """Return whether an id or address can be stored: visible ASCII text of at most 4000 characters."""
     if not isinstance(value, str) or not 0 < len(value) <= _MAX_TOKEN_CHARACTERS:
         return False
     return value.isascii() and value.isprintable() and " " not in value
