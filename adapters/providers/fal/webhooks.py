@@ -50,7 +50,7 @@ class FalKeys:
         self._lock = asyncio.Lock()
 
     async def verify(self, signature: bytes, message: bytes) -> bool:
-        """Return whether a key verifies the signature. Raises VerificationUnavailable if there are no keys."""
+        """Return whether a key verifies the signature. Raises VerificationUnavailable without keys."""
         is_fresh = self._clock() - self._downloaded_at < _KEYS_LIFETIME_SECONDS
         if is_fresh and self._matches(signature, message):
             return True
