@@ -31,7 +31,7 @@ SETTINGS = {"FAL_SUBMITS_PER_SECOND": "1000", "WORKER_GRACE_SECONDS": "8"}
 # The stack's client has 10,000 credits.
 GENERATIONS_MAX = 9_000
 AT_ONCE_MAX = 500
-IDLE_LAPS_MAX = 500
+IDLE_SAMPLES_MAX = 500
 
 
 async def bench(options: argparse.Namespace, stop: asyncio.Event) -> int:
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--at-once", type=_between(1, AT_ONCE_MAX), default=Plan.at_once)
     parser.add_argument(
         "--idle-samples",
-        type=_between(1, IDLE_LAPS_MAX),
+        type=_between(1, IDLE_SAMPLES_MAX),
         default=Plan.idle_samples,
         help="one after the other, for latencies without load",
     )

@@ -43,17 +43,17 @@ class Measured:
     """Everything that a benchmark found. The reference runs before and after, so that noise shows."""
 
     idle: Run
-    bare_idle: Run
+    baseline_idle: Run
     loaded: Loaded
-    bare_loaded: tuple[Loaded, Loaded]
+    baseline_loaded: tuple[Loaded, Loaded]
     events: float
     events_loaded: float
-    bare_events: float
+    baseline_events: float
 
     @property
-    def bare_per_second(self) -> float:
+    def baseline_per_second(self) -> float:
         """Of both runs together."""
-        runs = [each.run for each in self.bare_loaded]
+        runs = [each.run for each in self.baseline_loaded]
         return sum(len(run.samples) for run in runs) / sum(run.seconds for run in runs)
 
 
@@ -73,7 +73,7 @@ async def measure(
     for target in (darkroom, baseline):
         await run_samples(target, min(WARM_UP_LAPS, plan.generations), at_once=WARM_UP_AT_ONCE)
     log(f"{plan.idle_samples} generations, then baseline workflows, one after the other …")
-    idle, bare_idle = [
+    idle, baseline_idle = [
         await run_samples(target, plan.idle_samples, pause_seconds=IDLE_PAUSE_SECONDS)
         for target in (darkroom, baseline)
     ]
@@ -87,12 +87,12 @@ async def measure(
         loaded.append(await _loaded(plan, target, pids))
     return Measured(
         idle=idle,
-        bare_idle=bare_idle,
+        baseline_idle=baseline_idle,
         loaded=loaded[1],
-        bare_loaded=(loaded[0], loaded[2]),
+        baseline_loaded=(loaded[0], loaded[2]),
         events=await _events(client, idle.samples),
         events_loaded=await _events(client, loaded[1].run.samples),
-        bare_events=await _events(client, bare_idle.samples),
+        baseline_events=await _events(client, baseline_idle.samples),
     )
 
 

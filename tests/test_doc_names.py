@@ -53,19 +53,19 @@ def _tracked() -> list[str]:
     return listed.stdout.splitlines()
 
 
-def _words() -> set[str]:
-    """Return every word of every source file, and of each also the form that an environment has."""
+def _source() -> str:
     sources = [
         name
         for name in _tracked()
         if name.endswith((".py", ".toml", ".yml", ".go")) or "." not in name or name == ".env.example"
     ]
-    text = "\n".join((ROOT / name).read_text() for name in sources if not name.endswith("lock"))
-    words = set(re.findall(r"\w+", text))
-    return words | {word.upper() for word in words if "_" in word}
+    return "\n".join((ROOT / name).read_text() for name in sources if not name.endswith("lock"))
 
 
-WORDS = _words()
+SOURCE = _source()
+_SOURCE_WORDS = set(re.findall(r"\w+", SOURCE))
+# A setting is written in capitals in an environment.
+WORDS = _SOURCE_WORDS | {word.upper() for word in _SOURCE_WORDS if "_" in word}
 
 
 def quoted(text: str) -> list[str]:
@@ -103,6 +103,12 @@ def test_identifiers_are_in_the_code(name: str) -> None:
     parts = {part for word in named if not FILE.fullmatch(word) for part in re.findall(r"\w+", word)}
     # A counter's name ends in `_total` only where it is exported.
     assert {part for part in parts - FOREIGN if not {part, part.removesuffix("_total")} & WORDS} == set()
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_options_are_in_the_code(name: str) -> None:
+    options = re.findall(r"`(--[a-z-]+)", BY_NAME[name].read_text())
+    assert [option for option in options if f'"{option}"' not in SOURCE] == []
 
 
 @pytest.mark.parametrize("name", BY_NAME)

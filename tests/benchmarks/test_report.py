@@ -23,12 +23,12 @@ def measured() -> Measured:
     baseline = Loaded(run_of(100, 5.0), {"worker": 0.0, "baseline worker": 25.0})
     return Measured(
         idle=run_of(10, 9.0, accept_ms=24, reaction_ms=145),
-        bare_idle=run_of(10, 9.0, accept_ms=10, reaction_ms=50),
+        baseline_idle=run_of(10, 9.0, accept_ms=10, reaction_ms=50),
         loaded=Loaded(run_of(100, 7.0), {"worker": 40.0, "baseline worker": 0.0}),
-        bare_loaded=(baseline, baseline),
+        baseline_loaded=(baseline, baseline),
         events=27.0,
         events_loaded=27.1,
-        bare_events=25.0,
+        baseline_events=25.0,
     )
 
 
@@ -51,10 +51,10 @@ def test_a_missed_budget_is_named(measured: Measured) -> None:
 
 def test_the_reference_counts_with_both_of_its_runs(measured: Measured) -> None:
     fast, slow = Loaded(run_of(100, 4.0), {}), Loaded(run_of(100, 6.0), {})
-    numbers = as_json(replace(measured, bare_loaded=(fast, slow)))
+    numbers = as_json(replace(measured, baseline_loaded=(fast, slow)))
 
-    assert numbers["bare_runs_per_second"] == [25.0, 16.67]
-    assert numbers["bare_workflows_per_second"] == 20.0
+    assert numbers["baseline_runs_per_second"] == [25.0, 16.67]
+    assert numbers["baseline_workflows_per_second"] == 20.0
     assert numbers["ratio"] == pytest.approx(numbers["generations_per_second"] / 20.0, abs=0.001)
 
 
