@@ -51,7 +51,7 @@ async def test_a_cancel_in_line_leaves_the_line(world: World, by: str) -> None:
     await job.reaches(Stage.THROTTLED)
     await cancel(job, by)
     status = await ended(job)
-    await job.keep_history(f"canceled_in_line_by_{by}")
+    await job.keep_history(f"canceled_in_queue_by_{by}")
 
     assert status is Status.CANCELED
     assert await job.balance() == REFUNDED

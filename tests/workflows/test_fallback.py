@@ -53,7 +53,7 @@ async def test_what_the_first_did_not_take_goes_to_the_second(world: World, subm
 
     outcome = await job.outcome()
 
-    await job.keep_history(f"completed_elsewhere_after_{submit.code}")
+    await job.keep_history(f"completed_by_fallback_after_{submit.code}")
     assert outcome == Outcome(job.id, Status.COMPLETED, None, PRICE, 1)
     assert [submission.request.provider for submission in other.submitted] == ["replicate"]
     assert ((await job.balance()).held, (await job.balance()).spent) == (0, PRICE)
@@ -70,7 +70,7 @@ async def test_a_free_failure_goes_to_the_second(world: World) -> None:
 
     outcome = await job.outcome()
 
-    await job.keep_history("completed_elsewhere_after_a_free_failure")
+    await job.keep_history("completed_by_fallback_after_a_free_failure")
     assert outcome == Outcome(job.id, Status.COMPLETED, None, PRICE, 1)
     assert len(first.submitted) == len(other.submitted) == 1
     progress_attempts = sorted(await job.attempts())

@@ -51,7 +51,7 @@ async def test_a_job_waits_for_a_slot_and_is_signaled(world: World) -> None:
     await second.webhook(success("two"))
 
     assert [(await job.outcome()).status for job in (first, second)] == [Status.COMPLETED] * 2
-    await second.keep_history("completed_after_waiting_for_a_place")
+    await second.keep_history("completed_after_waiting_for_a_slot")
 
 
 async def test_a_refund_passes_the_slot_on(world: World) -> None:
@@ -77,7 +77,7 @@ async def test_a_queued_job_can_be_canceled(world: World) -> None:
     await job.request_cancel()
 
     outcome = await job.outcome()
-    await job.keep_history("canceled_while_waiting_for_a_place")
+    await job.keep_history("canceled_while_waiting_for_a_slot")
     assert outcome == Outcome(job.id, Status.CANCELED)
     assert not job.script.begun.is_set()
     assert (await job.balance()).held == 0
@@ -90,7 +90,7 @@ async def test_a_job_does_not_wait_forever(world: World) -> None:
 
     outcome = await job.outcome()
 
-    await job.keep_history("queue_timed_out_at_the_gate")
+    await job.keep_history("queue_timed_out_without_a_slot")
     assert outcome == Outcome(job.id, Status.FAILED, "queue_timed_out")
     assert (await job.balance()).held == 0
 

@@ -28,7 +28,7 @@ async def test_the_answer_is_stored_and_paid_for(world: World) -> None:
 
     outcome = await job.outcome()
 
-    await job.keep_history("completed_by_answer")
+    await job.keep_history("completed_by_response")
     assert outcome == Outcome(job.id, Status.COMPLETED, None, PRICE, 2)
     objects = {key: content for key, content in world.store.objects.items() if job.id in key}
     assert list(objects.values()) == [b"first", b"second"]
@@ -76,7 +76,7 @@ async def test_an_answer_that_never_came_is_unknown_and_never_asked_for_again(wo
 
     outcome = await job.outcome()
 
-    await job.keep_history("answer_lost")
+    await job.keep_history("response_lost")
     assert outcome == Outcome(job.id, Status.FAILED, "submit_unknown")
     assert call.calls == 1
     assert (await job.generation()).needs_attention == "submit_unknown"
