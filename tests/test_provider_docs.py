@@ -47,7 +47,7 @@ def test_a_row_says_what_the_adapter_does(provider: str, name: str, cells: str) 
 
 
 @pytest.mark.parametrize("provider", TABLES)
-def test_a_provider_has_its_line_and_its_section(provider: str) -> None:
+def test_a_provider_has_its_row_and_its_section(provider: str) -> None:
     lines = re.findall(rf"^\| `{provider}` \| (?:job|synchronous) \|", DOCUMENT, re.MULTILINE)
     headings = [heading.lower() for heading in re.findall(r"^## (.+)$", DOCUMENT, re.MULTILINE)]
 

@@ -37,7 +37,7 @@ class HastyServer:
         assert self.signals
 
 
-async def test_a_submit_heard_before_the_start_is_answered_counts() -> None:
+async def test_a_submit_before_the_start_response_counts() -> None:
     server = HastyServer(reports=True)
     sample = await server.target.sample()
 

@@ -27,5 +27,5 @@ def test_nothing_has_no_percentile() -> None:
         percentile([], 50)
 
 
-def test_a_spread_tells_how_many_samples_it_stands_on() -> None:
+def test_a_spread_has_the_number_of_its_samples() -> None:
     assert Spread.of([0.2, 0.1, 0.3]) == Spread(p50_seconds=0.2, p99_seconds=0.3, samples=3)

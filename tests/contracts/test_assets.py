@@ -132,7 +132,7 @@ async def test_a_poll_without_a_success_leaves_the_files_of_a_webhook(
     assert await files(subject, attempt, inbox_id) == FILES
 
 
-async def test_a_webhook_tells_what_will_not_come(subject: Subject, attempt: AttemptRef) -> None:
+async def test_a_webhook_names_undelivered_images(subject: Subject, attempt: AttemptRef) -> None:
     result = ProviderResult(JobStatus.SUCCEEDED, files=FILES, undelivered=MISSING)
     inbox_id = await received(subject, attempt, event(result))
     storing = await to_store(subject, attempt, inbox_id)
@@ -149,7 +149,7 @@ async def test_what_an_answer_delivered_is_there_already(subject: Subject, attem
         assert storing.recorded == ()
 
 
-async def test_a_failed_answer_delivers_nothing(subject: Subject, attempt: AttemptRef) -> None:
+async def test_a_failed_response_delivers_nothing(subject: Subject, attempt: AttemptRef) -> None:
     assert await subject.attempts.record_sync_result(attempt, "job-1", REFUSED, images(attempt.generation_id))
     storing = await to_store(subject, attempt, None)
     assert storing.delivered == ()

@@ -70,9 +70,7 @@ async def test_a_rerun_gets_the_accepted_job(subject: Subject, attempt: AttemptR
     assert await subject.attempts.get_attempt(attempt) == AttemptRecord(asked, JOB, None)
 
 
-async def test_an_answer_that_came_after_all_ends_the_not_knowing(
-    subject: Subject, attempt: AttemptRef
-) -> None:
+async def test_a_late_response_ends_the_pause(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.begin_submit(attempt)
     await subject.attempts.record_unknown(attempt)
     await subject.attempts.record_accepted(attempt, JOB)
@@ -101,7 +99,7 @@ async def test_a_rerun_gets_the_rejection(
     assert (noted.state, noted.code, noted.moderated_at) == (AttemptState.REJECTED, code, at)
 
 
-async def test_a_webhook_proves_an_unanswered_submit(subject: Subject, attempt: AttemptRef) -> None:
+async def test_a_webhook_proves_a_submit_without_a_response(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.begin_submit(attempt)
     assert await subject.attempts.record_unknown(attempt) == UNKNOWN
     await subject.inbox.record_event("fal", attempt, succeeded("job-1"))
@@ -142,7 +140,7 @@ async def test_nothing_is_submitted_for_an_ended_generation(subject: Subject, at
     assert (await subject.attempts.begin_submit(attempt)).stored == ended
 
 
-async def test_a_late_answer_is_recorded_and_reopens_nothing(subject: Subject, attempt: AttemptRef) -> None:
+async def test_a_late_response_is_recorded_and_reopens_nothing(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.begin_submit(attempt)
     outcome = (await subject.ledger.refund(attempt.generation_id, CANCELED)).outcome
     await subject.attempts.record_accepted(attempt, JOB)
@@ -154,7 +152,7 @@ async def test_a_late_answer_is_recorded_and_reopens_nothing(subject: Subject, a
 
 
 @pytest.mark.parametrize("answered", [False, True])
-async def test_a_refund_for_standing_in_line_yields_to_a_submit(
+async def test_a_refund_of_a_queued_job_yields_to_a_submit(
     subject: Subject, attempt: AttemptRef, answered: bool
 ) -> None:
     ending = TerminalState(Status.FAILED, QueueTimedOut.code, unless_submitted=True)
@@ -165,7 +163,7 @@ async def test_a_refund_for_standing_in_line_yields_to_a_submit(
     assert await subject.books.transfers(attempt.generation_id) == [("hold", 4)]
 
 
-async def test_a_refund_for_standing_in_line_goes_through_if_nothing_was_sent(
+async def test_a_refund_of_a_queued_job_succeeds_if_nothing_was_sent(
     subject: Subject, attempt: AttemptRef
 ) -> None:
     ending = TerminalState(Status.FAILED, QueueTimedOut.code, unless_submitted=True)

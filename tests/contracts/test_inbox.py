@@ -20,9 +20,7 @@ async def attempt(subject: Subject) -> AttemptRef:
     return attempt
 
 
-async def test_an_event_becomes_the_signal_that_its_workflow_is_told(
-    subject: Subject, attempt: AttemptRef
-) -> None:
+async def test_an_event_becomes_the_signal_of_its_workflow(subject: Subject, attempt: AttemptRef) -> None:
     refused = ProviderResult(
         JobStatus.FAILED,
         ContentRejected.code,
@@ -48,7 +46,7 @@ async def test_the_first_of_equal_events_counts(subject: Subject, attempt: Attem
     assert await subject.inbox.record_event("fal", attempt, changed) == first
 
 
-async def test_other_events_are_kept_beside_it(subject: Subject, attempt: AttemptRef) -> None:
+async def test_other_events_are_kept_as_well(subject: Subject, attempt: AttemptRef) -> None:
     received = [await subject.inbox.record_event("fal", attempt, succeeded("job-1")) for _ in range(3)]
     assert len({each.signal.inbox_id for each in received}) == 3
 

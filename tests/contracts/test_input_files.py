@@ -48,7 +48,7 @@ async def test_nothing_asked_for_is_nothing_found(subject: Subject, tenant: str)
     assert await subject.files.get_files([]) == []
 
 
-async def test_a_file_is_nobody_elses(subject: Subject, tenant: str) -> None:
+async def test_a_file_belongs_to_one_tenant(subject: Subject, tenant: str) -> None:
     file, another = await added(subject, tenant), await subject.books.tenant()
     own = await added(subject, another)
     with pytest.raises(FileNotFound):

@@ -44,7 +44,7 @@ HISTORIES = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(credits=st.integers(0, 12), lives=LIVES, history=HISTORIES)
-async def test_any_history_leaves_the_books_sound(
+async def test_any_history_leaves_the_ledger_consistent(
     subject: Subject, credits: int, lives: list[tuple[int, int, bool]], history: list[tuple[Step, int, int]]
 ) -> None:
     model = LedgerModel(subject, await subject.books.tenant(credits), credits)

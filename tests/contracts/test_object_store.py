@@ -157,9 +157,7 @@ async def test_an_address_dies_after_its_lifetime(subject: Subject, tenant: str,
 
 
 @pytest.mark.parametrize("change", ["key", "method", "lifetime", "signature"])
-async def test_an_address_that_was_changed_opens_nothing(
-    subject: Subject, tenant: str, image: Image, change: str
-) -> None:
+async def test_a_changed_address_is_refused(subject: Subject, tenant: str, image: Image, change: str) -> None:
     for index in (0, 1):
         await subject.store.put_object(f"{tenant}/gen_1/{index}", *image())
     url = await subject.store.signed_url(f"{tenant}/gen_1/0", method="GET", lifetime=MINUTE)
@@ -181,7 +179,7 @@ def _with_another_signature(url: str) -> str:
     return url[:place] + flipped + url[place + 1 :]
 
 
-async def test_delete_under_takes_what_is_under_and_nothing_beside(
+async def test_delete_takes_what_is_under_the_prefix_and_nothing_else(
     subject: Subject, tenant: str, image: Image
 ) -> None:
     path, facts = image()

@@ -49,7 +49,7 @@ async def receive(subject: Subject, attempt: AttemptRef, kept: ProviderEvent) ->
     await subject.inbox.record_event("fal", attempt, kept)
 
 
-async def test_a_webhooks_result_is_noted_beside_the_attempt(subject: Subject, attempt: AttemptRef) -> None:
+async def test_a_webhooks_result_is_recorded_with_the_attempt(subject: Subject, attempt: AttemptRef) -> None:
     await receive(subject, attempt, event(MODERATED))
     assert await subject.books.noted(attempt) == Noted(
         AttemptState.FAILED_UNCHARGED, ContentRejected.code, ModeratedAt.OUTPUT, cost=COST, is_late=False
@@ -60,7 +60,7 @@ async def test_a_webhooks_result_is_noted_beside_the_attempt(subject: Subject, a
 
 
 @pytest.mark.parametrize("verdict", [JobStatus.RUNNING, JobStatus.CHECK])
-async def test_a_webhook_that_tells_no_end_is_not_noted(
+async def test_a_webhook_without_a_final_status_is_not_recorded(
     subject: Subject, attempt: AttemptRef, verdict: JobStatus
 ) -> None:
     await receive(subject, attempt, event(ProviderResult(verdict, cost=COST)))
@@ -165,7 +165,7 @@ async def test_a_result_that_is_repeated_after_the_images_were_paid_for_is_not_l
     assert not (await subject.books.noted(attempt)).is_late
 
 
-async def test_an_answer_in_time_is_all_there_is_to_know(subject: Subject) -> None:
+async def test_a_response_in_time_is_the_status(subject: Subject) -> None:
     attempt = await attempt_of_a_hold(subject)
     await subject.attempts.begin_submit(attempt)
     delivered = images(attempt.generation_id)
@@ -182,7 +182,7 @@ async def test_an_answer_in_time_is_all_there_is_to_know(subject: Subject) -> No
     assert (await subject.attempts.begin_submit(attempt)).stored == rerun
 
 
-async def test_an_answer_for_an_ended_generation_is_late(subject: Subject) -> None:
+async def test_a_response_for_an_ended_generation_is_late(subject: Subject) -> None:
     attempt = await attempt_of_a_hold(subject)
     await subject.attempts.begin_submit(attempt)
     await subject.ledger.refund(attempt.generation_id, FAILED)

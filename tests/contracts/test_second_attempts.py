@@ -48,7 +48,7 @@ async def second(subject: Subject, first: AttemptRef) -> AttemptRef:
 
 
 @pytest.mark.parametrize("history", MAY_BE_CHARGED, ids=lambda history: history.__name__)
-async def test_nobody_else_is_asked_while_the_first_may_be_charged(
+async def test_no_second_attempt_begins_while_the_first_may_be_charged(
     subject: Subject, first: AttemptRef, history: Hihistory
 ) -> None:
     await history(subject, first)
@@ -160,7 +160,7 @@ async def test_a_late_word_of_the_first_is_recorded_with_its_cost_and_changes_no
     assert after == before
 
 
-async def test_a_failure_that_stays_free_is_news_to_nobody(
+async def test_a_failure_that_stays_uncharged_changes_nothing(
     subject: Subject, first: AttemptRef, second: AttemptRef
 ) -> None:
     before = await subject.books.noted(first)
@@ -200,7 +200,7 @@ async def test_each_attempts_webhooks_come_from_its_own_provider(
     assert await subject.books.noted(about) == before
 
 
-async def test_a_cancel_in_the_line_of_the_second_need_not_wait_for_it(
+async def test_a_cancel_in_the_queue_of_the_fallback_ends_at_once(
     subject: Subject, first: AttemptRef
 ) -> None:
     await polled_free_failure(subject, first)

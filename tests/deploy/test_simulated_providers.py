@@ -55,7 +55,7 @@ def test_every_provider_is_on_and_so_every_model_available(settings: dict[str, S
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_provider_whose_lines_are_taken_out_is_off(
+def test_a_provider_without_its_settings_is_disabled(
     provider: str, dot_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = {name: value for name, value in dot_env.items() if not name.lower().startswith(provider)}

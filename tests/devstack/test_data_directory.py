@@ -48,7 +48,7 @@ def test_a_folder_has_one_holder(tmp_path: Path) -> None:
         assert orphans == []
 
 
-def test_data_that_an_account_cannot_reach_is_put_elsewhere_and_removed_with_the_folder(
+def test_data_that_a_user_cannot_reach_is_moved_and_removed_with_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed, shared = tmp_path / "closed", tmp_path / "shared"

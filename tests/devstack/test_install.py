@@ -83,7 +83,7 @@ def test_s3_is_minio_where_it_can_be_had_and_else_rclone(tools: Tools) -> None:
     assert (with_go.kind, with_go.path) == (S3Kind.MINIO, cache_dir() / f"minio-{MINIO.version}")
 
 
-def test_a_failed_build_tells_why_and_leaves_nothing(tools: Tools) -> None:
+def test_a_failed_build_reports_why_and_leaves_nothing(tools: Tools) -> None:
     tools("go", 'mkdir "$GOCACHE"; echo "no such module"; exit 1')
 
     with pytest.raises(InstallFailed, match="no such module"):

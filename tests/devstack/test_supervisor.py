@@ -43,14 +43,14 @@ async def test_the_pids_on_disk_follow_a_restart(supervisor: Supervisor, folder:
     assert living(folder) == {"supervisor": os.getpid(), "part": second}
 
 
-def test_a_child_that_dies_before_it_is_ready_is_told_with_its_last_words(supervisor: Supervisor) -> None:
+def test_a_child_that_dies_before_it_is_ready_is_reported_with_its_log(supervisor: Supervisor) -> None:
     supervisor.start(python_child("part", "sys.exit('no such port')"))
 
     with pytest.raises(NotReady, match=r"part ended with exit status 1.*\n.*no such port"):
         supervisor.wait_ready("part", lambda: False, timeout_seconds=10)
 
 
-def test_a_child_that_never_answers_is_told_after_the_timeout(supervisor: Supervisor) -> None:
+def test_a_child_that_never_responds_is_reported_after_the_timeout(supervisor: Supervisor) -> None:
     supervisor.start(python_child("part", ""))
 
     with pytest.raises(NotReady, match="part was not ready within 0 s"):
@@ -104,7 +104,7 @@ def test_the_next_run_ends_what_a_killed_one_left(tmp_path: Path) -> None:
     assert start_mark(orphan) is None
 
 
-def test_a_stranger_with_an_orphans_number_is_left_alone(supervisor: Supervisor, folder: Path) -> None:
+def test_another_process_with_an_orphans_pid_is_left_alone(supervisor: Supervisor, folder: Path) -> None:
     stranger = start(supervisor, python_child("part", ""))
     recorded = read_json_object(folder / PIDS_FILE)
     recorded["part"]["mark"] = "another start"

@@ -83,7 +83,7 @@ async def test_a_killed_part_comes_back_with_its_new_pid_on_record(up: Up) -> No
     }
 
 
-async def test_a_part_stands_still_while_paused(up: Up) -> None:
+async def test_a_paused_process_does_not_respond(up: Up) -> None:
     url = up.facts["api_url"]
     control.act(up.folder, "pause", "api")
     while_paused = await _answers(url)

@@ -122,7 +122,7 @@ async def test_a_result_that_comes_late_is_a_loss(
     assert await lines_of(books, provider) == [line(provider, 1, 1, "3.5", "3.5", "token")]
 
 
-async def test_each_provider_of_a_generation_that_failed_over_has_its_own_line(
+async def test_each_provider_of_a_generation_with_a_fallback_has_its_own_line(
     books: PostgresBooks, attempts: PostgresAttempts, provider: str
 ) -> None:
     other = new_id("provider")
@@ -197,7 +197,7 @@ async def test_different_measures_are_never_added_up(
     ]
 
 
-async def test_only_the_last_days_are_told_each_by_itself(books: PostgresBooks, provider: str) -> None:
+async def test_only_the_last_days_are_listed_each_separately(books: PostgresBooks, provider: str) -> None:
     await accepted(books, request(provider=provider))
     moment = YESTERDAY - timedelta(days=2)
     await begun_at(books, provider, moment)

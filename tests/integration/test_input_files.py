@@ -62,7 +62,7 @@ async def test_using_a_file_keeps_it_for_a_week(books: PostgresBooks, files: Pos
     assert again[0].expires_at >= used[1].expires_at
 
 
-async def test_a_file_is_nobody_elses(books: PostgresBooks, files: PostgresInputFiles) -> None:
+async def test_a_file_belongs_to_one_tenant(books: PostgresBooks, files: PostgresInputFiles) -> None:
     mine, another = await books.tenant(), await books.tenant()
     file = await added(files, mine)
 
@@ -88,7 +88,7 @@ async def test_an_expired_file_is_gone_for_clients_and_there_for_a_job_that_bega
     assert [file.id for file in await files.get_files([expired.id, fresh.id])] == [expired.id, fresh.id]
 
 
-async def test_an_unknown_file_is_told(files: PostgresInputFiles) -> None:
+async def test_an_unknown_file_is_refused(files: PostgresInputFiles) -> None:
     with pytest.raises(FileNotFound):
         await files.get_files([new_id("file")])
 
@@ -108,7 +108,7 @@ async def test_expired_files_are_listed_longest_first_up_to_the_limit(
 
 
 @pytest.mark.parametrize("use", ["inputs", "mask"])
-async def test_a_file_that_an_open_generation_needs_is_kept(
+async def test_a_file_that_an_open_generation_needs_is_not_deleted(
     books: PostgresBooks, files: PostgresInputFiles, use: str
 ) -> None:
     tenant_id = await books.tenant()

@@ -126,7 +126,7 @@ async def test_stranded_is_what_is_open_and_old_longest_unseen_first_and_seen_on
     assert old not in await stranded_ids(repairs)
 
 
-async def test_an_unheard_cancel_is_stranded_even_if_the_row_was_seen(
+async def test_an_unsignaled_cancel_is_stuck_even_if_the_row_was_checked(
     books: PostgresBooks, repairs: PostgresReconcileQueries
 ) -> None:
     generation_id = await books.add(await books.tenant())

@@ -52,7 +52,7 @@ ENDINGS = {
 }
 
 
-def test_every_ending_is_kept() -> None:
+def test_every_ending_has_a_history() -> None:
     assert set(HISTORIES) == ENDINGS
 
 

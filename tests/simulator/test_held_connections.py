@@ -76,7 +76,7 @@ async def test_a_hundred_wait_together(tmp_path: Path) -> None:
     assert simulator.stop() == 0
 
 
-async def test_it_ends_with_code_0_though_somebody_waits(tmp_path: Path) -> None:
+async def test_it_ends_with_code_0_while_a_client_waits(tmp_path: Path) -> None:
     simulator = _simulator("openai", tmp_path)
     await simulator.start()
     client = _client(simulator)

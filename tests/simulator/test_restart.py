@@ -34,7 +34,7 @@ async def test_jobs_in_flight_finish_after_a_kill(
     assert result.json()["seed"] == 7
 
 
-async def test_a_webhook_nobody_took_is_sent_after_a_kill(
+async def test_an_undelivered_webhook_is_sent_after_a_kill(
     own_simulator: SimulatorProcess, receiver: Receiver
 ) -> None:
     await receiver.stop()

@@ -46,7 +46,7 @@ async def test_a_job_canceled_before_it_started_holds_nothing(world: World) -> N
 
 
 @pytest.mark.parametrize("by", ["client", "temporal"])
-async def test_a_cancel_in_line_leaves_the_line(world: World, by: str) -> None:
+async def test_a_cancel_in_the_queue_leaves_the_queue(world: World, by: str) -> None:
     job = await world.start(provider="nobody")  # nobody serves this provider's queue
     await job.reaches(Stage.THROTTLED)
     await cancel(job, by)
@@ -109,7 +109,7 @@ async def test_a_cancel_that_was_accepted_wins_over_a_result_that_comes_with_it(
     assert f"{job.tenant_id}/{job.id}/0" not in world.store.objects
 
 
-async def test_a_cancel_written_down_but_not_yet_told_stops_the_storing(world: World) -> None:
+async def test_a_recorded_cancel_without_a_signal_stops_storing(world: World) -> None:
     job = await world.start()
     await job.reaches(Stage.GENERATING)
     await world.books.cancel(job.id)  # Temporal was away when the API wanted to signal

@@ -113,7 +113,7 @@ async def test_what_is_not_delivered_is_not_charged(world: World) -> None:
     assert await job.balance() == Balance(available=4, held=0, spent=6)
 
 
-async def test_an_image_that_a_webhook_does_not_miss_is_told_as_not_delivered(world: World) -> None:
+async def test_an_image_missing_from_a_webhook_is_not_delivered(world: World) -> None:
     # A webhook does not know how many were asked for; here it knows of one that was refused.
     refused = Undelivered(1, ContentRejected.code)
     job = await world.start(n=4, price_credits=8)
@@ -132,7 +132,7 @@ async def test_more_images_than_asked_for_are_neither_stored_nor_charged(world: 
     assert f"{job.tenant_id}/{job.id}/1" not in world.store.objects
 
 
-async def test_no_result_before_the_deadline_calls_the_provider_off_and_refunds(world: World) -> None:
+async def test_no_result_before_the_deadline_cancels_at_the_provider_and_refunds(world: World) -> None:
     job = await world.start(timing=replace(SOON, deadline_seconds=1))
     outcome = await job.outcome()
     await job.keep_history("timed_out")
@@ -208,7 +208,7 @@ async def test_a_bug_while_submitting_counts_as_unknown(world: World) -> None:
     assert world.attempts.permits[AttemptRef(job.id)] == 1
 
 
-async def test_no_place_in_line_in_time_is_refunded(world: World) -> None:
+async def test_a_queue_timeout_is_refunded(world: World) -> None:
     # Nobody serves this provider's queue.
     job = await world.start(provider="nobody", timing=replace(QUICK_TIMING, queue_timeout_seconds=1))
     outcome = await job.outcome()
@@ -264,7 +264,7 @@ async def test_an_ending_by_another_hand_is_adopted(world: World, ended_as: Stag
     assert len(await job.transfers()) == 2
 
 
-async def test_a_workflow_started_by_hand_for_nobodys_row_moves_nothing(world: World) -> None:
+async def test_a_workflow_started_without_a_row_moves_nothing(world: World) -> None:
     forged = GenerationInput(new_id("gen"), new_id("ten"), "flux-schnell", "fal", QUICK_TIMING)
     outcome = await (await world.run(forged)).result()
 

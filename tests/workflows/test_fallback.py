@@ -158,7 +158,7 @@ async def test_a_cancel_reaches_the_second_provider(world: World) -> None:
     assert job.script.cancels == []
 
 
-async def test_a_last_try_that_nobody_heard_of_is_unknown_and_not_free(world: World) -> None:
+async def test_a_last_try_without_a_result_is_unknown_and_may_be_charged(world: World) -> None:
     """The worker died in it, say: the provider may have the job."""
     other, never = fallback_script(), asyncio.Event()
     throttled = ProviderThrottled("429", retry_after_seconds=0.1)
@@ -176,14 +176,14 @@ async def test_a_last_try_that_nobody_heard_of_is_unknown_and_not_free(world: Wo
     assert len(script.submitted) == 1
 
 
-async def test_a_busy_provider_is_a_line_and_no_failure(world: World) -> None:
+async def test_throttled_jobs_wait_and_do_not_fail(world: World) -> None:
     throttled = ProviderThrottled("429", retry_after_seconds=0.02)
     script = Script(submits=[*[throttled] * 14, ProviderJob("job-1", {})], polls=[success("one")])
     job = await world.start(script, timing=quick())
     assert (await job.outcome()).status is Status.COMPLETED
 
 
-async def test_an_outage_of_ours_is_no_reason_to_go_elsewhere(world: World) -> None:
+async def test_our_own_outage_does_not_start_the_fallback(world: World) -> None:
     other = fallback_script()
     script = Script(
         submits=[DatabaseUnavailable("ours", retry_after_seconds=0.02)] * 4, polls=[success("one")]

@@ -31,7 +31,7 @@ async def metadata(job: Job) -> str:
     return answer.query_result.payloads[0].data.decode()
 
 
-async def test_attributes_memo_and_summary_tell_who_and_what_without_a_worker(world: World) -> None:
+async def test_attributes_memo_and_summary_are_readable_without_a_worker(world: World) -> None:
     job = await world.start()
     await job.reaches(Stage.GENERATING)
     found = await job.handle.describe()
@@ -64,7 +64,7 @@ async def test_operators_can_search_by_stage(world: World) -> None:
     await eventually(is_found)
 
 
-async def test_current_details_and_descriptions_tell_what_it_waits_for(world: World) -> None:
+async def test_current_details_and_descriptions_show_what_it_waits_for(world: World) -> None:
     job = await world.start()
     progress = await job.reaches(Stage.GENERATING)
     told = json.loads(await metadata(job))
@@ -129,7 +129,7 @@ async def test_every_activity_and_timer_has_a_summary_and_the_history_is_short(w
     assert sum(event.event_type not in looks for event in history.events) == OWN_EVENTS
 
 
-async def test_neither_prompt_nor_address_nor_the_providers_words_enter_temporal(world: World) -> None:
+async def test_neither_prompt_nor_address_nor_provider_message_enters_temporal(world: World) -> None:
     job = await world.start()
     await job.reaches(Stage.GENERATING)
     await job.webhook(success("https://results.test/bearer-secret"))

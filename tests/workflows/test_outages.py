@@ -97,7 +97,7 @@ async def test_a_reset_of_an_ended_run_to_any_point_repeats_no_effect(world: Wor
     assert (await job.generation()).outcome == first
 
 
-async def test_a_reset_of_a_running_one_goes_on_with_the_same_job(world: World) -> None:
+async def test_a_reset_run_continues_with_the_same_job(world: World) -> None:
     job = await world.start()
     await job.reaches(Stage.GENERATING)
     await reset(job, (await task_ends(job))[0])

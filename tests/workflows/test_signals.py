@@ -63,7 +63,7 @@ async def test_ledger_images_and_status_do_not_depend_on_webhooks(
     assert world.store.objects[f"{job.tenant_id}/{job.id}/0"] == b"one"
 
 
-async def test_a_webhook_before_the_submit_answered_waits_for_it(world: World) -> None:
+async def test_a_webhook_before_the_submits_response_waits_for_it(world: World) -> None:
     job = await world.start(Script(submit_release=asyncio.Event()))
     await asyncio.wait_for(job.script.begun.wait(), 20)
     await job.webhook(success("one"))

@@ -54,7 +54,7 @@ async def test_moderation_is_refunded(world: World) -> None:
     assert (await job.balance()).held == 0
 
 
-async def test_a_refusal_in_the_answer_is_refunded(world: World) -> None:
+async def test_a_refusal_in_the_response_is_refunded(world: World) -> None:
     result = ProviderResult(JobStatus.FAILED, "content_rejected", moderated_at=ModeratedAt.OUTPUT)
     job = await world.start(call=Call(result, ()))
     assert await job.outcome() == Outcome(job.id, Status.FAILED, "content_rejected")
@@ -69,7 +69,7 @@ async def test_where_the_model_says_so_a_refusal_is_charged(world: World) -> Non
     assert ((await job.balance()).held, (await job.balance()).spent) == (0, PRICE)
 
 
-async def test_an_answer_that_never_came_is_unknown_and_never_asked_for_again(world: World) -> None:
+async def test_a_missing_response_is_unknown_and_never_requested_again(world: World) -> None:
     call = Call(error=SubmitAmbiguous("read timeout"))
     timing = replace(QUICK_TIMING, first_poll_seconds=0.2, deadline_seconds=1)
     job = await world.start(call=call, timing=timing)
@@ -91,7 +91,7 @@ async def test_what_was_provably_not_taken_is_asked_again(world: World) -> None:
     assert (await job.outcome()).status is Status.COMPLETED
 
 
-async def test_a_cancel_during_the_call_waits_for_it_and_keeps_nothing(world: World) -> None:
+async def test_a_cancel_during_the_call_waits_for_it_and_stores_nothing(world: World) -> None:
     """The call is never cut: its end tells what it cost."""
     call = Call()
     call.release.clear()
@@ -141,7 +141,7 @@ async def test_our_own_check_comes_before_the_hold(world: World, *, is_refused: 
         assert outcome.status is Status.COMPLETED
 
 
-async def test_a_call_that_temporal_has_given_up_is_answered_all_the_same(world: World) -> None:
+async def test_a_call_finishes_after_temporal_timed_the_activity_out(world: World) -> None:
     """Heartbeats that do not get through are no reason to cut what is being paid for."""
     call = Call()
     call.release.clear()
@@ -161,7 +161,7 @@ async def test_a_call_that_temporal_has_given_up_is_answered_all_the_same(world:
     assert (await world.attempts.get_attempt(attempt)).result == PollResult(JobStatus.SUCCEEDED)
 
 
-async def test_a_hundred_calls_hold_up_nobody_and_no_thread(servers: Servers, database: Database) -> None:
+async def test_a_hundred_calls_block_no_other_and_no_thread(servers: Servers, database: Database) -> None:
     client = await namespaced_client(servers, new_id("calls"))
     gate, calls = asyncio.Event(), [Call() for _ in range(100)]
     for call in calls:

@@ -53,7 +53,7 @@ async def test_every_call_wants_a_key(
     assert (await stranger.request(method, path, json=body, headers=twice)).status_code == 401
 
 
-async def test_a_revoked_key_opens_nothing_from_the_next_request_on(service: Service, tenant: Tenant) -> None:
+async def test_a_revoked_key_is_refused_from_the_next_request_on(service: Service, tenant: Tenant) -> None:
     assert (await tenant.http.get("/v1/credits")).status_code == 200
 
     assert await PostgresTenants(service.database).revoke_key(tenant.key_id)
@@ -65,7 +65,7 @@ async def test_a_revoked_key_opens_nothing_from_the_next_request_on(service: Ser
     assert await service.generations_of(tenant) == 0
 
 
-async def test_a_tenant_cannot_tell_anothers_generation_from_none(service: Service, tenant: Tenant) -> None:
+async def test_another_tenants_generation_looks_like_none(service: Service, tenant: Tenant) -> None:
     open_id = (await tenant.posted(unique("a vault [sim:hang]")))["id"]
     ended_id = (await tenant.ended((await tenant.posted(unique("a safe")))["id"]))["id"]
     await tenant.generating(open_id)

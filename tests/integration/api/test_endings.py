@@ -129,7 +129,7 @@ async def test_a_webhook_that_is_not_genuine_changes_nothing(
     assert job["status"] == "completed", "polling brings what the webhook could not"
 
 
-async def test_forged_calls_are_refused_and_not_kept(service: Service, tenant: Tenant) -> None:
+async def test_forged_webhooks_are_refused_and_not_stored(service: Service, tenant: Tenant) -> None:
     generation_id = (await tenant.posted(unique("a whale [sim:hang]")))["id"]
     await tenant.generating(generation_id)
     stranger, url = await service.client(service.url), service.webhook_url(generation_id)

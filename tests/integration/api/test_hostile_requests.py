@@ -146,7 +146,7 @@ async def test_a_body_over_the_cap_is_refused(
 
 
 @pytest.mark.parametrize("path", ["/v1/generations", "/v1/files"])
-async def test_a_strangers_body_is_not_looked_at(service: Service, path: str) -> None:
+async def test_the_body_of_an_unauthenticated_request_is_not_read(service: Service, path: str) -> None:
     stranger = await service.client(service.url, "dk_nobody")
 
     refused = await stranger.post(path, content=b"[" * 100_000, headers={"Content-Type": JSON})

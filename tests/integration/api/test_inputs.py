@@ -80,7 +80,7 @@ async def test_images_come_in_by_id_by_url_and_as_data_in_their_order(
     assert (await tenant.ended(job["id"]))["status"] == "completed"
 
 
-async def test_a_use_keeps_a_file_for_a_week(tenant: Tenant) -> None:
+async def test_a_use_extends_a_files_life_by_a_week(tenant: Tenant) -> None:
     file_id = await uploaded(tenant)
     before = await tenant.get(f"/v1/files/{file_id}")
     assert (await post(tenant, [file_id])).status_code == 202

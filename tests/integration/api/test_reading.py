@@ -119,7 +119,7 @@ async def test_without_temporal_a_post_is_accepted_and_kept(service: Service, te
     assert await tenant.credits() == (100, 0, 0)
 
 
-async def test_a_generation_that_stands_in_line_says_since_when_and_behind_how_many(
+async def test_a_waiting_generation_shows_since_when_and_how_many_are_ahead(
     service: Service, tenant: Tenant
 ) -> None:
     provider = unique("nobody")

@@ -32,7 +32,7 @@ async def files_of(service: Service, tenant: Tenant) -> int:
     return await service.count("SELECT count(*) FROM input_files WHERE tenant_id = :id", id=tenant.id)
 
 
-async def test_an_image_is_kept_with_its_facts(service: Service, tenant: Tenant) -> None:
+async def test_an_image_is_stored_with_its_facts(service: Service, tenant: Tenant) -> None:
     answer = await upload(tenant, png(64, 48, "RGBA"))
     file = answer.json()
 
@@ -123,7 +123,7 @@ async def test_two_files_at_once_are_refused(service: Service, tenant: Tenant) -
     assert await files_of(service, tenant) == 0
 
 
-async def test_a_stranger_uploads_nothing(service: Service) -> None:
+async def test_an_upload_without_a_key_stores_nothing(service: Service) -> None:
     stranger = await service.client(service.url)
     reader = await service.tenant(scopes=(Scope.READ_GENERATIONS,))
     answers = [

@@ -97,7 +97,7 @@ async def test_a_run_that_cannot_be_asked_for_holds_up_no_other(site: Site, tena
     assert (await tenant.ended(first["id"]))["status"] == "completed"
 
 
-async def test_a_webhook_that_cannot_be_told_holds_up_no_other(site: Site, tenant: Tenant) -> None:
+async def test_a_webhook_that_cannot_be_signaled_delays_no_other(site: Site, tenant: Tenant) -> None:
     prompts = [unique("a sluice [sim:delay_webhook=0.5]") for _ in range(2)]
     first, second = [(await tenant.posted(prompt))["id"] for prompt in prompts]
     for generation_id in (first, second):

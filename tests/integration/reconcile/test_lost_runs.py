@@ -28,9 +28,7 @@ async def delete_run(site: Site, generation_id: str) -> None:
     await eventually(is_gone, 20)
 
 
-async def test_a_terminated_run_is_refunded_called_off_and_told_to_operators(
-    site: Site, tenant: Tenant
-) -> None:
+async def test_a_terminated_run_is_refunded_canceled_and_flagged(site: Site, tenant: Tenant) -> None:
     prompt = unique("a castle [sim:hang]")
     generation_id = await job_at_work(tenant, prompt)
     await site.run(generation_id).terminate("a test")
@@ -91,7 +89,7 @@ async def test_a_deleted_run_is_started_again_and_adopts_its_job(site: Site, ten
     assert await site.reconcile() == {}
 
 
-async def test_a_run_that_goes_on_is_let_be(site: Site, tenant: Tenant) -> None:
+async def test_a_running_workflow_is_left_alone(site: Site, tenant: Tenant) -> None:
     prompt = unique("a gate [sim:hang]")
     generation_id = await job_at_work(tenant, prompt)
 

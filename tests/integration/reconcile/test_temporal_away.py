@@ -73,7 +73,7 @@ async def test_an_api_that_starts_without_temporal_accepts_too(site: Site, tenan
     assert (await tenant.ended(posted["id"]))["status"] == "completed"
 
 
-async def test_a_cancel_that_nobody_heard_is_relayed(site: Site, tenant: Tenant) -> None:
+async def test_a_cancel_whose_signal_was_lost_is_relayed(site: Site, tenant: Tenant) -> None:
     generation_id = await job_at_work(tenant, unique("a tunnel [sim:hang]"))
     async with site.proxy.hanging():
         async with asyncio.timeout(ACCEPT_SECONDS):
@@ -101,7 +101,7 @@ async def test_a_cancel_of_what_was_never_started_needs_no_submit(site: Site, te
     assert await site.service.fal_log(prompt, "submit_accepted") == []
 
 
-async def test_a_webhook_that_nobody_heard_is_relayed_and_finishes_the_job(
+async def test_a_webhook_whose_signal_was_lost_is_relayed_and_ends_the_job(
     site: Site, tenant: Tenant
 ) -> None:
     prompt = unique("a causeway [sim:delay_webhook=0.5]")

@@ -36,7 +36,7 @@ async def test_throttling_says_so_in_the_body(bfl_account: BflAccount) -> None:
     assert answers[0].json()["retry_after"] == 7
 
 
-async def test_a_lost_answer_is_a_task_that_runs(bfl_account: BflAccount) -> None:
+async def test_a_lost_response_leaves_a_running_task(bfl_account: BflAccount) -> None:
     prompt = "cut off [sim:lost_answer]"
     with pytest.raises(httpx.RemoteProtocolError):
         await bfl_account.submit(prompt)
@@ -125,7 +125,7 @@ async def test_a_webhook_is_signed_with_the_requests_own_secret(
 @pytest.mark.parametrize(
     ("marker", "error"), [("moderation", "content_policy_violation"), ("fail", "generation_failed")]
 )
-async def test_a_webhook_tells_of_a_failure(
+async def test_a_webhook_reports_a_failure(
     bfl_account: BflAccount, receiver: Receiver, marker: str, error: str
 ) -> None:
     await bfl_account.submitted(f"in vain [sim:{marker}]", webhook_url=receiver.url())

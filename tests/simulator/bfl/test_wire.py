@@ -98,7 +98,7 @@ async def test_the_submit_host_knows_the_task_too(bfl_account: BflAccount) -> No
     assert response.json()["status"] == "Pending"
 
 
-async def test_in_the_wrong_region_nobody_knows_the_task(bfl_account: BflAccount) -> None:
+async def test_in_the_wrong_region_the_task_is_unknown(bfl_account: BflAccount) -> None:
     task = await bfl_account.submitted("over there [sim:wrong_region]")
     here = await bfl_account.http.get("/v1/get_result", params={"id": task["id"]})
 
@@ -168,7 +168,7 @@ async def test_a_body_that_is_no_object_is_422(bfl_account: BflAccount, body: by
     assert (response.status_code, response.json()["detail"][0]["loc"]) == (422, ["body"])
 
 
-async def test_a_model_nobody_has_is_404(bfl_account: BflAccount) -> None:
+async def test_an_unknown_model_is_404(bfl_account: BflAccount) -> None:
     assert (await bfl_account.submit("x", "flux-fill")).status_code == 404
 
 

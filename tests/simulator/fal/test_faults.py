@@ -45,14 +45,14 @@ async def test_a_rejection_is_a_content_policy_violation(client: Client) -> None
 
 
 @pytest.mark.parametrize(("marker", "refusals"), [("submit_429", 1), ("submit_503,times=2", 2)])
-async def test_a_refusal_passes_and_counts_anew(client: Client, marker: str, refusals: int) -> None:
+async def test_a_once_fault_alternates(client: Client, marker: str, refusals: int) -> None:
     prompt = f"again and again [sim:{marker}]"
     accepted = [(await client.submit(prompt)).status_code == 200 for _ in range(2 * refusals + 2)]
 
     assert accepted == [*[False] * refusals, True] * 2
 
 
-async def test_a_lost_answer_is_an_accepted_job(client: Client, receiver: Receiver) -> None:
+async def test_a_lost_response_leaves_an_accepted_job(client: Client, receiver: Receiver) -> None:
     prompt = "cut off [sim:lost_answer]"
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
         await client.submit(prompt, receiver.url())
@@ -228,7 +228,7 @@ async def test_several_markers_work_together(client: Client, receiver: Receiver)
     assert await client.fired(handle["request_id"]) == ["moderation", "duplicate_webhook"]
 
 
-async def test_a_rule_strikes_what_matches_as_often_as_told(client: Client) -> None:
+async def test_a_rule_applies_to_matches_as_often_as_requested(client: Client) -> None:
     await client.put_fault("reject", match={"prompt": "active", "endpoint": ENDPOINT}, times=2)
     other_endpoint = await client.http.post("/fal-ai/flux/dev", json={"prompt": "active"})
     prompts = ("active one", "spared", "one active", "active but too late")
@@ -248,7 +248,7 @@ async def test_a_rule_carries_its_values(client: Client) -> None:
     assert [answer.headers["retry-after"] for answer in answers] == ["9"] * 3
 
 
-async def test_a_rule_for_files_strikes_jobs_that_are_done_already(client: Client) -> None:
+async def test_a_rule_for_files_applies_to_finished_jobs(client: Client) -> None:
     url = await _file_url(client, "whole at first")
     await client.put_fault("wrong_bytes", times=1)
     files = [await client.http.get(url) for _ in range(2)]
@@ -256,7 +256,7 @@ async def test_a_rule_for_files_strikes_jobs_that_are_done_already(client: Clien
     assert [file.content.startswith(b"<!doctype") for file in files] == [True, False]
 
 
-async def test_cleared_rules_strike_no_more(client: Client) -> None:
+async def test_cleared_rules_no_longer_apply(client: Client) -> None:
     await client.put_fault("reject", match={"prompt": "forgiven"})
     await client.http.delete("/_sim/faults")
 

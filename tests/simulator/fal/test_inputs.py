@@ -49,7 +49,7 @@ async def test_an_input_may_be_an_address(client: Client) -> None:
         ({"aspect_ratio": "auto"}, (1024, 768)),
     ],
 )
-async def test_a_shape_stands_for_a_size(
+async def test_an_aspect_ratio_becomes_a_size(
     client: Client, given: dict[str, Any], size: tuple[int, int]
 ) -> None:
     _, image = await _edited(client, **given)

@@ -111,7 +111,7 @@ async def test_a_duplicate_is_the_same_again(client: Client, receiver: Receiver)
     assert len(receiver.received) == 3
 
 
-async def test_an_early_webhook_comes_before_the_answer(client: Client, receiver: Receiver) -> None:
+async def test_an_early_webhook_comes_before_the_response(client: Client, receiver: Receiver) -> None:
     handle = await client.submitted("hasty [sim:early_webhook][sim:latency=60]", receiver.url())
 
     assert [json.loads(received.body)["request_id"] for received in receiver.received] == [

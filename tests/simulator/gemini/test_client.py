@@ -191,7 +191,7 @@ async def test_errors_have_their_class_and_are_asked_for_once(
     await told_once(simulator, prompt, fate)
 
 
-async def test_a_client_told_to_retry_gets_in(simulator: Client) -> None:
+async def test_a_client_that_waits_for_retry_after_is_accepted(simulator: Client) -> None:
     retry = types.HttpRetryOptions(attempts=2, initial_delay=0.01)
     options = types.HttpOptions(base_url=str(simulator.http.base_url), retry_options=retry)
     async with genai.Client(api_key=KEY, http_options=options).aio as official:

@@ -51,7 +51,7 @@ def _picture(answer: httpx.Response) -> str:
     return str(parts[-1]["inlineData"]["data"])
 
 
-async def test_an_answer_has_the_fields_of_the_documentation(client: Client) -> None:
+async def test_a_response_has_the_documented_fields(client: Client) -> None:
     answer = await _generate(client, "documented")
 
     body = answer.json()
@@ -267,7 +267,7 @@ async def test_it_can_be_slow(client: Client, marker: str) -> None:
     opened(_picture(answer))
 
 
-async def test_a_lost_answer_was_done_and_charged(client: Client) -> None:
+async def test_a_lost_response_was_done_and_charged(client: Client) -> None:
     prompt = "lost [sim:lost_answer]"
     with pytest.raises(httpx.RemoteProtocolError):
         await _generate(client, prompt)
@@ -287,7 +287,7 @@ async def test_what_is_done_is_charged_though_its_client_left(
     assert ("generation_done" in await kinds(client, prompt)) is is_done
 
 
-async def test_a_rule_strikes_a_model(client: Client) -> None:
+async def test_a_rule_can_match_a_model(client: Client) -> None:
     await client.put_fault("submit_503", match={"endpoint": OLD}, times=1)
     body = {"contents": [{"parts": [{"text": "ruled"}]}]}
     statuses = [(await client.http.post(_path(model), json=body)).status_code for model in (FLASH, OLD, OLD)]

@@ -157,7 +157,7 @@ async def test_a_client_that_retries_gets_in_after_a_refusal(
     assert (told.count("submit_rejected"), told.count("submit_accepted")) == (1, 1)
 
 
-async def test_a_client_that_retries_a_lost_answer_pays_twice(
+async def test_a_client_that_retries_a_lost_response_pays_twice(
     official: AsyncOpenAI, simulator: Client
 ) -> None:
     prompt = "gone [sim:lost_answer]"

@@ -93,7 +93,7 @@ async def test_latency_keeps_the_client_waiting(client: Client, marker: str, sec
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_lost_answer_was_done_and_charged(client: Client, stream: bool) -> None:
+async def test_a_lost_response_was_done_and_charged(client: Client, stream: bool) -> None:
     prompt = f"lost [sim:lost_answer] {stream}"
     with pytest.raises(httpx.RemoteProtocolError):
         await generate(client, prompt, stream=stream)
@@ -148,7 +148,7 @@ async def test_a_refusal_is_in_the_log(client: Client) -> None:
     assert rejected["endpoint"] == "gpt-image-2"
 
 
-async def test_a_rule_strikes_a_model(client: Client) -> None:
+async def test_a_rule_can_match_a_model(client: Client) -> None:
     await client.put_fault("insufficient_quota", match={"endpoint": "gpt-image-1-mini"}, times=1)
     models = ("gpt-image-2", "gpt-image-1-mini", "gpt-image-1-mini")
     statuses = [

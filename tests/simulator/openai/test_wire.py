@@ -27,7 +27,7 @@ async def client(shared: Client) -> AsyncIterator[Client]:
     await shared.http.delete("/_sim/faults")
 
 
-async def test_an_answer_has_the_fields_of_the_documentation(client: Client) -> None:
+async def test_a_response_has_the_documented_fields(client: Client) -> None:
     answer = await generate(client, "documented")
 
     body = answer.json()

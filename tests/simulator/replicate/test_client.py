@@ -50,7 +50,7 @@ async def test_run_takes_a_version(client: Client) -> None:
     assert len(output) == 1
 
 
-async def test_an_early_output_is_a_file_in_the_answer(client: Client) -> None:
+async def test_an_early_output_is_a_file_in_the_response(client: Client) -> None:
     output: Any = await client.async_run(PRO, {"prompt": "at once [sim:early_output]"})
 
     assert Image.open(io.BytesIO(await output.aread())).size == (1024, 1024)
@@ -65,7 +65,7 @@ async def test_create_wait_and_reload(client: Client) -> None:
     assert (first, prediction.status, len(again.output or [])) == ("starting", "succeeded", 1)
 
 
-async def test_a_blocking_create_answers_after_the_end(client: Client) -> None:
+async def test_a_blocking_create_responds_after_the_end(client: Client) -> None:
     prediction = await client.models.predictions.async_create(SCHNELL, {"prompt": "blocking"}, wait=10)
 
     assert (prediction.status, len(prediction.output or [])) == ("succeeded", 1)

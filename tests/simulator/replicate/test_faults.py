@@ -35,7 +35,7 @@ async def test_throttling_says_when_to_come_back(replicate_account: ReplicateAcc
     assert answers[0].json() == {"detail": "Request was throttled. Your rate limit resets in ~30s."}
 
 
-async def test_a_lost_answer_is_a_prediction_in_the_list(replicate_account: ReplicateAccount) -> None:
+async def test_a_lost_response_leaves_a_prediction_in_the_list(replicate_account: ReplicateAccount) -> None:
     prompt = "cut off [sim:lost_answer]"
     with pytest.raises(httpx.RemoteProtocolError):
         await replicate_account.create(prompt)

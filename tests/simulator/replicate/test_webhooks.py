@@ -73,7 +73,7 @@ async def test_an_unknown_event_is_422(
     assert response.status_code == 422
 
 
-async def test_an_address_nobody_can_have_is_422(replicate_account: ReplicateAccount) -> None:
+async def test_an_impossible_address_is_422(replicate_account: ReplicateAccount) -> None:
     response = await replicate_account.create("nowhere", webhook="ftp://x/y")
 
     assert (response.status_code, response.json()["title"]) == (422, "Invalid webhook")
@@ -99,7 +99,7 @@ async def test_a_redirect_is_not_followed(replicate_account: ReplicateAccount, r
     assert [(entry["status"], entry["state"]) for entry in entries] == [(301, "failed")]
 
 
-async def test_a_cancel_is_told_at_once(replicate_account: ReplicateAccount, receiver: Receiver) -> None:
+async def test_a_cancel_is_sent_at_once(replicate_account: ReplicateAccount, receiver: Receiver) -> None:
     prediction = await replicate_account.created("stop [sim:hang]", webhook=receiver.url())
     await replicate_account.http.post(prediction["urls"]["cancel"])
     received = await receiver.first()
@@ -129,7 +129,7 @@ async def test_a_webhook_can_be_wrong_in_one_way(
     assert (time.time() - int(received.headers["webhook-timestamp"]) < 300) is fresh
 
 
-async def test_an_early_webhook_comes_before_the_answer(
+async def test_an_early_webhook_comes_before_the_response(
     replicate_account: ReplicateAccount, receiver: Receiver
 ) -> None:
     prediction = await replicate_account.created(

@@ -14,7 +14,7 @@ from tests.simulator.process import KEY, SimulatorProcess
 from tests.simulator.replicate.account import KONTEXT, PRO, SCHNELL, ReplicateAccount
 
 
-async def test_create_answers_201_with_the_prediction_and_the_rate(
+async def test_create_returns_201_with_the_prediction_and_the_rate(
     replicate_account: ReplicateAccount, replicate_simulator: SimulatorProcess
 ) -> None:
     response = await replicate_account.create("a lighthouse")

@@ -45,7 +45,7 @@ async def _file(client: Client, prompt: str, **fields: Any) -> httpx.Response:
     return await client.http.get(answer.json()["data"][0]["url"])
 
 
-async def test_images_come_as_base64_in_the_answer(client: Client) -> None:
+async def test_images_come_as_base64_in_the_response(client: Client) -> None:
     fields = {"response_format": "base64", "output_format": "png", "steps": 4, "seed": 7}
     body = (await _generate(client, "inline", n=2, **fields)).json()
 
@@ -203,13 +203,13 @@ async def test_wrong_bytes_are_in_the_answer_or_in_the_file(client: Client) -> N
 
 
 @pytest.mark.parametrize("response_format", ["base64", "url"])
-async def test_a_truncated_body_is_the_answer_or_the_file(client: Client, response_format: str) -> None:
+async def test_a_truncated_body_is_the_response_or_the_file(client: Client, response_format: str) -> None:
     get = _generate if response_format == "base64" else _file
     with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
         await get(client, "cut [sim:truncated_body]", response_format=response_format)
 
 
-async def test_a_truncated_answer_without_a_length_is_half_a_json(client: Client) -> None:
+async def test_a_truncated_response_without_a_length_is_half_a_json(client: Client) -> None:
     answer = await _generate(client, "halved [sim:truncated_body=none]", response_format="base64")
 
     with pytest.raises(json.JSONDecodeError):
@@ -242,7 +242,7 @@ async def test_a_huge_body_announces_no_length(client: Client) -> None:
     assert (len(answer.content) > 3_000_000, "content-length" in answer.headers) == (True, False)
 
 
-async def test_a_lost_answer_was_done_and_charged(client: Client) -> None:
+async def test_a_lost_response_was_done_and_charged(client: Client) -> None:
     prompt = "lost [sim:lost_answer]"
     with pytest.raises(httpx.RemoteProtocolError):
         await _generate(client, prompt)
@@ -261,7 +261,7 @@ async def test_what_is_done_is_charged_though_its_client_left(
     assert ("generation_done" in await kinds(client, prompt)) is is_done
 
 
-async def test_a_rule_strikes_a_model(client: Client) -> None:
+async def test_a_rule_can_match_a_model(client: Client) -> None:
     await client.put_fault("submit_503", match={"endpoint": FLUX_2}, times=1)
     statuses = [
         (await _generate(client, "ruled", model=model)).status_code for model in (SCHNELL, FLUX_2, FLUX_2)

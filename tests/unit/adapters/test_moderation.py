@@ -73,7 +73,7 @@ async def test_a_listed_word_is_refused_by_the_name_of_its_rule(
         *("c3p", "c 3 p o", "k\u0301ill", "\u0915", "\ud800", "fox " * 8000),
     ],
 )
-async def test_other_words_pass(words: WordListCheck, prompt: str) -> None:
+async def test_other_prompts_pass(words: WordListCheck, prompt: str) -> None:
     assert await words.find_violation(prompt) is None
 
 
@@ -135,7 +135,7 @@ async def test_what_is_flagged_is_refused_whatever_the_categories(categories: ob
     ],
     ids=repr,
 )
-async def test_an_answer_of_another_form_lets_nothing_through(body: object) -> None:
+async def test_a_malformed_response_is_moderation_unavailable(body: object) -> None:
     with pytest.raises(ModerationUnavailable):
         await checked(httpx.Response(200, json=body))
 
@@ -158,7 +158,7 @@ async def never(_head: bytes, _writer: asyncio.StreamWriter) -> None:
     [never, always(b""), always(answer(200, b"{", length=9)), flooding(head(200), b" " * 65_536)],
     ids=["slow", "closed", "cut", "endless"],
 )
-async def test_a_broken_answer_lets_nothing_through(reply: Reply) -> None:
+async def test_a_broken_response_is_moderation_unavailable(reply: Reply) -> None:
     async with serving(reply) as server, provider_client() as http:
         check = OpenAiModerationCheck(http, key=KEY, url=server.origin, timeout_seconds=0.5)
         with pytest.raises(ModerationUnavailable):

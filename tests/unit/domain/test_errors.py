@@ -16,7 +16,7 @@ def leaves(base: type[ServiceError] = ServiceError) -> list[type[ServiceError]]:
 LEAVES = leaves()
 
 
-def test_every_leaf_has_a_code_and_words_of_its_own() -> None:
+def test_every_leaf_has_its_own_code_and_message() -> None:
     codes = [leaf.code for leaf in LEAVES]
     messages = [leaf.message for leaf in LEAVES]
 

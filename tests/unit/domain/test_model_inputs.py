@@ -84,7 +84,7 @@ def test_a_mask_over_a_limit_is_named(catalog: Catalog, facts: dict[str, Any], l
         ("filler", 1, False, {"mask": "needed by this model"}),
     ],
 )
-def test_how_many_images_is_told_before_they_are_there(
+def test_the_number_of_images_is_known_before_they_are_ready(
     catalog: Catalog, model: str, count: int, has_mask: bool, errors: dict[str, str]
 ) -> None:
     with pytest.raises(InvalidInput) as caught:

@@ -119,7 +119,7 @@ def test_a_free_size_is_taken_up_to_its_bounds(catalog: Catalog, size: str) -> N
 @pytest.mark.parametrize(
     "size", ["48x64", "3856x2160", "3840x2176", "100x100", "64x256", "AUTO", "64X64", "1e3x64", "64x64\n"]
 )
-def test_a_free_size_out_of_its_bounds_is_told_all_of_them(catalog: Catalog, size: str) -> None:
+def test_a_free_size_out_of_bounds_is_refused_with_all_bounds(catalog: Catalog, size: str) -> None:
     assert errors_of(catalog, {"prompt": "x", "size": size}, model="painter") == {
         "size": "one of auto, or WIDTHxHEIGHT, both a multiple of 16 from 64 to 3840, "
         "at most 8294400 pixels, one side at most 3 times the other"
@@ -166,7 +166,7 @@ def test_metadata_over_its_limits_is_named(catalog: Catalog, metadata: dict[str,
     assert list(errors_of(catalog, {"prompt": "x"}, metadata)) == ["metadata"]
 
 
-def test_metadata_up_to_its_limits_is_kept_as_a_copy(catalog: Catalog) -> None:
+def test_metadata_up_to_its_limits_is_stored_as_a_copy(catalog: Catalog) -> None:
     metadata = {f"{number:02}": "v" * 498 for number in range(16)}
     request = catalog.build_request("maker", {"prompt": "x"}, metadata)
     kept = dict(metadata)

@@ -19,24 +19,24 @@ def test_a_token_names_its_attempt(ordinal: int) -> None:
     assert read_callback_token(MASTER, "gen_1", callback_token(MASTER, attempt)) == attempt
 
 
-def test_a_token_opens_no_other_generation() -> None:
+def test_a_token_is_refused_for_another_generation() -> None:
     for other in ("gen_2", "gen_1 ", "GEN_1", "", "gen_1\n2"):
         with pytest.raises(SignatureInvalid):
             read_callback_token(MASTER, other, TOKEN)
 
 
-def test_a_token_opens_no_other_attempt() -> None:
+def test_a_token_is_refused_for_another_attempt() -> None:
     with pytest.raises(SignatureInvalid):
         read_callback_token(MASTER, "gen_1", "1" + TOKEN[1:])
 
 
-def test_a_token_of_another_master_key_opens_nothing() -> None:
+def test_a_token_of_another_master_key_is_refused() -> None:
     with pytest.raises(SignatureInvalid):
         read_callback_token(OTHER_MASTER, "gen_1", TOKEN)
 
 
 @pytest.mark.parametrize("place", range(len(TOKEN)))
-def test_a_token_with_one_character_changed_opens_nothing(place: int) -> None:
+def test_a_token_with_one_character_changed_is_refused(place: int) -> None:
     changed = "1" if TOKEN[place] != "1" else "3"
     with pytest.raises(SignatureInvalid):
         read_callback_token(MASTER, "gen_1", TOKEN[:place] + changed + TOKEN[place + 1 :])
@@ -67,12 +67,12 @@ def test_a_token_with_one_character_changed_opens_nothing(place: int) -> None:
     ],
     ids=range(19),
 )
-def test_garbage_opens_nothing_and_raises_nothing_else(token: str) -> None:
+def test_garbage_is_refused_and_raises_nothing_else(token: str) -> None:
     with pytest.raises(SignatureInvalid):
         read_callback_token(MASTER, "gen_1", token)
 
 
-def test_an_image_signature_opens_its_image() -> None:
+def test_an_image_signature_is_accepted_for_its_image() -> None:
     check_image_signature(MASTER, "gen_1", 0, SIGNATURE)
 
 
@@ -91,7 +91,7 @@ def test_an_image_signature_opens_its_image() -> None:
         (MASTER, "gen_1", 2, TOKEN[2:34]),
     ],
 )
-def test_an_image_signature_opens_nothing_else(
+def test_an_image_signature_is_refused_for_anything_else(
     master: str, generation_id: str, index: int, signature: str
 ) -> None:
     with pytest.raises(SignatureInvalid):

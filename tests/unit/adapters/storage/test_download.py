@@ -185,7 +185,7 @@ async def test_a_redirect_loop_ends(exits: AsyncExitStack) -> None:
 
 
 @pytest.mark.parametrize("url", HOSTILE_URLS, ids=range(len(HOSTILE_URLS)))
-async def test_a_hostile_address_is_refused_and_nobody_hears_of_it(exits: AsyncExitStack, url: str) -> None:
+async def test_a_hostile_address_is_refused_without_a_request(exits: AsyncExitStack, url: str) -> None:
     canary = await exits.enter_async_context(serving(always(answer(200, BODY))))
     site = await site_of(exits, always(answer(200, BODY)))
     with pytest.raises(ResultUnusable):

@@ -125,7 +125,7 @@ async def test_a_delete_that_the_server_refuses_in_part_failed(threads: Executor
             await store_on(server.origin, threads).delete_objects("ten_1/gen_1/")
 
 
-async def test_an_address_is_signed_for_the_public_host_and_asks_nobody(threads: Executor) -> None:
+async def test_an_address_is_signed_for_the_public_host_without_a_request(threads: Executor) -> None:
     async with serving(always(b"")) as server:
         public = client_of("https://images.example")
         store = S3Store(client_of(server.origin), public, threads, bucket="darkroom")

@@ -83,7 +83,7 @@ async def test_the_time_is_for_the_whole_body_and_not_for_each_part() -> None:
     assert (status, body["code"]) == (408, "request_timeout")
 
 
-async def test_after_the_body_there_is_no_limit_to_the_answer() -> None:
+async def test_after_the_body_the_response_has_no_time_limit() -> None:
     messages = asyncio.Queue[Message]()
     messages.put_nowait(FIRST)
     messages.put_nowait(LAST)
@@ -94,7 +94,7 @@ async def test_after_the_body_there_is_no_limit_to_the_answer() -> None:
     assert (status, body) == (200, 2)
 
 
-async def test_a_client_that_hangs_up_is_no_error_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_that_disconnects_is_no_internal_error(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         status, _, body = await answer_of(app(), coming(FIRST, GONE))
 

@@ -39,7 +39,7 @@ def wrapped(content: str | bytes) -> str:
 @pytest.mark.parametrize(
     "moment", [MOMENT, MOMENT.replace(microsecond=0), MOMENT.astimezone(timezone(timedelta(hours=5.5)))]
 )
-def test_a_page_of_generations_goes_on_at_the_very_microsecond(moment: datetime) -> None:
+def test_a_page_of_generations_continues_at_the_microsecond(moment: datetime) -> None:
     cursor = generation_cursor(replace(GENERATION, created_at=moment))
 
     assert cursor.replace("-", "").replace("_", "").isalnum()
@@ -47,7 +47,7 @@ def test_a_page_of_generations_goes_on_at_the_very_microsecond(moment: datetime)
 
 
 @pytest.mark.parametrize("last_id", [0, 1, 2**31, 2**62])
-def test_a_page_of_entries_goes_on_at_the_very_id(last_id: int) -> None:
+def test_a_page_of_entries_continues_at_the_id(last_id: int) -> None:
     assert read_entry_cursor(entry_cursor(last_id)) == last_id
 
 
@@ -99,7 +99,7 @@ def test_a_cursor_of_the_other_list_is_refused() -> None:
 
 
 @pytest.mark.parametrize("place", range(0, 40, 3))
-def test_a_cursor_with_one_character_missing_is_refused_or_leads_elsewhere(place: int) -> None:
+def test_a_cursor_with_one_character_missing_is_refused_or_another_page(place: int) -> None:
     cursor = generation_cursor(GENERATION)
     try:
         page = read_generation_cursor(cursor[:place] + cursor[place + 1 :])

@@ -44,7 +44,7 @@ def test_an_error_says_where(stage: Stage | ModeratedAt) -> None:
     assert view.model_dump(mode="json")["error"]["stage"] == stage.value
 
 
-def test_inputs_and_what_did_not_come_are_told() -> None:
+def test_inputs_and_undelivered_images_are_shown() -> None:
     wanted = replace(request(), inputs=("file_1", "file_2"), mask="file_3")
     view = VIEWS.serialize(replace(FAILED, request=wanted, undelivered=(Undelivered(1, "not_delivered"),)))
 

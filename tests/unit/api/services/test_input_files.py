@@ -193,7 +193,7 @@ async def test_a_client_that_goes_away_leaves_nothing_waiting(world: World) -> N
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * (MAX_BYTES + 1)])
-async def test_an_upload_that_is_unfit_is_named_and_not_kept(
+async def test_an_unusable_upload_is_refused_and_not_stored(
     world: World, tmp_path: Path, content: bytes
 ) -> None:
     path = tmp_path / "upload"
@@ -214,7 +214,7 @@ async def test_a_file_may_be_given_twice_and_as_its_own_mask(world: World, tmp_p
     assert (files, mask) == ((file, file), file)
 
 
-async def test_no_images_ask_nobody(world: World) -> None:
+async def test_without_images_no_request_is_made(world: World) -> None:
     world.store.is_away = True
 
     assert await world.inputs.resolve(TENANT, [], None) == ((), None)

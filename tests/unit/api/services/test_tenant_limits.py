@@ -23,7 +23,7 @@ async def test_one_tenant_waits_and_another_does_not() -> None:
     assert (refused.value.status_code, refused.value.headers) == (429, {"Retry-After": "1"})
 
 
-async def test_a_turn_goes_on_to_who_waits() -> None:
+async def test_a_free_turn_passes_to_the_next() -> None:
     turns = TenantConcurrencyLimiter(1, wait_seconds=10)
     order: list[str] = []
 

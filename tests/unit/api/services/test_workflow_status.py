@@ -81,7 +81,7 @@ async def test_four_are_asked_at_once_and_a_fifth_is_not(
     assert await status.query("ten_5", "gen_5") == VIEW
 
 
-async def test_after_silence_nobody_is_asked_for_five_seconds(
+async def test_after_a_timeout_no_query_is_made_for_five_seconds(
     status: WorkflowStatus, workflows: QueriedWorkflows, clock: Clock
 ) -> None:
     workflows.answer = None
@@ -96,7 +96,7 @@ async def test_after_silence_nobody_is_asked_for_five_seconds(
 
 
 @pytest.mark.parametrize("end", ["error", "cancel"])
-async def test_a_question_that_broke_off_blocks_nobody(
+async def test_a_canceled_query_blocks_no_other(
     status: WorkflowStatus, workflows: QueriedWorkflows, end: str
 ) -> None:
     workflows.release.clear()

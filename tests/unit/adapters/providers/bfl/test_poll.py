@@ -49,7 +49,7 @@ async def test_a_ready_task_has_its_one_image() -> None:
     assert result == ProviderResult(JobStatus.SUCCEEDED, files=(ResultFile(SAMPLE),))
 
 
-async def test_a_result_may_tell_its_cost() -> None:
+async def test_a_result_may_have_a_cost() -> None:
     beside = await told(status="Ready", cost=3.5, result={"sample": SAMPLE})
     inside = await told(status="Ready", result={"sample": SAMPLE, "cost": 3.5})
 

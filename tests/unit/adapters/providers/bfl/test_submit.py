@@ -93,7 +93,7 @@ async def test_a_task_without_an_address_is_polled_by_its_id() -> None:
     assert (request.url.path, dict(request.url.params)) == ("/v1/get_result", {"id": "a&b c"})
 
 
-async def test_options_have_the_models_own_names_and_never_replace_ours() -> None:
+async def test_options_have_the_models_own_names_and_replace_no_parameter() -> None:
     body = await sent(asking(options={"guidance": 5, "safety_tolerance": 2, "prompt": "another"}))
 
     assert body == {"prompt": "a fox", "guidance": 5, "safety_tolerance": 2}

@@ -34,7 +34,7 @@ async def test_a_shape_and_a_resolution_go_where_there_is_no_size() -> None:
     assert body == {"prompt": "a fox", "num_images": 1, "aspect_ratio": "16:9", "resolution": "2K"}
 
 
-async def test_options_have_the_models_own_names_and_never_replace_ours() -> None:
+async def test_options_have_the_models_own_names_and_replace_no_parameter() -> None:
     options = {"guidance_scale": 3.5, "num_inference_steps": 28, "prompt": "another", "num_images": 9}
     body = await sent(asking("fal-ai/flux-2", options=options))
 

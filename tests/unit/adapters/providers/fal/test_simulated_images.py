@@ -64,7 +64,7 @@ async def test_an_expired_address_is_renewed_by_another_poll(fal: FalProvider) -
     assert [fact.width for fact in await downloaded(alive, fal.result_hosts)] == [64]
 
 
-async def test_a_simulator_nobody_vouched_for_is_not_fetched_from(fal: FalProvider) -> None:
+async def test_an_unlisted_simulator_is_not_fetched_from(fal: FalProvider) -> None:
     result = await result_of(fal, "private")
     with pytest.raises(ResultUnusable):
         await downloaded(result, ("fal.media",))

@@ -134,14 +134,14 @@ async def test_a_full_queue_is_waited_for(
     assert caught.value.retry_after_seconds == seconds
 
 
-async def test_fals_own_word_for_unavailable_may_stand_in_a_header_alone() -> None:
+async def test_fals_error_type_may_be_in_a_header_only() -> None:
     headers = {"X-Fal-Error-Type": "runner_scheduling_failure"}
     with pytest.raises(ProviderUnavailable):
         await fal_answering(httpx.Response(503, headers=headers)).submit(SUBMISSION)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Service Unavailable</html>", b'{"error_type": null}'])
-async def test_a_503_that_is_not_in_fals_words_is_ambiguous(body: bytes) -> None:
+async def test_a_503_without_fals_error_type_is_ambiguous(body: bytes) -> None:
     with pytest.raises(SubmitAmbiguous):
         await fal_answering(httpx.Response(503, content=body)).submit(SUBMISSION)
 

@@ -74,7 +74,7 @@ async def test_one_image_is_not_counted_for_models_that_make_only_one() -> None:
     assert await sent(asking()) == {"prompt": "a fox"}
 
 
-async def test_options_have_the_models_own_names_and_never_replace_ours() -> None:
+async def test_options_have_the_models_own_names_and_replace_no_parameter() -> None:
     fields = await sent(asking(options={"guidance": 3.5, "go_fast": True, "prompt": "another"}))
 
     assert fields == {"prompt": "a fox", "guidance": 3.5, "go_fast": True}
