@@ -43,7 +43,7 @@ async def test_a_sample_that_fails_ends_the_run() -> None:
     assert target.begun < 10
 
 
-async def test_reactions_are_only_of_samples_that_heard_from_the_provider() -> None:
+async def test_reactions_are_only_of_samples_with_a_provider_signal() -> None:
     run = await run_samples(Counting(), 4)
 
     assert (run.accept.samples, run.reaction.samples) == (4, 2)

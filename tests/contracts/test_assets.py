@@ -139,7 +139,7 @@ async def test_a_webhook_names_undelivered_images(subject: Subject, attempt: Att
     assert (storing.files, storing.undelivered) == (FILES, MISSING)
 
 
-async def test_what_an_answer_delivered_is_there_already(subject: Subject, attempt: AttemptRef) -> None:
+async def test_what_a_response_delivered_is_stored_already(subject: Subject, attempt: AttemptRef) -> None:
     delivered = tuple(images(attempt.generation_id, 2))
     result = ProviderResult(JobStatus.SUCCEEDED, undelivered=MISSING)
     assert await subject.attempts.record_sync_result(attempt, "job-1", result, delivered)
@@ -155,7 +155,9 @@ async def test_a_failed_response_delivers_nothing(subject: Subject, attempt: Att
     assert storing.delivered == ()
 
 
-async def test_what_did_not_come_is_kept_beside_what_did(subject: Subject, attempt: AttemptRef) -> None:
+async def test_undelivered_images_are_recorded_with_the_delivered(
+    subject: Subject, attempt: AttemptRef
+) -> None:
     await subject.assets.begin_storing(attempt, None)
     stored = images(attempt.generation_id)
     assert await subject.assets.finish_storing(attempt.generation_id, stored, MISSING)

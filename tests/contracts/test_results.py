@@ -123,7 +123,7 @@ async def test_a_failure_that_was_called_free_may_turn_out_to_be_charged(
     assert (noted.code, noted.state, noted.cost) == (ProviderFailed.code, AttemptState.FAILED, COST)
 
 
-async def test_the_cost_told_at_the_submit_stands_until_the_result_tells_another(subject: Subject) -> None:
+async def test_the_cost_at_the_submit_holds_until_the_result_has_another(subject: Subject) -> None:
     attempt = await attempt_of_a_hold(subject)
     await subject.attempts.begin_submit(attempt)
     await subject.attempts.record_accepted(attempt, replace(JOB, cost=OTHER_COST))

@@ -100,7 +100,9 @@ async def test_a_reset_does_not_submit_the_first_again_if_it_was_sent(
     assert answer.verdict == PollResult(JobStatus.FAILED, failed(does_not_charge=True).code, is_free=True)
 
 
-async def test_the_second_gets_the_same_request_in_its_own_words_at_the_same_price(subject: Subject) -> None:
+async def test_the_fallback_gets_the_same_request_with_its_own_names_at_the_same_price(
+    subject: Subject,
+) -> None:
     wanted = with_fallback()
     first = await attempt_of_a_hold(subject, wanted)
     fallback = wanted.fallback

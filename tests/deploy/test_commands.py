@@ -45,7 +45,7 @@ def test_every_name_that_another_image_is_given_is_one_it_documents(name: str) -
     assert raw_services()[name].get("environment", {}).keys() == FOREIGN_NAMES[name]
 
 
-def test_the_services_of_ours_agree_with_each_other(settings: dict[str, ServiceSettings]) -> None:
+def test_our_services_have_the_same_settings(settings: dict[str, ServiceSettings]) -> None:
     differ = {"api_host", "worker_host", "worker_grace_seconds"}
     api, worker, bootstrap = (
         {name: value for name, value in settings[service].model_dump().items() if name not in differ}
@@ -127,7 +127,7 @@ def test_the_api_is_a_module_and_its_health_address_a_route_of_it(
     assert api.api_host == "0.0.0.0"  # noqa: S104 - inside its container, of which only one port is published
 
 
-async def test_the_worker_starts_so_and_its_health_address_answers(
+async def test_the_workers_command_starts_and_its_health_address_responds(
     compose: dict[str, Service], settings: dict[str, ServiceSettings]
 ) -> None:
     python, *arguments = compose["worker"]["command"]

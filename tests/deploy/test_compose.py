@@ -117,7 +117,7 @@ def test_nothing_is_published_beyond_this_machine_by_default(compose: dict[str, 
     assert all(port.startswith("127.0.0.1:") for port in simulated)
 
 
-def test_publishing_opens_neither_the_temporal_ui_nor_the_simulator(dot_env: dict[str, str]) -> None:
+def test_publishing_exposes_neither_the_temporal_ui_nor_the_simulator(dot_env: dict[str, str]) -> None:
     opened = services(dot_env | {"PUBLISH_ADDRESS": "0.0.0.0"})  # noqa: S104 - nothing listens here
 
     assert opened["api"]["ports"] == ["0.0.0.0:8000:8000"]

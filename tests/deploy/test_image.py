@@ -146,7 +146,7 @@ def test_every_package_that_is_imported_is_locked() -> None:
         assert names & locked, f"{package} is in no locked distribution"
 
 
-def test_the_copied_tree_starts_by_itself(tree: Path, dot_env: dict[str, str]) -> None:
+def test_the_copied_tree_starts_on_its_own(tree: Path, dot_env: dict[str, str]) -> None:
     """Every entry point's imports, and the files that they read, from nothing but the copy."""
     settings = {
         "MASTER_KEY": dot_env["MASTER_KEY"],

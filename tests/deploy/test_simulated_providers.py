@@ -65,7 +65,7 @@ def test_a_provider_without_its_settings_is_disabled(
     assert set(enabled_providers(worker)) == set(PROVIDERS) - {provider}
 
 
-def test_without_the_simulators_lines_the_addresses_are_the_providers_own(
+def test_without_the_simulators_settings_the_addresses_are_the_providers_own(
     dot_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulated = {name for name, value in dot_env.items() if "//simulator" in value}

@@ -118,6 +118,6 @@ def test_a_killed_build_is_made_again_and_its_scraps_go(tools: Tools, tmp_path: 
     assert not scraps[0].exists()
 
 
-def test_too_little_room_is_told_before_anything_is_made(tools: Tools) -> None:
+def test_too_little_disk_space_is_reported_before_anything_is_built(tools: Tools) -> None:
     with pytest.raises(InstallFailed, match=r"needs about .* GB.*DARKROOM_CACHE"):
         make_once("big", lambda staging: staging, needed_bytes=10**18, stop=StopFlag(), log=silent)

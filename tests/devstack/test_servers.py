@@ -52,7 +52,7 @@ async def test_postgres_finds_its_data_again(folder: Path) -> None:
             await connection.close()
 
 
-def test_temporal_serves_its_ui_beside_a_file_named_by_its_version(
+def test_temporal_serves_its_ui_next_to_a_file_named_by_its_version(
     supervisor: Supervisor, folder: Path
 ) -> None:
     binary = programs.temporal(stop=StopFlag(), log=silent)

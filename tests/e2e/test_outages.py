@@ -135,7 +135,7 @@ async def passed(seconds: float) -> None:
     await eventually(lambda: time.monotonic() >= until, seconds + 1)
 
 
-async def test_temporal_stands_still_for_ten_seconds(shop: Shop) -> None:
+async def test_temporal_is_paused_for_ten_seconds(shop: Shop) -> None:
     doomed = await shop.post("a snail [sim:hang]")
     await shop.tenant.generating(doomed["id"])
     await shop.post_a_mix()
@@ -165,7 +165,7 @@ async def test_temporal_is_killed_and_comes_back(shop: Shop) -> None:
     await shop.assert_all_books_agree()
 
 
-async def test_postgresql_stands_still(shop: Shop) -> None:
+async def test_postgresql_is_paused(shop: Shop) -> None:
     prompt, key = unique("an otter"), unique("key")
     await shop.post_a_mix()
     async with standing_still(shop.stack, "postgres", SHORT_OUTAGE_SECONDS):
@@ -182,7 +182,7 @@ async def test_postgresql_stands_still(shop: Shop) -> None:
     await shop.assert_all_books_agree()
 
 
-async def test_the_object_store_stands_still(shop: Shop) -> None:
+async def test_the_object_store_is_paused(shop: Shop) -> None:
     async with standing_still(shop.stack, "s3"):
         await eventually(lambda: shop.is_down("s3"))
         await shop.post_a_mix()

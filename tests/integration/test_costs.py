@@ -137,7 +137,7 @@ async def test_each_provider_of_a_generation_with_a_fallback_has_its_own_line(
     assert await lines_of(books, other) == [line(other, 1, 0, "4", None, "token")]
 
 
-async def test_what_the_first_provider_made_after_all_is_a_loss_beside_the_seconds_image(
+async def test_a_late_result_of_the_first_provider_is_a_cost_without_a_delivered_image(
     books: PostgresBooks, attempts: PostgresAttempts, provider: str
 ) -> None:
     other = new_id("provider")

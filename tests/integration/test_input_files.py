@@ -51,7 +51,9 @@ async def test_a_file_keeps_its_facts_for_a_day(books: PostgresBooks, files: Pos
     assert await files.get_files([file.id]) == [file]
 
 
-async def test_using_a_file_keeps_it_for_a_week(books: PostgresBooks, files: PostgresInputFiles) -> None:
+async def test_using_a_file_extends_its_life_by_a_week(
+    books: PostgresBooks, files: PostgresInputFiles
+) -> None:
     tenant_id = await books.tenant()
     one, two = await added(files, tenant_id), await added(files, tenant_id)
     used = await files.use_files(tenant_id, [two.id, one.id, two.id])

@@ -138,7 +138,7 @@ async def test_an_unsignaled_cancel_is_stuck_even_if_the_row_was_checked(
     assert mine.cancel_requested
 
 
-async def test_unrelayed_is_what_is_old_and_was_not_told(
+async def test_unrelayed_webhooks_are_old_and_not_signaled(
     books: PostgresBooks, repairs: PostgresReconcileQueries
 ) -> None:
     attempt = AttemptRef(await books.add(await books.tenant()))

@@ -11,7 +11,7 @@ async def test_health_says_what_it_simulates(client: Client) -> None:
     assert (answer.status_code, answer.json()["status"], answer.json()["provider"]) == (200, "ok", "fal")
 
 
-async def test_the_log_tells_a_jobs_story(client: Client) -> None:
+async def test_the_log_has_every_event_of_a_job(client: Client) -> None:
     handle = await client.submitted("story")
     result = await client.result(handle)
     await client.http.get(result.json()["images"][0]["url"])

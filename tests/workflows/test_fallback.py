@@ -107,7 +107,7 @@ async def test_anything_else_stays_where_it_is(world: World, script: Script, cod
     ],
     ids=["unknown", "timed out"],
 )
-async def test_while_the_first_may_be_at_work_nobody_else_is_asked(
+async def test_no_fallback_while_the_first_may_be_at_work(
     world: World, submit: ProviderJob | Exception, code: str
 ) -> None:
     other = fallback_script()

@@ -85,7 +85,7 @@ async def test_current_details_and_descriptions_show_what_it_waits_for(world: Wo
     assert all(described.values())
 
 
-async def test_the_status_query_answers_stage_attempts_job_and_next_poll(world: World) -> None:
+async def test_the_status_query_returns_stage_attempts_job_and_next_poll(world: World) -> None:
     job = await world.start()
     progress = asdict(await job.reaches(Stage.GENERATING))
     await job.request_cancel()

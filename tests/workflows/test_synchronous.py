@@ -22,7 +22,7 @@ from tests.support.world import World, running_world
 PRICE = 4
 
 
-async def test_the_answer_is_stored_and_paid_for(world: World) -> None:
+async def test_the_response_is_stored_and_charged(world: World) -> None:
     call = Call(images=(b"first", b"second"))
     job = await world.start(call=call, n=2)
 
@@ -109,7 +109,7 @@ async def test_a_cancel_during_the_call_waits_for_it_and_stores_nothing(world: W
     assert await job.expects_objects()  # what the reconciler sweeps by
 
 
-async def test_while_the_store_is_away_the_answer_is_not_given_up(world: World) -> None:
+async def test_while_the_store_is_away_the_response_is_kept(world: World) -> None:
     call = Call()
     call.release.clear()
     job = await world.start(call=call)

@@ -11,7 +11,7 @@ from tests.support.requests import request
 DEAD = "127.0.0.1:1"
 
 
-async def test_the_list_goes_on_by_cursor(tenant: Tenant) -> None:
+async def test_the_list_continues_by_cursor(tenant: Tenant) -> None:
     posted = [(await tenant.posted(unique("a page")))["id"] for _ in range(5)]
     seen: list[str] = []
     path: str | None = "/v1/generations?limit=2"
@@ -131,7 +131,7 @@ async def test_a_waiting_generation_shows_since_when_and_how_many_are_ahead(
     assert all(job["queue"] is None for job in (await tenant.get("/v1/generations"))["data"])
 
 
-async def test_what_was_not_delivered_is_listed_beside_what_was(service: Service, tenant: Tenant) -> None:
+async def test_undelivered_images_are_listed_with_the_delivered(service: Service, tenant: Tenant) -> None:
     job = await tenant.ended((await tenant.posted(unique("a pair"), n=2))["id"])
     assert (job["undelivered"], job["queue"], job["inputs"], job["mask"]) == ([], None, [], None)
     async with service.database.begin() as session:

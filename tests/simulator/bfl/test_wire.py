@@ -22,7 +22,7 @@ def _text(content: bytes) -> str:
     return b64encode(content).decode()
 
 
-async def test_submit_answers_with_an_address_at_another_host(
+async def test_submit_returns_an_address_at_another_host(
     bfl_account: BflAccount, bfl_simulator: SimulatorProcess
 ) -> None:
     task = await bfl_account.submitted("a lighthouse", width=1024, height=1024)
@@ -44,7 +44,7 @@ async def test_with_a_webhook_there_is_no_address_to_poll(
     assert (await bfl_account.ended(task))["status"] == "Ready"
 
 
-async def test_the_hybrid_of_both_answers(bfl_account: BflAccount, receiver: Receiver) -> None:
+async def test_a_hybrid_response_has_a_polling_url(bfl_account: BflAccount, receiver: Receiver) -> None:
     task = await bfl_account.submitted("both [sim:hybrid_answer]", webhook_url=receiver.url())
 
     assert {"status", "webhook_url", "polling_url"} <= task.keys()

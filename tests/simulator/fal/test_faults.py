@@ -63,7 +63,7 @@ async def test_a_lost_response_leaves_an_accepted_job(client: Client, receiver: 
     assert [entry["prompt"] for entry in await client.log(request_id, "submit_accepted")] == [prompt]
 
 
-async def test_submit_latency_keeps_the_client_waiting(client: Client) -> None:
+async def test_submit_latency_delays_the_client(client: Client) -> None:
     started = time.monotonic()
     await client.submitted("hold the line [sim:submit_latency=0.7]")
 

@@ -11,7 +11,7 @@ from PIL import Image
 from tests.simulator.process import ENDPOINT, KEY, Client, SimulatorProcess
 
 
-async def test_submit_answers_with_id_and_addresses_without_the_sub_path(
+async def test_submit_returns_id_and_addresses_without_the_sub_path(
     client: Client, simulator: SimulatorProcess
 ) -> None:
     answer = await client.submitted("a lighthouse")

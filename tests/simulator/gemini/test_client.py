@@ -153,7 +153,7 @@ async def test_each_finish_reason_comes_without_a_picture(
     assert (await told_once(simulator, prompt, "generation_done"))["charged"] is False
 
 
-async def test_text_alone_is_an_answer_too(official: AsyncClient) -> None:
+async def test_a_response_may_be_text_only(official: AsyncClient) -> None:
     answer = await official.models.generate_content(model=FLASH, contents="in words [sim:text_only]")
 
     assert (_pictures(answer), bool(answer.text)) == ([], True)

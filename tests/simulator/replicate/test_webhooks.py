@@ -54,7 +54,7 @@ async def test_every_event_is_a_message_of_its_own(
     assert told[-1] == await replicate_account.now(prediction)
 
 
-async def test_without_a_filter_outputs_and_the_end_are_told(
+async def test_without_a_filter_outputs_and_the_end_are_sent(
     replicate_account: ReplicateAccount, receiver: Receiver
 ) -> None:
     await replicate_account.created("by default", webhook=receiver.url())

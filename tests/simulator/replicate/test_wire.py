@@ -133,7 +133,7 @@ async def test_a_wrong_key_is_a_401_problem(
     }
 
 
-async def test_the_older_scheme_is_let_in(replicate_account: ReplicateAccount) -> None:
+async def test_the_older_scheme_is_accepted(replicate_account: ReplicateAccount) -> None:
     response = await replicate_account.http.get("/v1/account", headers={"Authorization": f"Token {KEY}"})
 
     assert (response.status_code, response.json()["username"]) == (200, "user-1")
@@ -168,7 +168,7 @@ async def test_a_body_that_is_no_object_is_400(replicate_account: ReplicateAccou
     assert response.status_code == 400
 
 
-async def test_prefer_wait_holds_the_answer_until_the_end(replicate_account: ReplicateAccount) -> None:
+async def test_prefer_wait_delays_the_response_until_the_end(replicate_account: ReplicateAccount) -> None:
     response = await replicate_account.create("held", headers={"Prefer": "wait"})
 
     assert (response.status_code, response.headers["preference-applied"]) == (201, "wait=60")
@@ -247,7 +247,7 @@ async def test_cancel_ends_a_prediction_and_leaves_a_finished_one_alone(
     assert (await replicate_account.now(running))["status"] == "canceled"
 
 
-async def test_what_nobody_made_is_a_404_problem(replicate_account: ReplicateAccount) -> None:
+async def test_an_unknown_path_is_a_404_problem(replicate_account: ReplicateAccount) -> None:
     http = replicate_account.http
     answers = [
         await http.get("/v1/predictions/unknown"),

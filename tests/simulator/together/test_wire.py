@@ -193,7 +193,7 @@ async def test_fewer_images_than_asked_are_counted_as_delivered(
     assert (await told_once(client, prompt, "generation_done"))["images"] == delivered
 
 
-async def test_wrong_bytes_are_in_the_answer_or_in_the_file(client: Client) -> None:
+async def test_wrong_bytes_are_in_the_response_or_in_the_file(client: Client) -> None:
     file = await _file(client, "a page by address [sim:wrong_bytes]")
     inline = await _generate(client, "a page inline [sim:wrong_bytes]", response_format="base64")
 

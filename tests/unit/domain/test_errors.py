@@ -42,7 +42,7 @@ def test_a_detail_is_what_the_error_says_and_the_message_stays(leaf: type[Servic
     assert leaf("a provider's words").message == leaf.message
 
 
-def test_the_tree_on_top_of_the_module_is_the_one_of_the_classes() -> None:
+def test_the_tree_in_the_docstring_is_that_of_the_classes() -> None:
     def drawn(error: type[ServiceError], depth: int) -> list[str]:
         lines = [f"{'    ' * depth}{error.__name__}"]
         return lines + [line for child in error.__subclasses__() for line in drawn(child, depth + 1)]

@@ -59,7 +59,7 @@ async def test_there_is_no_other_page(patient: Patient, request_line: bytes) -> 
 
 
 @pytest.mark.parametrize("request_bytes", [b"", b"\0\xff", b"GET /healthz", b"x" * 100_000])
-async def test_whoever_is_no_client_is_let_go_and_the_next_is_served(
+async def test_an_invalid_client_is_dropped_and_the_next_is_served(
     patient: Patient, request_bytes: bytes
 ) -> None:
     assert await patient.asked(request_bytes) == b""
