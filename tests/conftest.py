@@ -20,14 +20,14 @@ _exit_code = 0
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what asks for the servers. A suite that starts its own marks itself."""
+    """Mark tests that use the servers. A suite that starts its own marks itself."""
     if isinstance(item, pytest.Function) and "servers" in item.fixturenames:
         item.add_marker("needs_servers")
 
 
 @pytest.fixture(scope="session")
 def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
-    """PostgreSQL, Temporal and MinIO, on free ports and temporary data."""
+    """Start PostgreSQL, Temporal and MinIO, on free ports with temporary data."""
     assert "not needs_servers" not in request.config.option.markexpr, (
         "this test has to be marked needs_servers"
     )
@@ -37,13 +37,13 @@ def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 async def unit_temporal(servers: Servers) -> AsyncIterator[Client]:
-    """A client in a namespace that only tests with in-memory ports use."""
+    """Return a client in the namespace of the workflow tests."""
     yield await namespaced_client(servers, "unit")
     await asyncio.sleep(0)
 
 
 async def namespaced_client(servers: Servers, namespace: str) -> Client:
-    """A client in a new namespace that has our search attributes."""
+    """Create a namespace with our search attributes; return a client in it."""
     client = await Client.connect(servers.temporal.address, namespace=namespace)
     retention = timedelta(days=1)
     wanted = RegisterNamespaceRequest(namespace=namespace)
@@ -68,7 +68,7 @@ def pytest_sessionfinish(exitstatus: int) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
-    """A process that held a Temporal client may crash in its finalizers, after a green run."""
+    """Exit at once: a process that held a Temporal client may crash in its finalizers."""
     leave(_exit_code)
 
 

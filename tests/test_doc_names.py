@@ -69,12 +69,12 @@ WORDS = _SOURCE_WORDS | {word.upper() for word in _SOURCE_WORDS if "_" in word}
 
 
 def quoted(text: str) -> list[str]:
-    """Return what stands in backquotes, each on one line."""
+    """Return what is in backquotes, each on one line."""
     return re.findall(r"`([^`\n]+)`", text)
 
 
 def commands(text: str) -> list[str]:
-    """Return each line of an indented block, and what stands in backquotes."""
+    """Return each line of an indented block, and what is in backquotes."""
     return [*re.findall(r"^    (.+)$", text, re.MULTILINE), *quoted(text)]
 
 

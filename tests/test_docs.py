@@ -1,4 +1,4 @@
-"""Every name that an operator or a client meets has its place in the documents."""
+"""Every setting, code, metric and model is documented."""
 
 import re
 from pathlib import Path
@@ -35,7 +35,7 @@ LONGEST_ADR_LINES = 60
 
 
 def first_cells(document: str) -> list[str]:
-    """What stands in backquotes at the beginning of each table row."""
+    """Return what is in backquotes at the beginning of each table row."""
     return re.findall(r"^\| `([^`]+)` \|", document, re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""What no linter checks: sizes, timeouts beside every step, and names that must not change."""
+"""What no linter checks: sizes, timeouts of every step, and names that must not change."""
 
 import ast
 import inspect
@@ -57,7 +57,7 @@ WIRE_NAMES = {
 
 
 def _sources() -> dict[str, ast.Module]:
-    """Every Python file of the repository; folders with a dot in front hold none of ours."""
+    """Return every Python file of the repository, except in folders that begin with a dot."""
     folders = [path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")]
     paths = [*ROOT.glob("*.py"), *(path for folder in folders for path in folder.rglob("*.py"))]
     return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in sorted(paths)}
@@ -67,7 +67,7 @@ SOURCES = _sources()
 
 
 def _calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
-    """Each call with its dotted name, where it has one."""
+    """Return each call with its dotted name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func), node
@@ -149,7 +149,7 @@ def _imported(tree: ast.AST) -> Iterator[str]:
 
 
 def test_no_two_ports_share_the_name_of_a_method() -> None:
-    """So that a search for a method finds its callers and no others."""
+    """Allow a search for a method to find only its callers."""
     protocols = [port for port in vars(ports).values() if getattr(port, "_is_protocol", False)]
     owners: dict[str, set[str]] = {}
     for port in protocols:

@@ -1,4 +1,4 @@
-"""The reference as the bench drives it: a submit may be heard of before its start is answered."""
+"""The baseline target: a submit may be reported before its start gets a response."""
 
 import asyncio
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ from benchmarks.errors import RunFailed
 
 
 class HastyServer:
-    """Has a workflow's submit reported, and the worker's output ended, before it answers the start."""
+    """Reports a workflow's submit, and ends the worker's output, before it responds to the start."""
 
     def __init__(self, *, reports: bool) -> None:
         self.stdout = asyncio.StreamReader()

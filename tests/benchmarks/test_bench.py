@@ -1,4 +1,4 @@
-"""`make bench` as a person runs it, as short as it can be. No number is asserted: machines differ."""
+"""`make bench` as a user runs it, as short as possible. No number is asserted: machines differ."""
 
 import asyncio
 import json

@@ -9,7 +9,7 @@ from benchmarks.load import Sample, run_samples
 
 
 class Counting:
-    """Notes how many samples ran at once; the sample with number `fails_at` fails."""
+    """Counts how many samples run at once; the sample with number `fails_at` fails."""
 
     def __init__(self, fails_at: int | None = None) -> None:
         self.begun = self.running = self.most_at_once = 0

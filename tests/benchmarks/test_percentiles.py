@@ -1,4 +1,4 @@
-"""Percentiles are samples, whatever their order and number."""
+"""Percentiles are samples, in any order and number."""
 
 import pytest
 

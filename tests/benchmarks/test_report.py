@@ -1,4 +1,4 @@
-"""The report says ok or MISSED beside each budget, by what was measured."""
+"""The report says ok or MISSED for each budget."""
 
 import io
 from dataclasses import replace
@@ -19,7 +19,7 @@ def run_of(count: int, seconds: float, *, accept_ms: float = 10, reaction_ms: fl
 
 @pytest.fixture
 def measured() -> Measured:
-    """Every budget met, each with a little to spare."""
+    """Return measurements that meet every budget by a little."""
     baseline = Loaded(run_of(100, 5.0), {"worker": 0.0, "baseline worker": 25.0})
     return Measured(
         idle=run_of(10, 9.0, accept_ms=24, reaction_ms=145),

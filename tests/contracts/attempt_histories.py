@@ -1,4 +1,4 @@
-"""What can happen to an attempt that was begun: what may be charged afterwards, and what costs nothing."""
+"""Everything that can happen to a begun attempt, by whether it may be charged."""
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -16,7 +16,7 @@ Hihistory = Callable[[Subject, AttemptRef], Awaitable[None]]
 
 
 async def unanswered(subject: Subject, attempt: AttemptRef) -> None:
-    """Nobody knows: the submit is on its way, or was."""
+    """Leave the submit without a response."""
 
 
 async def unknown(subject: Subject, attempt: AttemptRef) -> None:
@@ -110,6 +110,6 @@ COST_NOTHING: tuple[Hihistory, ...] = (
 
 
 async def told(subject: Subject, attempt: AttemptRef, result: ProviderResult, job_id: str = "job-1") -> None:
-    """As by a webhook of the attempt's own provider."""
+    """Record an event as from a webhook of the attempt's own provider."""
     provider = "fal" if attempt.ordinal == 1 else "replicate"
     await subject.inbox.record_event(provider, attempt, event(result, job_id))

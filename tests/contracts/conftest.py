@@ -1,4 +1,4 @@
-"""The real database for the suites that hold its ports to their promises."""
+"""The real database for the contract suites."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Attempts that may be begun, and what a provider may say of them."""
+"""Attempts that may be begun, and events of a provider about them."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ FILES = (ResultFile("https://v3.fal.media/files/a.png"),)
 def with_fallback(
     wanted: GenerationRequest | None = None, *, provider: str = "replicate"
 ) -> GenerationRequest:
-    """A request that another provider takes too, in its own words and at a price nobody looks at."""
+    """Return a request that another provider takes too, with its own endpoint."""
     wanted = wanted or request()
     elsewhere = replace(
         wanted,
@@ -29,7 +29,7 @@ def with_fallback(
 
 
 async def attempt_of_a_hold(subject: Subject, wanted: GenerationRequest | None = None) -> AttemptRef:
-    """The first attempt of a generation whose credits are held, not begun."""
+    """Return the first attempt, not begun, of a generation whose credits are held."""
     generation_id = await subject.books.add(await subject.books.tenant(10), wanted)
     assert (await subject.ledger.reserve(generation_id)).state is HoldState.HELD
     return AttemptRef(generation_id)

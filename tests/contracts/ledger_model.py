@@ -1,4 +1,4 @@
-"""A small model of what generations on one tenant's credits must come to, and the steps to compare it by."""
+"""A small model of a tenant's credits and generations, and the steps that compare it to the database."""
 
 from dataclasses import dataclass, field, replace
 
@@ -74,7 +74,7 @@ class Life:
 
     @property
     def may_be_charged(self) -> bool:
-        """By any provider."""
+        """Return whether any provider may charge the generation."""
         return any(state in ("sending", "accepted") for state in self.attempts.values())
 
     @property
@@ -83,12 +83,12 @@ class Life:
 
     @property
     def transfers(self) -> list[tuple[str, int]]:
-        """None without a hold; the hold, and at most one resolution after it."""
+        """Return the transfers: none without a hold; else the hold and at most one resolution."""
         resolutions = [] if self.resolution is None else [self.resolution]
         return [("hold", self.price), *resolutions] if self.held else []
 
     def end(self, status: Status, code: str | None = None) -> Outcome:
-        """As a reserve or a refund ends it: whatever is held goes back, or is charged for a refusal."""
+        """End it as a reserve or a refund does: the hold is returned, or charged for refused content."""
         charges = self.held and self.charges_rejected and code == ContentRejected.code
         if self.held:
             kind = "expire" if code == WorkflowLost.code else "refund"
@@ -125,7 +125,7 @@ class LedgerModel:
         self.granted += number
 
     async def advance(self, life: Life, number: int) -> None:
-        """The next step on the way to images that are paid for."""
+        """Take the next step towards charged images."""
         if not life.held:
             await self.reserve(life, number)
         elif life.attempt in (None, "not_sent"):
@@ -188,7 +188,7 @@ class LedgerModel:
             life.attempts[life.ordinal] = "sending"
 
     async def switch_attempt(self, life: Life, number: int) -> None:
-        """To the second attempt, or after a Reset back to the first."""
+        """Switch to the second attempt, or after a Reset back to the first."""
         life.ordinal = 3 - life.ordinal
 
     async def never_send(self, life: Life, number: int) -> None:
@@ -255,7 +255,7 @@ class LedgerModel:
             assert refund == Refund(life.end(ending.status, ending.code))
 
     async def compare(self) -> None:
-        """The books are those of the model, and sound."""
+        """Compare the ledger with the model, and check that it is consistent."""
         books = self.subject.books
         balance = await books.balance(self.tenant_id)
         assert balance == self.balance

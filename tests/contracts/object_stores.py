@@ -1,4 +1,4 @@
-"""The object stores that pass one suite, each with an eye of its own on what is stored."""
+"""The object stores that pass one suite, each with its own way to see what is stored."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -31,15 +31,15 @@ class Subject(Protocol):
     def store(self) -> ObjectStore: ...
 
     def stored_keys(self) -> set[str]:
-        """What is stored, seen past the store itself."""
+        """Return the stored keys, read without the store."""
         ...
 
     def served(self, method: str, url: str) -> Served:
-        """What somebody without a key gets at an address."""
+        """Request an address without a key."""
         ...
 
     def away(self) -> ObjectStore:
-        """The same kind of store where nobody answers."""
+        """Return the same kind of store at an address without a server."""
         ...
 
 
@@ -94,7 +94,7 @@ class S3Subject:
 
 @contextmanager
 def running(kind: S3Kind) -> Iterator[S3Subject]:
-    """A server of this kind on temporary data, with an empty bucket."""
+    """Start a server of this kind on temporary data, with an empty bucket."""
     with ExitStack() as exits:
         folder = exits.enter_context(data_directory.temporary_folder())
         data = DataDir(folder)

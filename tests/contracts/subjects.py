@@ -1,4 +1,4 @@
-"""The ports of the database, and what a test arranges and reads past them."""
+"""The ports of the database, and rows that a test writes and reads without them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from tests.support.requests import new_id
 
 @dataclass(frozen=True)
 class Noted:
-    """What operators and accounting read of an attempt, and no port returns."""
+    """Columns of an attempt for operators and accounting, which no port returns."""
 
     state: AttemptState
     code: str | None

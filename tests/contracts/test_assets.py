@@ -19,7 +19,7 @@ REFUSED = ProviderResult(JobStatus.FAILED, ProviderFailed.code)
 
 @pytest.fixture
 async def attempt(subject: Subject) -> AttemptRef:
-    """Begun, and not answered yet."""
+    """Return a begun attempt without a response."""
     attempt = await attempt_of_a_hold(subject)
     await subject.attempts.begin_submit(attempt)
     return attempt

@@ -1,4 +1,4 @@
-"""What an Inbox promises: each webhook once, and no trust in a stranger's."""
+"""What an Inbox promises: each webhook once, and none for another provider's attempt."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from tests.support.requests import new_id
 
 @pytest.fixture
 async def attempt(subject: Subject) -> AttemptRef:
-    """Begun, and not answered yet."""
+    """Return a begun attempt without a response."""
     attempt = await attempt_of_a_hold(subject)
     await subject.attempts.begin_submit(attempt)
     return attempt

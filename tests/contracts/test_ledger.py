@@ -1,4 +1,4 @@
-"""What every Ledger promises: the one in memory, which other tests lean on, and the one on PostgreSQL."""
+"""What the ledger promises."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -17,7 +17,7 @@ PRICE = 4
 
 
 async def held(subject: Subject, *, n: int = 1) -> tuple[str, str]:
-    """A tenant of 10 credits and its generation, whose price is held."""
+    """Return a tenant with 10 credits and its generation, whose price is held."""
     ledger, books = subject.ledger, subject.books
     tenant_id = await books.tenant(10)
     generation_id = await books.add(tenant_id, request(n=n, price_credits=PRICE))

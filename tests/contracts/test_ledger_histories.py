@@ -1,4 +1,4 @@
-"""Whatever is done in whatever order, the books are those of a small model: on PostgreSQL."""
+"""In any order of steps, the ledger on PostgreSQL agrees with a small model."""
 
 from collections.abc import Awaitable, Callable
 

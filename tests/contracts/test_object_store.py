@@ -56,13 +56,13 @@ def s3(request: pytest.FixtureRequest) -> S3Subject:
 
 @pytest.fixture
 def tenant() -> str:
-    """A part of the bucket that no other test uses."""
+    """Return a prefix of the bucket that no other test uses."""
     return f"ten_{uuid4().hex}"
 
 
 @pytest.fixture
 def image(tmp_path: Path) -> Callable[..., tuple[Path, ImageFacts]]:
-    """A file with its facts. The stores do not look inside, so any bytes will do."""
+    """Return a file with its facts. The stores do not decode it, so any bytes will do."""
 
     def image(body: bytes = BODY, content_type: str = "image/png") -> tuple[Path, ImageFacts]:
         path = tmp_path / hashlib.sha256(body).hexdigest()

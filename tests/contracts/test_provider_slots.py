@@ -19,7 +19,7 @@ Release = Callable[[Subject, AttemptRef], Awaitable[None]]
 
 @pytest.fixture
 def provider() -> str:
-    """A provider of this test alone."""
+    """Return a provider that only this test uses."""
     return new_id("provider")
 
 
@@ -29,7 +29,7 @@ def slots(subject: Subject, provider: str) -> ProviderSlots:
 
 
 async def queued(subject: Subject, slots: ProviderSlots, provider: str, count: int) -> list[AttemptRef]:
-    """Attempts that requested a slot, one after the other."""
+    """Return attempts that requested a slot, one after the other."""
     attempts = [await attempt_of_a_hold(subject, request(provider=provider)) for _ in range(count)]
     for attempt in attempts:
         await slots.request(attempt)

@@ -1,4 +1,4 @@
-"""What is kept of results and their cost, in time or late, told by a poll, a webhook or an answer."""
+"""What is recorded of results and their cost, in time or late, by a poll, a webhook or a response."""
 
 import asyncio
 from dataclasses import replace
@@ -38,7 +38,7 @@ FAILED = TerminalState(Status.FAILED, ProviderFailed.code)
 
 @pytest.fixture
 async def attempt(subject: Subject) -> AttemptRef:
-    """Begun and accepted."""
+    """Return a begun and accepted attempt."""
     attempt = await attempt_of_a_hold(subject)
     await subject.attempts.begin_submit(attempt)
     await subject.attempts.record_accepted(attempt, JOB)

@@ -1,4 +1,4 @@
-"""One hold, two providers: the second is asked only where the first provably charges nothing."""
+"""One hold, two providers: the second attempt begins only if the first provably charges nothing."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def second_of(first: AttemptRef) -> AttemptRef:
 
 @pytest.fixture
 async def first(subject: Subject) -> AttemptRef:
-    """Begun, of a generation that may go to Replicate."""
+    """Return a begun attempt of a generation with a fallback at Replicate."""
     attempt = await attempt_of_a_hold(subject, with_fallback())
     await subject.attempts.begin_submit(attempt)
     return attempt
@@ -41,7 +41,7 @@ async def first(subject: Subject) -> AttemptRef:
 
 @pytest.fixture
 async def second(subject: Subject, first: AttemptRef) -> AttemptRef:
-    """Begun after the first had failed for free."""
+    """Return a second attempt, begun after the first failed without a charge."""
     await polled_free_failure(subject, first)
     assert (await subject.attempts.begin_submit(second_of(first))).request is not None
     return second_of(first)

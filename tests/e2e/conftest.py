@@ -1,4 +1,4 @@
-"""API and worker as processes of their own, on the real servers and the simulator."""
+"""API and worker as separate processes, on the real servers and the simulator."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ class Deployment:
         )
 
     async def new_client(self) -> httpx.AsyncClient:
-        """A client of a new tenant with 10 credits."""
+        """Return a client of a new tenant with 10 credits."""
         tenant_id = await PostgresTenants(self.database).create("crash test")
         await PostgresCreditAccounts(self.database).grant(tenant_id, 10, "test")
         key = await PostgresTenants(self.database).create_key(tenant_id, list(Scope))
@@ -53,7 +53,7 @@ class Deployment:
         return httpx.AsyncClient(base_url=self.settings.public_url, headers=headers, trust_env=False)
 
     async def log(self, prompt: str) -> list[dict[str, Any]]:
-        """What the simulator saw of the jobs with this prompt."""
+        """Return the simulator's log of the jobs with this prompt."""
         async with httpx.AsyncClient(trust_env=False) as http:
             answer = await http.get(f"{self.simulator.url}/_sim/log", params={"limit": 10_000})
         return [entry for entry in answer.json()["entries"] if entry.get("prompt") == prompt]

@@ -1,4 +1,4 @@
-"""Servers that stand still or die in the middle of several generations; afterwards all books agree."""
+"""Servers that are paused or killed in the middle of generations; afterwards all records agree."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.needs_servers
 
 @dataclass
 class Shop:
-    """A tenant at work on a running stack, and every generation that it made."""
+    """A tenant of a running stack, and every generation that it posted."""
 
     stack: Stack
     tenant: Tenant
@@ -40,14 +40,14 @@ class Shop:
     prompts: dict[str, str] = field(default_factory=dict)
 
     async def post(self, what: str, key: str | None = None, *, n: int = 1) -> dict[str, Any]:
-        """An accepted generation. `what` may hold the simulator's markers."""
+        """Post a generation. `what` may have the simulator's markers."""
         prompt = unique(what)
         job = await self.tenant.posted(prompt, n=n)
         self.prompts[job["id"]] = prompt
         return job
 
     async def post_a_mix(self) -> None:
-        """By webhook or by polling, at once or in the middle of what follows, to a good or a bad end."""
+        """Post generations that end by webhook or poll, at once or later, well or not."""
         whats = ("a fox", "a hare [sim:drop_webhook]", "an owl [sim:latency=3]", "a wolf [sim:moderation]")
         await asyncio.gather(*(self.post(what) for what in whats), self.post("two deer [sim:latency=2]", n=2))
 
@@ -56,17 +56,17 @@ class Shop:
         return bool(job["stage"] == "storing")
 
     async def is_down(self, name: str) -> bool:
-        """Whether the API says so of one of its dependencies."""
+        """Return whether the API reports one of its dependencies as unavailable."""
         answer = (await self.tenant.http.get("/readyz")).json()
         return bool(answer["dependencies"][name] == "down")
 
     async def endings(self) -> dict[str, dict[str, Any]]:
-        """Each generation once it has ended, by its prompt."""
+        """Wait for each generation's end; return them by prompt."""
         jobs = await asyncio.gather(*(self.tenant.ended(each) for each in self.prompts))
         return {self.prompts[job["id"]]: job for job in jobs}
 
     async def assert_all_books_agree(self) -> None:
-        """Ledger, bucket and the provider's own log, each about every generation and nothing else."""
+        """Check ledger, bucket and the provider's log: each has every generation and nothing else."""
         jobs = await self.endings()
         submits = await self.submits()
         for prompt, job in jobs.items():
@@ -81,7 +81,7 @@ class Shop:
         assert await self.tenant.credits() == (CREDITS - spent, 0, spent)
 
     async def submits(self) -> list[str]:
-        """The prompt of each job that the provider accepted."""
+        """Return the prompt of each job that the provider accepted."""
         url = f"{self.stack.servers.simulators['fal']}/_sim/log"
         async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
             entries = (await http.get(url, params={"limit": 10_000})).json()["entries"]
@@ -119,7 +119,7 @@ async def shop(stack: Stack) -> AsyncIterator[Shop]:
 
 @asynccontextmanager
 async def standing_still(stack: Stack, name: str, seconds: float = 0.0) -> AsyncIterator[None]:
-    """As `python -m devstack pause NAME` does it, for as long as the block takes and at least so long."""
+    """Pause a process, as `python -m devstack pause NAME` does, during the block and at least this long."""
     control.act(stack.folder, "pause", name)
     at_least = asyncio.create_task(passed(seconds))
     try:
@@ -196,7 +196,7 @@ async def test_the_object_store_is_paused(shop: Shop) -> None:
 
 
 def assert_ended_as_meant(jobs: dict[str, dict[str, Any]]) -> None:
-    """An outage delays what a generation comes to, and changes nothing else about it."""
+    """Check that the outage changed no generation's ending."""
     for prompt, job in jobs.items():
         code = (job["error"] or {}).get("code", "none")
         if "moderation" in prompt:

@@ -76,7 +76,7 @@ async def ended(tenant: Tenant, job: dict[str, Any]) -> dict[str, Any]:
 
 
 async def log(stack: Stack, provider: str, prompt: str) -> list[str]:
-    """What the simulated provider has seen and done about a prompt, as kinds."""
+    """Return the kinds of the simulator's log entries about a prompt."""
     url = f"{stack.servers.simulators[provider]}/_sim/log"
     async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
         entries = (await http.get(url, params={"limit": 10_000})).json()["entries"]

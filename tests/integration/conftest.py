@@ -1,4 +1,4 @@
-"""A database of its own for these tests, with the tables that the migrations make."""
+"""A database for these tests, with the tables that the migrations create."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ _CONNECT_SECONDS = 10
 
 @pytest.fixture(scope="session")
 async def database_url(servers: Servers) -> str:
-    """A migrated database in the real server; it goes away with the server's data."""
+    """Return the URL of a migrated database in the real server."""
     url = await new_database(servers.postgres.url)
     # Alembic's environment runs an event loop, which cannot be inside this one.
     await asyncio.to_thread(migrate, url)
@@ -38,7 +38,7 @@ def books(database: Database) -> PostgresBooks:
 
 
 async def new_database(server_url: str) -> str:
-    """An empty database in that server."""
+    """Create an empty database in that server; return its URL."""
     name = new_id("tests")
     connection = await asyncpg.connect(server_url, timeout=_CONNECT_SECONDS)
     try:

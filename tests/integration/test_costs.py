@@ -1,4 +1,4 @@
-"""What operators read of provider costs: every attempt once, and what of it brought nobody an image."""
+"""Provider costs for operators: every attempt once, and the part without a delivered image."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ _COMMAND_SECONDS = 30
 
 @pytest.fixture
 def provider() -> str:
-    """A provider of this test alone."""
+    """Return a provider that only this test uses."""
     return new_id("provider")
 
 
@@ -45,7 +45,7 @@ def success(amount: str, unit: str = "token") -> ProviderResult:
 
 
 async def accepted(books: PostgresBooks, wanted: GenerationRequest) -> AttemptRef:
-    """A generation whose first provider has taken the job."""
+    """Return a generation whose first provider has accepted the job."""
     attempt = AttemptRef(await books.add(await books.tenant(10), wanted))
     await PostgresLedger(books.database).reserve(attempt.generation_id)
     await begun(books, attempt)
@@ -77,7 +77,7 @@ async def begun_at(books: PostgresBooks, provider: str, moment: datetime) -> Non
 
 
 async def lines_of(books: PostgresBooks, provider: str) -> list[CostLine]:
-    """What the report says of one provider, whose attempts were all yesterday's."""
+    """Return the report's lines of one provider, whose attempts were all made yesterday."""
     await begun_at(books, provider, YESTERDAY)
     return [line for line in await cost_lines(books.database, 7) if line.provider == provider]
 

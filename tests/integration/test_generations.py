@@ -1,4 +1,4 @@
-"""Lists of generations: each shows what it shows when it is asked for alone."""
+"""Lists of generations: each entry is equal to the generation read alone."""
 
 from adapters.database.ledger import PostgresLedger
 from domain.errors import ProviderFailed

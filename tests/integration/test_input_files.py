@@ -1,4 +1,4 @@
-"""Images that clients bring, as the database keeps them."""
+"""Records of input files in the database."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,7 +28,7 @@ async def added(files: PostgresInputFiles, tenant_id: str) -> InputFile:
 
 
 async def expire(books: PostgresBooks, *file_ids: str) -> None:
-    """Let their time be over, the first one's longest."""
+    """Set their expiry to the past, the first one's furthest."""
     for age, file_id in enumerate(reversed(file_ids)):
         await books.sql(
             "UPDATE input_files SET expires_at = now() - make_interval(secs => :age) WHERE id = :id",

@@ -1,4 +1,4 @@
-"""The ledger on PostgreSQL where memory cannot follow: races, and what the database itself refuses."""
+"""The ledger on PostgreSQL: races, and what the database itself refuses."""
 
 import asyncio
 import itertools
@@ -28,7 +28,7 @@ def ledger(books: PostgresBooks) -> PostgresLedger:
 
 
 async def persistently(step: Callable[[], Awaitable[SyncResult]]) -> SyncResult:
-    """Repeat a step while the pool or a lock keeps it waiting too long, as the workflow does."""
+    """Repeat a step while the pool or a lock times out, as the workflow does."""
 
     async def tried() -> SyncResult | None:
         try:
@@ -40,7 +40,7 @@ async def persistently(step: Callable[[], Awaitable[SyncResult]]) -> SyncResult:
 
 
 async def held(books: PostgresBooks, ledger: PostgresLedger, tenant_id: str) -> str:
-    """A generation whose credits are held."""
+    """Return a generation whose credits are held."""
     generation_id = await books.add(tenant_id, request(price_credits=PRICE))
     assert (await ledger.reserve(generation_id)).state is HoldState.HELD
     return generation_id

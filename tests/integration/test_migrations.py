@@ -1,4 +1,4 @@
-"""The migrations make exactly the tables, indexes, checks and triggers that the models describe."""
+"""The migrations create exactly the tables, indexes, checks and triggers that the models describe."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ _MIGRATE_SECONDS = 40
 
 @pytest.fixture(scope="session")
 def pg_dump() -> Path:
-    """The one of the server's own version: an older one refuses a newer server."""
+    """Return the `pg_dump` of the server's version: an older one refuses a newer server."""
     return postgres_binaries.find(unprivileged_user(), stop=StopFlag(), log=silent) / "pg_dump"
 
 
@@ -73,7 +73,7 @@ def _migrate_in_a_process(url: str) -> subprocess.CompletedProcess[str]:
 
 
 def _statements(pg_dump: Path, url: str) -> str:
-    """The schema as SQL, without Alembic's own table and what differs from one dump to the next."""
+    """Return the schema as SQL, without Alembic's table and what differs between dumps."""
     dumped = commands.run(
         [
             str(pg_dump),

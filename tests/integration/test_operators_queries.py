@@ -1,4 +1,4 @@
-"""The SQL in docs/operations.md fits the tables: an operator in a hurry pastes it."""
+"""The SQL in docs/operations.md runs on the current tables."""
 
 import re
 from pathlib import Path

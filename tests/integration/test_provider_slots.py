@@ -1,4 +1,4 @@
-"""Slots at providers: never more than there are, in turn by tenant, and none lost with its holder."""
+"""Provider slots: never more than the limit, tenants in turn, and none lost."""
 
 import asyncio
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ SELECT copy.id, 1, copy.provider, copy.tenant_id FROM generations AS copy WHERE 
 
 @pytest.fixture
 def provider() -> str:
-    """A provider of this test alone."""
+    """Return a provider that only this test uses."""
     return new_id("provider")
 
 
@@ -53,7 +53,7 @@ def ledger(books: PostgresBooks) -> PostgresLedger:
 
 
 async def held(books: PostgresBooks, tenant: str, provider: str) -> AttemptRef:
-    """A generation of the tenant whose credits are held."""
+    """Return a generation of the tenant whose credits are held."""
     generation_id = await books.add(tenant, request(provider=provider))
     await PostgresLedger(books.database).reserve(generation_id)
     return AttemptRef(generation_id)
@@ -74,7 +74,7 @@ async def taken(books: PostgresBooks, provider: str) -> int:
 
 
 async def request_each(slots: PostgresProviderSlots, attempts: Sequence[AttemptRef]) -> list[SlotDecision]:
-    """All of them, one after the other."""
+    """Request a slot for each, one after the other."""
     return [await slots.request(attempt) for attempt in attempts]
 
 

@@ -1,4 +1,4 @@
-"""What the reconciler finds: open generations that stand still, untold webhooks, unswept endings."""
+"""What the reconciler finds: stuck generations, unrelayed webhooks, orphaned objects."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -54,7 +54,7 @@ def repairs(books: PostgresBooks) -> PostgresReconcileQueries:
 async def age(
     books: PostgresBooks, generation_id: str, column: str = "checked_at", *, hours: int = 1
 ) -> None:
-    """Make a moment of the row so much older, on the database's own clock."""
+    """Make a timestamp of the row this much older, by the database's clock."""
     await books.sql(
         f"UPDATE generations SET {column} = now() - make_interval(hours => :hours) WHERE id = :id",  # noqa: S608 - ours
         id=generation_id,

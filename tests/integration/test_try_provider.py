@@ -38,7 +38,7 @@ async def openai(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Simu
 
 
 def settings_with(**given: Any) -> ServiceSettings:
-    """With no server but the provider: nothing of a trial is kept."""
+    """Return settings without any server but the provider: a trial stores nothing."""
     return ServiceSettings(
         master_key="a master key that only these tests use",
         database_url="postgresql://nobody@127.0.0.1:9/nothing",

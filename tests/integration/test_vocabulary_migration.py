@@ -39,7 +39,7 @@ def alembic(action: str, url: str, revision: str) -> None:
 
 @pytest.fixture
 async def url(servers: Servers) -> str:
-    """A database at revision 0002 with an attempt of each kind, a slot, a pause, a file and a webhook."""
+    """Return a database at revision 0002 with each kind of attempt, a slot, a pause, a file and a webhook."""
     url = await new_database(servers.postgres.url)
     await asyncio.to_thread(alembic, "upgrade", url, "0002")
     connection = await asyncpg.connect(url)

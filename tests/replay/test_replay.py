@@ -1,4 +1,4 @@
-"""Today's code must replay every history that was kept. A failure here strands running workflows."""
+"""Today's code must replay every saved history. A failure here strands running workflows."""
 
 import base64
 import json
@@ -74,7 +74,7 @@ def test_no_path_of_a_machine_is_in_a_history(name: str) -> None:
 
 
 def _payloads(part: Any) -> Iterator[bytes]:
-    """Every payload in a history, decoded."""
+    """Return every payload in a history, decoded."""
     if isinstance(part, dict) and isinstance(part.get("data"), str):
         yield base64.b64decode(part["data"])
     for child in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():

@@ -1,4 +1,4 @@
-"""Tenants, generations and their sums in the real database."""
+"""Tenants, generations and their balances in the real database."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,21 +17,21 @@ from tests.support.requests import request
 
 
 class PostgresBooks:
-    """Makes rows through the adapters, and reads them with SQL of its own."""
+    """Creates rows through the adapters, and reads them with its own SQL."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.generations = PostgresGenerations(database)
 
     async def tenant(self, credits: int = 0) -> str:
-        """A new tenant that was granted so much."""
+        """Create a tenant with these credits; return its id."""
         tenant_id = await PostgresTenants(self.database).create("a tenant")
         if credits:
             await PostgresCreditAccounts(self.database).grant(tenant_id, credits, "first")
         return tenant_id
 
     async def add(self, tenant_id: str, wanted: GenerationRequest | None = None) -> str:
-        """A new generation of the tenant."""
+        """Create a generation of the tenant; return its id."""
         generation, _ = await self.generations.create(tenant_id, wanted or request(), None, "fingerprint")
         return generation.id
 
@@ -52,13 +52,13 @@ class PostgresBooks:
         return await PostgresCreditAccounts(self.database).balance(tenant_id)
 
     async def sql(self, statement: str, **parameters: Any) -> Sequence[Any]:
-        """The rows that a statement returns, in its own transaction."""
+        """Run a statement in its own transaction; return its rows."""
         async with self.database.begin() as session:
             result = await session.execute(text(statement), parameters)
             return result.all() if result.returns_rows else ()  # type: ignore[attr-defined]  # a CursorResult
 
     async def assert_sound(self, tenant_id: str) -> None:
-        """What holds of every tenant's books at any moment."""
+        """Check what always holds for every tenant's ledger."""
         unbalanced = await self.sql(
             "SELECT e.transfer_id FROM entries e JOIN transfers t ON t.id = e.transfer_id"
             " WHERE t.tenant_id = :tenant GROUP BY e.transfer_id HAVING sum(e.amount_credits) <> 0",
@@ -81,7 +81,7 @@ class PostgresBooks:
         assert unresolved == [((await self.balance(tenant_id)).held,)]
 
     async def transfers(self, generation_id: str) -> list[tuple[str, int]]:
-        """Kind and amount of each of a generation's transfers, the hold first."""
+        """Return kind and amount of each of a generation's transfers, the hold first."""
         rows = await self.sql(
             "SELECT kind, amount_credits FROM transfers WHERE generation_id = :id"
             " ORDER BY kind <> 'hold', id",

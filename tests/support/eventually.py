@@ -1,4 +1,4 @@
-"""The one place where tests wait by sleeping."""
+"""The only function in which tests wait by sleeping."""
 
 import asyncio
 import inspect

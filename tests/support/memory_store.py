@@ -17,7 +17,7 @@ _MAX_DELETED = 1000
 
 @dataclass(frozen=True)
 class Served:
-    """What somebody who opens a signed address gets."""
+    """The response to a request for a signed address."""
 
     status: int
     content_type: str = ""
@@ -63,14 +63,14 @@ class MemoryStore:
         return len(keys)
 
     async def signed_url(self, key: str, *, method: str, lifetime: timedelta) -> str:
-        """Signing asks nobody, so it works while the store is away."""
+        """Sign without a request, so it works while the store is away."""
         seconds = lifetime.total_seconds()
         url = f"memory://store/{key}?seconds={seconds:.0f}&signature={uuid4().hex}"
         self._signed[url] = (method, key, self._clock() + seconds)
         return url
 
     def serve(self, method: str, url: str) -> Served:
-        """Open an address of ours, as a browser would."""
+        """Open a signed address, as a browser does."""
         signed_method, key, expires_at = self._signed.get(url, ("", "", 0.0))
         if method != signed_method or self._clock() >= expires_at:
             return Served(403)

@@ -1,4 +1,4 @@
-"""A real server that answers with exactly the bytes a test gives it, and counts who came."""
+"""A real server that responds with exactly the bytes that a test gives, and counts connections."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,7 +12,7 @@ _MAX_REQUEST_SECONDS = 10.0
 
 
 class RawServer:
-    """heads: each request's lines, as they came. connections: all of them, also those that said nothing."""
+    """heads: each request's lines. connections: the number of all, also of silent ones."""
 
     def __init__(self, reply: Reply) -> None:
         self.heads: list[bytes] = []
@@ -49,7 +49,7 @@ async def serving(reply: Reply) -> AsyncIterator[RawServer]:
 
 
 def always(answer: bytes) -> Reply:
-    """The same bytes for everybody; then the connection is closed."""
+    """Respond with the same bytes to every request, then close the connection."""
 
     async def reply(_head: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
@@ -58,7 +58,7 @@ def always(answer: bytes) -> Reply:
 
 
 def dripping(start: bytes, drop: bytes) -> Reply:
-    """A start, and then a drop some thirty times a second until the other side has had enough."""
+    """Send a start, then a little about thirty times a second until the client disconnects."""
 
     async def reply(_head: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(start)
@@ -73,7 +73,7 @@ def dripping(start: bytes, drop: bytes) -> Reply:
 
 
 def flooding(start: bytes, wave: bytes) -> Reply:
-    """A start, and then more of the same as fast as it is taken."""
+    """Send a start, then more as fast as the client reads."""
 
     async def reply(_head: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(start)
@@ -85,13 +85,13 @@ def flooding(start: bytes, wave: bytes) -> Reply:
 
 
 def answer(status: int, body: bytes = b"", *headers: str, length: int | None = None) -> bytes:
-    """A whole answer. length: what Content-Length says, if not the truth."""
+    """Return a whole response. length: a false Content-Length."""
     announced = f"Content-Length: {len(body) if length is None else length}"
     return head(status, announced, *headers) + body
 
 
 def head(status: int, *headers: str) -> bytes:
-    """An answer's lines, with no word on how long its body is."""
+    """Return a response's head without a length."""
     return "\r\n".join([f"HTTP/1.1 {status} SyncResult", "Connection: close", *headers, "", ""]).encode()
 
 

@@ -1,4 +1,4 @@
-"""A provider that does what a test's script says, and remembers what was asked of it."""
+"""A provider that follows a test's script and records its calls."""
 
 import asyncio
 import hashlib
@@ -29,7 +29,7 @@ def success(*urls: str) -> ProviderResult:
 
 @dataclass
 class Script:
-    """What happens to one generation at the provider. The last of a list of answers repeats forever.
+    """What happens to one generation at the provider. The last response of a list is repeated.
 
     Attributes:
         submits: An event is a submit that reaches the provider and is never answered.
@@ -84,7 +84,7 @@ class ScriptedProvider:
 
 @dataclass
 class Call:
-    """What becomes of one generation at a provider that answers with the images themselves.
+    """What happens to one generation at a synchronous provider.
 
     images: the bytes of each. error: raised instead. release: the answer waits for it.
     """
@@ -143,7 +143,7 @@ class ScriptedDownloader:
 
 
 class TrustingInspector:
-    """The ImageInspector port for content that is no image."""
+    """The ImageInspector port for content that is not an image."""
 
     async def inspect(self, path: Path) -> ImageFacts:
         content = path.read_bytes()  # noqa: ASYNC240 - a small file, in a test

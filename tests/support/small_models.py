@@ -1,4 +1,4 @@
-"""The small catalog beside this file, and files of a client's to go with it."""
+"""The small catalog next to this file, and input files for it."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ _FILE = Path(__file__).with_name("small_models.toml")
 
 
 def small_catalog() -> Catalog:
-    """The provider `off` is off."""
+    """Return the catalog; its provider `off` is disabled."""
     return load_catalog(_FILE, providers=("fal", "other"), queue_timeout_seconds=1)
 
 
@@ -24,7 +24,7 @@ def stored(
     size_bytes: int = 400,
     has_alpha: bool = False,
 ) -> InputFile:
-    """A file of a client's, with these facts."""
+    """Return an input file with these facts."""
     now = datetime.now(UTC)
     facts = ImageFacts(width, height, content_type, size_bytes, "0" * 64, has_alpha)
     return InputFile(file_id, "ten_1", f"ten_1/files/{file_id}", facts, now, now)

@@ -72,7 +72,7 @@ class Job:
     async def webhook(
         self, result: ProviderResult, *, ordinal: int = 1, provider: str = "fal", job_id: str = "job-1"
     ) -> None:
-        """Store and signal it, as the API does. A provider calls back only after the attempt has begun."""
+        """Store and signal a webhook, as the API does. A provider calls back only after the attempt began."""
         if ordinal == 1:
             await eventually(self.attempts)
         event = ProviderEvent(new_id("event"), job_id, result)
@@ -80,7 +80,7 @@ class Job:
         await self.handle.signal(GenerationWorkflow.on_result, receipt.signal)
 
     async def request_cancel(self) -> None:
-        """Record and signal it, as the API does; a client may be too late without knowing."""
+        """Record and signal a cancel, as the API does; it may be too late."""
         with suppress(TooLateToCancel):
             await self.world.books.cancel(self.id)
         await self.handle.signal(GenerationWorkflow.on_cancel)
@@ -110,24 +110,24 @@ class Job:
         return await self.world.books.balance(self.tenant_id)
 
     async def transfers(self) -> list[str]:
-        """The kinds of its transfers, the hold first."""
+        """Return the kinds of its transfers, the hold first."""
         return [kind for kind, _ in await self.world.books.transfers(self.id)]
 
     async def attempts(self) -> dict[int, AttemptRow]:
-        """Its attempts by ordinal."""
+        """Return its attempts by ordinal."""
         query = select(AttemptRow).where(col(AttemptRow.generation_id) == self.id)
         async with self.world.database.begin() as session:
             return {row.ordinal: row for row in await session.scalars(query)}
 
     async def expects_objects(self) -> bool:
-        """Whether the reconciler will look for its orphaned objects."""
+        """Return whether the reconciler will look for its orphaned objects."""
         async with self.world.database.begin() as session:
             row = await session.get(GenerationRow, self.id)
         assert row is not None
         return row.storing_at is not None
 
     async def is_queued(self) -> bool:
-        """Whether it waits for a slot."""
+        """Return whether it waits for a slot."""
         return await self.world.slots.queue_position(self.id) is not None
 
     async def keep_history(self, name: str) -> None:
@@ -237,7 +237,7 @@ class World:
 async def running_world(
     client: Client, database: Database, *, cached_workflows: int = 0
 ) -> AsyncIterator[World]:
-    """If nothing is cached, every workflow task replays the whole history: each test tests determinism."""
+    """Run a worker. Without a cache, every workflow task replays the history, which tests determinism."""
     world = World(client, database)
     tuning = Tuning(
         submits_per_second=dict.fromkeys(("fal", "replicate", "openai"), 1000.0),

@@ -1,4 +1,4 @@
-"""Cancels, by a client and by Temporal itself, at every point of the story."""
+"""Cancels, by a client and by Temporal itself, at every step."""
 
 import asyncio
 from dataclasses import replace
@@ -20,7 +20,7 @@ CHARGED = Balance(available=6, held=0, spent=4)
 
 
 async def ended(job: Job) -> Status:
-    """The outcome's status; a run that Temporal canceled has none, and must have been canceled."""
+    """Return the outcome's status; a run that Temporal canceled has none."""
     try:
         return (await job.outcome()).status
     except WorkflowFailureError as error:

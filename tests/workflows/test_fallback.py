@@ -1,4 +1,4 @@
-"""A second provider: only where the first took nothing, or failed for free; one hold, one price."""
+"""A second provider: only if the first took nothing, or failed without a charge; one hold, one price."""
 
 import asyncio
 from dataclasses import replace
@@ -30,7 +30,7 @@ OTHER_JOB = ProviderJob("job-2", {})
 
 
 def fallback_script() -> Script:
-    """A fallback that finishes at the first poll."""
+    """Return a script of a fallback that finishes at the first poll."""
     return Script(submits=[OTHER_JOB], polls=[success("from the other")])
 
 
@@ -130,7 +130,7 @@ async def test_both_may_fail(world: World) -> None:
 
 
 async def test_a_late_word_of_the_first_changes_nothing(world: World) -> None:
-    """A provider that said it had failed, and then sends the image after all."""
+    """Send the image from a provider that had reported a failure."""
     other = Script(submits=[OTHER_JOB])
     first = Script(polls=[failed(ProviderFailed.code, is_free=True)])
     job = await world.start(first, fallback=other, timing=quick())
@@ -159,7 +159,7 @@ async def test_a_cancel_reaches_the_second_provider(world: World) -> None:
 
 
 async def test_a_last_try_without_a_result_is_unknown_and_may_be_charged(world: World) -> None:
-    """The worker died in it, say: the provider may have the job."""
+    """Lose the worker in the last try: the provider may have the job."""
     other, never = fallback_script(), asyncio.Event()
     throttled = ProviderThrottled("429", retry_after_seconds=0.1)
     script = Script(submits=[throttled, throttled, never])

@@ -19,7 +19,7 @@ OWN_EVENTS = 15  # start, two markers, two activities, timer, signal, two upsert
 
 
 async def metadata(job: Job) -> str:
-    """What the UI asks a worker for: current details, and descriptions of signals and queries."""
+    """Return what the UI requests from a worker: current details, descriptions of signals and queries."""
     client = job.world.client
     answer = await client.workflow_service.query_workflow(
         QueryWorkflowRequest(

@@ -1,4 +1,4 @@
-"""Steps that fail for a while, and runs that an operator takes apart."""
+"""Steps that fail for a while, and runs that an operator resets."""
 
 import asyncio
 from dataclasses import replace
@@ -20,7 +20,7 @@ CHARGED = Balance(available=6, held=0, spent=4)
 
 
 async def activity_types(job: Job) -> list[str]:
-    """Ordinary activities in the order in which they were scheduled."""
+    """Return the ordinary activities in the order in which they were scheduled."""
     history = await job.handle.fetch_history()
     return [
         event.activity_task_scheduled_event_attributes.activity_type.name
@@ -62,7 +62,7 @@ async def test_storing_is_tried_again_while_the_store_is_away(world: World) -> N
 
 
 async def reset(job: Job, event_id: int, run_id: str = "") -> None:
-    """As an operator does it in the Temporal UI: a new run that replays up to the event."""
+    """Reset as an operator does in the Temporal UI: a new run replays up to the event."""
     client = job.world.client
     await client.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
@@ -76,7 +76,7 @@ async def reset(job: Job, event_id: int, run_id: str = "") -> None:
 
 
 async def task_ends(job: Job) -> list[int]:
-    """The events that a reset may go back to."""
+    """Return the events that a reset may go back to."""
     history = await job.handle.fetch_history()
     completed = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
     return [event.event_id for event in history.events if event.event_type == completed]

@@ -1,4 +1,4 @@
-"""Webhooks only accelerate, whatever form they come in."""
+"""Webhooks only accelerate, in whatever form they come."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

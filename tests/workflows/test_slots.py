@@ -1,4 +1,4 @@
-"""A workflow that waits for a slot: it takes no step until it is signaled."""
+"""A workflow that waits for a slot takes no step until it is signaled."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -31,7 +31,7 @@ async def world(servers: Servers, database: Database) -> AsyncIterator[World]:
 
 @pytest.fixture(autouse=True)
 async def no_limits_afterwards(world: World) -> AsyncIterator[None]:
-    """Tests share the world."""
+    """Remove all limits and slots, as tests share the world."""
     yield
     world.limits.clear()
     await world.books.sql("DELETE FROM provider_slots")

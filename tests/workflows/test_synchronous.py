@@ -1,4 +1,4 @@
-"""Providers that answer with the images themselves: paid for once they answer, whatever happens then."""
+"""Synchronous providers: charged once they respond, whatever happens afterwards."""
 
 import asyncio
 import threading
@@ -92,7 +92,7 @@ async def test_what_was_provably_not_taken_is_asked_again(world: World) -> None:
 
 
 async def test_a_cancel_during_the_call_waits_for_it_and_stores_nothing(world: World) -> None:
-    """The call is never cut: its end tells what it cost."""
+    """Let the call end: its response has the cost."""
     call = Call()
     call.release.clear()
     job = await world.start(call=call)
@@ -142,7 +142,7 @@ async def test_our_own_check_comes_before_the_hold(world: World, *, is_refused: 
 
 
 async def test_a_call_finishes_after_temporal_timed_the_activity_out(world: World) -> None:
-    """Heartbeats that do not get through are no reason to cut what is being paid for."""
+    """Finish a charged call although its heartbeats are lost."""
     call = Call()
     call.release.clear()
     asked = replace(request(new_id("prompt")), provider="openai")

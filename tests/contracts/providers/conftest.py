@@ -17,7 +17,7 @@ QUICK = ("--job-seconds", "0.1", "--webhook-retry-seconds", "0.1,0.2,0.4", "--us
 
 
 class Simulators:
-    """Starts each provider's once and ends them all."""
+    """Starts each provider's simulator once and ends them all."""
 
     def __init__(self, folders: pytest.TempPathFactory) -> None:
         self._folders = folders

@@ -53,7 +53,7 @@ class JobHarness:
         return await self.simulator.accepted(self.http, prompt)
 
     async def downloaded(self, result: ProviderResult) -> list[ImageFacts]:
-        """What the worker makes of a result's images."""
+        """Download and inspect a result's images as the worker does."""
         hosts = self.provider.result_hosts
         with ThreadPoolExecutor(1) as threads:
             async with guarded_pool(hosts) as pool:
@@ -66,7 +66,7 @@ class JobHarness:
                 return facts
 
     async def colors(self, result: ProviderResult, places: list[tuple[float, float]]) -> list[Color]:
-        """What the first image shows at these shares of its width and height."""
+        """Return the colors of the first image at these shares of its width and height."""
         hosts = self.provider.result_hosts
         async with guarded_pool(hosts) as pool:
             downloader = GuardedDownloader(pool, max_bytes=20_000_000, total_seconds=5)

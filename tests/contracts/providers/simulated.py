@@ -15,7 +15,7 @@ SIMULATOR_FOLDER = REPOSITORY
 
 @dataclass
 class SimulatedProvider(SimulatorProcess):
-    """Any of the providers that there is a simulator of. polling_port: of BFL's regional host."""
+    """The simulator of any provider. polling_port: of BFL's regional host."""
 
     provider: str = "fal"
     polling_port: int = field(default_factory=free_port)
@@ -35,7 +35,7 @@ class SimulatedProvider(SimulatorProcess):
         )
 
     async def accepted(self, http: httpx.AsyncClient, prompt: str) -> int:
-        """How many jobs with this prompt the provider has taken, whether or not it could say so."""
+        """Return how many jobs with this prompt the provider has accepted, even without a response."""
         response = await http.get(f"{self.url}/_sim/log", params={"limit": 10_000})
         entries: list[dict[str, Any]] = response.json()["entries"]
         return len(

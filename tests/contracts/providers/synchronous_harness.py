@@ -81,7 +81,7 @@ class SynchronousHarness:
         return [await inspector.inspect(path) for path in answer.files]
 
     async def accepted(self, prompt: str) -> list[dict[str, Any]]:
-        """What the provider has taken with this prompt, whether or not it could say so."""
+        """Return how many requests with this prompt the provider has accepted, even without a response."""
         response = await self.http.get(f"{self.simulator.url}/_sim/log", params={"limit": 10_000})
         entries: list[dict[str, Any]] = response.json()["entries"]
         return [entry for entry in entries if (entry["kind"], entry["prompt"]) == ("submit_accepted", prompt)]

@@ -240,6 +240,6 @@ async def test_the_clients_images_reach_the_model_in_order(
 
 
 def _plain(path: Path, color: tuple[int, int, int], side_pixels: int) -> LocalInputFile:
-    """Not compressed, so that the larger one is over what some providers take inside a request."""
+    """Return an uncompressed image: the larger one exceeds what some providers take in a request."""
     Image.new("RGB", (side_pixels, side_pixels), color).save(path, "png", compress_level=0)
     return LocalInputFile(path, "image/png", side_pixels, side_pixels)

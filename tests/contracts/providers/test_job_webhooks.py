@@ -16,13 +16,13 @@ FORGED = [(case, fault) for case in JOB_CASES for fault in case.forged]
 async def called_back(
     harness: JobHarness, receiver: Receiver, prompt: str
 ) -> tuple[ProviderJob, ProviderEvent]:
-    """A job, and what its first webhook says."""
+    """Submit a job; return it and the event of its first webhook."""
     job = await harness.submit(prompt, webhook_url=receiver.url())
     return job, await harness.read_event(await receiver.first())
 
 
 def reports(harness: JobHarness, event: ProviderEvent, verdict: JobStatus) -> bool:
-    """Whether the event has the status, or is only a reason to poll where webhooks are not final."""
+    """Return whether the event has the status, or only triggers a poll where webhooks are not final."""
     return event.result.status is (verdict if harness.case.webhooks_are_final else JobStatus.CHECK)
 
 

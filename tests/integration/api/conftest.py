@@ -1,4 +1,4 @@
-"""One running service for all of these tests; each test makes tenants of its own."""
+"""One running service for all of these tests; each test creates its own tenants."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -21,7 +21,7 @@ QUICK = ("--job-seconds", "0.1", "--webhook-retry-seconds", "0.1,0.1,0.2", "--us
 def settings_for(
     servers: Servers, database_url: str, api_port: int, fal_url: str, pictures_url: str
 ) -> ServiceSettings:
-    """Production's settings on test servers; timing is short, and the reconciler does not run."""
+    """Return production settings for test servers, with short timing and no reconciler."""
     return ServiceSettings(
         master_key="a master key that only these tests use",
         database_url=database_url,

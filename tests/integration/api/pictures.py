@@ -25,7 +25,7 @@ def animated_gif() -> bytes:
 
 
 def bomb() -> bytes:
-    """A few kilobytes that say they are 30 000 x 30 000 pixels, and would be."""
+    """Return an image of a few kilobytes that decodes to 30 000 x 30 000 pixels."""
     rows = zlib.compress(bytes(1000) * 3000, 9)
     return (
         b"\x89PNG\r\n\x1a\n"

@@ -51,7 +51,7 @@ class Tenant:
         return await self.http.post("/v1/generations", json=body, headers=headers)
 
     async def posted(self, prompt: str, **fields: Any) -> dict[str, Any]:
-        """A generation that was accepted."""
+        """Post a generation that is accepted."""
         response = await self.post(prompt, **fields)
         assert response.status_code == 202, response.text
         return dict(response.json())
@@ -62,7 +62,7 @@ class Tenant:
         return dict(response.json())
 
     async def ended(self, generation_id: str) -> dict[str, Any]:
-        """The generation once it has ended, in whatever way."""
+        """Wait until the generation has ended; return it."""
 
         async def check() -> dict[str, Any] | None:
             job = await self.get(f"/v1/generations/{generation_id}")
@@ -79,14 +79,14 @@ class Tenant:
         await eventually(check, _ENDED_WITHIN_SECONDS)
 
     async def credits(self) -> tuple[int, int, int]:
-        """Available, held, spent."""
+        """Return available, held and spent credits."""
         balance = await self.get("/v1/credits")
         return balance["available"], balance["held"], balance["spent"]
 
 
 @dataclass
 class Service:
-    """The running service. `fal` controls the simulator, `database` reads past the API.
+    """The running service. `fal` controls the simulator, `database` reads without the API.
 
     pictures: the one private server that inputs may come from; it serves `PICTURE`.
     """
@@ -99,7 +99,7 @@ class Service:
     exits: AsyncExitStack
 
     async def tenant(self, credits: int = 100, scopes: Sequence[Scope] = tuple(Scope)) -> Tenant:
-        """A new one, with credits and a key of these scopes."""
+        """Create a tenant with credits and a key with these scopes."""
         tenants = PostgresTenants(self.database)
         tenant_id = await tenants.create("A tenant of the tests")
         if credits:
@@ -116,12 +116,12 @@ class Service:
         return await self.exits.enter_async_context(http)
 
     async def count(self, query: str, **values: str) -> int:
-        """The one number that a query gives."""
+        """Return the single number of a query."""
         async with self.database.begin() as session:
             return int((await session.execute(text(query), values)).scalar_one())
 
     async def expire_file(self, file_id: str) -> None:
-        """Let its time be over."""
+        """Set its expiry to the past."""
         async with self.database.begin() as session:
             await session.execute(
                 text("UPDATE input_files SET expires_at = now() WHERE id = :id"), {"id": file_id}
@@ -134,7 +134,7 @@ class Service:
         return await self.count("SELECT count(*) FROM generations WHERE tenant_id = :id", id=tenant.id)
 
     async def transfers(self, generation_id: str) -> list[str]:
-        """The kinds of all transfers about a generation, in alphabetical order."""
+        """Return the kinds of all transfers of a generation, in alphabetical order."""
         query = text("SELECT kind FROM transfers WHERE generation_id = :id ORDER BY kind")
         async with self.database.begin() as session:
             return [str(kind) for kind in (await session.execute(query, {"id": generation_id})).scalars()]
@@ -147,12 +147,12 @@ class Service:
 
 
 def unique(prompt: str) -> str:
-    """A prompt that no other test uses, so that the simulator's log can be read by it."""
+    """Return a prompt that no other test uses, to find it in the simulator's log."""
     return f"{prompt} {uuid4().hex}"
 
 
 def listening() -> socket.socket:
-    """A socket on a free port: the port is known before the application is made."""
+    """Open a socket on a free port, so that the port is known before the application is built."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     return listener
@@ -160,7 +160,7 @@ def listening() -> socket.socket:
 
 @asynccontextmanager
 async def serving(settings: ServiceSettings, listener: socket.socket) -> AsyncIterator[None]:
-    """The API on that socket, started and stopped as its own process does."""
+    """Run the API on that socket, started and stopped as in its own process."""
     config = uvicorn.Config(
         create_app(settings), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=2
     )
@@ -178,7 +178,7 @@ async def serving(settings: ServiceSettings, listener: socket.socket) -> AsyncIt
 
 @asynccontextmanager
 async def working(settings: ServiceSettings, database: Database) -> AsyncIterator[None]:
-    """A worker for every queue, on the real adapters."""
+    """Run a worker for every queue, on the real adapters."""
     client = await temporal_client(settings)
     async with worker_activities(settings, client, database) as activities, AsyncExitStack() as stack:
         for worker in build_workers(client, activities, tuning_of(settings)):

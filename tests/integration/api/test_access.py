@@ -1,4 +1,4 @@
-"""Who is let in: keys, scopes, and one tenant beside another."""
+"""Access: keys, scopes, and the separation of tenants."""
 
 import pytest
 

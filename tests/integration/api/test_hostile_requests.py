@@ -1,4 +1,4 @@
-"""Requests that no honest client sends: each is refused as a problem, and nothing is kept of it."""
+"""Hostile requests: each is refused with a problem, and nothing is stored."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Posting again: with an Idempotency-Key one generation and one hold, whatever the client repeats."""
+"""Repeated requests: with an Idempotency-Key, one generation and one hold."""
 
 import asyncio
 from uuid import uuid4

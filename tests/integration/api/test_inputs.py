@@ -1,4 +1,4 @@
-"""Generations with images: file ids, URLs and data URIs, and everything that none of these is."""
+"""Generations with images: file ids, URLs, data URIs, and invalid inputs."""
 
 import asyncio
 import json

@@ -146,7 +146,7 @@ async def test_undelivered_images_are_listed_with_the_delivered(service: Service
 
 
 async def standing_still(service: Service, tenant: Tenant, provider: str) -> str:
-    """A generation in the line of a provider that nobody hands out places at."""
+    """Return a generation in the queue of a provider without slots."""
     rows = PostgresGenerations(service.database)
     generation, _ = await rows.create(tenant.id, request(provider=provider), None, "fingerprint")
     async with service.database.begin() as session:

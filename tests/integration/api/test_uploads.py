@@ -1,4 +1,4 @@
-"""POST /v1/files: what is kept of an upload, and what is not an image."""
+"""POST /v1/files: what is stored of an upload, and what is refused."""
 
 from collections.abc import AsyncIterator
 from uuid import uuid4

@@ -35,14 +35,14 @@ NOW = ReconcilePlan(stranded_seconds=0, unrelayed_seconds=0, unswept_seconds=0)
 
 @dataclass
 class Site:
-    """The service, the way from its API to Temporal, and Temporal itself."""
+    """The service, the proxy between its API and Temporal, and Temporal itself."""
 
     service: Service
     temporal: Client
     proxy: TemporalProxy
 
     async def reconcile(self, plan: ReconcilePlan = NOW) -> dict[str, int]:
-        """One run on the real worker: the repairs that it made."""
+        """Run the reconciler once on the real worker; return its repairs."""
         done = await self.temporal.execute_workflow(
             ReconcileWorkflow.run,
             plan,
@@ -70,7 +70,7 @@ class Site:
 
 @pytest.fixture(scope="session")
 async def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    """In a namespace of its own. Only a run that the reconciler starts polls soon."""
+    """Start the service in its own namespace. Only runs that the reconciler starts poll early."""
     temporal = await namespaced_client(servers, new_id(NAMESPACE))
     simulator = SimulatorProcess(tmp_path_factory.mktemp("fal"), QUICK)
     proxy = TemporalProxy(servers.temporal.address)
@@ -103,13 +103,13 @@ async def tenant(site: Site) -> Tenant:
 
 
 async def job_at_work(tenant: Tenant, prompt: str) -> str:
-    """The id of a generation that its provider is at work on; of one with `[sim:hang]`, for ever."""
+    """Return the id of a generation that its provider works on, without end with `[sim:hang]`."""
     generation_id = str((await tenant.posted(prompt))["id"])
     await tenant.generating(generation_id)
     return generation_id
 
 
 async def delivered(service: Service, *prompts: str) -> bool:
-    """Whether the API has said to the provider that it keeps the webhooks of these jobs."""
+    """Return whether the API has accepted the webhooks of these jobs."""
     logs = [await service.fal_log(prompt, "webhook_sent") for prompt in prompts]
     return all(any(sent["status"] == 200 for sent in log) for log in logs)

@@ -1,4 +1,4 @@
-"""A way to a server that a test can close: the server behind it goes on for everybody else."""
+"""A proxy to a server that a test can close; the server itself stays available to others."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ _CHUNK_BYTES = 65_536
 
 
 class TemporalProxy:
-    """Passes bytes between whoever connects to `address` and one server."""
+    """Passes bytes between clients of `address` and one server."""
 
     def __init__(self, server_address: str) -> None:
         self._host, _, port = server_address.rpartition(":")
@@ -28,7 +28,7 @@ class TemporalProxy:
         self._own_port = self._listener.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Hang up on everybody, and let nobody in."""
+        """Close all connections and accept no new ones."""
         assert self._listener is not None
         self._listener.close()
         await self._listener.wait_closed()
@@ -38,7 +38,7 @@ class TemporalProxy:
 
     @asynccontextmanager
     async def refusing(self) -> AsyncIterator[None]:
-        """As if the server had ended: connections break, and new ones are refused."""
+        """Behave like a stopped server: connections break, and new ones are refused."""
         await self.close()
         try:
             yield
@@ -47,7 +47,7 @@ class TemporalProxy:
 
     @asynccontextmanager
     async def hanging(self) -> AsyncIterator[None]:
-        """As if the server had been stopped in its tracks: connections are taken, and nothing is answered."""
+        """Behave like a paused server: connections are accepted, and get no response."""
         self._open.clear()
         try:
             yield

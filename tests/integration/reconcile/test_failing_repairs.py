@@ -29,7 +29,7 @@ from tests.support.scripted import ScriptedDownloader, ScriptedProvider, Trustin
 
 
 class PartlyAway(TemporalWorkflowClient):
-    """Temporal, which answers for every generation but one."""
+    """Temporal that is unavailable for one generation."""
 
     unanswered: str | None = None
 
@@ -54,7 +54,7 @@ async def reconcile(
     providers: Mapping[str, Provider] | None = None,
     workflows: TemporalWorkflowClient | None = None,
 ) -> dict[str, int]:
-    """Run the activity once on the real database, with the rest as the test wants it."""
+    """Run the activity once on the real database and the given other ports."""
     database = site.service.database
     if workflows is None:
         workflows = PartlyAway(site.temporal, task_timeout=timedelta(seconds=10))
@@ -145,7 +145,7 @@ async def test_a_lost_run_is_refunded_although_its_provider_cannot_be_called_off
 
 
 class EndsMeanwhile(TemporalWorkflowClient):
-    """Temporal, asked about a generation just too late: it answers when the run has ended."""
+    """Temporal that responds about a generation only after its run has ended."""
 
     tenant: Tenant
 

@@ -1,4 +1,4 @@
-"""Open generations whose run was terminated or deleted in Temporal, and running ones, which are let be."""
+"""Open generations whose run was terminated or deleted in Temporal, and running ones."""
 
 import asyncio
 from datetime import timedelta
@@ -13,7 +13,7 @@ from tests.support.eventually import eventually
 
 
 async def delete_run(site: Site, generation_id: str) -> None:
-    """As an operator or the retention does it: nothing of the run is left."""
+    """Delete a run, as an operator or the retention does."""
     await site.temporal.workflow_service.delete_workflow_execution(
         DeleteWorkflowExecutionRequest(
             namespace=site.temporal.namespace,

@@ -1,4 +1,4 @@
-"""What is accepted while the API cannot reach Temporal is carried out all the same, by the reconciler."""
+"""The reconciler carries out what was accepted while the API could not reach Temporal."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Our own look at a prompt: a list of words, and OpenAI's endpoint."""
+"""The check of prompts: a word list, and OpenAI's endpoint."""
 
 import asyncio
 from pathlib import Path

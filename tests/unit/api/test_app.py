@@ -1,4 +1,4 @@
-"""The API describes itself, also the bodies that it reads by hand."""
+"""The OpenAPI document describes every body, also those that are read by hand."""
 
 from typing import Any
 

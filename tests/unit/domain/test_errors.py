@@ -1,4 +1,4 @@
-"""The error tree: every class has a place in it, a code, and words of its own."""
+"""The error tree: every class is in it and has its own code and message."""
 
 import re
 

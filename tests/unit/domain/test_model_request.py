@@ -1,4 +1,4 @@
-"""A model takes what it says it takes, and names everything else."""
+"""A model accepts what its schema allows, and names everything else."""
 
 from pathlib import Path
 from typing import Any

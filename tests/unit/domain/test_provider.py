@@ -1,4 +1,4 @@
-"""A signal is read from whatever a handler was given; nothing in it can raise."""
+"""Parsing a signal's arguments never raises."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The signatures in our own addresses open what they were made for, and nothing beside it."""
+"""The signatures in our URLs are accepted for what they were made for, and for nothing else."""
 
 import pytest
 

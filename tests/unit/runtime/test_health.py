@@ -1,4 +1,4 @@
-"""The one-page server of a process that has no API."""
+"""The health server of a process without an API."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from runtime.health import health_server
 
 
 class Patient:
-    """The process whose health is asked for."""
+    """The process whose health is requested."""
 
     def __init__(self, port: int) -> None:
         self.port = port

@@ -1,4 +1,4 @@
-"""How a process of ours begins and ends, seen from outside."""
+"""How a process starts and ends, seen from outside."""
 
 import signal
 import subprocess
@@ -22,7 +22,7 @@ async def main(stop):
 
 @contextmanager
 def process(code: str) -> Iterator[subprocess.Popen[str]]:
-    """Starts as a background shell's children do: with SIGINT ignored."""
+    """Start a process as a background shell does: with SIGINT ignored."""
     program = (
         "import asyncio, logging, signal, sys\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         f"from runtime.process import configure_logging, leave, run\n{code}\nrun(main)"
@@ -37,7 +37,7 @@ def process(code: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def ended(code: str) -> tuple[int, str, str]:
-    """Its exit code and what it wrote to both of its outputs."""
+    """Return its exit code and both of its outputs."""
     with process(code) as running:
         output, errors = running.communicate(timeout=END_TIMEOUT_SECONDS)
         return running.returncode, output, errors

@@ -22,7 +22,7 @@ def _settings(simulator: SimulatedProvider, key: str) -> ReplicateSettings:
 
 
 async def _webhook_settings(http: httpx.AsyncClient, simulator: SimulatedProvider) -> Mapping[str, Any]:
-    """Return the account's secret, and an older one that signs no more."""
+    """Return the account's secret, and an older one that is no longer used."""
     response = await http.get(
         f"{simulator.url}/v1/webhooks/default/secret", headers={"Authorization": f"Bearer {KEY}"}
     )

@@ -61,7 +61,7 @@ def _response(answer: MockResponse | Mapping[str, Any]) -> MockResponse:
 
 
 def facts(error: Exception) -> tuple[type[Exception], ModeratedAt | float | None]:
-    """An error's class, and what else of it is acted upon: whose content it was, or how long to wait."""
+    """Return an error's class and what the service reads from it: the stage, or the pause."""
     if isinstance(error, ContentRejected):
         return type(error), error.at
     return type(error), error.retry_after_seconds if isinstance(error, TransientError) else None

@@ -1,4 +1,4 @@
-"""A client's images on disk. No adapter looks inside one, so any bytes will do."""
+"""Input images on disk. No adapter decodes one, so any bytes will do."""
 
 from pathlib import Path
 

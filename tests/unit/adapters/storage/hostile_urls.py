@@ -1,4 +1,4 @@
-"""Addresses that a provider, or whoever speaks in its name, might hand us as a result.
+"""Hostile addresses that could be sent to us as a provider's result.
 
 PORT stands for the port of a listener on 127.0.0.1 which must never hear of them.
 """

@@ -1,4 +1,4 @@
-"""No socket is opened to an address that is not public, for any name and at any moment."""
+"""No socket is opened to an address that is not public, for any name at any time."""
 
 import ipaddress
 from collections.abc import AsyncIterator, Iterable
@@ -79,7 +79,7 @@ def test_any_host_is_still_only_plain_https(url: str, *, allowed: bool) -> None:
 
 
 class Resolver:
-    """Answers each question with the next of its answers; the last one stays."""
+    """Answers each query with the next of its answers; the last one is repeated."""
 
     def __init__(self, *answers: Iterable[str]) -> None:
         self.asked: list[str] = []
@@ -91,7 +91,7 @@ class Resolver:
 
 
 class ConnectLog(httpcore.AnyIOBackend):
-    """Every connection that the guard let through; it ends at the canary, wherever it was meant to go."""
+    """Records every connection that the guard allowed; all end at the same local server."""
 
     def __init__(self, canary: RawServer) -> None:
         self.connected: list[tuple[str, int]] = []

@@ -1,4 +1,4 @@
-"""Downloads from a real server: whole or not at all, from where they may come, and for so long."""
+"""Downloads from a real server: whole or not at all, only from allowed hosts, within a time limit."""
 
 import asyncio
 import gzip
@@ -31,7 +31,7 @@ BODY = bytes(range(256)) * 100
 
 
 class Site:
-    """One server that an operator vouched for, and a downloader that knows of it."""
+    """One server in the list of hosts, and a downloader with that list."""
 
     def __init__(self, server: RawServer, downloader: GuardedDownloader) -> None:
         self.server = server
@@ -159,7 +159,7 @@ async def test_a_drip_meets_the_total_limit(exits: AsyncExitStack, start: bytes,
 
 
 def redirecting(*hops: str, status: int = 302) -> Reply:
-    """Each request is sent on to the next address; after the last one comes the body."""
+    """Redirect each request to the next address; after the last one, return the body."""
     left = list(hops)
 
     async def reply(_head: bytes, writer: asyncio.StreamWriter) -> None:

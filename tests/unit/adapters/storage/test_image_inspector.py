@@ -1,4 +1,4 @@
-"""What bytes are is told by decoding them, whatever they are called."""
+"""The type of an image is found by decoding it, whatever it is called."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""The S3 adapter on servers that lie, break or flood, which no real one does when asked."""
+"""The S3 adapter on servers that lie, break or flood."""
 
 import asyncio
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def store_on(origin: str, threads: Executor) -> S3Store:
 
 
 def there(size_bytes: int) -> bytes:
-    """A HEAD's answer: a length and no body."""
+    """Return the response to a HEAD: a length and no body."""
     modified = "Last-Modified: Thu, 15 Jan 2026 12:00:00 GMT"
     return answer(200, b"", modified, 'ETag: "1"', "Content-Type: image/png", length=size_bytes)
 

@@ -20,7 +20,7 @@ GONE: Message = {"type": "http.disconnect"}
 
 
 def app(within_seconds: float = 10.0, *, waits_for_the_end: bool = False) -> FastAPI:
-    """Reads a body and says how long it is; then it may wait until the client hangs up."""
+    """Read a body and return its length; then optionally wait until the client disconnects."""
     application = FastAPI()
 
     @application.post("/")
@@ -38,7 +38,7 @@ def app(within_seconds: float = 10.0, *, waits_for_the_end: bool = False) -> Fas
 
 
 def coming(*messages: Message) -> Receive:
-    """These messages, then silence."""
+    """Return a receive function with these messages, then silence."""
     left = list(messages)
 
     async def receive() -> Message:

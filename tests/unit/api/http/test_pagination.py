@@ -1,4 +1,4 @@
-"""Cursors lead on from where they were made; one that was not made by us is refused."""
+"""Cursors continue after their entry; a forged one is refused."""
 
 import base64
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a client sees of what the domain knows."""
+"""What the API returns of the domain's objects."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Clients' images on their way in, where the services around are slow, away or full."""
+"""Input files while other services are slow, unavailable or full."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -27,7 +27,7 @@ TENANT = "ten_1"
 
 
 class HeldDownloader:
-    """Shows each address itself as the image, once it is let; counts how many wait at one time."""
+    """Returns each address as the image, once released; counts how many wait at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.open = asyncio.Event()
@@ -48,7 +48,7 @@ class HeldDownloader:
 
 
 class LengthInspector:
-    """Takes whatever is not empty for an image."""
+    """Accepts every content that is not empty as an image."""
 
     async def inspect(self, path: Path) -> ImageFacts:
         size_bytes = path.stat().st_size  # noqa: ASYNC240 - a small file, in a test
@@ -58,7 +58,7 @@ class LengthInspector:
 
 
 class HeldFiles(MemoryInputFiles):
-    """Finds nothing, once it is let; counts how many wait at one time."""
+    """Finds nothing, once released; counts how many wait at a time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class HeldFiles(MemoryInputFiles):
 
 
 class World:
-    """Everything around the inputs."""
+    """The service under test and everything that it uses."""
 
     def __init__(
         self, folder: Path, files: MemoryInputFiles | None = None, *, fetch_seconds: float = 10.0

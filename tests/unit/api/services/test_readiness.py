@@ -1,4 +1,4 @@
-"""Ready means that the essential part is there; the others are only named."""
+"""Readiness needs only the essential part; others are only reported."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""TenantConcurrencyLimiter are each tenant's own, and nobody waits for one for ever."""
+"""Each tenant has its own limit of concurrent requests, and no wait is endless."""
 
 import asyncio
 

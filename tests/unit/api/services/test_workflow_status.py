@@ -1,4 +1,4 @@
-"""Asking workflows about themselves: few at once, one for each tenant, none for a while after silence."""
+"""Queries of workflows: few at once, one per tenant, and none for a while after a timeout."""
 
 import asyncio
 from collections.abc import Mapping

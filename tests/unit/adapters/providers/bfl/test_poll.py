@@ -1,4 +1,4 @@
-"""Polling a task at BFL: known and unknown status words, and responses without one."""
+"""Polling a task at BFL: known and unknown statuses, and responses without one."""
 
 from decimal import Decimal
 from typing import Any

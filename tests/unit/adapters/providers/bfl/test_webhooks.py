@@ -1,4 +1,4 @@
-"""BFL's webhooks: never more than a reason to poll, and refused with a wrong signature."""
+"""BFL's webhooks: they only trigger a poll, and are refused with a wrong signature."""
 
 import json
 

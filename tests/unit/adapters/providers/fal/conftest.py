@@ -1,4 +1,4 @@
-"""A simulated fal for the tests that want a real one, started only if one of them runs."""
+"""A simulated fal, started only if a test needs it."""
 
 from collections.abc import AsyncIterator
 

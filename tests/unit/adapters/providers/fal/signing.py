@@ -15,7 +15,7 @@ OK = {"request_id": "r-1", "gateway_request_id": "r-1", "status": "OK", "payload
 
 
 class Clock:
-    """Stands still until a test moves it."""
+    """A clock that moves only when a test moves it."""
 
     def __init__(self, seconds: float = 1000.0) -> None:
         self.seconds = seconds
@@ -25,7 +25,7 @@ class Clock:
 
 
 class Account:
-    """Somebody with a key of fal's. seed: the 32 bytes of the private key."""
+    """An account with a signing key. seed: the 32 bytes of the private key."""
 
     def __init__(self, seed: bytes = bytes(range(32)), user_id: str = USER_ID) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
@@ -40,7 +40,7 @@ class Account:
         return self._key.sign(message)
 
     def headers(self, body: bytes, *, request_id: str = "r-1", timestamp: object = NOW) -> dict[str, str]:
-        """The headers of a genuine webhook with this body."""
+        """Return the headers of a genuine webhook with this body."""
         lines = (request_id, self._user_id, str(timestamp), hashlib.sha256(body).hexdigest())
         return {
             "x-fal-webhook-request-id": request_id,

@@ -23,7 +23,7 @@ def asking(prompt: str, webhook_url: str = "http://127.0.0.1:9/", **parameters: 
 
 
 async def ended(fal: FalProvider, job: ProviderJob) -> ProviderResult:
-    """What the job comes to."""
+    """Poll until the job has ended; return its result."""
 
     async def has_ended() -> ProviderResult | None:
         result = await fal.poll_job(REQUEST, job)

@@ -1,4 +1,4 @@
-"""What a model returned, in each of the shapes that fal's models use and in some that none should."""
+"""The output of models, in every form that fal's models use and in invalid ones."""
 
 from typing import Any
 

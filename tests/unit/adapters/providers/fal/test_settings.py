@@ -1,4 +1,4 @@
-"""When fal is on."""
+"""When fal is enabled."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A simulated fal's images, fetched and looked at as the worker does: whole ones arrive, others never."""
+"""A simulated fal's images, downloaded and inspected as by the worker: only whole ones are accepted."""
 
 import ssl
 from concurrent.futures import ThreadPoolExecutor

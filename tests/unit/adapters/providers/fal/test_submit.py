@@ -264,5 +264,5 @@ async def test_a_refusal_nested_to_the_limit_is_still_a_refusal(depth: int) -> N
 
 
 def _dumped(body: dict[str, object]) -> bytes:
-    """As `json.dumps` writes it: lone surrogates survive as escapes, which httpx's own `json=` refuses."""
+    """Encode with `json.dumps`: it escapes lone surrogates, which httpx's `json=` refuses."""
     return json.dumps(body).encode()

@@ -1,4 +1,4 @@
-"""Signing as Standard Webhooks has it, with the example that it publishes."""
+"""Signing by Standard Webhooks, with the published example."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ GENUINE = {
 
 
 def signed(body: bytes, *, secret: str = SECRET, **changes: str) -> dict[str, str]:
-    """Headers that are genuine, whatever stands in them."""
+    """Return genuine headers with these values."""
     headers = {**GENUINE, **{name.replace("_", "-"): value for name, value in changes.items()}}
     message = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode(errors="replace") + body
     digest = hmac.digest(base64.b64decode(secret.removeprefix("whsec_")), message, hashlib.sha256)

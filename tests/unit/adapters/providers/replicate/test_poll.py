@@ -1,4 +1,4 @@
-"""Asking Replicate about a prediction, and calling it off: every status, output and error."""
+"""Polling and canceling a prediction at Replicate: every status, output and error."""
 
 from decimal import Decimal
 from typing import Any

@@ -32,7 +32,7 @@ from tests.unit.adapters.providers.replicate.requests import (
 
 
 async def sent(submission: Submission) -> dict[str, Any]:
-    """The input that goes out."""
+    """Submit; return the `input` that was sent."""
     wire = MockHttp(recorded("replicate", "created"))
     await replicate_on(wire.http).submit(submission)
     fields: dict[str, Any] = body_of(wire.requests[0])["input"]
