@@ -14,7 +14,7 @@ ALL = "all"
 
 
 def main(arguments: list[str]) -> None:
-    """Serve until told to stop."""
+    """Serve until INT or TERM."""
     parser = _parser()
     given = parser.parse_args(arguments)
     names = list(PROVIDERS) if given.provider == ALL else [given.provider]

@@ -8,7 +8,7 @@ from simulator.core.provider import SimulatedProvider
 
 
 def _discover() -> dict[str, SimulatedProvider]:
-    """By name, in the order of their ports."""
+    """Return the providers by name, in the order of their ports."""
     folders = [found.name for found in pkgutil.iter_modules(simulator.__path__) if found.ispkg]
     modules = [importlib.import_module(f"simulator.{name}.provider") for name in folders]
     found = [module.PROVIDER for module in modules if hasattr(module, "PROVIDER")]

@@ -1,4 +1,4 @@
-"""How Black Forest Labs turns a request away: FastAPI's errors, and one body of its own for its limits."""
+"""How Black Forest Labs rejects a request: FastAPI's errors, and its own body for its limits."""
 
 from pydantic import ValidationError
 
@@ -6,12 +6,12 @@ from simulator.core.faults.switches import Fault
 from simulator.core.rejected import Rejected
 
 
-def told(status: int, detail: str) -> Rejected:
+def rejection(status: int, detail: str) -> Rejected:
     return Rejected(status, {"detail": detail})
 
 
 def invalid(field: str | None, message: str, kind: str = "value_error") -> Rejected:
-    """field: None for the body as a whole."""
+    """Return a validation error. field: None for the whole body."""
     loc = ["body"] if field is None else ["body", field]
     return Rejected(422, {"detail": [{"loc": loc, "msg": message, "type": kind}]})
 
@@ -28,15 +28,15 @@ def over_limit(message: str, retry_after_seconds: float) -> Rejected:
     return Rejected(429, body)
 
 
-def by_fault(fault: Fault) -> Rejected:
-    """What a fault at the door says."""
+def rejection_for(fault: Fault) -> Rejected:
+    """Return the rejection of a fault at submit."""
     if fault.name == "submit_429":
         return over_limit("Too many requests.", fault.number("retry_after"))
     if fault.name == "reject":
         return invalid("prompt", "The request was refused.")
     return {
-        "submit_402": told(402, "Insufficient credits"),
-        "submit_500": told(500, "Internal server error"),
-        "submit_502": told(502, "Bad gateway"),
-        "submit_503": told(503, "Service unavailable"),
+        "submit_402": rejection(402, "Insufficient credits"),
+        "submit_500": rejection(500, "Internal server error"),
+        "submit_502": rejection(502, "Bad gateway"),
+        "submit_503": rejection(503, "Service unavailable"),
     }[fault.name]

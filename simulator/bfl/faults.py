@@ -1,4 +1,4 @@
-"""What may go wrong at Black Forest Labs."""
+"""The faults of Black Forest Labs."""
 
 from simulator.core.faults.kinds import FILES, JOBS, SUBMIT, WEBHOOKS, FaultKind, FaultKinds, Phase
 

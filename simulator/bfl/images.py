@@ -1,4 +1,4 @@
-"""The images of a request: which fields hold them, their limits, and the size of what comes out."""
+"""The images of a request: which fields hold them, their limits, and the size of the result."""
 
 from simulator.bfl.errors import invalid
 from simulator.bfl.models import BflRequest, Expand, Fill, Klein, Sized, Ultra, WithRatio
@@ -14,7 +14,7 @@ _MEGAPIXEL = 1_000_000
 
 
 async def given_images(arguments: BflRequest) -> dict[str, Input]:
-    """Every image of the request by its field, decoded. Raises Rejected."""
+    """Return every image of the request by its field, decoded. Raises Rejected."""
     images = {}
     for field in FIELDS:
         text = getattr(arguments, field, None)
@@ -28,7 +28,7 @@ async def given_images(arguments: BflRequest) -> dict[str, Input]:
 
 
 def picture_of(arguments: BflRequest, images: dict[str, Input], seed: int) -> Picture:
-    """What to draw."""
+    """Return what to draw."""
     first = next(iter(images.values()), None)
     width, height = _output_size(arguments, first)
     return Picture(width, height, arguments.output_format, seed, 1)
@@ -39,7 +39,7 @@ def megapixels(width: int, height: int) -> float:
 
 
 def white_share(mask: Input) -> float:
-    """How much of the image is painted anew: what counts is the mask's color, and never its alpha."""
+    """Return the share of the image to repaint, by the mask's color; its alpha is ignored."""
     counts = mask.source.picture.convert("L").histogram()
     return round(sum(counts[128:]) / sum(counts), 2)
 

@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 MAX_OUTPUT_PIXELS = 4 * 1024 * 1024
 MAX_WEBHOOK_URL_CHARACTERS = 2_083
-_WIDEST = 21 / 9
+_MAX_RATIO = 21 / 9
 _RATIO = re.compile(r"(\d{1,2}):(\d{1,2})")
 
 
 class BflRequest(BaseModel):
-    """What every model takes; fields that it does not know are let through, as FastAPI does."""
+    """The fields of every model; unknown fields are ignored, as by FastAPI."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -74,7 +74,7 @@ class Flex(Flux2):
 
 
 class WithRatio(BflRequest):
-    """For models that take a shape, not a size."""
+    """For models that take an aspect ratio, not a size."""
 
     aspect_ratio: str | None = None
     prompt_upsampling: bool = False
@@ -86,7 +86,7 @@ class WithRatio(BflRequest):
             return None
         match = _RATIO.fullmatch(value)
         ratio = int(match[1]) / int(match[2]) if match and int(match[2]) else 0
-        if not 1 / _WIDEST <= ratio <= _WIDEST:
+        if not 1 / _MAX_RATIO <= ratio <= _MAX_RATIO:
             raise ValueError("must be between 21:9 and 9:21")
         return value
 
@@ -116,7 +116,7 @@ class Sized(BflRequest):
 
 
 class Fill(BflRequest):
-    """FLUX.1 fill: the mask is white where it paints."""
+    """FLUX.1 fill: the white part of the mask is repainted."""
 
     prompt: str = Field(default="", max_length=100_000)
     image: str
@@ -127,7 +127,7 @@ class Fill(BflRequest):
 
 
 class Expand(BflRequest):
-    """FLUX.1 expand: adds so many pixels on each side."""
+    """FLUX.1 expand: adds pixels on each side."""
 
     prompt: str = Field(default="", max_length=100_000)
     image: str

@@ -1,4 +1,4 @@
-"""Black Forest Labs: its routes and webhooks, and what a server of it needs to know."""
+"""Black Forest Labs: its routes, its webhooks and its SimulatedProvider."""
 
 from starlette.routing import Route
 

@@ -1,4 +1,4 @@
-"""The JSON documents of a task: submit answer, result, webhook."""
+"""The JSON documents of a task: submit response, result, webhook."""
 
 import time
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ _MODERATED = {"input": "Request Moderated", "output": "Content Moderated"}
 
 
 def submitted(job: Job, polling_url: str, active: dict[str, Fault]) -> dict[str, Any]:
-    """Two shapes: with a webhook, there is no address to poll."""
+    """Return the response to a submit; with a webhook, it has no polling address."""
     body: dict[str, Any] = {"id": job.id}
     if job.webhook_url is None or "hybrid_answer" in active:
         body["polling_url"] = polling_url
@@ -26,7 +26,7 @@ def submitted(job: Job, polling_url: str, active: dict[str, Fault]) -> dict[str,
 
 
 def status_of(job: Job) -> str:
-    """One of the words of the documentation, or one of those that faults bring in."""
+    """Return a documented status, or one that a fault sets."""
     if job.state() is not State.DONE:
         unknown = job.fault("unknown_status")
         return PENDING if unknown is None else unknown.text("status")
@@ -55,12 +55,12 @@ def not_found(task_id: str) -> dict[str, Any]:
 
 
 def webhook(job: Job, files: Files) -> dict[str, Any]:
-    """What the one page about webhooks says of them."""
+    """Return a webhook's body, by the only page that documents it."""
     moment = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     status = status_of(job)
     if status == READY:
-        told = _result(job, files, job.base_url)
-        sample = {key: told[key] for key in ("sample", "prompt", "seed")}
+        result = _result(job, files, job.base_url)
+        sample = {key: result[key] for key in ("sample", "prompt", "seed")}
         return {"id": job.id, "status": READY, "result": sample, "timestamp": moment}
     is_moderated = job.fault("moderation") is not None
     return {
@@ -85,7 +85,7 @@ def _result(job: Job, files: Files, base_url: str) -> dict[str, Any]:
 
 
 def _progress(job: Job) -> float | None:
-    """None before its start and after its end; a task that hangs stays where it is."""
+    """Return the progress: None before the start and after the end; constant for a task that hangs."""
     if job.state() is not State.RUNNING:
         return None
     if job.ends_at is None:

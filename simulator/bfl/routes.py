@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from simulator.bfl import responses
-from simulator.bfl.errors import over_limit, told
+from simulator.bfl.errors import over_limit, rejection
 from simulator.bfl.submit import SubmitHandler
 from simulator.core.faults.kinds import Phase
 from simulator.core.faults.switches import Target
@@ -22,7 +22,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Routes:
-    """Every route wants an `x-key`. There is none for cancelling, and none for a list."""
+    """The routes, all with an `x-key`. There is no cancel and no list."""
 
     def __init__(self, context: Context, handler: SubmitHandler) -> None:
         self._store = context.store
@@ -55,7 +55,7 @@ class Routes:
         expected = self._options.key or key
         if key and hmac.compare_digest(key.encode(), expected.encode()):
             return
-        refused = told(401, "Invalid API key") if key else told(403, "Not authenticated")
+        refused = rejection(401, "Invalid API key") if key else rejection(403, "Not authenticated")
         if request.method == "POST":
             self._store.log("submit_rejected", None, "", status=refused.status)
         raise refused
@@ -69,7 +69,7 @@ class Routes:
         if throttled := active.get("status_429"):
             raise over_limit("Too many requests.", throttled.number("retry_after"))
         if "status_500" in active:
-            raise told(500, "Internal server error")
+            raise rejection(500, "Internal server error")
         if lost := active.get("task_not_found"):
             return answer(responses.not_found(task_id), 200 if lost.number("status") == 200 else 404)
         if "wrong_region" in active and not self._is_regional(request):
@@ -80,7 +80,7 @@ class Routes:
         return answer(body)
 
     def _is_regional(self, request: Request) -> bool:
-        """Whether it came in at the polling port."""
+        """Return whether the request came to the polling port."""
         server = request.scope.get("server")
         return server is not None and server[1] == self._options.polling_port
 

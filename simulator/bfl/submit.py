@@ -1,4 +1,4 @@
-"""Taking a task in."""
+"""Submitting a task."""
 
 import uuid
 from typing import Any
@@ -8,12 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from simulator.bfl import responses
-from simulator.bfl.errors import by_fault, invalid, invalid_fields, over_limit, told
+from simulator.bfl.errors import invalid, invalid_fields, over_limit, rejection, rejection_for
 from simulator.bfl.images import FIELDS, given_images, megapixels, picture_of, white_share
 from simulator.bfl.models import MODELS, BflRequest, Model
 from simulator.core.delivery import Deliveries
 from simulator.core.faults.switches import FaultInvalid, Target
-from simulator.core.job_submit import Intake, JobSpec, is_webhook_url, new_seed
+from simulator.core.job_submit import JobAcceptor, JobSpec, is_webhook_url, new_seed
 from simulator.core.provider import Context
 from simulator.core.rejected import Rejected
 from simulator.core.wire import BodyInvalid, answer, read_json
@@ -32,7 +32,7 @@ class SubmitHandler:
         self._switches = context.switches
         self._files = context.files
         self._options = context.options
-        self._intake = Intake(context, deliveries)
+        self._acceptor = JobAcceptor(context, deliveries)
 
     async def submit(self, request: Request) -> Response:
         """Raises Rejected."""
@@ -40,22 +40,22 @@ class SubmitHandler:
         try:
             model = MODELS.get(endpoint)
             if model is None:
-                raise told(404, "Not Found")
+                raise rejection(404, "Not Found")
             given = await _read(request)
             prompt = str(given.get("prompt", ""))
             order = await self._order(endpoint, model, given, self._files.base_url(request))
-            fault = await self._intake.admit(order.target)
+            fault = await self._acceptor.admit(order.target)
             if fault is not None:
-                raise by_fault(fault)
+                raise rejection_for(fault)
             self._check_active_tasks()
         except Rejected as refused:
             self._store.log("submit_rejected", None, prompt, endpoint=endpoint, status=refused.status)
             raise
-        job = self._intake.accept(str(uuid.uuid4()), order)
+        job = self._acceptor.accept(str(uuid.uuid4()), order)
         if "mask_white_share" in order.arguments:
             share = order.arguments["mask_white_share"]
             self._store.log("mask_read", job.id, prompt, white_share=share)
-        active = await self._intake.before_answer(job, request)
+        active = await self._acceptor.before_response(job, request)
         return answer(responses.submitted(job, self._polling_url(request, job.id), active))
 
     async def _order(self, endpoint: str, model: Model, given: dict[str, Any], base_url: str) -> JobSpec:
@@ -94,13 +94,13 @@ class SubmitHandler:
         return arguments
 
     def _check_active_tasks(self) -> None:
-        """Raises Rejected when too many are open."""
+        """Raise Rejected if too many tasks are open."""
         limit = ACTIVE_TASKS if self._options.active_jobs is None else self._options.active_jobs
         if self._store.open_count() >= limit:
             raise over_limit(f"Too many active tasks; the limit is {limit}.", RETRY_AFTER_SECONDS)
 
     def _polling_url(self, request: Request, task_id: str) -> str:
-        """At the regional host: another port here, another name there."""
+        """Return the polling address at the regional host, which here is another port."""
         host = request.url.hostname or self._options.host
         base_url = self._options.polling_url or str(
             request.url.replace(path="", query="", hostname=host, port=self._options.polling_port)

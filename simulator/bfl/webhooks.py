@@ -1,4 +1,4 @@
-"""Black Forest Labs' webhooks: signed with the secret that the request brought along, if it did."""
+"""Black Forest Labs' webhooks, signed with the secret of the request, if it has one."""
 
 import hashlib
 import hmac
@@ -16,7 +16,7 @@ def signature(secret: str, body: bytes) -> str:
 
 
 class BflWebhooks:
-    """Words and signs a task's webhook. It has no timestamp to sign."""
+    """Builds and signs a task's webhook, which has no timestamp."""
 
     def __init__(self, files: Files) -> None:
         self._files = files

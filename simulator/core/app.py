@@ -17,9 +17,9 @@ from simulator.registry import PROVIDERS
 
 
 def create_app(options: Options, providers: list[dict[str, str]]) -> Starlette:
-    """The server as an ASGI application. Its store is open from here until the application shuts down.
+    """Build the ASGI application. Its store is open until the application shuts down.
 
-    providers: what to say of all that run in this process.
+    providers: all that run in this process, for `/_sim/providers`.
     """
     options.state.mkdir(parents=True, exist_ok=True)
     store = Store(options.state / f"{options.provider}.sqlite")

@@ -1,4 +1,4 @@
-"""Cutting a connection where an answer should have come: something ASGI has no word for."""
+"""Cuts a connection instead of responding, which ASGI cannot express."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class CuttableProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1, with each connection's transport within reach of its requests."""
+    """uvicorn's HTTP/1.1, which gives each request its connection's transport."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -15,7 +15,7 @@ class CuttableProtocol(H11Protocol):
 
 
 def cut(request: Request) -> None:
-    """Close the connection at once; nothing that is not on the wire yet is sent."""
+    """Close the connection at once, without sending what is buffered."""
     transport: asyncio.Transport = request.scope["state"]["transport"]
     transport.abort()
 

@@ -1,4 +1,4 @@
-"""The control plane under /_sim: health, log, jobs, and the switches for faults. Knows no provider."""
+"""The control plane under /_sim: health, log, jobs and faults. It knows no provider."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 100_000
 
 
 class Control:
-    """is_sending: whether the webhook loop is alive; without it the server is not healthy.
+    """The routes. is_sending: whether the webhook loop runs; without it the server is unhealthy.
 
     providers: all that run in this process, and where.
     """

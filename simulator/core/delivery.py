@@ -1,4 +1,4 @@
-"""Sends webhooks: at their time, a bounded number at once, again until somebody takes them."""
+"""Sends webhooks at their time, a limited number at once, again until they are delivered."""
 
 import asyncio
 import ssl
@@ -21,10 +21,10 @@ _IDLE_SECONDS = 60  # the longest sleep: a clock that jumps must not strand a we
 
 
 class WebhookFormat(Protocol):
-    """How one provider words, times and signs its webhooks."""
+    """How one provider builds, schedules and signs its webhooks."""
 
     def schedule(self, job: Job) -> dict[str, float]:
-        """The events that a new job's address will hear of, each with its time; the last is `completed`."""
+        """Return the events that are sent for a new job, each with its time; the last is `completed`."""
         ...
 
     async def body(self, job: Job, event: str) -> bytes: ...
@@ -32,7 +32,7 @@ class WebhookFormat(Protocol):
 
 
 class Deliveries:
-    """One loop takes what is due from the store and hands it to at most fifty senders."""
+    """A loop that takes due webhooks from the store and passes them to at most fifty senders."""
 
     def __init__(
         self,
@@ -56,11 +56,11 @@ class Deliveries:
             self._slots.put_nowait(client)
 
     def wake(self) -> None:
-        """Something may have become due earlier than the loop knows."""
+        """Wake the loop, as a webhook may be due earlier than it expects."""
         self._changed.set()
 
     async def run(self) -> None:
-        """Until cancelled. What is under way then is sent again after the next start."""
+        """Send until canceled. Unfinished deliveries are sent again after the next start."""
         try:
             async with asyncio.TaskGroup() as senders:
                 while True:
@@ -71,7 +71,7 @@ class Deliveries:
                 await client.aclose()
 
     async def send_now(self, job_id: str) -> None:
-        """One attempt for a job's last webhook, ahead of everything else."""
+        """Try once to deliver a job's last webhook, before everything else."""
         delivery = self._store.take(job_id)
         if delivery is not None:
             await self._send(delivery, await self._slots.get())
@@ -112,11 +112,11 @@ class Deliveries:
             state, after = self._outcome(delivery, status)
             self._store.save_delivery(after, state)
             attempt = delivery.attempts + 1
-            told = {"event": delivery.event, "status": status, "attempt": attempt, "state": state}
-            self._store.log("webhook_sent", job.id, job.prompt, **told)
+            entry = {"event": delivery.event, "status": status, "attempt": attempt, "state": state}
+            self._store.log("webhook_sent", job.id, job.prompt, **entry)
 
     async def _prepare(self, job: Job, delivery: Delivery) -> Delivery | None:
-        """Make the body, once, and let the faults strike. None: there is nothing to send now."""
+        """Build the body, once, and apply the faults. None: there is nothing to send now."""
         faults = self._switches.active_faults(Phase.WEBHOOK, Target(job.endpoint, job.prompt, job.id))
         if "drop_webhook" in faults:
             self._store.save_delivery(delivery, "dropped")
@@ -133,7 +133,7 @@ class Deliveries:
         return prepared if delay is None else None
 
     async def _attempt(self, job: Job, delivery: Delivery, client: httpx.AsyncClient) -> int | None:
-        """The status answered; None if there was no answer."""
+        """Return the status of the response; None if there was none."""
         assert job.webhook_url is not None
         assert delivery.body is not None
         faults = {fault.name: fault for fault in delivery.faults}
@@ -173,7 +173,7 @@ def _client(context: ssl.SSLContext) -> httpx.AsyncClient:
 
 
 async def _drain(response: httpx.Response) -> None:
-    """Read the answer so that the connection can be used again, but not a long one."""
+    """Read a short response, so that the connection can be reused."""
     size = 0
     async for chunk in response.aiter_raw():
         size += len(chunk)

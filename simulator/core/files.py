@@ -1,4 +1,4 @@
-"""Serves the results' files, as a provider's CDN does: no key needed, every request draws anew."""
+"""Serves the files of results, as a provider's CDN does: without a key, drawn at each request."""
 
 import asyncio
 import hashlib
@@ -23,10 +23,10 @@ from simulator.core.store import Store
 
 @dataclass(frozen=True)
 class Addresses:
-    """What a provider's result addresses are like.
+    """The form of a provider's result addresses.
 
-    lifetime_seconds: how long they are good after the job's end; None means always.
-    key: what they are signed with; None leaves them bare.
+    lifetime_seconds: how long they are valid after the job's end; None means always.
+    key: what they are signed with; None leaves them unsigned.
     """
 
     lifetime_seconds: float | None = None
@@ -34,7 +34,7 @@ class Addresses:
 
 
 class Files:
-    """Draws, mints addresses, serves."""
+    """Creates result addresses, and draws and serves their files."""
 
     def __init__(
         self, store: Store, switches: FaultSwitches, public_url: str | None, addresses: Addresses
@@ -53,11 +53,11 @@ class Files:
         return [Route("/files/{job_id}/{name}", self._serve, methods=["GET"])]
 
     def base_url(self, request: Request) -> str:
-        """Where this client reaches us, without a slash at the end."""
+        """Return the base URL by which the client reached the server, without a final slash."""
         return self._public_url or f"{request.url.scheme}://{request.url.netloc}"
 
     def mint(self, job: Job, base_url: str) -> list[str]:
-        """An address for each image of a job, good from now on unless the fault strikes."""
+        """Return an address for each image of a job, valid unless the fault applies."""
         active = self._switches.active_faults(Phase.MINT, Target(job.endpoint, job.prompt, job.id))
         expired = active.get("expired_url")
         dead = [] if expired is None else [f"expired={expired.number('status'):.0f}"]
@@ -65,7 +65,7 @@ class Files:
         return [f"{base_url}{path}{_query([*self._signed(job, path), *dead])}" for path in paths]
 
     def is_gone(self, job: Job) -> bool:
-        """Whether the job's result is too old to be had."""
+        """Return whether the job's result has expired."""
         ended_at, lifetime_seconds = job.ended_at(), self._addresses.lifetime_seconds
         return (
             ended_at is not None
@@ -80,7 +80,7 @@ class Files:
         return [f"se={end}", f"sig={_signature(self._addresses.key, path, str(end))}"]
 
     def _is_refused(self, request: Request) -> bool:
-        """Whether the address is not one of those that were signed."""
+        """Return whether the address has no valid signature."""
         key, query = self._addresses.key, request.query_params
         if key is None:
             return False

@@ -1,4 +1,4 @@
-"""Taking a request in: what can go wrong around it in the same way at every provider that has jobs."""
+"""Accepting a job: the faults around a submit that all providers with jobs share."""
 
 import asyncio
 import time
@@ -23,10 +23,10 @@ MAX_WEBHOOK_URL_CHARACTERS = 4_000
 
 @dataclass(frozen=True)
 class JobSpec:
-    """A request that makes sense and was let in.
+    """A valid and accepted request.
 
-    arguments: the request as the provider's own wire format puts it, without image bytes.
-    inputs: the pictures to edit. deadline_at: when it is cancelled if it has not ended.
+    arguments: the request in the provider's wire format, without image bytes.
+    inputs: the images to edit. deadline_at: when it is canceled if it has not ended.
     """
 
     target: Target
@@ -38,7 +38,7 @@ class JobSpec:
     deadline_at: float | None = None
 
 
-class Intake:
+class JobAcceptor:
     """Accepts requests."""
 
     def __init__(self, context: Context, deliveries: Deliveries) -> None:
@@ -48,7 +48,7 @@ class Intake:
         self._deliveries = deliveries
 
     async def admit(self, target: Target) -> Fault | None:
-        """The fault that turns the request away, if one does."""
+        """Return the fault that rejects the request, if there is one."""
         active = self._switches.active_faults(Phase.ADMISSION, target)
         if latency := active.pop("submit_latency", None):
             await asyncio.sleep(latency.number("seconds"))
@@ -57,41 +57,41 @@ class Intake:
         self._switches.admitted(target)
         return None
 
-    def accept(self, job_id: str, order: JobSpec) -> Job:
+    def accept(self, job_id: str, spec: JobSpec) -> Job:
         now = time.time()
         with self._store.transaction():
-            pinned = self._switches.active_faults(Phase.JOB, replace(order.target, request_id=job_id))
+            pinned = self._switches.active_faults(Phase.JOB, replace(spec.target, request_id=job_id))
             latency = pinned.get("latency")
             lasts = (
                 duration_seconds(job_id, self._job_seconds) if latency is None else latency.number("seconds")
             )
             ends_at = None if "hang" in pinned else now + lasts
-            is_late = order.deadline_at is not None and (ends_at is None or ends_at > order.deadline_at)
+            is_late = spec.deadline_at is not None and (ends_at is None or ends_at > spec.deadline_at)
             job = Job(
                 id=job_id,
-                endpoint=order.target.endpoint,
-                prompt=order.target.prompt,
-                picture=order.picture,
-                arguments=order.arguments,
+                endpoint=spec.target.endpoint,
+                prompt=spec.target.prompt,
+                picture=spec.picture,
+                arguments=spec.arguments,
                 faults=tuple(pinned.values()),
-                webhook_url=order.webhook_url,
-                base_url=order.base_url,
+                webhook_url=spec.webhook_url,
+                base_url=spec.base_url,
                 created_at=now,
                 starts_at=now + lasts * QUEUED_SHARE,
                 ends_at=ends_at,
-                canceled_at=order.deadline_at if is_late else None,
+                canceled_at=spec.deadline_at if is_late else None,
             )
             webhooks = {} if job.webhook_url is None else self._deliveries.format.schedule(job)
-            self._store.add_job(job, webhooks, [one.png for one in order.inputs])
-            told: dict[str, Any] = {"endpoint": job.endpoint, "has_webhook": job.webhook_url is not None}
-            if order.inputs:
-                told["inputs"] = [one.source.entry() for one in order.inputs]
-            self._store.log("submit_accepted", job.id, job.prompt, **told)
+            self._store.add_job(job, webhooks, [one.png for one in spec.inputs])
+            entry: dict[str, Any] = {"endpoint": job.endpoint, "has_webhook": job.webhook_url is not None}
+            if spec.inputs:
+                entry["inputs"] = [one.source.entry() for one in spec.inputs]
+            self._store.log("submit_accepted", job.id, job.prompt, **entry)
         self._deliveries.wake()
         return job
 
-    async def before_answer(self, job: Job, request: Request) -> dict[str, Fault]:
-        """What strikes between a job's start and the answer that says so."""
+    async def before_response(self, job: Job, request: Request) -> dict[str, Fault]:
+        """Apply the faults between a job's start and the response to its submit."""
         active = self._switches.active_faults(Phase.ANSWER, Target(job.endpoint, job.prompt, job.id))
         if "early_webhook" in active:
             self._store.end_job(job.id)
@@ -106,7 +106,7 @@ def new_seed() -> int:
 
 
 def is_webhook_url(url: str) -> bool:
-    """Whether something could listen there."""
+    """Return whether it is a URL that a webhook can be sent to."""
     try:
         parts = httpx.URL(url)
     except httpx.InvalidURL:

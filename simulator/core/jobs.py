@@ -1,4 +1,4 @@
-"""A job is a row with times in it: its state follows from the clock, so a restart loses nothing."""
+"""A job is a row with times: its state follows from the clock, so a restart loses nothing."""
 
 import hashlib
 import time
@@ -36,10 +36,10 @@ class Picture:
 class Job:
     """An accepted request. Times are unix seconds.
 
-    arguments: the request as the provider's own wire format puts it.
-    faults: those that shape the job itself; the others are looked up when they may take effect.
-    base_url: where the client that submitted it reached us.
-    ends_at: None if it hangs for ever. canceled_at: may lie ahead, for a job that will not make its deadline.
+    arguments: the request in the provider's wire format.
+    faults: those that change the job itself; the others are looked up when they may apply.
+    base_url: by which the client that submitted it reached the server.
+    ends_at: None if it hangs. canceled_at: may be in the future, for a job that will miss its deadline.
     """
 
     id: str
@@ -64,7 +64,7 @@ class Job:
         return State.RUNNING if now >= self.starts_at else State.QUEUED
 
     def ended_at(self) -> float | None:
-        """When it ends or has ended, one way or another."""
+        """Return when the job ends or has ended, in whatever way."""
         return self.ends_at if self.canceled_at is None else self.canceled_at
 
     def is_open(self) -> bool:
@@ -74,7 +74,7 @@ class Job:
         return next((fault for fault in self.faults if fault.name == name), None)
 
     def queue_position(self, now: float) -> int:
-        """Jobs ahead of this one: falls to 0 while it is queued."""
+        """Return the number of jobs ahead, which falls to 0 while it is queued."""
         wait_seconds = self.starts_at - self.created_at
         if wait_seconds <= 0:
             return 0
@@ -83,6 +83,6 @@ class Job:
 
 
 def duration_seconds(job_id: str, job_seconds: float) -> float:
-    """The same for the same job: between 0.75 and 1.25 times `job_seconds`."""
+    """Return a duration of 0.75 to 1.25 times `job_seconds`, constant for each job."""
     spread = int.from_bytes(hashlib.sha256(job_id.encode()).digest()[:4]) / 2**32
     return job_seconds * (0.75 + spread / 2)

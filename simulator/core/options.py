@@ -1,4 +1,4 @@
-"""What one simulator process was asked to be."""
+"""The options of a simulator process."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +8,15 @@ from pathlib import Path
 class Options:
     """One process simulates one provider account.
 
-    key: the only key that is let in; None lets every key in.
-    user_id: the account that webhooks are signed for, or that answers name.
-    job_seconds: how long a job takes, about; jobs differ by up to a quarter.
-    webhook_retry_seconds: waits between attempts; None takes the provider's own.
-    public_url: where clients reach the server; None takes scheme and host from each request.
-    polling_port: where a provider with a regional host listens a second time; None is the next port.
-    polling_url: where clients reach that one, if not at this port of the host they used first.
-    result_seconds: how long results last after a job's end; None takes the provider's own.
-    active_jobs: how many may be open at once at a provider that limits it; None takes its own limit.
+    key: the only accepted key; None accepts every key.
+    user_id: the account that webhooks are signed for, or that responses name.
+    job_seconds: about how long a job takes; jobs differ by up to a quarter.
+    webhook_retry_seconds: pauses between attempts; None uses the provider's own.
+    public_url: where clients reach the server; None uses scheme and host of each request.
+    polling_port: of the regional host, for a provider that has one; None is the next port.
+    polling_url: where clients reach it, if not at this port of the same host.
+    result_seconds: how long results are available after a job's end; None uses the provider's own.
+    active_jobs: the maximum of open jobs at a provider with such a limit; None uses its own.
     """
 
     provider: str

@@ -1,4 +1,4 @@
-"""What a simulated provider is given, and what it has to provide."""
+"""What a simulated provider gets, and what it has to provide."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Context:
 
 
 class Provider(Protocol):
-    """One provider's API. It is made with a Context."""
+    """One provider's API, built with a Context."""
 
     @property
     def webhooks(self) -> WebhookFormat: ...
@@ -52,13 +52,13 @@ class WebhookSecret:
 
 @dataclass(frozen=True)
 class SimulatedProvider:
-    """What the server must know of a provider before it makes one. Each provider.py has one, as PROVIDER.
+    """What the server needs to know about a provider. Each provider.py has one, as PROVIDER.
 
     port_order: the position of its port among those of `python -m simulator all`; a new one comes last.
-    client_settings: the environment variables that lead a Darkroom to it.
+    client_settings: the environment variables that point a Darkroom at it.
     result_seconds: how long the addresses of a result are valid after its job's end; None means always.
     signs_urls: whether those addresses carry their expiry and a signature.
-    webhook_retry_seconds: waits between attempts to deliver a webhook.
+    webhook_retry_seconds: pauses between attempts to deliver a webhook.
     has_region: whether it listens on a second port, for requests to its regional host.
     """
 

@@ -1,4 +1,4 @@
-"""A request that a provider turns away, with the provider's own answer."""
+"""A request that a provider rejects, with the provider's response."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from simulator.core.wire import dump
 
 
 class Rejected(Exception):
-    """The answer is not a job and has no images: nothing is charged. Its status may still be 200."""
+    """A response without a job or images: nothing is charged. Its status may be 200."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The store's rows as the objects they stand for."""
+"""The rows of the store as objects."""
 
 import json
 import sqlite3
@@ -12,8 +12,8 @@ from simulator.core.jobs import Job, Picture
 class Delivery:
     """A webhook that is still to be sent.
 
-    event: what it tells; a job has at most one for each.
-    copies: how many times it has yet to be taken. body: None until it was made; every attempt sends the same.
+    event: its kind; a job has at most one of each.
+    copies: how often it is still to be delivered. body: None until it is built; every attempt sends the same.
     """
 
     job_id: str
@@ -27,7 +27,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Window:
-    """Which jobs to list. since, until: unix seconds of their making. above, below: their numbers."""
+    """Which jobs to list. since, until: unix seconds of their creation. above, below: their numbers."""
 
     since: float = 0.0
     until: float = float("inf")

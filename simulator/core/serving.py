@@ -1,4 +1,4 @@
-"""Serves simulators: one or several in a process, each on ports of its own, until SIGTERM or SIGINT."""
+"""Serves one or several simulators in a process, each on its own ports, until SIGTERM or SIGINT."""
 
 import asyncio
 import signal
@@ -19,7 +19,7 @@ BACKLOG = 2048
 
 
 class Server(uvicorn.Server):
-    """uvicorn, but signals are none of its business."""
+    """uvicorn without its signal handlers."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -27,14 +27,16 @@ class Server(uvicorn.Server):
 
 
 def serve(every: Sequence[Options]) -> None:
-    """Until told to stop. Says where each listens as soon as clients may connect."""
+    """Serve until a signal. Print where each listens as soon as clients may connect."""
     certificates = [certificate_in(one.state, one.host) if one.tls else None for one in every]
     providers = [_described(one) for one in every]
     servers = [
         Server(_config(one, certificate, providers))
         for one, certificate in zip(every, certificates, strict=True)
     ]
-    lines = [f"{told.pop('provider')} simulator: {' '.join(told.values())}" for told in map(dict, providers)]
+    lines = [
+        f"{facts.pop('provider')} simulator: {' '.join(facts.values())}" for facts in map(dict, providers)
+    ]
     lines += [f"test CA: {certificate.ca_file}" for certificate in certificates[:1] if certificate]
     asyncio.run(_run(servers, every, "\n".join(lines)))
 
@@ -68,13 +70,13 @@ def _listen(options: Options) -> list[socket.socket]:
 
 def _described(options: Options) -> dict[str, str]:
     scheme = "https" if options.tls else "http"
-    told = {
+    facts = {
         "provider": options.provider,
         "url": options.public_url or f"{scheme}://{options.host}:{options.port}",
     }
     if options.polling_port is not None:
-        told["polling_url"] = options.polling_url or f"{scheme}://{options.host}:{options.polling_port}"
-    return told
+        facts["polling_url"] = options.polling_url or f"{scheme}://{options.host}:{options.polling_port}"
+    return facts
 
 
 def _config(

@@ -1,4 +1,4 @@
-"""All that a simulator remembers, in one SQLite file: jobs, webhooks to send, log, fault rules, signing key.
+"""The store of a simulator, one SQLite file: jobs, webhooks to send, log, fault rules, signing key.
 
 One connection, used from the event loop alone, with transactions of a few rows each (tens of microseconds).
 """
@@ -48,7 +48,7 @@ _DOWNWARDS = _IN_WINDOW + " ORDER BY number DESC LIMIT ?"
 
 
 class Store(FaultRows):
-    """Survives a SIGKILL of the process at any moment."""
+    """The store, which survives a SIGKILL of the process at any time."""
 
     def __init__(self, file: Path) -> None:
         db = sqlite3.connect(file, isolation_level=None, timeout=10)
@@ -66,7 +66,7 @@ class Store(FaultRows):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of it or nothing. Do not await inside: the connection is shared."""
+        """Run a transaction. Do not await inside: the connection is shared."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -76,7 +76,7 @@ class Store(FaultRows):
         self._db.execute("COMMIT")
 
     def secret(self, name: str) -> bytes:
-        """32 random bytes, the same ones for a name on every call and after a restart."""
+        """Return 32 random bytes, the same for a name on every call and after a restart."""
         self._db.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, secrets.token_bytes(32)))
         row = self._db.execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()
         return bytes(row["value"])
@@ -86,7 +86,7 @@ class Store(FaultRows):
     def add_job(
         self, job: Job, webhooks: Mapping[str, float] | None = None, inputs: Sequence[bytes] = ()
     ) -> None:
-        """webhooks: events with their times. inputs: the pictures to edit, as PNG."""
+        """Store a job. webhooks: events with their times. inputs: the images to edit, as PNG."""
         self._db.execute(
             "INSERT INTO jobs (id, endpoint, prompt, picture, arguments, faults, webhook_url, base_url,"
             " created_at, starts_at, ends_at, canceled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -122,7 +122,7 @@ class Store(FaultRows):
         return None if row is None else job_of(row)
 
     def jobs(self, limit: int) -> list[tuple[Job, str | None]]:
-        """The newest jobs first, each with the state of its last webhook."""
+        """Return the newest jobs first, each with the state of its last webhook."""
         rows = self._db.execute(
             "SELECT jobs.*, webhooks.state AS webhook FROM jobs"
             " LEFT JOIN webhooks ON job_id = jobs.id AND event = ? ORDER BY number DESC LIMIT ?",
@@ -131,7 +131,7 @@ class Store(FaultRows):
         return [(job_of(row), row["webhook"]) for row in rows]
 
     def open_count(self) -> int:
-        """Jobs that have not ended."""
+        """Return the number of jobs that have not ended."""
         now = time.time()
         row = self._db.execute(
             "SELECT count(*) FROM jobs WHERE (ends_at IS NULL OR ends_at > ?)"
@@ -141,7 +141,7 @@ class Store(FaultRows):
         return int(row[0])
 
     def page(self, window: Window, limit: int) -> list[tuple[int, Job]]:
-        """Jobs with their numbers, newest first: the newest of the window, or those just over `above`."""
+        """Return jobs with their numbers, newest first: of the window, or those just above `above`."""
         is_upwards = window.above is not None
         bounds = (window.since, window.until, window.above or 0, window.below or 2**62, limit)
         rows = self._db.execute(_UPWARDS if is_upwards else _DOWNWARDS, bounds)
@@ -149,12 +149,12 @@ class Store(FaultRows):
         return found[::-1] if is_upwards else found
 
     def spent(self) -> float:
-        """What all jobs have cost, at a provider whose jobs say so."""
+        """Return the cost of all jobs, at a provider whose jobs have one."""
         row = self._db.execute("SELECT total(json_extract(arguments, '$.cost')) FROM jobs").fetchone()
         return float(row[0])
 
     def cancel_job(self, job_id: str, *, tells: bool = False) -> None:
-        """End the job now, and its webhooks with it. tells: the last one says so instead, at once."""
+        """End the job now, and drop its webhooks. tells: send the last one at once instead."""
         now = time.time()
         with self.transaction():
             self._db.execute("UPDATE jobs SET canceled_at = ? WHERE id = ?", (now, job_id))
@@ -167,7 +167,7 @@ class Store(FaultRows):
                 )
 
     def end_job(self, job_id: str) -> None:
-        """Make the job complete now."""
+        """Complete the job now."""
         now = time.time()
         with self.transaction():
             self._db.execute(
@@ -191,7 +191,7 @@ class Store(FaultRows):
         return None if row[0] is None else float(row[0])
 
     def take_due(self, now: float) -> Delivery | None:
-        """The longest due webhook, marked as being sent; a restart marks it pending again."""
+        """Take the webhook that is due longest and mark it as being sent; a restart undoes the mark."""
         row = self._db.execute(
             "UPDATE webhooks SET state = 'sending' WHERE rowid = (SELECT rowid FROM webhooks"
             " WHERE state = 'pending' AND due_at <= ? ORDER BY due_at LIMIT 1) RETURNING *",
@@ -200,7 +200,7 @@ class Store(FaultRows):
         return None if row is None else delivery_of(row)
 
     def take(self, job_id: str) -> Delivery | None:
-        """This job's last webhook, if it is pending, due or not."""
+        """Take this job's last webhook, if it is pending, due or not."""
         row = self._db.execute(
             "UPDATE webhooks SET state = 'sending' WHERE job_id = ? AND event = ? AND state = 'pending'"
             " RETURNING *",
@@ -209,7 +209,7 @@ class Store(FaultRows):
         return None if row is None else delivery_of(row)
 
     def save_delivery(self, delivery: Delivery, state: str) -> None:
-        """Keep what became of a webhook, unless its job was cancelled meanwhile."""
+        """Store how a delivery ended, unless its job was canceled meanwhile."""
         self._db.execute(
             "UPDATE webhooks SET state = ?, due_at = ?, attempts = ?, copies = ?, body = ?, faults = ?"
             " WHERE job_id = ? AND event = ? AND state <> 'canceled'",

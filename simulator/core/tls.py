@@ -1,4 +1,4 @@
-"""A test certificate authority and a server certificate by it, kept in the state directory."""
+"""A test certificate authority and its server certificate, stored in the state directory."""
 
 import ipaddress
 import os
@@ -19,7 +19,7 @@ _NAMES = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class Certificate:
-    """ca_file: what a client has to trust. The CA's own key is thrown away: it signs this one certificate."""
+    """A server certificate. ca_file: what a client has to trust. The CA's key is discarded after signing."""
 
     ca_file: Path
     certificate_file: Path
@@ -27,7 +27,7 @@ class Certificate:
 
 
 def certificate_in(directory: Path, host: str) -> Certificate:
-    """The certificate for this host, localhost and the loopback addresses; the same one until it gets old."""
+    """Return the certificate for this host, localhost and the loopback addresses; renew an old one."""
     names = tuple(dict.fromkeys((*_NAMES, host)))
     files = Certificate(directory / "ca.pem", directory / "server.pem", directory / "server-key.pem")
     if not _is_usable(files, names):

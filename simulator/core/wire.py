@@ -1,4 +1,4 @@
-"""JSON bodies, read with a cap and written in ASCII, so that no text a client sends can break an answer."""
+"""JSON bodies, read with a maximum size and written in ASCII, so that no text breaks a response."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 
 class BodyInvalid(ValueError):
-    """Too long a body, or one that is not JSON."""
+    """The body is too long or not JSON."""
 
 
 def dump(value: object) -> bytes:
@@ -21,7 +21,7 @@ def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = 
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """Raises BodyInvalid if it is longer."""
+    """Read the body. Raises BodyInvalid if it is longer."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -1,4 +1,4 @@
-"""fal's ways of failing: model errors (`detail` is a list) and infrastructure errors (`error_type`)."""
+"""fal's errors: of models (`detail` is a list) and of the infrastructure (`error_type`)."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +27,7 @@ REFUSED = "The content could not be processed because it contained material flag
 
 @dataclass(frozen=True)
 class Failure:
-    """How a job failed. error_type: None for a model error, which only the result's body explains."""
+    """How a job failed. error_type: None for a model error, which is only in the result's body."""
 
     status: int
     error: str
@@ -37,7 +37,7 @@ class Failure:
 
 
 def failure_of(job: Job) -> Failure | None:
-    """Why a finished job has no result; None if it has one."""
+    """Return why a finished job has no result; None if it has one."""
     if job.state() is State.CANCELED:
         return infrastructure_failure("client_cancelled")
     if job.fault("moderation"):

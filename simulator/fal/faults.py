@@ -1,4 +1,4 @@
-"""What may go wrong at fal."""
+"""The faults of fal."""
 
 from simulator.core.faults.kinds import FILES, JOBS, SUBMIT, WEBHOOKS, FaultKind, FaultKinds, Phase
 

@@ -1,4 +1,4 @@
-"""What a FLUX endpoint on fal takes as input, and how fal says that it cannot take it."""
+"""The input of a FLUX endpoint at fal, and fal's validation errors."""
 
 from typing import Any, Literal
 
@@ -28,9 +28,9 @@ class ImageSize(BaseModel):
 
 
 class FalRequest(BaseModel):
-    """The fields that endpoints share; others are let through, since each endpoint has its own.
+    """The fields that endpoints share; others are ignored, as each endpoint has its own.
 
-    image_url, image_urls: at endpoints for editing. aspect_ratio, resolution: what some have for a size.
+    image_url, image_urls: at endpoints for editing. aspect_ratio, resolution: instead of a size at some.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -59,14 +59,14 @@ class FalRequest(BaseModel):
         return {"width": PRESETS[value][0], "height": PRESETS[value][1]}
 
     def addresses(self) -> list[tuple[list[str | int], str]]:
-        """Each input image's address, with its place in the body."""
+        """Return each input image's address, with its path in the body."""
         first: list[tuple[list[str | int], str]] = []
         if self.image_url is not None:
             first = [(["body", "image_url"], self.image_url)]
         return first + [(["body", "image_urls", index], url) for index, url in enumerate(self.image_urls)]
 
     def picture(self, seed: int, source: Source | None) -> Picture:
-        """source: the first input image, whose shape the result has where none is asked for."""
+        """Return the image to draw. source: the first input image, whose ratio is the default."""
         width, height = self.image_size.width, self.image_size.height
         pixels = round((1024 * float(self.resolution.removesuffix("K"))) ** 2)
         if self.aspect_ratio not in (None, "auto"):
@@ -78,7 +78,7 @@ class FalRequest(BaseModel):
 
 
 def detail_of(error: ValidationError) -> list[dict[str, Any]]:
-    """pydantic's errors as fal sends them: its endpoints are pydantic behind FastAPI."""
+    """Return pydantic's errors as fal sends them, whose endpoints use FastAPI."""
     return [
         {
             "loc": ["body", *item["loc"]],

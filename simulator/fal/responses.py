@@ -1,4 +1,4 @@
-"""The JSON documents of fal's queue: submit answer, status, result."""
+"""The JSON documents of fal's queue: submit response, status, result."""
 
 import time
 from base64 import b64encode
@@ -15,7 +15,7 @@ _PIXELS_PER_UNIT = 1_000_000
 
 
 def app_id(endpoint: str) -> str:
-    """`owner/app`, which is all of an endpoint that request addresses use."""
+    """Return `owner/app`, the part of an endpoint that request addresses use."""
     parts = endpoint.split("/")
     return "/".join(parts[: 3 if parts[0] in _NAMESPACES else 2])
 
@@ -39,7 +39,7 @@ def submitted(job: Job, base_url: str) -> dict[str, Any]:
 
 
 def status(job: Job, base_url: str, *, with_logs: bool) -> dict[str, Any]:
-    """A failure, and a cancel, is COMPLETED too: fal has no other word for an end."""
+    """Return the status. A failed or canceled job is COMPLETED too, as fal has no other final status."""
     known = {"request_id": job.id, **urls(job, base_url)}
     state = job.state()
     if state is State.QUEUED:
@@ -68,7 +68,7 @@ def status(job: Job, base_url: str, *, with_logs: bool) -> dict[str, Any]:
 
 
 async def result(job: Job, files: Files, base_url: str) -> dict[str, Any]:
-    """What the model returned. A new address is minted for each image on every call."""
+    """Return the model's output, with a new address for each image on every call."""
     count = 0 if job.fault("empty_result") else job.picture.count
     if job.arguments.get("sync_mode"):
         addresses = [await _data_url(job, files, index) for index in range(count)]
@@ -84,7 +84,7 @@ async def result(job: Job, files: Files, base_url: str) -> dict[str, Any]:
 
 
 def billable_units(job: Job) -> str:
-    """Megapixels, each image rounded up."""
+    """Return megapixels, each image rounded up."""
     pixels = job.picture.width * job.picture.height
     return str(-(-pixels // _PIXELS_PER_UNIT) * job.picture.count)
 

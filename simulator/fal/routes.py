@@ -28,7 +28,7 @@ JobHandler = Callable[[Request, Job], Awaitable[Response]]
 
 
 class Queue:
-    """Every route but the one for the keys wants an `Authorization: Key …`."""
+    """fal's queue. Every route except that of the keys requires `Authorization: Key …`."""
 
     def __init__(self, context: Context, handler: SubmitHandler, signer: Signer) -> None:
         self._store = context.store
@@ -40,7 +40,7 @@ class Queue:
 
     @property
     def routes(self) -> list[Route]:
-        """Request addresses use `owner/app`; the endpoint's sub-path and `/response` are accepted too."""
+        """Return the routes. Request addresses use `owner/app`, with or without sub-path and `/response`."""
         return [
             Route("/.well-known/jwks.json", self._jwks, methods=["GET"]),
             Route(f"{_REQUEST}/status/stream", self._job_route(self._stream), methods=["GET"]),
@@ -103,7 +103,7 @@ class Queue:
         )
 
     async def _events(self, job_id: str, base_url: str, *, with_logs: bool) -> AsyncIterator[bytes]:
-        """Each status as it changes; ends after COMPLETED."""
+        """Send each status as it changes, until COMPLETED."""
         last: dict[str, Any] | None = None
         for _ in range(int(MAX_STREAM_SECONDS / STREAM_INTERVAL_SECONDS)):
             job = self._store.job(job_id)

@@ -1,4 +1,4 @@
-"""Taking a request in, in fal's words."""
+"""Submitting a request to fal's queue."""
 
 import uuid
 from typing import Any
@@ -11,7 +11,7 @@ from simulator.core.delivery import Deliveries
 from simulator.core.faults.switches import Fault, FaultInvalid, FaultSwitches, Target
 from simulator.core.images.inputs import Input, fetched, opened
 from simulator.core.images.sources import SourceInvalid
-from simulator.core.job_submit import Intake, JobSpec, is_webhook_url, new_seed
+from simulator.core.job_submit import JobAcceptor, JobSpec, is_webhook_url, new_seed
 from simulator.core.provider import Context
 from simulator.core.rejected import Rejected
 from simulator.core.wire import BodyInvalid, answer, read_json
@@ -29,7 +29,7 @@ class SubmitHandler:
         self._store = context.store
         self._switches = context.switches
         self._files = context.files
-        self._intake = Intake(context, deliveries)
+        self._acceptor = JobAcceptor(context, deliveries)
 
     async def submit(self, request: Request) -> Response:
         endpoint = request.path_params["endpoint"].strip("/")
@@ -41,7 +41,7 @@ class SubmitHandler:
             webhook_url = _webhook_url(request)
             images = [await _image(*place) for place in arguments.addresses()]
             target = Target(endpoint, prompt)
-            fault = await self._intake.admit(target)
+            fault = await self._acceptor.admit(target)
             if fault is not None:
                 raise _refusal(fault, prompt)
         except Rejected as refused:
@@ -51,8 +51,8 @@ class SubmitHandler:
         base_url = self._files.base_url(request)
         picture = arguments.picture(seed, images[0].source if images else None)
         order = JobSpec(target, picture, given, base_url, webhook_url, images)
-        job = self._intake.accept(str(uuid.uuid4()), order)
-        await self._intake.before_answer(job, request)
+        job = self._acceptor.accept(str(uuid.uuid4()), order)
+        await self._acceptor.before_response(job, request)
         return answer(responses.submitted(job, base_url))
 
 

@@ -17,7 +17,7 @@ from simulator.fal.errors import failure_of
 
 
 class Signer:
-    """seed: the 32 bytes of an ED25519 private key."""
+    """Signs webhooks. seed: the 32 bytes of an ED25519 private key."""
 
     def __init__(self, seed: bytes) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
@@ -29,13 +29,13 @@ class Signer:
         }
 
     def sign(self, request_id: str, user_id: str, timestamp: str, body: bytes) -> str:
-        """The signature in hex, over the raw bytes that are sent."""
+        """Return the signature in hex, over the raw bytes that are sent."""
         message = "\n".join((request_id, user_id, timestamp, hashlib.sha256(body).hexdigest()))
         return self._key.sign(message.encode()).hex()
 
 
 class FalWebhooks:
-    """Words and signs a job's webhook."""
+    """Builds and signs a job's webhook."""
 
     def __init__(self, signer: Signer, user_id: str, files: Files) -> None:
         self._signer = signer
@@ -54,7 +54,7 @@ class FalWebhooks:
         return dump({**known, "status": "OK", "payload": payload})
 
     def headers(self, job: Job, event: str, body: bytes, faults: dict[str, Fault]) -> dict[str, str]:
-        """Signed anew for each attempt, as the timestamp must be recent."""
+        """Return headers signed for this attempt, as the timestamp must be recent."""
         stale, wrong_account = faults.get("stale_webhook"), faults.get("wrong_account")
         timestamp = str(int(time.time() - (0 if stale is None else stale.number("seconds"))))
         user_id = self._user_id if wrong_account is None else wrong_account.text("user_id")

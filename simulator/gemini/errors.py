@@ -1,4 +1,4 @@
-"""Gemini's error envelope, its answers without a picture, and which of them each fault is."""
+"""Gemini's error envelope, its responses without an image, and the one for each fault."""
 
 import secrets
 from typing import Any
@@ -18,7 +18,7 @@ _STATUS = {
 _TYPE = "type.googleapis.com/google.rpc."
 
 
-def refused(code: int, message: str, *details: dict[str, Any]) -> Rejected:
+def rejection(code: int, message: str, *details: dict[str, Any]) -> Rejected:
     error: dict[str, Any] = {"code": code, "message": message, "status": _STATUS.get(code, "UNKNOWN")}
     if details:
         error["details"] = list(details)
@@ -26,28 +26,28 @@ def refused(code: int, message: str, *details: dict[str, Any]) -> Rejected:
 
 
 def invalid(message: str) -> Rejected:
-    return refused(400, message)
+    return rejection(400, message)
 
 
 def invalid_key(code: int = 400) -> Rejected:
-    """A wrong key is an invalid argument there, told apart by its reason."""
+    """Return the error of a wrong key: an invalid argument with its own reason."""
     reason = {"@type": f"{_TYPE}ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"}
-    return refused(code, "API key not valid. Please pass a valid API key.", reason)
+    return rejection(code, "API key not valid. Please pass a valid API key.", reason)
 
 
 def no_key() -> Rejected:
     message = "Method doesn't allow unregistered callers (callers without established identity)."
-    return refused(403, message)
+    return rejection(403, message)
 
 
-def refused_by(fault: Fault) -> Rejected:
-    """What a fault asks for; without a picture, but with 200, where the content is the reason."""
+def rejection_for(fault: Fault) -> Rejected:
+    """Return the rejection for a fault: 200 without an image if the content is the reason."""
     match fault.name:
         case "submit_429":
             retry = {"@type": f"{_TYPE}RetryInfo", "retryDelay": f"{fault.number('retry_after'):g}s"}
-            return refused(429, "Resource has been exhausted (e.g. check quota).", retry)
+            return rejection(429, "Resource has been exhausted (e.g. check quota).", retry)
         case "submit_503":
-            return refused(503, "The model is overloaded. Please try again later.")
+            return rejection(503, "The model is overloaded. Please try again later.")
         case "invalid_key":
             return invalid_key(int(fault.number("status")))
         case "reject":
@@ -60,7 +60,7 @@ def refused_by(fault: Fault) -> Rejected:
             parts = [{"text": "I would rather describe it to you."}]
             return _candidate({"content": {"role": "model", "parts": parts}, "finishReason": "STOP"})
         case _:
-            return refused(500, "An internal error has occurred. Please retry.")
+            return rejection(500, "An internal error has occurred. Please retry.")
 
 
 def _candidate(fields: dict[str, Any]) -> Rejected:

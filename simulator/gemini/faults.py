@@ -1,4 +1,4 @@
-"""What may go wrong at Gemini."""
+"""The faults of Gemini."""
 
 from simulator.core.faults.kinds import FaultKind, FaultKinds, Phase
 from simulator.core.synchronous.faults import SYNCHRONOUS

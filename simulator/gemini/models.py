@@ -1,4 +1,4 @@
-"""The image models: how large their pictures are, how many inputs they take, what they count."""
+"""The image models: sizes, numbers of inputs and tokens."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ _SCALES = {"512": 0.5, "1K": 1.0, "2K": 2.0, "4K": 4.0}
 
 @dataclass(frozen=True)
 class Model:
-    """sizes: pixels at 1K by aspect ratio. tokens: counted for a picture, by image size."""
+    """One model. sizes: pixels at 1K by aspect ratio. tokens: of an image, by image size."""
 
     sizes: dict[str, tuple[int, int]]
     tokens: dict[str, int]
@@ -47,7 +47,7 @@ class Model:
         return (int(width * scale), int(height * scale))
 
     def nearest_ratio(self, width: int, height: int) -> str:
-        """The aspect ratio that a picture of this size comes closest to."""
+        """Return the aspect ratio that is nearest to this size."""
 
         def distance(ratio: str) -> float:
             wide, high = self.sizes[ratio]

@@ -1,4 +1,4 @@
-"""Gemini: its routes and webhooks, and what a server of it needs to know."""
+"""Gemini: its routes, its webhooks and its SimulatedProvider."""
 
 from starlette.routing import Route
 

@@ -1,4 +1,4 @@
-"""What `generateContent` takes. Names may be in camel case or with underscores, as protobuf's JSON has it."""
+"""The body of `generateContent`. Names may be in camel or snake case, as in protobuf's JSON."""
 
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ class Blob(Message):
 
 
 class Part(Message):
-    """A text, an image, or what the model said before."""
+    """A text, an image, or an earlier response of the model."""
 
     text: str | None = None
     inline_data: Blob | None = None
@@ -40,14 +40,14 @@ class Content(Message):
 
 
 class ImageConfig(Message):
-    """The picture asked for."""
+    """The requested image."""
 
     aspect_ratio: str | None = None
     image_size: str | None = None
 
 
 class ThinkingConfig(Message):
-    """Whether drafts are shown."""
+    """Whether drafts are included."""
 
     thinking_level: str | None = None
     thinking_budget: int | None = None
@@ -55,7 +55,7 @@ class ThinkingConfig(Message):
 
 
 class GenerationConfig(Message):
-    """The settings that have a meaning here, and those that are let through."""
+    """The settings that have an effect here, and those that are ignored."""
 
     response_modalities: list[Literal["TEXT", "IMAGE"]] = ["TEXT", "IMAGE"]
     candidate_count: int = 1
@@ -83,7 +83,7 @@ class GeminiRequest(Message):
         return "\n".join(texts)
 
     def blobs(self) -> list[Blob]:
-        """The inputs in their order."""
+        """Return the inputs in their order."""
         return [part.inline_data for part in self._parts() if part.inline_data and not part.thought]
 
     def has_file(self) -> bool:
@@ -114,7 +114,7 @@ def parse(fields: dict[str, Any]) -> GeminiRequest:
 
 
 def pixels(arguments: GeminiRequest, model: Model, inputs: list[tuple[int, int]]) -> tuple[int, int]:
-    """The picture's size. Without an aspect ratio the first input decides. Raises Rejected."""
+    """Return the image's size. Without an aspect ratio the first input decides. Raises Rejected."""
     config = arguments.generation_config.image_config
     ratio = config.aspect_ratio or (model.nearest_ratio(*inputs[0]) if inputs else "1:1")
     if ratio not in model.sizes:

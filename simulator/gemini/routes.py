@@ -1,4 +1,4 @@
-"""`models/…:generateContent`: from the request to the answer."""
+"""`models/…:generateContent`: from the request to the response."""
 
 import hmac
 import secrets
@@ -19,7 +19,7 @@ from simulator.core.synchronous.job_spec import JobSpec, RawRequest
 from simulator.core.synchronous.render_pool import RenderPool
 from simulator.core.synchronous.work import Work
 from simulator.core.wire import BodyInvalid, answer, read_json
-from simulator.gemini.errors import invalid, invalid_key, new_response_id, no_key, refused, refused_by
+from simulator.gemini.errors import invalid, invalid_key, new_response_id, no_key, rejection, rejection_for
 from simulator.gemini.models import MODELS, Model
 from simulator.gemini.requests import Blob, GeminiRequest, parse, pixels
 
@@ -31,7 +31,7 @@ _MIME_TYPES = ("image/png", "image/jpeg", "image/webp")
 
 
 class GenerateContent:
-    """Text and images to one picture."""
+    """Makes one image from text and images."""
 
     def __init__(self, key: str | None, render_pool: RenderPool) -> None:
         self._key = key
@@ -54,7 +54,7 @@ class GenerateContent:
         model = request.path_params["model"]
         if model not in MODELS:
             message = f"models/{model} is not found for API version v1beta, or cannot generateContent."
-            raise refused(404, message)
+            raise rejection(404, message)
         try:
             body = await read_json(request, MAX_BODY_BYTES)
         except BodyInvalid as error:
@@ -72,7 +72,7 @@ class GenerateContent:
         name: str = given.fields["model"]
         model, blobs = MODELS[name], arguments.blobs()
         if arguments.has_file():
-            raise refused(403, "You do not have permission to access the File or it may not exist.")
+            raise rejection(403, "You do not have permission to access the File or it may not exist.")
         if len(blobs) > model.max_inputs:
             raise invalid(f"Too many images: {len(blobs)}. The model takes at most {model.max_inputs}.")
         sources = tuple([await self._decode(blob) for blob in blobs])
@@ -104,7 +104,7 @@ class GenerateContent:
             raise invalid("Unable to process input image. Please retry.") from error
 
     def refusal(self, fault: Fault) -> Rejected:
-        return refused_by(fault)
+        return rejection_for(fault)
 
     def nonsense(self, message: str) -> Rejected:
         return invalid(message)
@@ -130,7 +130,7 @@ class GenerateContent:
 
 
 async def _thoughts(work: Work, model: Model) -> list[dict[str, Any]]:
-    """Pairs of a text and a draft, before the picture."""
+    """Return pairs of a text and a draft, which come before the image."""
     asked = work.order.arguments["thinkingConfig"].get("includeThoughts")
     count = _THOUGHTS if (model.thinks if asked is None else asked) else 0
     if fault := work.fault("thoughts"):

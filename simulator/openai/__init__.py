@@ -1,1 +1,1 @@
-"""OpenAI's Images API: generations and edits that answer with their images, and the moderation endpoint."""
+"""OpenAI's Images API: generations and edits with their images in the response, and moderations."""

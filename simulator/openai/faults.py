@@ -1,4 +1,4 @@
-"""What may go wrong at OpenAI."""
+"""The faults of OpenAI."""
 
 from simulator.core.faults.kinds import FaultKind, FaultKinds, Phase
 from simulator.core.synchronous.faults import SYNCHRONOUS

@@ -11,7 +11,7 @@ from simulator.core.faults.switches import Fault, FaultInvalid, Target, without_
 from simulator.core.provider import Context
 from simulator.core.rejected import Rejected
 from simulator.core.wire import answer
-from simulator.openai.errors import refused, server_error
+from simulator.openai.errors import rejection, server_error
 from simulator.openai.routes import common_headers, let_in, new_request_id
 from simulator.openai.uploads import read_fields
 
@@ -51,7 +51,7 @@ WORDS = {
 
 
 class Moderations:
-    """One result for each text; texts and images in one list of parts have one result together."""
+    """Returns one result for each text; texts and images in one list of parts have one result together."""
 
     def __init__(self, context: Context) -> None:
         self._store = context.store
@@ -96,7 +96,7 @@ class Moderations:
         try:
             return self._switches.active_faults(Phase.CHECK, target)
         except FaultInvalid as error:
-            raise refused(400, f"simulator: {error}", param="input", code="invalid_value") from error
+            raise rejection(400, f"simulator: {error}", param="input", code="invalid_value") from error
 
 
 def _has_word(text: str, word: str) -> bool:
@@ -104,7 +104,7 @@ def _has_word(text: str, word: str) -> bool:
 
 
 def _inputs(given: Any) -> list[tuple[str, int]]:
-    """Each text with the number of images that go with it. Raises Rejected."""
+    """Return each text with the number of its images. Raises Rejected."""
     if isinstance(given, str):
         return [(given, 0)]
     if isinstance(given, list) and 0 < len(given) <= MAX_INPUTS:
@@ -114,7 +114,7 @@ def _inputs(given: Any) -> list[tuple[str, int]]:
             texts = [item["text"] for item in given if item["type"] == "text"]
             return [("\n".join(texts), len(given) - len(texts))]
     message = "Invalid 'input': expected a text, texts, or parts of type `text` and `image_url`."
-    raise refused(400, message, param="input", code="invalid_type")
+    raise rejection(400, message, param="input", code="invalid_type")
 
 
 def _is_part(item: Any) -> bool:

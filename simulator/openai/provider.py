@@ -1,4 +1,4 @@
-"""OpenAI: its routes and webhooks, and what a server of it needs to know."""
+"""OpenAI: its routes, its webhooks and its SimulatedProvider."""
 
 from starlette.routing import Route
 

@@ -1,11 +1,11 @@
-"""What the Images API takes, and how it says that it cannot take it."""
+"""The body of the Images API, and its validation errors."""
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from simulator.core.rejected import Rejected
-from simulator.openai.errors import refused
+from simulator.openai.errors import rejection
 
 MODELS = ("gpt-image-2", "gpt-image-2-2026-04-21", "gpt-image-1.5", "gpt-image-1", "gpt-image-1-mini")
 DEFAULT_MODEL = "gpt-image-1.5"
@@ -27,7 +27,7 @@ _CODES = {
 
 
 class OpenAIRequest(BaseModel):
-    """The fields of a generation; anything else is refused, `response_format` with it."""
+    """The fields of a generation; anything else is refused, also `response_format`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,23 +53,23 @@ class EditArguments(OpenAIRequest):
 
 
 def parse(kind: type[OpenAIRequest], fields: dict[str, Any], *, strict: bool) -> OpenAIRequest:
-    """Raises Rejected. strict: JSON has numbers of its own, a form has only texts."""
+    """Parse the fields. Raises Rejected. strict: for JSON, which has numbers; a form has only texts."""
     given = {name: value for name, value in fields.items() if value is not None}
     try:
         arguments = kind.model_validate(given, strict=strict)
     except ValidationError as error:
-        raise _refused_by(error) from error
+        raise _validation_error(error) from error
     if arguments.model not in MODELS:
         message = f"Invalid value: {arguments.model!r}. Supported values are: {_listed(MODELS)}."
-        raise refused(400, message, param="model", code="invalid_value")
+        raise rejection(400, message, param="model", code="invalid_value")
     if arguments.background == "transparent" and arguments.output_format == "jpeg":
         message = "Transparent background is not supported for output format 'jpeg'."
-        raise refused(400, message, param="background", code="invalid_value")
+        raise rejection(400, message, param="background", code="invalid_value")
     return arguments
 
 
 def size_of(arguments: OpenAIRequest, inputs: list[tuple[int, int]]) -> tuple[int, int]:
-    """In pixels. Raises Rejected. `auto` goes by the first input's shape, and is square without one."""
+    """Return the size in pixels. `auto` has the first input's ratio, or is square. Raises Rejected."""
     if arguments.size == "auto":
         width, height = inputs[0] if inputs else (1, 1)
         if width == height:
@@ -99,10 +99,10 @@ def _problem(width: int, height: int) -> str | None:
 
 
 def _bad_size(problem: str, arguments: OpenAIRequest) -> Rejected:
-    return refused(400, f"Invalid value: {arguments.size!r}. {problem}", param="size", code="invalid_value")
+    return rejection(400, f"Invalid value: {arguments.size!r}. {problem}", param="size", code="invalid_value")
 
 
-def _refused_by(error: ValidationError) -> Rejected:
+def _validation_error(error: ValidationError) -> Rejected:
     first = error.errors()[0]
     param = ".".join(str(part) for part in first["loc"])
     code = _CODES.get(first["type"], "invalid_type")
@@ -110,7 +110,7 @@ def _refused_by(error: ValidationError) -> Rejected:
         "unknown_parameter": f"Unknown parameter: '{param}'.",
         "missing_required_parameter": f"Missing required parameter: '{param}'.",
     }.get(code, f"Invalid value for '{param}': {first['msg']}.")
-    return refused(400, message, param=param, code=code)
+    return rejection(400, message, param=param, code=code)
 
 
 def _listed(values: tuple[str, ...]) -> str:

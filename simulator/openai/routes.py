@@ -1,4 +1,4 @@
-"""`/v1/images/generations` and `/v1/images/edits`: from the request to the answer."""
+"""`/v1/images/generations` and `/v1/images/edits`: from the request to the response."""
 
 import hmac
 import secrets
@@ -18,7 +18,7 @@ from simulator.core.synchronous.job_spec import JobSpec, RawRequest
 from simulator.core.synchronous.render_pool import RenderPool
 from simulator.core.synchronous.work import Work
 from simulator.core.wire import answer
-from simulator.openai.errors import invalid_key, refused, refused_by
+from simulator.openai.errors import invalid_key, rejection, rejection_for
 from simulator.openai.faults import KINDS
 from simulator.openai.requests import EditArguments, OpenAIRequest, parse, size_of
 from simulator.openai.stream import events
@@ -32,7 +32,7 @@ STREAM_FAULTS = {"stream_error"}
 
 
 def let_in(request: Request, key: str | None) -> None:
-    """Raises Rejected without the account's key."""
+    """Raise Rejected without the account's key."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not given.strip():
         raise invalid_key()
@@ -77,10 +77,10 @@ class Generations:
         return _order(parse(OpenAIRequest, given.fields, strict=True), ())
 
     def refusal(self, fault: Fault) -> Rejected:
-        return refused_by(fault)
+        return rejection_for(fault)
 
     def nonsense(self, message: str) -> Rejected:
-        return refused(400, message, param="prompt", code="invalid_value")
+        return rejection(400, message, param="prompt", code="invalid_value")
 
     async def answer(self, work: Work) -> Response:
         headers = self.headers(work.job.id)
@@ -92,7 +92,7 @@ class Generations:
 
 
 class Edits(Generations):
-    """Images, perhaps a mask, and a text to an image."""
+    """Images, an optional mask and a text to an image."""
 
     event_prefix = "image_edit"
 
@@ -103,10 +103,10 @@ class Edits(Generations):
         arguments = parse(EditArguments, given.fields, strict=not given.is_form)
         files = given.files.get("image", [])
         if unknown := given.files.keys() - {"image", "mask"}:
-            raise refused(400, f"Unknown parameter: '{min(unknown)}'.", code="unknown_parameter")
+            raise rejection(400, f"Unknown parameter: '{min(unknown)}'.", code="unknown_parameter")
         if not files:
             message = "Missing required parameter: 'image'."
-            raise refused(400, message, param="image", code="missing_required_parameter")
+            raise rejection(400, message, param="image", code="missing_required_parameter")
         if len(files) > MAX_IMAGES:
             raise too_many(len(files))
         sources = tuple([await self._decode(content, index) for index, content in enumerate(files)])
@@ -138,15 +138,15 @@ class Edits(Generations):
 
 
 def _check_markers(arguments: OpenAIRequest) -> None:
-    """Raises Rejected for a marker that could do nothing to this kind of answer."""
+    """Raise Rejected for a marker that has no effect on this kind of response."""
     try:
         names = {fault.name for fault in parse_markers(KINDS, arguments.prompt)}
     except FaultInvalid as error:
-        raise refused(400, f"simulator: {error}", param="prompt", code="invalid_value") from error
+        raise rejection(400, f"simulator: {error}", param="prompt", code="invalid_value") from error
     idle = names & (BODY_FAULTS if arguments.stream else STREAM_FAULTS)
     if idle:
         message = f"simulator: {min(idle)} does nothing where stream is {arguments.stream}"
-        raise refused(400, message, param="prompt", code="invalid_value")
+        raise rejection(400, message, param="prompt", code="invalid_value")
 
 
 def _order(arguments: OpenAIRequest, sources: tuple[Source, ...], mask: Source | None = None) -> JobSpec:

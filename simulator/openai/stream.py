@@ -1,4 +1,4 @@
-"""The answer as server-sent events: drafts while the work goes on, then the images."""
+"""The response as server-sent events: drafts while the work goes on, then the images."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ _under_way: set[asyncio.Task[list[bytes] | Rejected | Abandoned]] = set()
 
 
 async def events(work: Work, prefix: str) -> AsyncIterator[bytes]:
-    """prefix: `image_generation` or `image_edit`."""
+    """Yield the events. prefix: `image_generation` or `image_edit`."""
     results = asyncio.create_task(_results(work))
     _under_way.add(results)
     results.add_done_callback(_under_way.discard)
@@ -83,5 +83,5 @@ def _event(name: str, data: dict[str, Any]) -> bytes:
     return b"event: " + name.encode() + b"\ndata: " + dump({"type": name, **data}) + b"\n\n"
 
 
-def _error(refused: Rejected) -> bytes:
-    return _event("error", refused.body)
+def _error(rejected: Rejected) -> bytes:
+    return _event("error", rejected.body)

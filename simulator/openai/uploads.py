@@ -1,4 +1,4 @@
-"""The images of an edit as they come in: files of a form, or data URLs in JSON."""
+"""The images of an edit: files of a form, or data URLs in JSON."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -12,7 +12,7 @@ from simulator.core.images.sources import SourceInvalid
 from simulator.core.rejected import Rejected
 from simulator.core.synchronous.job_spec import RawRequest
 from simulator.core.wire import BodyInvalid, read_body, read_json
-from simulator.openai.errors import refused
+from simulator.openai.errors import rejection
 
 MAX_BODY_BYTES = 200_000_000
 MAX_IMAGES = 16
@@ -21,24 +21,26 @@ _MIME_TYPES = ("image/jpeg", "image/png", "image/webp")
 
 
 async def read_fields(request: Request) -> RawRequest:
-    """A JSON object. Raises Rejected."""
+    """Read a JSON object. Raises Rejected."""
     try:
         fields = await read_json(request, MAX_BODY_BYTES)
     except BodyInvalid as error:
-        raise refused(400, f"We could not parse the JSON body of your request: {error}", code=None) from error
+        raise rejection(
+            400, f"We could not parse the JSON body of your request: {error}", code=None
+        ) from error
     if not isinstance(fields, dict):
-        raise refused(400, "Invalid body: expected an object.", code="invalid_type")
+        raise rejection(400, "Invalid body: expected an object.", code="invalid_type")
     return RawRequest(fields)
 
 
 async def read_edit(request: Request) -> RawRequest:
-    """A form or a JSON object; `files` has `image` and perhaps `mask`. Raises Rejected."""
+    """Read a form or a JSON object; `files` has `image` and optionally `mask`. Raises Rejected."""
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         return await _read_form(request)
     given = await read_fields(request)
     images = given.fields.pop("images", None)
     if not isinstance(images, list):
-        raise refused(
+        raise rejection(
             400, "Missing required parameter: 'images'.", param="images", code="missing_required_parameter"
         )
     if len(images) > MAX_IMAGES:
@@ -60,7 +62,7 @@ async def _read_form(request: Request) -> RawRequest:
         )
         form = await parser.parse()
     except (BodyInvalid, MultiPartException, KeyError) as error:
-        raise refused(400, f"Could not parse the form: {error}", code=None) from error
+        raise rejection(400, f"Could not parse the form: {error}", code=None) from error
     given = RawRequest({}, is_form=True)
     try:
         for name, value in form.multi_items():
@@ -76,21 +78,21 @@ async def _read_form(request: Request) -> RawRequest:
 
 
 def _check_mime_type(name: str, mime_type: str | None) -> None:
-    """The type that the part claims counts, not its content; a mask may claim anything."""
+    """Check the declared type of a part, not its content; a mask may declare any type."""
     if name != "mask" and mime_type not in _MIME_TYPES:
         message = f"Invalid file '{name}': unsupported mimetype ('{mime_type}'). Supported file formats are "
         supported = "'image/jpeg', 'image/png', and 'image/webp'."
-        raise refused(400, message + supported, param=name, code="unsupported_file_mimetype")
+        raise rejection(400, message + supported, param=name, code="unsupported_file_mimetype")
 
 
 async def _referenced(reference: Any, param: str) -> bytes:
-    """What a data URL or an address leads to; there are no uploaded files to name."""
+    """Read a data URL or an address; there are no uploaded files."""
     url = reference.get("image_url") if isinstance(reference, dict) else None
     try:
         return await fetched(url if isinstance(url, str) else "")
     except SourceInvalid as error:
         message = f"Invalid image reference: {error}."
-        raise refused(400, message, param=param, code="invalid_image_url") from error
+        raise rejection(400, message, param=param, code="invalid_image_url") from error
 
 
 async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
@@ -99,8 +101,8 @@ async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
 
 def too_many(count: int) -> Rejected:
     message = f"Invalid 'image': array too long. Expected at most {MAX_IMAGES} images, got {count}."
-    return refused(400, message, param="image", code="array_above_max_length")
+    return rejection(400, message, param="image", code="array_above_max_length")
 
 
 def bad_image(message: str, param: str) -> Rejected:
-    return refused(400, message, param=param, code="invalid_image_file")
+    return rejection(400, message, param=param, code="invalid_image_file")

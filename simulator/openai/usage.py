@@ -1,4 +1,4 @@
-"""What an answer says about its images, and the tokens it counts for them."""
+"""What a response states about its images, and their tokens."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _TOKENS_PER_INPUT = 323
 
 
 def described(order: JobSpec) -> dict[str, str]:
-    """`auto` as it was settled."""
+    """Return the parameters, with `auto` replaced by its result."""
     return {
         "background": "transparent" if order.transparent else "opaque",
         "output_format": order.picture.image_format,
@@ -20,7 +20,7 @@ def described(order: JobSpec) -> dict[str, str]:
 
 
 def usage(order: JobSpec, images: int) -> dict[str, Any]:
-    """Plausible numbers: they grow with the prompt, the inputs, the quality, the size and the images."""
+    """Return plausible numbers, which grow with prompt, inputs, quality, size and images."""
     text = len(order.prompt) // 4 + 1
     inputs = _TOKENS_PER_INPUT * len(order.sources)
     pixels = order.picture.width * order.picture.height

@@ -1,4 +1,4 @@
-"""Replicate's errors: problem documents, but for the one about throttling."""
+"""Replicate's errors: problem documents, except for throttling."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def problem(status: int, title: str, detail: str, **more: Any) -> Rejected:
 
 
 def throttled(retry_after_seconds: float) -> Rejected:
-    """429, which is no problem document."""
+    """Return 429, which is not a problem document."""
     seconds = f"{retry_after_seconds:g}"
     body = {"detail": f"Request was throttled. Your rate limit resets in ~{seconds}s."}
     return Rejected(429, body, {"Retry-After": seconds})
@@ -34,14 +34,14 @@ def invalid_input(field: str, description: str, kind: str = "invalid") -> Reject
 
 
 def invalid_fields(error: ValidationError) -> Rejected:
-    """pydantic's errors, in Replicate's words."""
+    """Return pydantic's errors in Replicate's format."""
     fields = [_field(str(item["loc"][-1]) if item["loc"] else "", item) for item in error.errors()]
     detail = "".join(f"- {field['field']}: {field['description']}\n" for field in fields)
     return problem(422, "Input validation failed", detail, invalid_fields=fields)
 
 
-def by_fault(fault: Fault) -> Rejected:
-    """What a fault at the door says."""
+def rejection_for(fault: Fault) -> Rejected:
+    """Return the rejection of a fault at submit."""
     if fault.name == "submit_429":
         return throttled(fault.number("retry_after"))
     if fault.name == "reject":

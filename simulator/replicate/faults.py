@@ -1,4 +1,4 @@
-"""What may go wrong at Replicate."""
+"""The faults of Replicate."""
 
 from simulator.core.faults.kinds import FILES, JOBS, SUBMIT, WEBHOOKS, FaultKind, FaultKinds, Phase
 

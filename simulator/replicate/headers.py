@@ -12,7 +12,7 @@ _DURATION = re.compile(r"(?:\d{1,6}[hms])+")
 
 
 def wait_seconds(headers: Mapping[str, str]) -> int | None:
-    """What `Prefer: wait` or `Prefer: wait=N` asks for; None if nothing that can be had."""
+    """Return the seconds of `Prefer: wait` or `Prefer: wait=N`; None for anything else."""
     match = re.fullmatch(r"wait(?:=(\d{1,3}))?", headers.get("prefer", "").strip())
     if match is None:
         return None
@@ -21,7 +21,7 @@ def wait_seconds(headers: Mapping[str, str]) -> int | None:
 
 
 def cancel_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """What `Cancel-After: 1m30s` says; bare digits are seconds. Raises Rejected."""
+    """Return the seconds of `Cancel-After: 1m30s`; plain digits are seconds. Raises Rejected."""
     text = headers.get("cancel-after", "").strip()
     if not text:
         return None

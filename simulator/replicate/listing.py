@@ -22,7 +22,7 @@ _CURSOR = re.compile(r"(above|below)=(\d{1,18})")
 
 
 async def listed(store: Store, files: Files, request: Request) -> dict[str, Any]:
-    """Newest first. Raises Rejected."""
+    """Return a page, newest first. Raises Rejected."""
     query, base_url = request.query_params, files.base_url(request)
     window = _window(query)
     found = store.page(window, PAGE)
@@ -41,7 +41,7 @@ async def listed(store: Store, files: Files, request: Request) -> dict[str, Any]
 
 
 def _neighbours(store: Store, window: Window, found: list[tuple[int, Job]]) -> tuple[int | None, int | None]:
-    """The numbers of the page's newest and oldest job, where there are others beyond them."""
+    """Return the numbers of the page's newest and oldest job, if there are others beyond them."""
     if not found:
         return None, None
     newest, oldest = found[0][0], found[-1][0]

@@ -1,4 +1,4 @@
-"""The models that Replicate has here: what they take, and whether they answer with one address or several."""
+"""The simulated models: their input, and whether their output is one address or several."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -30,9 +30,9 @@ _FORMATS = {"jpg": "jpeg"}
 
 
 class ReplicateRequest(BaseModel, ABC):
-    """What every model takes; what it does not know is let through.
+    """The fields of every model; unknown ones are ignored.
 
-    image_field: the one that holds the address of an image, at models that take one.
+    image_field: the field with the address of an image, if the model takes one.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -105,9 +105,9 @@ class Kontext(ReplicateRequest):
 
 @dataclass(frozen=True)
 class Model:
-    """gives_list: whether `output` is a list of addresses, not one address.
+    """One model. gives_list: whether `output` is a list of addresses, not one address.
 
-    is_hidden: whether predictions do not tell their version, as those of official models may not.
+    is_hidden: whether predictions hide their version, as those of some official models do.
     """
 
     name: str
@@ -124,7 +124,7 @@ class Model:
         return "hidden" if self.is_hidden else self.version
 
     def schema(self) -> dict[str, Any]:
-        """The part of its OpenAPI document that clients look at."""
+        """Return the part of its OpenAPI document that clients read."""
         address = {"type": "string", "format": "uri"}
         output = {"type": "array", "items": address} if self.gives_list else address
         return {"components": {"schemas": {"Input": self.takes.model_json_schema(), "Output": output}}}
@@ -141,7 +141,7 @@ MODELS = {
 
 
 def model_of(version: str) -> Model | None:
-    """The model of `owner/name`, `owner/name:version` or a bare version."""
+    """Return the model of `owner/name`, `owner/name:version` or only a version."""
     name, _, identifier = version.rpartition(":")
     if name:
         model = MODELS.get(name)

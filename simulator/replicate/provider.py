@@ -1,4 +1,4 @@
-"""Replicate: its routes and webhooks, and what a server of it needs to know."""
+"""Replicate: its routes, its webhooks and its SimulatedProvider."""
 
 from starlette.routing import Route
 

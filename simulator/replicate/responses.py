@@ -1,4 +1,4 @@
-"""The prediction object, as it is now or as an event told it."""
+"""The prediction object, as it is now or in an event."""
 
 from base64 import b64encode
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ NSFW = "NSFW content detected. Try running it again, or try a different prompt."
 
 @dataclass(frozen=True)
 class View:
-    """A prediction at one moment. has_output: whether the images are there, whatever its status says."""
+    """A prediction at one time. has_output: whether it has images, whatever its status."""
 
     status: str
     has_output: bool
@@ -36,7 +36,7 @@ def view_of(job: Job) -> View:
 
 
 def error_of(job: Job) -> str | None:
-    """Why a prediction that ran to its end has failed."""
+    """Return why a prediction that ran to its end has failed."""
     if moderation := job.fault("moderation"):
         code = moderation.text("code")
         return NSFW if code.lower() == "nsfw" else f"{FLAGGED} ({code})"
@@ -45,7 +45,7 @@ def error_of(job: Job) -> str | None:
 
 
 async def prediction(job: Job, files: Files, base_url: str, view: View | None = None) -> dict[str, Any]:
-    """view: another moment than now."""
+    """Return the prediction object. view: at another time than now."""
     view = view_of(job) if view is None else view
     is_removed = files.is_gone(job)
     output = _output(job, files.mint(job, base_url)) if view.has_output and not is_removed else None
@@ -53,7 +53,7 @@ async def prediction(job: Job, files: Files, base_url: str, view: View | None = 
 
 
 async def early_prediction(job: Job, files: Files, base_url: str) -> dict[str, Any]:
-    """What `Prefer: wait` was seen to answer: still processing, but with the images, as data URLs."""
+    """Return the recorded response to `Prefer: wait`: processing, with the images as data URLs."""
     content_type = CONTENT_TYPES[job.picture.image_format]
     drawn = [b64encode(await files.image(job, index)).decode() for index in range(job.picture.count)]
     output = _output(job, [f"data:{content_type};base64,{text}" for text in drawn])
@@ -126,6 +126,6 @@ def _output(job: Job, addresses: list[str]) -> Any:
 
 
 def _is_aborted(job: Job) -> bool:
-    """Whether its deadline came before its start."""
+    """Return whether its deadline came before its start."""
     deadline_at = job.arguments["deadline_at"]
     return deadline_at is not None and job.canceled_at == deadline_at and deadline_at <= job.starts_at

@@ -29,7 +29,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Routes:
-    """Every route wants `Authorization: Bearer …`, or the older `Token …`. wake: a webhook has become due."""
+    """The routes, all with `Authorization: Bearer …` or `Token …`. wake: called when a webhook is due."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class Routes:
         return answer(body)
 
     async def _cancel(self, request: Request) -> Response:
-        """The one that has ended stays as it is."""
+        """Cancel a prediction; one that has ended does not change."""
         job = self._job(request)
         if job.is_open():
             active = self._switches.active_faults(Phase.CANCEL, Target(job.endpoint, job.prompt, job.id))

@@ -1,4 +1,4 @@
-"""Taking a prediction in: its input, its headers, its webhook, and the answer, now or after the wait."""
+"""Creating a prediction: its input, headers and webhook, and the response, now or after the wait."""
 
 import asyncio
 import time
@@ -12,12 +12,12 @@ from simulator.core.delivery import Deliveries
 from simulator.core.faults.switches import FaultInvalid, Target
 from simulator.core.images.inputs import Input, fetched, opened
 from simulator.core.images.sources import SourceInvalid
-from simulator.core.job_submit import Intake, JobSpec, is_webhook_url, new_seed
+from simulator.core.job_submit import JobAcceptor, JobSpec, is_webhook_url, new_seed
 from simulator.core.jobs import Job
 from simulator.core.provider import Context
 from simulator.core.rejected import Rejected
 from simulator.core.wire import BodyInvalid, answer, read_json
-from simulator.replicate.errors import by_fault, invalid_fields, invalid_input, problem
+from simulator.replicate.errors import invalid_fields, invalid_input, problem, rejection_for
 from simulator.replicate.headers import cancel_after_seconds, wait_seconds
 from simulator.replicate.models import Model, ReplicateRequest
 from simulator.replicate.responses import early_prediction, prediction
@@ -38,7 +38,7 @@ class SubmitHandler:
         self._switches = context.switches
         self._files = context.files
         self._uploads = uploads
-        self._intake = Intake(context, deliveries)
+        self._acceptor = JobAcceptor(context, deliveries)
 
     async def submit(self, request: Request, model: Model, given: dict[str, Any]) -> Response:
         """Raises Rejected."""
@@ -46,14 +46,14 @@ class SubmitHandler:
         prompt = str(fields.get("prompt", "")) if isinstance(fields, dict) else ""
         try:
             order = await self._order(request, model, given, prompt)
-            fault = await self._intake.admit(order.target)
+            fault = await self._acceptor.admit(order.target)
             if fault is not None:
-                raise by_fault(fault)
+                raise rejection_for(fault)
         except Rejected as refused:
             self._store.log("submit_rejected", None, prompt, endpoint=model.name, status=refused.status)
             raise
-        job = self._intake.accept(new_id(), order)
-        await self._intake.before_answer(job, request)
+        job = self._acceptor.accept(new_id(), order)
+        await self._acceptor.before_response(job, request)
         return await self._answer(job, request)
 
     async def _order(self, request: Request, model: Model, given: dict[str, Any], prompt: str) -> JobSpec:
@@ -118,7 +118,7 @@ class SubmitHandler:
         return answer(await prediction(job, self._files, base_url), 201, headers)
 
     async def _ended(self, job: Job, seconds: float) -> Job:
-        """The job after its end, or after that long."""
+        """Return the job after its end, or after this time."""
         until = time.time() + seconds
         while job.is_open() and time.time() < until:
             await asyncio.sleep(min(_WAIT_STEP_SECONDS, max(0.001, until - time.time())))
@@ -127,7 +127,7 @@ class SubmitHandler:
 
 
 async def read_object(request: Request) -> dict[str, Any]:
-    """The request's JSON. Raises Rejected."""
+    """Read the request's JSON. Raises Rejected."""
     try:
         given = await read_json(request, MAX_BODY_BYTES)
     except BodyInvalid as error:

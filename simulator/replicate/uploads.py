@@ -24,14 +24,14 @@ _ADDRESS = re.compile(r"/v1/files/([a-z0-9]{26})")
 
 
 class Uploads:
-    """Keeps them in the state directory for a day."""
+    """Stores uploads in the state directory for a day."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
 
     async def add(self, request: Request) -> dict[str, Any]:
-        """Take `content`, and `metadata` if there is any. Raises Rejected."""
+        """Store `content`, and `metadata` if there is any. Raises Rejected."""
         length = request.headers.get("content-length", "")
         if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
             raise problem(413, "Payload too large", "Files may have 100 MiB.")
@@ -78,7 +78,7 @@ class Uploads:
             (self._directory / f"{record['id']}.{suffix}").unlink(missing_ok=True)
 
     def content_at(self, address: str, base_url: str) -> bytes | None:
-        """The bytes of one of our own addresses; None for any other. Raises Rejected."""
+        """Return the bytes of an upload's address; None for any other address. Raises Rejected."""
         if not address.startswith(f"{base_url}/v1/files/"):
             return None
         record = self.get(address.removeprefix(f"{base_url}/v1/files/"))
@@ -86,7 +86,7 @@ class Uploads:
 
 
 def described(record: dict[str, Any], base_url: str) -> dict[str, Any]:
-    """An upload as Replicate shows it."""
+    """Return an upload as Replicate shows it."""
     times = {
         "created_at": moment(record["created_at"]),
         "expires_at": moment(record["created_at"] + LIFETIME_SECONDS),

@@ -23,7 +23,7 @@ _VIEWS = {
 
 
 class Signer:
-    """key: 24 bytes, which clients know as `whsec_` and their base64."""
+    """Signs webhooks. key: 24 bytes, which clients have as `whsec_` and their base64."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -38,7 +38,7 @@ class Signer:
 
 
 class ReplicateWebhooks:
-    """Words, times and signs a prediction's webhooks."""
+    """Builds, schedules and signs a prediction's webhooks."""
 
     def __init__(self, signer: Signer, files: Files) -> None:
         self._signer = signer
@@ -52,7 +52,7 @@ class ReplicateWebhooks:
         return dump(await prediction(job, self._files, job.base_url, _VIEWS.get(event)))
 
     def headers(self, job: Job, event: str, body: bytes, faults: dict[str, Fault]) -> dict[str, str]:
-        """Signed anew for each attempt; the id stays the same, so that a receiver can tell."""
+        """Return headers signed for this attempt; all attempts have the same id, so a repeat is visible."""
         stale = faults.get("stale_webhook")
         timestamp = str(int(time.time() - (0 if stale is None else stale.number("seconds"))))
         message_id = "msg_" + hashlib.sha256(f"{job.id}/{event}".encode()).hexdigest()[:27]
@@ -66,7 +66,7 @@ class ReplicateWebhooks:
 
 
 def _moments(job: Job) -> dict[str, float]:
-    """When each event of a job happens, as far as it does."""
+    """Return when each event of a job happens, if it does."""
     ended_at = job.ended_at()
     moments: dict[str, float] = {}
     if ended_at is None or ended_at > job.starts_at:

@@ -1,1 +1,1 @@
-"""Together AI's image endpoint, from what is publicly known of it; its errors' words are not confirmed."""
+"""Together AI's image endpoint, from what is publicly known; its error messages are not documented."""

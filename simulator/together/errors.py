@@ -1,10 +1,10 @@
-"""Together's error envelope, which is known, with words and codes that are not confirmed."""
+"""Together's error envelope, which is documented; its messages and codes are not."""
 
 from simulator.core.faults.switches import Fault
 from simulator.core.rejected import Rejected
 
 
-def refused(
+def rejection(
     status: int,
     message: str,
     *,
@@ -12,30 +12,32 @@ def refused(
     param: str | None = None,
     code: str | None = None,
 ) -> Rejected:
-    """kind: the envelope's `type`."""
+    """Return an error. kind: the envelope's `type`."""
     return Rejected(status, {"error": {"message": message, "type": kind, "param": param, "code": code}})
 
 
 def invalid_key() -> Rejected:
-    return refused(401, "Invalid API key provided.", code="invalid_api_key")
+    return rejection(401, "Invalid API key provided.", code="invalid_api_key")
 
 
-def refused_by(fault: Fault) -> Rejected:
-    """The error that a fault asks for."""
+def rejection_for(fault: Fault) -> Rejected:
+    """Return the error for a fault."""
     match fault.name:
         case "submit_429":
-            throttled = refused(429, "You have reached the rate limit of this model.", kind="rate_limit")
+            throttled = rejection(429, "You have reached the rate limit of this model.", kind="rate_limit")
             throttled.headers["Retry-After"] = f"{fault.number('retry_after'):g}"
             return throttled
         case "insufficient_quota":
-            return refused(402, "Your credit limit is used up.", kind="credit_limit")
+            return rejection(402, "Your credit limit is used up.", kind="credit_limit")
         case "invalid_key":
             return invalid_key()
         case "submit_503":
-            return refused(503, "The server is overloaded or not ready yet.", kind="overloaded_error")
+            return rejection(503, "The server is overloaded or not ready yet.", kind="overloaded_error")
         case "reject":
-            return refused(422, "NSFW content detected in prompt", param="prompt")
+            return rejection(422, "NSFW content detected in prompt", param="prompt")
         case "moderation":
-            return refused(422, "NSFW content detected in image")
+            return rejection(422, "NSFW content detected in image")
         case _:
-            return refused(500, "The server had an error while processing your request.", kind="server_error")
+            return rejection(
+                500, "The server had an error while processing your request.", kind="server_error"
+            )

@@ -1,6 +1,6 @@
-"""What may go wrong at Together.
+"""The faults of Together.
 
-`truncated_body`, `slow_body` and `wrong_bytes` take effect what carries the image: the answer, or the file.
+`truncated_body`, `slow_body` and `wrong_bytes` apply to what has the image: the response, or the file.
 """
 
 from simulator.core.faults.kinds import FILES, FaultKind, FaultKinds, Phase

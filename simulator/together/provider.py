@@ -1,4 +1,4 @@
-"""Together: its routes and webhooks, and what a server of it needs to know."""
+"""Together: its routes, its webhooks and its SimulatedProvider."""
 
 from starlette.routing import Route
 

@@ -1,11 +1,11 @@
-"""What the image endpoint takes. Fields that are not listed are let through, as each model has its own."""
+"""The body of the image endpoint. Other fields are ignored, as each model has its own."""
 
 import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from simulator.together.errors import refused
+from simulator.together.errors import rejection
 
 MAX_SIDE_PIXELS = 2048
 _FLUX = "black-forest-labs/FLUX"
@@ -46,7 +46,7 @@ class TogetherRequest(BaseModel):
     disable_safety_checker: bool = False
 
     def size(self) -> tuple[int, int]:
-        """In pixels; an aspect ratio has about a megapixel."""
+        """Return the size in pixels; an aspect ratio has about a megapixel."""
         if self.aspect_ratio is None:
             return (self.width, self.height)
         wide, high = (int(part) for part in self.aspect_ratio.split(":"))
@@ -65,11 +65,11 @@ def parse(fields: object) -> TogetherRequest:
     except ValidationError as error:
         first = error.errors()[0]
         param = ".".join(str(part) for part in first["loc"]) or None
-        raise refused(400, f"Invalid {param or 'body'}: {first['msg']}", param=param) from error
+        raise rejection(400, f"Invalid {param or 'body'}: {first['msg']}", param=param) from error
     most = MAX_INPUTS.get(arguments.model)
     if most is None:
         message = f"Unable to access model {arguments.model}."
-        raise refused(404, message, param="model", code="model_not_available")
+        raise rejection(404, message, param="model", code="model_not_available")
     if len(arguments.inputs()) > most:
-        raise refused(400, f"The model takes at most {most} input images.", param="reference_images")
+        raise rejection(400, f"The model takes at most {most} input images.", param="reference_images")
     return arguments

@@ -1,4 +1,4 @@
-"""`/v1/images/generations`: from the request to the answer."""
+"""`/v1/images/generations`: from the request to the response."""
 
 import hmac
 import secrets
@@ -19,14 +19,14 @@ from simulator.core.rejected import Rejected
 from simulator.core.synchronous.job_spec import JobSpec, RawRequest
 from simulator.core.synchronous.work import Work
 from simulator.core.wire import BodyInvalid, answer, read_json
-from simulator.together.errors import invalid_key, refused, refused_by
+from simulator.together.errors import invalid_key, rejection, rejection_for
 from simulator.together.requests import parse
 
 MAX_BODY_BYTES = 100_000_000
 
 
 class Generations:
-    """Text, and images for some models, to images: in the answer, or as addresses in it."""
+    """Makes images from text, and for some models from images: in the response, or as addresses in it."""
 
     def __init__(self, key: str | None, files: Files) -> None:
         self._key = key
@@ -49,9 +49,9 @@ class Generations:
         try:
             fields = await read_json(request, MAX_BODY_BYTES)
         except BodyInvalid as error:
-            raise refused(400, str(error)) from error
+            raise rejection(400, str(error)) from error
         if not isinstance(fields, dict):
-            raise refused(400, "The body must be an object.")
+            raise rejection(400, "The body must be an object.")
         return RawRequest({name: value for name, value in fields.items() if value is not None})
 
     def prompt(self, given: RawRequest) -> str:
@@ -77,10 +77,10 @@ class Generations:
         )
 
     def refusal(self, fault: Fault) -> Rejected:
-        return refused_by(fault)
+        return rejection_for(fault)
 
     def nonsense(self, message: str) -> Rejected:
-        return refused(400, message, param="prompt")
+        return rejection(400, message, param="prompt")
 
     async def answer(self, work: Work) -> Response:
         if work.order.arguments["response_format"] == "url":
@@ -103,4 +103,4 @@ async def _input(address: str) -> Input:
     try:
         return await opened(await fetched(address))
     except SourceInvalid as error:
-        raise refused(400, f"Invalid input image: {error}", param="image_url") from error
+        raise rejection(400, f"Invalid input image: {error}", param="image_url") from error

@@ -1,4 +1,4 @@
-"""What our services make of the environment that docker-compose.yml gives them."""
+"""The settings that our services read from their environment in docker-compose.yml."""
 
 import httpx
 import pytest
@@ -11,7 +11,7 @@ APP_SERVICES = ("bootstrap", "api", "worker")
 
 
 def read_settings(service: Service, monkeypatch: pytest.MonkeyPatch) -> ServiceSettings:
-    """What a service of ours reads from the environment that it is given."""
+    """Return the settings that a service reads from its environment."""
     with monkeypatch.context() as patched:
         for name in setting_fields():
             patched.delenv(name.upper(), raising=False)

@@ -1,4 +1,4 @@
-"""Reads docker-compose.yml by the few rules of Compose that it uses: YAML, .env, and `${…}`."""
+"""Reads docker-compose.yml by the rules of Compose that it uses: YAML, .env, and `${…}`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,17 +16,17 @@ Service = dict[str, Any]
 
 
 class VariableMissing(ValueError):
-    """A `${NAME:?…}` that the environment does not fill."""
+    """A `${NAME:?…}` that is not in the environment."""
 
 
 def raw_services() -> dict[str, Service]:
-    """The services, with their variables as they are written."""
+    """Return the services, with their variables not filled in."""
     found: dict[str, Service] = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
     return found
 
 
 def services(env: Mapping[str, str]) -> dict[str, Service]:
-    """The services with every variable filled in. Raises VariableMissing."""
+    """Return the services with every variable filled in. Raises VariableMissing."""
     filled: dict[str, Service] = _filled(raw_services(), env)
     for service in filled.values():
         given = service.get("environment", {})
@@ -40,12 +40,12 @@ def services(env: Mapping[str, str]) -> dict[str, Service]:
 
 
 def variables() -> set[str]:
-    """Every name that the file takes from its environment."""
+    """Return every variable that the file uses."""
     return {match["name"] for match in _VARIABLE.finditer(COMPOSE_FILE.read_text())} | passed_on()
 
 
 def passed_on() -> set[str]:
-    """The names that a service is given only where the environment has them."""
+    """Return the variables that a service gets only if the environment has them."""
     return {
         name
         for service in raw_services().values()
@@ -55,13 +55,13 @@ def passed_on() -> set[str]:
 
 
 def read_env(path: Path) -> dict[str, str]:
-    """The names and values of a .env file."""
+    """Return the names and values of a .env file."""
     pairs = (line.partition("=") for line in path.read_text().splitlines() if line and line[0] != "#")
     return {name: value for name, _, value in pairs}
 
 
 def strings(value: object) -> Iterator[str]:
-    """Every string inside."""
+    """Return every string in a document."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

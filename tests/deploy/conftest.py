@@ -1,4 +1,4 @@
-"""A checkout's deployment files in a folder of their own, with a .env as `deploy/make-env` writes it."""
+"""The deployment files of a checkout in a temporary folder, with a .env of `deploy/make-env`."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ from tests.deploy.compose_file import COMPOSE_FILE, ROOT, Service, read_env, ser
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """What a checkout has for Docker, without a .env."""
+    """Return a folder with the files for Docker, without a .env."""
     for file in (COMPOSE_FILE, ROOT / "Dockerfile", ROOT / ".env.example"):
         shutil.copy(file, tmp_path)
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
@@ -22,14 +22,14 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def dot_env(folder: Path) -> dict[str, str]:
-    """The values of a fresh .env, which is now in `folder`."""
+    """Write a new .env to `folder`; return its values."""
     subprocess.run([folder / "deploy" / "make-env"], check=True, timeout=10, capture_output=True)  # noqa: S603
     return read_env(folder / ".env")
 
 
 @pytest.fixture
 def compose(dot_env: dict[str, str]) -> dict[str, Service]:
-    """The services, as that .env fills them."""
+    """Return the services, filled in from that .env."""
     return services(dot_env)
 
 

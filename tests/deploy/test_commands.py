@@ -1,4 +1,4 @@
-"""Every command, environment name, port and health address in docker-compose.yml is one that the code has."""
+"""Every command, variable, port and health address in docker-compose.yml exists in the code."""
 
 import importlib.util
 import subprocess

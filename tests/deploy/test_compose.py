@@ -1,4 +1,4 @@
-"""What docker-compose.yml promises of its images, ports, secrets, order and restarts."""
+"""Images, ports, secrets, order and restarts in docker-compose.yml."""
 
 import itertools
 import re

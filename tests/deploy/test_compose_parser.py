@@ -1,4 +1,4 @@
-"""The file as Compose's own library reads it. Built with Go, where there is Go; the rest needs none."""
+"""docker-compose.yml as Compose's own library reads it, if there is Go to build that."""
 
 import json
 import os
@@ -26,7 +26,7 @@ pytestmark = [
 
 @pytest.fixture(scope="session")
 def composecheck(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program, built into a folder of this run; the compiler keeps its cache where it always does."""
+    """Build the program into a temporary folder, with the compiler's usual cache."""
     binary = tmp_path_factory.mktemp("composecheck") / "composecheck"
     built = subprocess.run(  # noqa: S603
         ["go", "build", "-mod=readonly", "-o", str(binary), "."],  # noqa: S607
@@ -40,7 +40,7 @@ def composecheck(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(composecheck: Path, folder: Path, *profiles: str) -> subprocess.CompletedProcess[str]:
-    """Without our own environment, which would go before .env."""
+    """Load the file without our own environment, which would override .env."""
     env = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
     return subprocess.run(  # noqa: S603
         [composecheck, folder, *profiles],
@@ -58,7 +58,7 @@ def loaded(composecheck: Path, folder: Path, *profiles: str) -> Any:
 
 
 def given(service: Mapping[str, Any]) -> dict[str, str]:
-    """What its container gets: Compose hands a name without a value to none."""
+    """Return the environment of a container: Compose omits a name without a value."""
     environment = service.get("environment", {})
     return {name: value for name, value in environment.items() if value is not None}
 

@@ -1,4 +1,4 @@
-"""deploy/postgres/databases.sql on a real server, by psql, as PostgreSQL's image runs it."""
+"""deploy/postgres/databases.sql on a real server, run by psql as in PostgreSQL's image."""
 
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -21,7 +21,7 @@ TEMPORAL_DATABASES = ("temporal", "temporal_visibility")
 
 @pytest.fixture
 def server_url() -> Iterator[str]:
-    """A server of its own: roles and databases of these names may mean something on any other."""
+    """Start a separate server, as roles and databases with these names may exist on another."""
     with (
         data_directory.temporary_folder() as folder,
         DataDir(folder).held(),

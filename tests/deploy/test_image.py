@@ -1,4 +1,4 @@
-"""The Dockerfile: nothing runs as root, everything is pinned, and what is copied is all that is needed."""
+"""The Dockerfile: nothing runs as root, everything is pinned, and it copies all that is needed."""
 
 import ast
 import importlib.metadata
@@ -21,7 +21,7 @@ ENTRY_POINTS = ("api.__main__", "worker", "admin.__main__", "simulator.__main__"
 
 
 def stage(name: str) -> str:
-    """The instructions of one stage."""
+    """Return the instructions of one stage."""
     [body] = re.findall(rf"^FROM \S+ AS {name}\n(.*?)(?=^FROM |\Z)", DOCKERFILE, re.MULTILINE | re.DOTALL)
     return str(body)
 
@@ -32,7 +32,7 @@ def copied_from_context(text: str) -> list[str]:
 
 
 def imports(module: str) -> Iterator[str]:
-    """What a module of the repository names in its import statements, with each name's own module."""
+    """Return the modules that a module imports."""
     path = ROOT.joinpath(*module.split("."))
     file = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
     for node in ast.walk(ast.parse(file.read_text())):
@@ -49,7 +49,7 @@ def is_ours(module: str) -> bool:
 
 
 def reached() -> tuple[set[str], set[str]]:
-    """The modules of ours that the entry points reach, and the top names of the others' packages."""
+    """Return our modules that the entry points import, and the names of other packages."""
     migrations = [f"migrations.{path.stem}" for path in (ROOT / "migrations").glob("*.py")]
     revisions = [f"migrations.versions.{path.stem}" for path in (ROOT / "migrations/versions").glob("*.py")]
     waiting, ours, others = [*ENTRY_POINTS, *migrations, *revisions], set[str](), set[str]()
@@ -68,7 +68,7 @@ def reached() -> tuple[set[str], set[str]]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """What the image has in its working folder."""
+    """Return the files in the image's working folder."""
     for source in copied_from_context(stage("app")):
         path = ROOT / source
         if path.is_dir():
@@ -147,7 +147,7 @@ def test_every_package_that_is_imported_is_locked() -> None:
 
 
 def test_the_copied_tree_starts_on_its_own(tree: Path, dot_env: dict[str, str]) -> None:
-    """Every entry point's imports, and the files that they read, from nothing but the copy."""
+    """Import every entry point, and read its files, from the copy alone."""
     settings = {
         "MASTER_KEY": dot_env["MASTER_KEY"],
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
@@ -182,7 +182,7 @@ def test_the_copied_tree_starts_on_its_own(tree: Path, dot_env: dict[str, str]) 
 
 
 def test_the_workflows_are_there_as_bytecode(tree: Path) -> None:
-    """By the image's own command, and the import system takes what it made."""
+    """Compile with the image's command, and import the bytecode."""
     [command] = re.findall(r"^RUN (python -m compileall .+)$", stage("app"), re.MULTILINE)
     python, *arguments = command.split()
     assert python == "python"

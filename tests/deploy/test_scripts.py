@@ -1,4 +1,4 @@
-"""The shell scripts of deploy/, run as their containers run them."""
+"""The shell scripts of deploy/, run as in their containers."""
 
 import asyncio
 import os
@@ -46,7 +46,7 @@ Boot = Callable[[], subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    """Where the stand-in for temporal-sql-tool keeps its databases."""
+    """Return the folder where the fake temporal-sql-tool stores its databases."""
     path = tmp_path / "state"
     path.mkdir()
     return path
@@ -54,7 +54,7 @@ def state(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def boot(state: Path, tmp_path: Path, compose: dict[str, Service]) -> Boot:
-    """Runs the schema step, with the environment that it has in its container."""
+    """Return a function that runs the schema step with its container's environment."""
     tools, schema = tmp_path / "tools", tmp_path / "schema"
     for database in ("temporal", "visibility"):
         (schema / database / "versioned").mkdir(parents=True)
@@ -80,7 +80,7 @@ def boot(state: Path, tmp_path: Path, compose: dict[str, Service]) -> Boot:
 
 
 def calls(state: Path) -> list[tuple[str, str]]:
-    """Which databases were given which commands."""
+    """Return the commands by database."""
     lines = [line.split() for line in (state / "calls").read_text().splitlines()]
     return [(line[1], line[2]) for line in lines]
 
@@ -145,7 +145,7 @@ def test_no_password_is_on_a_command_line(boot: Boot, state: Path, dot_env: dict
 async def test_the_namespace_is_made_once_and_its_retention_kept(
     servers: Servers, tmp_path: Path, compose: dict[str, Service]
 ) -> None:
-    """On a real server, by the same command line tool."""
+    """Create a namespace on a real server with the same command-line tool."""
     (tmp_path / "tools").mkdir()
     tool = tmp_path / "tools" / "temporal"
     tool.symlink_to(await asyncio.to_thread(programs.temporal, stop=StopFlag(), log=silent))

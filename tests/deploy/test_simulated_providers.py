@@ -1,4 +1,4 @@
-"""Every provider of ours has its settings in docker-compose.yml, and its address at the simulator there."""
+"""Every provider has its settings and its simulator's address in docker-compose.yml."""
 
 import argparse
 from contextlib import suppress
@@ -33,7 +33,7 @@ from tests.unit.adapters.providers.mock_http import MockHttp
 
 @pytest.fixture
 def simulator(compose: dict[str, Service]) -> argparse.Namespace:
-    """What the simulator makes of its command."""
+    """Return the options in the simulator's command."""
     assert compose["simulator"]["command"][:3] == ["python", "-m", "simulator"]
     return simulator_parser().parse_args(compose["simulator"]["command"][3:])
 
@@ -118,7 +118,7 @@ async def test_the_simulators_addresses_are_routes_of_it(
     simulator: argparse.Namespace,
     tmp_path: Path,
 ) -> None:
-    """Where jobs are sent, each refuses who brings no key, and so is there."""
+    """Submit without a key: a refusal shows that the route exists."""
     own = settings["worker"].providers
     health = health_url(compose["simulator"]).path
     jwks = httpx.URL(own.of(FalSettings).jwks_url)

@@ -1,4 +1,4 @@
-"""Fixtures of the stack's own tests: children that do one thing, and scripts that stand in for tools."""
+"""Fixtures: child processes that do one thing, and scripts that replace tools."""
 
 import os
 import sys
@@ -14,13 +14,13 @@ from devstack.process.supervisor import Command, Supervisor
 
 @pytest.fixture
 def said() -> list[str]:
-    """The lines that a person would have seen."""
+    """Return the logged lines."""
     return []
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A data folder that PostgreSQL's account reaches, too: pytest's own are closed to others."""
+    """Return a data folder that PostgreSQL's user can reach, unlike pytest's own."""
     with data_directory.temporary_folder() as folder:
         yield folder
 
@@ -32,7 +32,7 @@ def supervisor(folder: Path, said: list[str]) -> Iterator[Supervisor]:
 
 
 def python_child(name: str, code: str, *, stop_timeout_seconds: float = 5.0) -> Command:
-    """A child that runs `code` and then waits for its end."""
+    """Return the command of a child that runs `code` and then waits."""
     waiting = f"import signal, sys, time\n{code}\nprint('up', flush=True)\ntime.sleep(600)"
     return Command(
         name, (sys.executable, "-c", waiting), dict(os.environ), stop_timeout_seconds=stop_timeout_seconds
@@ -40,7 +40,7 @@ def python_child(name: str, code: str, *, stop_timeout_seconds: float = 5.0) -> 
 
 
 def start(supervisor: Supervisor, command: Command) -> int:
-    """Start it, wait until it has said that it is up, and give its pid."""
+    """Start it, wait until it prints that it is up, and return its pid."""
     supervisor.start(command)
     name = command.name
     supervisor.wait_ready(name, lambda: "up" in supervisor.logs.tail(name), timeout_seconds=10)
@@ -49,7 +49,7 @@ def start(supervisor: Supervisor, command: Command) -> int:
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
-    """Makes shell scripts that are, with the system's own, all there is on PATH; the cache is empty."""
+    """Return a function that adds shell scripts to a minimal PATH; the cache is empty."""
     folder = tmp_path / "tools"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")

@@ -1,4 +1,4 @@
-"""The stack's commands as a person runs them: processes of their own, started in the background."""
+"""The stack's commands as background processes."""
 
 import signal
 import subprocess
@@ -16,7 +16,7 @@ END_TIMEOUT_SECONDS = 40.0
 
 
 class Running:
-    """One `python -m devstack …`, and what it has printed."""
+    """One `python -m devstack …`, and its output."""
 
     def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
         self.process = process
@@ -27,7 +27,7 @@ class Running:
         return self._output.read_text()
 
     async def says(self, text: str) -> None:
-        """Wait until it has printed this."""
+        """Wait until it has printed this text."""
 
         async def has_said() -> bool:
             assert self.process.poll() is None or text in self.output, f"it ended:\n{self.output}"
@@ -36,14 +36,14 @@ class Running:
         await eventually(has_said, READY_TIMEOUT_SECONDS)
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        """Its exit code after this signal."""
+        """Send a signal; return its exit code."""
         self.process.send_signal(number)
         return self.process.wait(END_TIMEOUT_SECONDS)
 
 
 @contextmanager
 def devstack(*arguments: str, output: Path) -> Iterator[Running]:
-    """Runs in a session of its own with SIGINT ignored, as a background shell starts its children."""
+    """Run it in its own session with SIGINT ignored, as a background shell does."""
     with output.open("wb") as file:
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-c", _IGNORING_SIGINT, *arguments],
@@ -68,5 +68,5 @@ _IGNORING_SIGINT = (
 
 
 def alive(pids: dict[str, int]) -> set[int]:
-    """Those of the parts that are still there a second later."""
+    """Return the processes that are still alive a second later."""
     return wait_gone(pids.values(), 1.0)

@@ -1,4 +1,4 @@
-"""What a data folder keeps, who may hold it, and when it goes."""
+"""What a data folder stores, who may use it, and when it is removed."""
 
 import socket
 import stat

@@ -1,4 +1,4 @@
-"""Where servers are looked for, in which order, and what a build that goes wrong leaves."""
+"""Where servers are looked for, in which order, and what a failed build leaves."""
 
 import signal
 import subprocess

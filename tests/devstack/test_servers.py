@@ -1,4 +1,4 @@
-"""The servers as they are started: reached with their own secrets, PostgreSQL never as root."""
+"""The servers: reached with their own secrets, PostgreSQL never as root."""
 
 import os
 import urllib.request

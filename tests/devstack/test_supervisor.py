@@ -1,4 +1,4 @@
-"""Children are restarted, ended in order, and never left behind."""
+"""Children are restarted, ended in order, and never left running."""
 
 import os
 import signal
@@ -127,7 +127,7 @@ def test_a_full_log_is_set_aside_and_the_child_writes_on(tmp_path: Path) -> None
 
 
 async def _other_pid(supervisor: Supervisor, pid: int) -> int:
-    """The part's pid once it is another one; until then nothing true."""
+    """Return the process's pid once it has changed."""
     now = supervisor.pids["part"]
     return now if now != pid else 0
 

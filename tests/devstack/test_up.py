@@ -1,4 +1,4 @@
-"""`make up` as its users see it: found by stack.json, whole again after every kill, alone on its data."""
+"""`make up`: found by stack.json, restarted after every kill, the only user of its data."""
 
 import json
 import os
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.needs_servers
 
 @dataclass(frozen=True)
 class Up:
-    """A running `up`, and the data it stands on."""
+    """A running `up`, and its data folder."""
 
     running: Running
     folder: Path
@@ -45,7 +45,7 @@ class Up:
 
 @pytest.fixture(scope="module")
 async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
-    """One stack for the tests that leave it whole."""
+    """Start one stack for the tests that leave it running."""
     with data_directory.temporary_folder() as folder, started(folder, tmp_path_factory.mktemp("up")) as up:
         await up.running.says(READY)
         yield up

@@ -1,4 +1,4 @@
-"""One simulator with quick jobs and quick retries serves most tests; each test uses prompts of its own."""
+"""One quick simulator serves most tests; each test uses its own prompts."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -64,7 +64,7 @@ async def bfl_account(bfl_simulator: SimulatorProcess) -> AsyncIterator[BflAccou
 
 @pytest.fixture
 async def own_simulator(tmp_path: Path) -> AsyncIterator[SimulatorProcess]:
-    """One that the test may end and start again."""
+    """Return a simulator that the test may stop and restart."""
     running = SimulatorProcess(tmp_path, QUICK)
     await running.start()
     yield running

@@ -1,4 +1,4 @@
-"""Pictures to send, and a look at those that come back."""
+"""Images to send, and the colors of those that come back."""
 
 import hashlib
 import io
@@ -10,7 +10,7 @@ Color = tuple[int, ...]
 
 
 def plain(color: Color, size: tuple[int, int] = (64, 48), image_format: str = "png") -> bytes:
-    """One color all over; four numbers make it an RGBA picture."""
+    """Return an image of one color; four numbers make it RGBA."""
     file = io.BytesIO()
     Image.new("RGBA" if len(color) == 4 else "RGB", size, color).save(file, image_format)
     return file.getvalue()
@@ -25,7 +25,7 @@ def mask_with_hole_at_the_left(size: tuple[int, int] = (64, 48)) -> bytes:
 
 
 def opened(content: bytes | str) -> Image.Image:
-    """content: bytes, or base64 of them."""
+    """Open an image. content: bytes, or their base64."""
     image = Image.open(io.BytesIO(b64decode(content) if isinstance(content, str) else content))
     image.load()
     return image
@@ -40,7 +40,7 @@ def sha256(content: bytes) -> str:
 
 
 def colour_at(image: Image.Image, box: tuple[int, int, int, int], share: float = 0.5) -> Color:
-    """In the middle of a box, or at another share of its width."""
+    """Return the color in the middle of a box, or at another share of its width."""
     x, y = box[0] + int((box[2] - box[0]) * share), (box[1] + box[3]) // 2
     pixel = image.convert("RGB").getpixel((x, y))
     assert isinstance(pixel, tuple)
@@ -48,5 +48,5 @@ def colour_at(image: Image.Image, box: tuple[int, int, int, int], share: float =
 
 
 def is_near(one: Color, other: Color) -> bool:
-    """Whether two colors are the same but for compression."""
+    """Return whether two colors are equal except for compression."""
     return all(abs(a - b) <= 12 for a, b in zip(one, other, strict=True))

@@ -1,4 +1,4 @@
-"""A simulator as its users run it: a process of its own."""
+"""A simulator as its users run it, in its own process."""
 
 import asyncio
 import json
@@ -71,7 +71,7 @@ class SimulatorProcess:
         self.process.wait(10)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """The exit code."""
+        """Stop it; return the exit code."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(number)
@@ -79,7 +79,7 @@ class SimulatorProcess:
 
 
 class ControlClient:
-    """A client with its key, and what the tests ask of any simulator's control plane."""
+    """A client with its key, and requests to a simulator's control plane."""
 
     def __init__(self, url: str, headers: dict[str, str]) -> None:
         self.http = httpx.AsyncClient(
@@ -87,7 +87,7 @@ class ControlClient:
         )
 
     async def log(self, request_id: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:
-        """The log's entries, of one request or one kind if asked."""
+        """Return the log's entries, optionally of one request or kind."""
         response = await self.http.get("/_sim/log", params={"limit": 10_000})
         return [
             entry
@@ -96,7 +96,7 @@ class ControlClient:
         ]
 
     async def fired(self, request_id: str | None) -> list[str]:
-        """The names of the faults that active a request."""
+        """Return the names of the faults that applied to a request."""
         return [entry["fault"] for entry in await self.log(request_id, "fault_fired")]
 
     async def put_fault(self, fault: str, **values: Any) -> httpx.Response:
@@ -104,7 +104,7 @@ class ControlClient:
 
 
 class Client(ControlClient):
-    """What the tests ask of fal, over HTTP."""
+    """Requests to fal, over HTTP."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url, {"Authorization": f"Key {KEY}"})
@@ -122,7 +122,7 @@ class Client(ControlClient):
         return dict(response.json())
 
     async def completed(self, handle: dict[str, Any]) -> dict[str, Any]:
-        """The job's status once it is COMPLETED."""
+        """Wait until the job is COMPLETED; return its status."""
 
         async def check() -> dict[str, Any] | None:
             response = await self.http.get(handle["status_url"])

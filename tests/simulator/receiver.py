@@ -1,4 +1,4 @@
-"""Somebody who takes webhooks, and says what the test wants said."""
+"""A receiver of webhooks, with the responses that a test sets."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from tests.support.eventually import eventually
 
 @dataclass(frozen=True)
 class Received:
-    """headers: by name in lower case. body: the raw bytes."""
+    """One received request. headers: by name in lower case. body: the raw bytes."""
 
     path: str
     headers: dict[str, str]
@@ -16,7 +16,7 @@ class Received:
 
 
 class Receiver:
-    """statuses: what to answer first; after them, and by default, 204."""
+    """Receives webhooks. statuses: of the first responses; then, and by default, 204."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []

@@ -1,4 +1,4 @@
-"""Every simulator in one process, each on a port of its own."""
+"""Every simulator in one process, each on its own port."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

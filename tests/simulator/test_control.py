@@ -18,8 +18,8 @@ async def test_the_log_has_every_event_of_a_job(client: Client) -> None:
     await client.http.put(handle["cancel_url"])
     entries = await client.log(handle["request_id"])
 
-    told = [(entry["kind"], entry.get("status"), entry["prompt"]) for entry in entries]
-    assert told == [
+    reported = [(entry["kind"], entry.get("status"), entry["prompt"]) for entry in entries]
+    assert reported == [
         ("submit_accepted", None, "story"),
         ("result_served", 200, "story"),
         ("file_served", 200, "story"),

@@ -1,4 +1,4 @@
-"""docs/simulator.md names every fault, at the providers that can have it."""
+"""docs/simulator.md names every fault, with the providers that have it."""
 
 import pytest
 
@@ -17,6 +17,6 @@ def test_every_fault_is_documented() -> None:
 def test_the_table_says_at_which_provider_with_jobs_a_fault_can_be(provider: str) -> None:
     lines = TEXT.splitlines()
     rows = [line.removeprefix("| ").split(" | ") for line in lines if line.startswith("| `")]
-    told = {row[0].strip("`") for row in rows if {provider, "jobs"} & set(row[1].split(", "))}
+    reported = {row[0].strip("`") for row in rows if {provider, "jobs"} & set(row[1].split(", "))}
 
-    assert told == set(PROVIDERS[provider].faults)
+    assert reported == set(PROVIDERS[provider].faults)

@@ -1,4 +1,4 @@
-"""The pictures: real, different, repeatable."""
+"""The drawn images: valid, different, repeatable."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What all providers that hold the connection share: many at once, a restart, an end with work under way."""
+"""What all synchronous providers share: many requests at once, a restart, a stop during work."""
 
 import asyncio
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.simulator.held import told_once
 from tests.simulator.process import KEY, Client, SimulatorProcess
+from tests.simulator.synchronous import log_entry
 
 PATHS = {
     "openai": "/v1/images/generations",
@@ -54,7 +54,7 @@ async def test_log_faults_and_jobs_outlive_a_kill(provider: str, tmp_path: Path)
         assert await client.log() == entries
         assert (await client.http.get("/_sim/jobs")).json() == jobs
         await client.http.post(PATHS[provider], json=_body(provider, "later"))
-        await told_once(client, "later", "submit_rejected")
+        await log_entry(client, "later", "submit_rejected")
     assert simulator.stop() == 0
 
 
@@ -83,7 +83,7 @@ async def test_it_ends_with_code_0_while_a_client_waits(tmp_path: Path) -> None:
     async with client.http:
         body = _body("openai", "for ever [sim:hang]")
         waiting = asyncio.create_task(client.http.post(PATHS["openai"], json=body))
-        await told_once(client, body["prompt"], "submit_accepted")
+        await log_entry(client, body["prompt"], "submit_accepted")
 
         assert await asyncio.to_thread(simulator.stop) == 0
         (ended,) = await asyncio.gather(waiting, return_exceptions=True)

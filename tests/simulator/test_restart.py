@@ -1,4 +1,4 @@
-"""Killed at any moment, a simulator goes on where it was."""
+"""A simulator that is killed at any time continues after a restart."""
 
 import json
 import signal

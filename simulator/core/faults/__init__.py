@@ -1,1 +1,1 @@
-"""Faults: their kinds, which are switched on, and how they are stored."""
+"""Faults: their kinds, the active ones, and their rows."""

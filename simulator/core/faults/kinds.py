@@ -1,6 +1,6 @@
-"""What may go wrong: the kinds of fault that several providers share, in groups.
+"""The kinds of fault that several providers share, in groups.
 
-A provider's own table is made of these groups and of what is its own: `{**SUBMIT, **FILES, "nsfw": …}`.
+A provider's table consists of these groups and its own kinds: `{**SUBMIT, **FILES, "nsfw": …}`.
 """
 
 from collections.abc import Mapping
@@ -26,9 +26,9 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class FaultKind:
-    """values: names with defaults; `[sim:name=value]` sets the first.
+    """One kind of fault. values: names with defaults; `[sim:name=value]` sets the first.
 
-    once: whether a marker that does not say `times` takes effect once, not always.
+    once: whether a marker without `times` applies once instead of always.
     """
 
     phase: Phase

@@ -1,4 +1,4 @@
-"""What the fault switches remember, as rows beside everything else that a simulator remembers."""
+"""The rows of the fault switches, in the store of the simulator."""
 
 import sqlite3
 
@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS marker_counts (
 
 
 class FaultRows:
-    """The rules that are on, and how often a marker has active."""
+    """The active rules, and how often each marker has applied."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db

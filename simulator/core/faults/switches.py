@@ -1,6 +1,6 @@
-"""The fault switches: who asked for which fault, and which of them are active now.
+"""The fault switches: which faults were requested, and which are active now.
 
-A fault is asked for by a marker in one prompt (`[sim:drop_webhook]`) or for everybody by a rule
+A fault is requested by a marker in one prompt (`[sim:drop_webhook]`) or for all requests by a rule
 (`PUT /_sim/faults`). Nothing here knows a provider.
 """
 
@@ -24,7 +24,7 @@ class FaultInvalid(ValueError):
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault as asked for. times: how often it takes effect; None means always."""
+    """One requested fault. times: how often it applies; None means always."""
 
     name: str
     values: dict[str, Value]
@@ -38,7 +38,7 @@ class Fault:
 
 
 def parse_fault(kinds: FaultKinds, name: str, given: dict[str, Any], *, once: bool = False) -> Fault:
-    """Raises FaultInvalid. once: only once where `given` does not say how often."""
+    """Parse a fault. Raises FaultInvalid. once: it applies once if `given` has no `times`."""
     kind = kinds.get(name)
     if kind is None:
         raise FaultInvalid(f"there is no fault {name!r}; there are: {', '.join(kinds)}")
@@ -77,9 +77,9 @@ def _times(given: Any) -> int:
 
 
 def parse_markers(kinds: FaultKinds, prompt: str) -> tuple[Fault, ...]:
-    """The faults a prompt asks for: `[sim:NAME]`, `[sim:NAME=VALUE]`, `[sim:NAME=VALUE,key=value]`.
+    """Return the faults in a prompt: `[sim:NAME]`, `[sim:NAME=VALUE]`, `[sim:NAME=VALUE,key=value]`.
 
-    Raises FaultInvalid: a marker with a typing error must not pass for a fault that did no harm.
+    Raises FaultInvalid: a marker with a typing error must not look like a fault without effect.
     """
     found = _MARKER.findall(prompt)
     if len(found) > MAX_MARKERS:
@@ -106,7 +106,7 @@ def _marker(kinds: FaultKinds, text: str) -> Fault:
 
 @dataclass(frozen=True)
 class Rule:
-    """A fault for every request that matches. fired: how often it has active so far."""
+    """A fault for every request that matches. fired: how often it has applied so far."""
 
     id: int
     fault: Fault
@@ -132,7 +132,7 @@ class Target:
 
     @property
     def scope(self) -> str:
-        """What a marker's `times` counts by: before there is a request id, the prompt itself."""
+        """Return what a marker's `times` is counted by: the request id, or before it the prompt."""
         if self.request_id is not None:
             return self.request_id
         return "prompt:" + hashlib.sha256(self.prompt.encode("utf-8", "replace")).hexdigest()[:32]
@@ -150,18 +150,18 @@ class FaultMemory(Protocol):
 
 
 class FaultSwitches:
-    """Decides which faults strike now. What strikes is counted and logged."""
+    """Decides which faults apply now, and counts and logs them."""
 
     def __init__(self, kinds: FaultKinds, memory: FaultMemory) -> None:
         self.kinds = kinds
         self._memory = memory
 
     def check(self, prompt: str) -> None:
-        """Raises FaultInvalid where a marker makes no sense at this provider."""
+        """Raise FaultInvalid if the provider has no such fault."""
         parse_markers(self.kinds, prompt)
 
     def active_faults(self, phase: Phase, target: Target) -> dict[str, Fault]:
-        """The faults of this moment by name. A marker goes before a rule of the same name."""
+        """Return the faults of this phase by name. A marker overrides a rule of the same name."""
         active: dict[str, Fault] = {}
         for fault in parse_markers(self.kinds, target.prompt):
             if (
@@ -181,7 +181,7 @@ class FaultSwitches:
         return active
 
     def admitted(self, target: Target) -> None:
-        """A prompt got in: the next submit with the same prompt counts its refusals anew."""
+        """Reset the counters of a prompt that was accepted."""
         self._memory.forget_markers(replace(target, request_id=None).scope)
 
     def _has_left(self, fault: Fault, target: Target) -> bool:

@@ -1,4 +1,4 @@
-"""Bodies that arrive badly: dripping, cut off, half. For files and for answers that carry images."""
+"""Bodies that are sent slowly, cut, or only in part: of files and of responses with images."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ _CHUNKS = 20
 
 
 def sent(request: Request, body: bytes, content_type: str, faults: dict[str, Fault]) -> Response:
-    """The body as `truncated_body` and `slow_body` would have it; whole and at once without them."""
+    """Return the body as `truncated_body` and `slow_body` change it; else whole and at once."""
     truncated, slow = faults.get("truncated_body"), faults.get("slow_body")
     if truncated is not None and truncated.text("length") == "none":
         # Ended properly and with no length to compare with: only decoding shows that half of it is missing.

@@ -1,4 +1,4 @@
-"""Input images that come by address or as text: fetched, really decoded, kept small for the drawing."""
+"""Input images by address or as text: fetched, decoded, and reduced for drawing."""
 
 import asyncio
 import io
@@ -14,19 +14,19 @@ FETCH_TIMEOUT_SECONDS = 10
 
 @dataclass(frozen=True)
 class Input:
-    """An image as it came, and a small PNG of it."""
+    """An input image, and a small PNG of it."""
 
     source: Source
     png: bytes
 
 
 async def opened(content: bytes) -> Input:
-    """Raises SourceInvalid where it is no image."""
+    """Decode an input. Raises SourceInvalid if it is not an image."""
     return await asyncio.to_thread(_open, content)
 
 
 async def fetched(address: str) -> bytes:
-    """What is at an http(s) address or in a data URL. Raises SourceInvalid."""
+    """Fetch an http(s) address or decode a data URL. Raises SourceInvalid."""
     if address.startswith("data:"):
         return from_data_url(address)
     if not address.startswith(("http://", "https://")):

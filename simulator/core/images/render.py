@@ -1,4 +1,4 @@
-"""Draws the pictures: real ones, all different, the same again for the same job, index and seed."""
+"""Draws the images: all different, and equal for the same job, index and seed."""
 
 import hashlib
 import io
@@ -33,9 +33,9 @@ def draw(
     transparent: bool = False,
     quality: int | None = None,
 ) -> bytes:
-    """An encoded image at exactly the size asked for. black: what a provider sends when its checker hit.
+    """Draw an encoded image of exactly this size. black: as a provider sends after its content check.
 
-    inputs: pictures to edit, each pasted where `input_boxes` says, the new picture showing through its holes.
+    inputs: images to edit, each pasted at its box of `input_boxes`; the new image shows through its holes.
     transparent: only circles, inputs and text are opaque. quality: 1 to 100, for jpeg and webp.
     """
     size = (picture.width, picture.height)
@@ -56,7 +56,7 @@ def draw(
 
 
 def input_boxes(size: tuple[int, int], count: int) -> list[tuple[int, int, int, int]]:
-    """Where the inputs of an edit are pasted: a grid over the upper half, left to right and down."""
+    """Return where the inputs of an edit are pasted: a grid over the upper half, left to right and down."""
     if count == 0:
         return []
     columns = math.ceil(math.sqrt(count))
@@ -75,7 +75,7 @@ def _noise(job_id: str, index: int, seed: int) -> bytes:
 
 
 def _paint(size: tuple[int, int], noise: bytes, *, transparent: bool) -> Image.Image:
-    """A few random colors blown up into soft clouds, with some circles on them."""
+    """Paint random colors as soft clouds, with some circles on them."""
     if transparent:
         image = Image.new("RGBA", size)
     else:
@@ -89,7 +89,7 @@ def _paint(size: tuple[int, int], noise: bytes, *, transparent: bool) -> Image.I
 
 
 def _write(image: Image.Image, text: str) -> None:
-    """The text on a dark band at the bottom."""
+    """Write the text on a dark band at the bottom."""
     text = text[:MAX_TEXT_CHARACTERS].encode("utf-8", "replace").decode()
     size_pixels = max(8, image.width // 24)
     lines = textwrap.wrap(text, max(8, image.width * 2 // size_pixels - 4))

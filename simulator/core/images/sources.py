@@ -1,4 +1,4 @@
-"""Input images as the provider sees them: really decoded, and remembered by hash and size."""
+"""Input images as the provider sees them: decoded, and logged by hash and size."""
 
 import hashlib
 import io
@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 FORMATS = ("png", "jpeg", "webp")
-_LONGEST_KEPT_PIXELS = 256  # hundreds of requests may wait at once, each with several inputs
+_MAX_KEPT_PIXELS = 256  # hundreds of requests may wait at once, each with several inputs
 
 
 class SourceInvalid(ValueError):
@@ -20,7 +20,7 @@ class SourceInvalid(ValueError):
 
 @dataclass(frozen=True)
 class Source:
-    """One input. width, height: as it came; picture: shrunk, since it is only pasted somewhere."""
+    """One input. width, height: of the original. picture: reduced, as it is only pasted."""
 
     sha256: str
     size_bytes: int
@@ -31,7 +31,7 @@ class Source:
     picture: Image.Image
 
     def entry(self) -> dict[str, Any]:
-        """For the log."""
+        """Return the source's entry for the log."""
         return {
             "sha256": self.sha256,
             "bytes": self.size_bytes,
@@ -42,7 +42,7 @@ class Source:
 
 
 def decode(content: bytes) -> Source:
-    """Raises SourceInvalid. Takes time for a large image: call it in a thread."""
+    """Decode an image; call it in a thread, as a large one takes time. Raises SourceInvalid."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -61,13 +61,13 @@ def decode(content: bytes) -> Source:
     has_alpha = image.has_transparency_data
     image_format = str(image.format).lower()
     picture = image.convert("RGBA")
-    picture.thumbnail((_LONGEST_KEPT_PIXELS, _LONGEST_KEPT_PIXELS))
+    picture.thumbnail((_MAX_KEPT_PIXELS, _MAX_KEPT_PIXELS))
     digest = hashlib.sha256(content).hexdigest()
     return Source(digest, len(content), width, height, image_format, has_alpha, picture)
 
 
 def masked(source: Source, mask: Source) -> Image.Image:
-    """The source with the mask's holes in it: where they are, the new picture shows."""
+    """Return the source with the mask's holes, through which the new image shows."""
     picture = source.picture.copy()
     picture.putalpha(mask.picture.getchannel("A").resize(picture.size))
     return picture
@@ -82,7 +82,7 @@ def from_base64(text: str) -> bytes:
 
 
 def from_data_url(url: str) -> bytes:
-    """Raises SourceInvalid for anything but `data:…;base64,…`."""
+    """Decode `data:…;base64,…`. Raises SourceInvalid for anything else."""
     head, comma, text = url.partition(",")
     if not (comma and head.startswith("data:") and head.endswith(";base64")):
         raise SourceInvalid("not a base64 data URL")

@@ -1,1 +1,1 @@
-"""What providers share that answer a request with its images: no job, only an open connection."""
+"""What synchronous providers share: no job, only an open connection until the images are ready."""

@@ -1,4 +1,4 @@
-"""What may go wrong where the answer carries the images."""
+"""The faults of synchronous providers."""
 
 from simulator.core.faults.kinds import SUBMIT, FaultKind, FaultKinds, Phase
 

@@ -1,4 +1,4 @@
-"""What one request asks for, and how a provider refuses it."""
+"""What one request contains, and how a provider rejects it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,11 +12,11 @@ from simulator.core.jobs import Picture
 
 @dataclass(frozen=True)
 class JobSpec:
-    """A request that makes sense.
+    """A valid request.
 
-    endpoint: the model. arguments: what was asked in the provider's own words, without image bytes.
-    kept_inputs: the sources as PNG, where results are files that are drawn when they are fetched.
-    phases: the faults that shape this work.
+    endpoint: the model. arguments: the request in the provider's wire format, without image bytes.
+    kept_inputs: the sources as PNG, if results are files that are drawn when fetched.
+    phases: the faults that change this work.
     """
 
     endpoint: str
@@ -31,7 +31,7 @@ class JobSpec:
     phases: tuple[Phase, ...] = (Phase.JOB, Phase.ANSWER)
 
     def pasted(self) -> list[Image.Image]:
-        """The inputs as they appear in the result."""
+        """Return the inputs as they appear in the result."""
         pictures = [source.picture for source in self.sources]
         if self.mask is not None:
             pictures[0] = masked(self.sources[0], self.mask)
@@ -40,7 +40,7 @@ class JobSpec:
 
 @dataclass
 class RawRequest:
-    """A request as read, before anybody knows whether it makes sense.
+    """A request before validation.
 
     files: image bytes by field name. is_form: all fields are texts.
     """

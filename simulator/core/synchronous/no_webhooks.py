@@ -1,11 +1,11 @@
-"""A provider that has no webhooks."""
+"""A provider without webhooks."""
 
 from simulator.core.faults.switches import Fault
 from simulator.core.jobs import Job
 
 
 class NoWebhooks:
-    """Stands where others word and sign theirs; no job here has an address to send one to."""
+    """The webhook format of a provider without webhooks; it is never used."""
 
     def schedule(self, job: Job) -> dict[str, float]:
         return {}

@@ -1,4 +1,4 @@
-"""Threads for what would hold up the event loop: decoding inputs and drawing results."""
+"""Threads for decoding inputs and drawing results, which would block the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class RenderPool:
-    """Two at once, so that large pictures do not fill the memory."""
+    """Runs two at once, so that large images do not fill the memory."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="painter")

@@ -1,4 +1,4 @@
-"""Takes a request, lets its faults strike, and holds the connection until the answer."""
+"""Accepts a request, applies its faults, and holds the connection until the response."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ _MEGABYTE = b" " * 1_000_000
 
 
 class WireFormat(Protocol):
-    """The wire format of one provider's endpoint. What it raises is Rejected."""
+    """The wire format of one provider's endpoint. It raises only Rejected."""
 
     def new_id(self) -> str: ...
     def headers(self, request_id: str) -> dict[str, str]: ...
@@ -59,8 +59,8 @@ class SubmitHandler:
             endpoint = order.endpoint
             await self._admit(Target(endpoint, prompt))
         except Rejected as refused:
-            told = {"endpoint": endpoint, "path": request.url.path, "status": refused.status}
-            self._store.log("submit_rejected", None, prompt, **told)
+            reported = {"endpoint": endpoint, "path": request.url.path, "status": refused.status}
+            self._store.log("submit_rejected", None, prompt, **reported)
             return self._refused(refused, request_id)
         work = self._accept(order, request, request_id)
         try:
@@ -77,7 +77,7 @@ class SubmitHandler:
         return await self._send(work, response)
 
     async def _admit(self, target: Target) -> None:
-        """Raises Rejected where a fault turns the request away."""
+        """Raise Rejected if a fault rejects the request."""
         try:
             self._switches.check(target.prompt)
         except FaultInvalid as error:
@@ -125,7 +125,7 @@ class SubmitHandler:
         return work
 
     async def _send(self, work: Work, response: Response) -> Response:
-        """The answer as it reaches the client, if it does. An event stream looks after itself."""
+        """Return the response as the faults change it. An event stream applies its own."""
         if isinstance(response, StreamingResponse):
             return response
         if await work.request.is_disconnected():
@@ -159,7 +159,7 @@ def _broken(work: Work, response: Response) -> Response:
 
 
 async def _padded(body: bytes, megabytes: float) -> AsyncIterator[bytes]:
-    """Still JSON, with blanks before it, and no length announced."""
+    """Return JSON after blanks, with no length announced."""
     for _ in range(int(min(megabytes, MAX_PADDING_MEGABYTES))):
         yield _MEGABYTE
     yield body

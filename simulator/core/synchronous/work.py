@@ -1,4 +1,4 @@
-"""One accepted request while its client waits: the time it takes, the images, and what becomes of them."""
+"""One accepted request while its client waits: its time, its images and its end."""
 
 import asyncio
 import time
@@ -24,12 +24,12 @@ _HANG_STEP_SECONDS = 0.1
 
 
 class Abandoned(Exception):
-    """Nobody waits for the answer any more."""
+    """The client has disconnected."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """refusal: how the provider words a fault that leaves no images."""
+    """The work of one request. refusal: the provider's rejection for a fault without images."""
 
     job: Job
     order: JobSpec
@@ -50,7 +50,7 @@ class Work:
         await asyncio.sleep(max(0.0, self.job.created_at + seconds - time.time()))
 
     async def finish(self) -> int:
-        """Wait for the end; how many images there are then. Raises Rejected where there are none to be."""
+        """Wait for the end; return the number of images. Raises Rejected if a fault leaves none."""
         await self.reach(1)
         for name in FRUITLESS:
             if (fault := self.fault(name)) is not None:
@@ -59,13 +59,13 @@ class Work:
         return self._count()
 
     async def images(self) -> list[bytes]:
-        """The results once they are ready; from then on they are charged, read or not. Raises Rejected."""
+        """Return the results once they are ready; they are charged from then on. Raises Rejected."""
         images = [await self.image(index) for index in range(await self.finish())]
         self.done(len(images))
         return images
 
     async def image(self, index: int, picture: Picture | None = None) -> bytes:
-        """picture: another one than was ordered, such as a draft."""
+        """Draw an image. picture: another one than requested, such as a draft."""
         if self.fault("wrong_bytes"):
             return HTML
         order = self.order

@@ -1,4 +1,4 @@
-"""One account at Black Forest Labs, asked over plain HTTP, as its documentation says."""
+"""One account at Black Forest Labs, over plain HTTP, as documented."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ OPEN = ("Pending", "Reasoning", "Generating", "Pondering")
 
 
 class BflAccount(ControlClient):
-    """What the tests ask of Black Forest Labs."""
+    """Requests to Black Forest Labs."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url, {"x-key": KEY})
@@ -33,7 +33,7 @@ class BflAccount(ControlClient):
         return await self.http.get("/v1/get_result", params={"id": task["id"]})
 
     async def ended(self, task: dict[str, Any]) -> dict[str, Any]:
-        """The task's result once it is not open any more."""
+        """Wait until the task has ended; return its result."""
 
         async def check() -> dict[str, Any] | None:
             body = dict((await self.poll(task)).json())

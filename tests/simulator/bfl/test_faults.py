@@ -1,4 +1,4 @@
-"""Every fault of Black Forest Labs strikes as docs/simulator.md says; its webhooks among them."""
+"""Every fault of Black Forest Labs, also of its webhooks, has the effect in docs/simulator.md."""
 
 import hashlib
 import hmac

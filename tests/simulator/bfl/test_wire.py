@@ -1,4 +1,4 @@
-"""Black Forest Labs' API, request by request, as its documentation and its OpenAPI have it."""
+"""Black Forest Labs' API, request by request, as documented."""
 
 import io
 from base64 import b64encode
@@ -243,7 +243,7 @@ async def test_there_is_no_cancel_and_no_list(bfl_account: BflAccount) -> None:
 
 @pytest.fixture
 async def strict(tmp_path: Path) -> AsyncIterator[SimulatorProcess]:
-    """Two active tasks, and samples that live for a second."""
+    """Return an account with two active tasks, and results that expire after a second."""
     options = ("--active-jobs", "2", "--result-seconds", "1", "--polling-port", str(free_port()))
     running = SimulatorProcess(tmp_path, (*QUICK, *options), provider="bfl")
     await running.start()

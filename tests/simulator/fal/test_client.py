@@ -1,4 +1,4 @@
-"""The official fal-client, unchanged but for its host, against the simulator over https.
+"""The official fal-client, unchanged except for its host, with the simulator over https.
 
 Its host is read from the environment when it is imported, and it always says https: each test runs it in a
 process of its own.
@@ -86,15 +86,15 @@ async def tls_simulator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
 
 
 async def test_submit_status_and_result(tls_simulator: SimulatorProcess) -> None:
-    told = await _run(tls_simulator, SUBMIT)
+    reported = await _run(tls_simulator, SUBMIT)
 
-    assert told == {"first": "Queued", "seed": 5, "again": True, "last": "Completed"}
+    assert reported == {"first": "Queued", "seed": 5, "again": True, "last": "Completed"}
 
 
 async def test_events_come_in_order(tls_simulator: SimulatorProcess) -> None:
-    told = await _run(tls_simulator, EVENTS)
+    reported = await _run(tls_simulator, EVENTS)
 
-    assert list(dict.fromkeys(told)) == ["Queued", "InProgress", "Completed"]
+    assert list(dict.fromkeys(reported)) == ["Queued", "InProgress", "Completed"]
 
 
 async def test_subscribe(tls_simulator: SimulatorProcess) -> None:

@@ -1,4 +1,4 @@
-"""Every fault strikes as docs/simulator.md says, and leaves a line in the log."""
+"""Every fault has the effect in docs/simulator.md, and a line in the log."""
 
 import asyncio
 import io
@@ -108,8 +108,8 @@ async def test_a_failure_is_completed_with_an_error(
 
     assert (completed["error"], completed.get("error_type")) == (error, error_type)
     assert (result.status_code, result.headers.get("x-fal-error-type")) == (status, error_type)
-    told = httpx.Response(200, content=webhook.body).json()
-    assert (told["status"], told["error"], told["payload"]) == ("ERROR", error, result.json())
+    reported = httpx.Response(200, content=webhook.body).json()
+    assert (reported["status"], reported["error"], reported["payload"]) == ("ERROR", error, result.json())
     assert await client.fired(handle["request_id"]) == [marker.partition("=")[0]]
 
 
@@ -182,10 +182,10 @@ async def test_an_expired_address_is_replaced_by_asking_again(
 
 async def test_the_address_in_a_webhook_is_the_first_to_be_dead(client: Client, receiver: Receiver) -> None:
     handle = await client.submitted("gone already [sim:expired_url]", receiver.url())
-    told = httpx.Response(200, content=(await receiver.first()).body).json()
+    reported = httpx.Response(200, content=(await receiver.first()).body).json()
     fresh = (await client.result(handle)).json()
 
-    urls = [body["images"][0]["url"] for body in (told["payload"], fresh)]
+    urls = [body["images"][0]["url"] for body in (reported["payload"], fresh)]
     assert [(await client.http.get(url)).status_code for url in urls] == [403, 200]
 
 
@@ -289,8 +289,8 @@ async def test_a_burst_is_accepted_and_every_webhook_comes_once(client: Client, 
     handles = await asyncio.gather(*(client.submitted(f"burst {n}", receiver.url()) for n in range(200)))
     await eventually(lambda: len(receiver.received) >= 200)
 
-    told = sorted(received.headers["x-fal-webhook-request-id"] for received in receiver.received)
-    assert told == sorted(handle["request_id"] for handle in handles)
+    reported = sorted(received.headers["x-fal-webhook-request-id"] for received in receiver.received)
+    assert reported == sorted(handle["request_id"] for handle in handles)
 
 
 async def _file_url(client: Client, prompt: str) -> str:

@@ -1,4 +1,4 @@
-"""Endpoints of fal that edit: their input images, and sizes that are asked for as a shape."""
+"""fal's endpoints for editing: input images, and sizes as an aspect ratio."""
 
 import io
 from typing import Any
@@ -24,11 +24,11 @@ async def test_inputs_are_in_the_picture_and_in_the_log(client: Client) -> None:
     left, right = plain((200, 30, 30), (64, 64)), plain((30, 30, 200), (64, 64))
     first, _ = await _edited(client, image_url=data_url(left))
     request_id, image = await _edited(client, image_urls=[data_url(left), data_url(right)])
-    told = [(await client.log(one, "submit_accepted"))[0]["inputs"] for one in (first, request_id)]
+    reported = [(await client.log(one, "submit_accepted"))[0]["inputs"] for one in (first, request_id)]
 
     assert image.size == (1024, 1024)
     assert (image.getpixel((256, 256)), image.getpixel((768, 256))) == ((200, 30, 30), (30, 30, 200))
-    assert [[entry["sha256"] for entry in inputs] for inputs in told] == [
+    assert [[entry["sha256"] for entry in inputs] for inputs in reported] == [
         [sha256(left)],
         [sha256(left), sha256(right)],
     ]

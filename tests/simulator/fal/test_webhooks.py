@@ -1,4 +1,4 @@
-"""Webhooks: signed as fal signs them, sent until somebody takes them."""
+"""Webhooks: signed as by fal, and sent until they are delivered."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from tests.support.eventually import eventually
 
 
 async def _is_signed(client: Client, received: Received) -> bool:
-    """Checked with the published key, and written anew from fal's documentation."""
+    """Verify with the published key, by an implementation of its own."""
     keys = (await client.http.get("/.well-known/jwks.json")).json()["keys"]
     public_key = Ed25519PublicKey.from_public_bytes(urlsafe_b64decode(keys[0]["x"] + "="))
     names = ("x-fal-webhook-request-id", "x-fal-webhook-user-id", "x-fal-webhook-timestamp")
@@ -43,8 +43,8 @@ def test_the_signature_is_fals() -> None:
 
 
 async def test_a_finished_job_sends_its_result_signed(client: Client, receiver: Receiver) -> None:
-    handle = await client.submitted("to be told", receiver.url("/told?token=a%20b"))
-    received = await receiver.first("/told?token=a%20b")
+    handle = await client.submitted("to be delivered", receiver.url("/webhooks?token=a%20b"))
+    received = await receiver.first("/webhooks?token=a%20b")
 
     body = json.loads(received.body)
     assert (body["status"], body["request_id"]) == ("OK", handle["request_id"])

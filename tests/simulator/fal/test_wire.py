@@ -1,4 +1,4 @@
-"""fal's queue, request by request, as its documentation has it."""
+"""fal's queue, request by request, as documented."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The official google-genai client, unchanged but for its base URL."""
+"""The official google-genai client, unchanged except for its base URL."""
 
 from collections.abc import AsyncIterator
 
@@ -8,9 +8,9 @@ from google.genai import errors, types
 from google.genai.client import AsyncClient
 
 from simulator.core.images.render import input_boxes
-from tests.simulator.held import running, told_once
 from tests.simulator.pictures import colour_at, is_near, opened, plain, sha256
 from tests.simulator.process import KEY, Client
+from tests.simulator.synchronous import log_entry, running
 
 FLASH, PRO, OLD = "gemini-3.1-flash-image", "gemini-3-pro-image", "gemini-2.5-flash-image"
 RED, BLUE = (230, 20, 20), (20, 20, 230)
@@ -83,7 +83,7 @@ async def test_several_references_are_all_in_the_picture(official: AsyncClient, 
     left, right = input_boxes(image.size, 2)
     assert is_near(colour_at(image, left), RED)
     assert is_near(colour_at(image, right), BLUE)
-    accepted = await told_once(simulator, "put them side by side", "submit_accepted")
+    accepted = await log_entry(simulator, "put them side by side", "submit_accepted")
     assert [each["sha256"] for each in accepted["inputs"]] == [sha256(first), sha256(second)]
 
 
@@ -130,7 +130,7 @@ async def test_a_blocked_prompt_has_a_reason_and_no_candidates(
     assert answer.candidates is None
     assert answer.prompt_feedback is not None
     assert answer.prompt_feedback.block_reason == types.BlockedReason(reason)
-    assert (await told_once(simulator, prompt, "submit_rejected"))["status"] == 200
+    assert (await log_entry(simulator, prompt, "submit_rejected"))["status"] == 200
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ async def test_each_finish_reason_comes_without_a_picture(
     (candidate,) = answer.candidates or []
     assert candidate.finish_reason == types.FinishReason(reason)
     assert not answer.parts
-    assert (await told_once(simulator, prompt, "generation_done"))["charged"] is False
+    assert (await log_entry(simulator, prompt, "generation_done"))["charged"] is False
 
 
 async def test_a_response_may_be_text_only(official: AsyncClient) -> None:
@@ -188,7 +188,7 @@ async def test_errors_have_their_class_and_are_asked_for_once(
 
     assert (caught.value.code, caught.value.status) == (code, status)
     fate = "generation_done" if marker == "fail" else "submit_rejected"
-    await told_once(simulator, prompt, fate)
+    await log_entry(simulator, prompt, fate)
 
 
 async def test_a_client_that_waits_for_retry_after_is_accepted(simulator: Client) -> None:

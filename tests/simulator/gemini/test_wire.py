@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.simulator.held import kinds, leave_while_it_works, running, told_once
 from tests.simulator.pictures import opened, plain, sha256
 from tests.simulator.process import KEY, Client
+from tests.simulator.synchronous import kinds, leave_while_it_works, log_entry, running
 
 FLASH, PRO, OLD = "gemini-3.1-flash-image", "gemini-3-pro-image", "gemini-2.5-flash-image"
 PNG = plain((9, 99, 9))
@@ -61,7 +61,7 @@ async def test_a_response_has_the_documented_fields(client: Client) -> None:
     usage = body["usageMetadata"]
     counted = usage["promptTokenCount"] + usage["candidatesTokenCount"] + usage["thoughtsTokenCount"]
     assert (usage["totalTokenCount"], usage["candidatesTokenCount"]) == (counted, 747)
-    done = await told_once(client, "documented", "generation_done")
+    done = await log_entry(client, "documented", "generation_done")
     assert (done["request_id"], done["images"], done["charged"]) == (body["responseId"], 1, True)
     assert opened(_picture(answer)).size == (512, 512)
 
@@ -80,7 +80,7 @@ async def test_names_with_underscores_are_accepted(client: Client) -> None:
     answer = await client.http.post(_path(FLASH), json=body)
 
     assert answer.status_code == 200, answer.text
-    accepted = await told_once(client, "snake", "submit_accepted")
+    accepted = await log_entry(client, "snake", "submit_accepted")
     assert [each["sha256"] for each in accepted["inputs"]] == [sha256(PNG)]
 
 
@@ -91,7 +91,7 @@ async def test_base64_may_use_either_alphabet(client: Client) -> None:
     answer = await _generate(client, "two alphabets", *parts)
 
     assert (answer.status_code, standard == for_urls) == (200, False)
-    accepted = await told_once(client, "two alphabets", "submit_accepted")
+    accepted = await log_entry(client, "two alphabets", "submit_accepted")
     assert [each["sha256"] for each in accepted["inputs"]] == [sha256(content)] * 2
 
 
@@ -221,7 +221,7 @@ async def test_an_empty_result_is_a_stop_without_parts(client: Client) -> None:
     answer = await _generate(client, "none [sim:empty_result]", responseModalities=["IMAGE"])
 
     assert answer.json()["candidates"][0]["content"]["parts"] == []
-    assert (await told_once(client, "none [sim:empty_result]", "generation_done"))["charged"] is False
+    assert (await log_entry(client, "none [sim:empty_result]", "generation_done"))["charged"] is False
 
 
 async def test_wrong_bytes_are_base64_of_a_page(client: Client) -> None:
@@ -248,7 +248,7 @@ async def test_a_truncated_body_is_cut_and_charged(client: Client) -> None:
     with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
         await _generate(client, prompt)
 
-    assert (await told_once(client, prompt, "generation_done"))["charged"] is True
+    assert (await log_entry(client, prompt, "generation_done"))["charged"] is True
 
 
 async def test_a_truncated_body_without_a_length_is_half_a_json(client: Client) -> None:
@@ -273,7 +273,7 @@ async def test_a_lost_response_was_done_and_charged(client: Client) -> None:
         await _generate(client, prompt)
 
     assert await kinds(client, prompt) == ["fault_fired", "submit_accepted", "generation_done", "answer_lost"]
-    assert (await told_once(client, prompt, "generation_done"))["charged"] is True
+    assert (await log_entry(client, prompt, "generation_done"))["charged"] is True
 
 
 @pytest.mark.parametrize(("marker", "is_done"), [("latency=1", True), ("hang", False)])
@@ -283,7 +283,7 @@ async def test_what_is_done_is_charged_though_its_client_left(
     prompt = f"left [sim:{marker}]"
     await leave_while_it_works(client, _path(FLASH), _small(prompt))
 
-    assert (await told_once(client, prompt, "answer_lost"))["by"] == "client"
+    assert (await log_entry(client, prompt, "answer_lost"))["by"] == "client"
     assert ("generation_done" in await kinds(client, prompt)) is is_done
 
 

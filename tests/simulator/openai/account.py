@@ -1,4 +1,4 @@
-"""What the tests ask of the OpenAI simulator over plain HTTP."""
+"""Requests to the OpenAI simulator over plain HTTP."""
 
 import json
 from typing import Any

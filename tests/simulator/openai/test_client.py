@@ -1,4 +1,4 @@
-"""The official openai client, unchanged but for its base URL."""
+"""The official openai client, unchanged except for its base URL."""
 
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -10,9 +10,9 @@ from openai import AsyncOpenAI
 from openai.types import ModerationImageURLInputParam, ModerationTextInputParam
 
 from simulator.core.images.render import input_boxes
-from tests.simulator.held import kinds, running, told_once
 from tests.simulator.pictures import colour_at, is_near, mask_with_hole_at_the_left, opened, plain, sha256
 from tests.simulator.process import KEY, Client
+from tests.simulator.synchronous import kinds, log_entry, running
 
 RED, BLUE = (230, 20, 20), (20, 20, 230)
 
@@ -41,7 +41,7 @@ async def test_a_generation_has_as_many_images_as_asked_at_the_size_asked(
     assert [(image.size, image.format) for image in images] == [((1280, 720), "WEBP")] * 2
     assert images[0].tobytes() != images[1].tobytes()
     assert (answer.size, answer.quality, answer.background) == ("1280x720", "low", "opaque")
-    done = await told_once(simulator, "two boats", "generation_done")
+    done = await log_entry(simulator, "two boats", "generation_done")
     assert (done["images"], done["charged"], done["request_id"]) == (2, True, answer._request_id)
 
 
@@ -89,7 +89,7 @@ async def test_an_edit_shows_both_inputs_and_the_hole_of_the_mask(
     assert is_near(colour_at(image, left, 0.75), RED)
     assert not is_near(colour_at(image, left, 0.25), RED)
     assert is_near(colour_at(image, right), BLUE)
-    accepted = await told_once(simulator, "join them", "submit_accepted")
+    accepted = await log_entry(simulator, "join them", "submit_accepted")
     assert [each["sha256"] for each in accepted["inputs"]] == [sha256(first), sha256(second)]
     assert accepted["mask"]["sha256"] == sha256(mask)
 
@@ -98,7 +98,7 @@ async def test_one_image_goes_without_brackets(official: AsyncOpenAI, simulator:
     content = plain(BLUE, image_format="jpeg")
     await official.images.edit(prompt="just one", image=("a.jpg", content, "image/jpeg"))
 
-    accepted = await told_once(simulator, "just one", "submit_accepted")
+    accepted = await log_entry(simulator, "just one", "submit_accepted")
     assert [(each["sha256"], each["format"]) for each in accepted["inputs"]] == [(sha256(content), "jpeg")]
     assert accepted["endpoint"] == "gpt-image-1.5"
 
@@ -140,8 +140,11 @@ async def test_errors_have_their_class_and_are_asked_for_once(
     assert caught.value.code == code
     assert caught.value.request_id is not None
     assert caught.value.response.headers.get("retry-after") == ("3" if "429" in marker else None)
-    told = await kinds(simulator, prompt)
-    assert (told.count("submit_rejected") + told.count("submit_accepted"), "generation_done" in told) == (
+    reported = await kinds(simulator, prompt)
+    assert (
+        reported.count("submit_rejected") + reported.count("submit_accepted"),
+        "generation_done" in reported,
+    ) == (
         1,
         marker == "fail",
     )
@@ -153,8 +156,8 @@ async def test_a_client_that_retries_gets_in_after_a_refusal(
     prompt = "try again [sim:submit_503]"
     await official.with_options(max_retries=1).images.generate(model="gpt-image-2", prompt=prompt)
 
-    told = await kinds(simulator, prompt)
-    assert (told.count("submit_rejected"), told.count("submit_accepted")) == (1, 1)
+    reported = await kinds(simulator, prompt)
+    assert (reported.count("submit_rejected"), reported.count("submit_accepted")) == (1, 1)
 
 
 async def test_a_client_that_retries_a_lost_response_pays_twice(
@@ -164,8 +167,8 @@ async def test_a_client_that_retries_a_lost_response_pays_twice(
     with pytest.raises(openai.APIConnectionError):
         await official.with_options(max_retries=1).images.generate(model="gpt-image-2", prompt=prompt)
 
-    told = await kinds(simulator, prompt)
-    assert (told.count("generation_done"), told.count("answer_lost")) == (2, 2)
+    reported = await kinds(simulator, prompt)
+    assert (reported.count("generation_done"), reported.count("answer_lost")) == (2, 2)
 
 
 async def test_a_client_that_does_not_wait_pays_all_the_same(
@@ -175,8 +178,8 @@ async def test_a_client_that_does_not_wait_pays_all_the_same(
     with pytest.raises(openai.APITimeoutError):
         await official.with_options(timeout=0.3).images.generate(model="gpt-image-2", prompt=prompt)
 
-    assert (await told_once(simulator, prompt, "generation_done"))["charged"] is True
-    assert (await told_once(simulator, prompt, "answer_lost"))["by"] == "client"
+    assert (await log_entry(simulator, prompt, "generation_done"))["charged"] is True
+    assert (await log_entry(simulator, prompt, "answer_lost"))["by"] == "client"
 
 
 async def test_a_stream_has_drafts_before_the_image(official: AsyncOpenAI, simulator: Client) -> None:

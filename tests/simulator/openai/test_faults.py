@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.simulator.held import kinds, leave_while_it_works, running, told, told_once
 from tests.simulator.openai.account import GENERATIONS, generate
 from tests.simulator.pictures import opened
 from tests.simulator.process import KEY, Client
+from tests.simulator.synchronous import kinds, leave_while_it_works, log_entries, log_entry, running
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ async def test_fewer_images_than_asked_are_counted_as_delivered(
     body = (await generate(client, prompt, n=3)).json()
 
     assert len(body["data"]) == delivered
-    assert (await told_once(client, prompt, "generation_done"))["images"] == delivered
+    assert (await log_entry(client, prompt, "generation_done"))["images"] == delivered
 
 
 async def test_wrong_bytes_are_base64_of_a_page(client: Client) -> None:
@@ -65,7 +65,7 @@ async def test_a_truncated_body_is_cut_before_its_announced_end(client: Client) 
     with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
         await generate(client, prompt)
 
-    assert (await told_once(client, prompt, "generation_done"))["charged"] is True
+    assert (await log_entry(client, prompt, "generation_done"))["charged"] is True
 
 
 async def test_a_truncated_body_without_a_length_is_half_a_json(client: Client) -> None:
@@ -99,7 +99,7 @@ async def test_a_lost_response_was_done_and_charged(client: Client, stream: bool
         await generate(client, prompt, stream=stream)
 
     assert await kinds(client, prompt) == ["fault_fired", "submit_accepted", "generation_done", "answer_lost"]
-    done = await told_once(client, prompt, "generation_done")
+    done = await log_entry(client, prompt, "generation_done")
     assert (done["images"], done["charged"]) == (1, True)
 
 
@@ -107,7 +107,7 @@ async def test_what_hangs_ends_with_its_client_and_is_not_charged(client: Client
     prompt = "stuck [sim:hang]"
     await leave_while_it_works(client, GENERATIONS, {"prompt": prompt})
 
-    assert (await told_once(client, prompt, "answer_lost"))["by"] == "client"
+    assert (await log_entry(client, prompt, "answer_lost"))["by"] == "client"
     assert "generation_done" not in await kinds(client, prompt)
 
 
@@ -124,8 +124,8 @@ async def test_a_stream_left_early_is_charged(client: Client) -> None:
     prompt = "left [sim:latency=1]"
     await leave_while_it_works(client, GENERATIONS, {"prompt": prompt, "stream": True})
 
-    assert (await told_once(client, prompt, "generation_done"))["charged"] is True
-    assert (await told_once(client, prompt, "answer_lost"))["by"] == "client"
+    assert (await log_entry(client, prompt, "generation_done"))["charged"] is True
+    assert (await log_entry(client, prompt, "answer_lost"))["by"] == "client"
 
 
 async def test_stream_lines_are_events_with_json(client: Client) -> None:
@@ -142,7 +142,7 @@ async def test_a_refusal_is_in_the_log(client: Client) -> None:
     answer = await generate(client, prompt)
 
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
-    fired, rejected = await told(client, prompt)
+    fired, rejected = await log_entries(client, prompt)
     assert (fired["fault"], fired["retry_after"]) == ("submit_429", 7)
     assert (rejected["kind"], rejected["status"], rejected["path"]) == ("submit_rejected", 429, GENERATIONS)
     assert rejected["endpoint"] == "gpt-image-2"

@@ -1,4 +1,4 @@
-"""OpenAI's Images API request by request, as its documentation has it."""
+"""OpenAI's Images API, request by request, as documented."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.simulator.held import running, told_once
 from tests.simulator.openai.account import EDITS, GENERATIONS, edit, generate
 from tests.simulator.pictures import data_url, mask_with_hole_at_the_left, opened, plain, sha256
 from tests.simulator.process import KEY, Client
+from tests.simulator.synchronous import log_entry, running
 
 PNG = plain((9, 99, 9))
 
@@ -109,7 +109,7 @@ async def test_a_form_may_repeat_its_images_under_either_name(client: Client, na
     answer = await client.http.post(EDITS, data={"prompt": prompt, "n": "2"}, files=files)
 
     assert len(answer.json()["data"]) == 2
-    accepted = await told_once(client, prompt, "submit_accepted")
+    accepted = await log_entry(client, prompt, "submit_accepted")
     assert [each["sha256"] for each in accepted["inputs"]] == [sha256(PNG), sha256(other)]
 
 
@@ -118,7 +118,7 @@ async def test_json_takes_images_as_data_urls(client: Client) -> None:
     answer = await edit(client, "in json", [PNG] * 16, mask={"image_url": data_url(mask)})
 
     assert answer.status_code == 200, answer.text
-    accepted = await told_once(client, "in json", "submit_accepted")
+    accepted = await log_entry(client, "in json", "submit_accepted")
     assert [each["sha256"] for each in accepted["inputs"]] == [sha256(PNG)] * 16
     assert accepted["mask"]["sha256"] == sha256(mask)
 
@@ -194,5 +194,5 @@ async def test_one_moderation_is_one_line_in_the_log(client: Client) -> None:
 
     assert answer.json()["model"].startswith("omni-moderation")
     assert answer.json()["id"].startswith("modr-")
-    entry = await told_once(client, "all is well", "moderation_checked")
+    entry = await log_entry(client, "all is well", "moderation_checked")
     assert (entry["flagged"], entry["inputs"]) == (False, 1)

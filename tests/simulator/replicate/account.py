@@ -1,4 +1,4 @@
-"""One Replicate account, asked over plain HTTP."""
+"""One Replicate account, over plain HTTP."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ ENDED = ("succeeded", "failed", "canceled", "aborted")
 
 
 class ReplicateAccount(ControlClient):
-    """What the tests ask of Replicate."""
+    """Requests to Replicate."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url, {"Authorization": f"Bearer {KEY}"})
@@ -23,7 +23,7 @@ class ReplicateAccount(ControlClient):
     async def create(
         self, prompt: str, model: str = SCHNELL, headers: dict[str, str] | None = None, **given: Any
     ) -> httpx.Response:
-        """given: fields of the input, but for those of the request around it."""
+        """Create a prediction. given: fields of the input, or of the request."""
         around: dict[str, Any] = {key: given.pop(key) for key in _AROUND if key in given}
         body: dict[str, Any] = {"input": {"prompt": prompt, **given}, **around}
         return await self.http.post(f"/v1/models/{model}/predictions", json=body, headers=headers)
@@ -37,7 +37,7 @@ class ReplicateAccount(ControlClient):
         return dict((await self.http.get(prediction["urls"]["get"])).json())
 
     async def ended(self, prediction: dict[str, Any]) -> dict[str, Any]:
-        """The prediction once it has come to an end."""
+        """Wait until the prediction has ended; return it."""
 
         async def check() -> dict[str, Any] | None:
             now = await self.now(prediction)

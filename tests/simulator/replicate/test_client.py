@@ -1,4 +1,4 @@
-"""The official replicate client against the simulator, unchanged but for its base URL."""
+"""The official replicate client, unchanged except for its base URL."""
 
 import io
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Every fault of Replicate strikes as docs/simulator.md says."""
+"""Every fault of Replicate has the effect in docs/simulator.md."""
 
 import httpx
 import pytest

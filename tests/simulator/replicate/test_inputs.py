@@ -1,4 +1,4 @@
-"""What goes into Replicate and how long it stays: input images, uploads, data removal."""
+"""Replicate's input images, uploads, and data removal."""
 
 import io
 from base64 import b64encode

@@ -17,7 +17,7 @@ ALL = ["start", "output", "logs", "completed"]
 
 
 async def _is_signed(account: ReplicateAccount, received: Received) -> bool:
-    """Checked with the published secret, and written anew from the rules."""
+    """Verify with the published secret, by an implementation of its own."""
     secret = (await account.http.get("/v1/webhooks/default/secret")).json()["key"]
     key = b64decode(secret.removeprefix("whsec_"))
     names = ("webhook-id", "webhook-timestamp")
@@ -42,8 +42,8 @@ async def test_every_event_is_a_message_of_its_own(
     )
     await eventually(lambda: len(receiver.received) == 4)
 
-    told = [json.loads(received.body) for received in receiver.received]
-    assert [(one["status"], one["output"] is not None) for one in told] == [
+    reported = [json.loads(received.body) for received in receiver.received]
+    assert [(one["status"], one["output"] is not None) for one in reported] == [
         ("processing", False),
         ("processing", False),
         ("processing", True),
@@ -51,7 +51,7 @@ async def test_every_event_is_a_message_of_its_own(
     ]
     assert len({received.headers["webhook-id"] for received in receiver.received}) == 4
     assert [await _is_signed(replicate_account, received) for received in receiver.received] == [True] * 4
-    assert told[-1] == await replicate_account.now(prediction)
+    assert reported[-1] == await replicate_account.now(prediction)
 
 
 async def test_without_a_filter_outputs_and_the_end_are_sent(
@@ -138,8 +138,8 @@ async def test_an_early_webhook_comes_before_the_response(
         webhook_events_filter=["completed"],
     )
 
-    told = [json.loads(received.body) for received in receiver.received]
-    assert [(one["id"], one["status"]) for one in told] == [(prediction["id"], "succeeded")]
+    reported = [json.loads(received.body) for received in receiver.received]
+    assert [(one["id"], one["status"]) for one in reported] == [(prediction["id"], "succeeded")]
 
 
 async def test_duplicates_and_delays(replicate_account: ReplicateAccount, receiver: Receiver) -> None:

@@ -1,4 +1,4 @@
-"""Replicate's predictions, request by request, as its documentation and recorded traffic have them."""
+"""Replicate's predictions, request by request, as documented and in recorded traffic."""
 
 import asyncio
 import io

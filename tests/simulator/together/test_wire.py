@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from simulator.core.images.render import input_boxes
-from tests.simulator.held import kinds, leave_while_it_works, running, told_once
 from tests.simulator.pictures import colour_at, data_url, is_near, opened, plain, sha256
 from tests.simulator.process import KEY, Client
+from tests.simulator.synchronous import kinds, leave_while_it_works, log_entry, running
 
 PATH = "/v1/images/generations"
 SCHNELL = "black-forest-labs/FLUX.1-schnell"
@@ -40,7 +40,7 @@ async def _generate(client: Client, prompt: str, **fields: Any) -> httpx.Respons
 
 
 async def _file(client: Client, prompt: str, **fields: Any) -> httpx.Response:
-    """The first image of a result that came as addresses."""
+    """Download the first image of a result with addresses."""
     answer = await _generate(client, prompt, **fields)
     return await client.http.get(answer.json()["data"][0]["url"])
 
@@ -58,7 +58,7 @@ async def test_images_come_as_base64_in_the_response(client: Client) -> None:
     images = [opened(image["b64_json"]) for image in body["data"]]
     assert [(image.size, image.format) for image in images] == [((256, 192), "PNG")] * 2
     assert images[0].tobytes() != images[1].tobytes()
-    done = await told_once(client, "inline", "generation_done")
+    done = await log_entry(client, "inline", "generation_done")
     assert (done["request_id"], done["images"], done["charged"]) == (body["id"], 2, True)
 
 
@@ -94,7 +94,7 @@ async def test_references_are_in_the_picture(client: Client, response_format: st
     left, right = input_boxes(picture.size, 2)
     assert is_near(colour_at(picture, left), RED)
     assert is_near(colour_at(picture, right), BLUE)
-    accepted = await told_once(client, prompt, "submit_accepted")
+    accepted = await log_entry(client, prompt, "submit_accepted")
     assert [each["sha256"] for each in accepted["inputs"]] == [sha256(PNG), sha256(other)]
 
 
@@ -104,7 +104,7 @@ async def test_an_input_is_fetched_from_its_address(client: Client) -> None:
     answer = await _generate(client, "edited", model=KONTEXT, image_url=address)
 
     assert answer.status_code == 200, answer.text
-    accepted = await told_once(client, "edited", "submit_accepted")
+    accepted = await log_entry(client, "edited", "submit_accepted")
     assert [each["sha256"] for each in accepted["inputs"]] == [sha256(content)]
 
 
@@ -176,9 +176,9 @@ async def test_a_failure_has_its_status_and_is_not_charged(
     assert (answer.status_code, answer.json()["error"]["message"] != "") == (status, True)
     assert answer.headers.get("retry-after") == ("4" if status == 429 else None)
     if is_accepted:
-        assert (await told_once(client, prompt, "generation_done"))["charged"] is False
+        assert (await log_entry(client, prompt, "generation_done"))["charged"] is False
     else:
-        assert (await told_once(client, prompt, "submit_rejected"))["status"] == status
+        assert (await log_entry(client, prompt, "submit_rejected"))["status"] == status
 
 
 @pytest.mark.parametrize("response_format", ["base64", "url"])
@@ -190,7 +190,7 @@ async def test_fewer_images_than_asked_are_counted_as_delivered(
     body = (await _generate(client, prompt, n=3, response_format=response_format)).json()
 
     assert [image["index"] for image in body["data"]] == list(range(delivered))
-    assert (await told_once(client, prompt, "generation_done"))["images"] == delivered
+    assert (await log_entry(client, prompt, "generation_done"))["images"] == delivered
 
 
 async def test_wrong_bytes_are_in_the_response_or_in_the_file(client: Client) -> None:
@@ -257,7 +257,7 @@ async def test_what_is_done_is_charged_though_its_client_left(
     prompt = f"left [sim:{marker}]"
     await leave_while_it_works(client, PATH, {"model": SCHNELL, "prompt": prompt})
 
-    assert (await told_once(client, prompt, "answer_lost"))["by"] == "client"
+    assert (await log_entry(client, prompt, "answer_lost"))["by"] == "client"
     assert ("generation_done" in await kinds(client, prompt)) is is_done
 
 

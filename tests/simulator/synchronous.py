@@ -1,4 +1,4 @@
-"""Simulators that hold the connection until the images are there, and what the tests ask of them."""
+"""Simulators of synchronous providers, and requests to them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ from tests.support.eventually import eventually
 
 @asynccontextmanager
 async def running(provider: str, state: Path, headers: dict[str, str]) -> AsyncIterator[Client]:
-    """A client of a simulator that works quickly. headers: the ones that let it in."""
+    """Return a client of a quick simulator. headers: its credentials."""
     simulator = SimulatorProcess(state, ("--job-seconds", "0.05"), provider=provider)
     await simulator.start()
     client = Client(simulator.url)
@@ -24,27 +24,27 @@ async def running(provider: str, state: Path, headers: dict[str, str]) -> AsyncI
     assert simulator.stop() == 0
 
 
-async def told(client: Client, prompt: str) -> list[dict[str, Any]]:
-    """The log's entries of one prompt."""
+async def log_entries(client: Client, prompt: str) -> list[dict[str, Any]]:
+    """Return the log's entries of one prompt."""
     return [entry for entry in await client.log() if entry["prompt"] == prompt]
 
 
 async def kinds(client: Client, prompt: str) -> list[str]:
-    return [entry["kind"] for entry in await told(client, prompt)]
+    return [entry["kind"] for entry in await log_entries(client, prompt)]
 
 
-async def told_once(client: Client, prompt: str, kind: str) -> dict[str, Any]:
-    """The prompt's one entry of a kind, as soon as it is there."""
+async def log_entry(client: Client, prompt: str, kind: str) -> dict[str, Any]:
+    """Wait for the prompt's single log entry of a kind; return it."""
 
     async def check() -> list[dict[str, Any]]:
-        return [entry for entry in await told(client, prompt) if entry["kind"] == kind]
+        return [entry for entry in await log_entries(client, prompt) if entry["kind"] == kind]
 
     (entry,) = await eventually(check)
     return dict(entry)
 
 
 async def leave_while_it_works(client: Client, path: str, body: Any) -> None:
-    """Send a request and close the connection before there is an answer."""
+    """Send a request and close the connection before the response."""
     try:
         await client.http.post(path, json=body, timeout=httpx.Timeout(5, read=0.3))
     except httpx.ReadTimeout:
