@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: the whole benchmark on a stack of its own, with temporary data."""
+"""`python -m benchmarks`: the whole benchmark, on its own stack with temporary data."""
 
 import argparse
 import asyncio
@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import machine, report
 from benchmarks.baseline.target import baseline_target
-from benchmarks.blocking import flag_of, on_a_thread, unless_stopped
+from benchmarks.blocking import in_thread, run_until_stopped, stop_flag_for
 from benchmarks.darkroom_target import darkroom_target
 from benchmarks.errors import RunFailed
 from benchmarks.scenario import Measured, Plan, measure
@@ -35,7 +35,7 @@ IDLE_SAMPLES_MAX = 500
 
 
 async def bench(options: argparse.Namespace, stop: asyncio.Event) -> int:
-    """The exit code: a missed budget is a result, only a run that failed is a failure."""
+    """Return the exit code: a missed budget is a result, only a failed run is a failure."""
     plan = Plan(options.generations, options.at_once, options.idle_samples)
     try:
         measured, facts = await _on_a_stack(plan, options.temporal, stop)
@@ -52,16 +52,16 @@ async def bench(options: argparse.Namespace, stop: asyncio.Event) -> int:
 
 async def _on_a_stack(plan: Plan, temporal: str, stop: asyncio.Event) -> tuple[Measured, dict[str, Any]]:
     async with AsyncExitStack() as exits:
-        flag = await exits.enter_async_context(flag_of(stop))
+        flag = await exits.enter_async_context(stop_flag_for(stop))
         pids: dict[str, int] = {}
         if temporal == "postgres":
-            pids |= await exits.enter_async_context(on_a_thread(temporal_on_postgres(flag, log)))
+            pids |= await exits.enter_async_context(in_thread(temporal_on_postgres(flag, log)))
         starting = running_stack(
             settings=SETTINGS, simulator_arguments=("--job-seconds", str(JOB_SECONDS)), stop=flag
         )
-        stack = await exits.enter_async_context(on_a_thread(starting))
+        stack = await exits.enter_async_context(in_thread(starting))
         pids |= {name: pid for name, pid in stack.supervisor.pids.items() if name != SUPERVISOR}
-        return await unless_stopped(stop, _measured(plan, stack, pids))
+        return await run_until_stopped(stop, _measured(plan, stack, pids))
 
 
 async def _measured(plan: Plan, stack: Stack, pids: dict[str, int]) -> tuple[Measured, dict[str, Any]]:

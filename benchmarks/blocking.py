@@ -1,4 +1,4 @@
-"""The stack's blocking context managers, and its way to be stopped, for a program on an event loop."""
+"""The stack's blocking context managers and its stop flag, for a program with an event loop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -12,8 +12,8 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def on_a_thread(blocking: AbstractContextManager[T]) -> AsyncIterator[T]:
-    """Enter and leave it on a thread; the loop goes on meanwhile, so that signals are heard."""
+async def in_thread(blocking: AbstractContextManager[T]) -> AsyncIterator[T]:
+    """Enter and leave a context manager on a thread, so that the loop can handle signals meanwhile."""
     entered = await asyncio.to_thread(blocking.__enter__)
     try:
         yield entered
@@ -22,8 +22,8 @@ async def on_a_thread(blocking: AbstractContextManager[T]) -> AsyncIterator[T]:
 
 
 @asynccontextmanager
-async def flag_of(stop: asyncio.Event) -> AsyncIterator[StopFlag]:
-    """A flag for threads that is up as soon as the event is set."""
+async def stop_flag_for(stop: asyncio.Event) -> AsyncIterator[StopFlag]:
+    """Return a flag for threads that is set with the event."""
     flag = StopFlag()
 
     async def relay() -> None:
@@ -37,8 +37,8 @@ async def flag_of(stop: asyncio.Event) -> AsyncIterator[StopFlag]:
         relaying.cancel()
 
 
-async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
-    """The work's result. Raises Interrupted if `stop` is set first, with the work cancelled and ended."""
+async def run_until_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
+    """Return the work's result. If `stop` is set first, cancel the work and raise Interrupted."""
     working = asyncio.create_task(work)
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""Processor time by part of the stack: where a run's time went, without a profiler in anybody's way."""
+"""Processor time by part of the stack, measured without a profiler."""
 
 import os
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ OURSELVES = "benchmark"
 
 
 def cpu_seconds(pids: Mapping[str, int]) -> dict[str, float]:
-    """So far, by name. A part comes with its children; ourselves, the source of the load, without."""
+    """Return the seconds so far, by name: of each part with its children, and of this process without."""
     return {name: _with_children(pid) for name, pid in pids.items()} | {OURSELVES: _alone(os.getpid())}
 
 
 def per_sample(before: Mapping[str, float], after: Mapping[str, float], samples: int) -> dict[str, float]:
-    """Milliseconds per sample, the most expensive part first."""
+    """Return milliseconds per sample, the most expensive part first."""
     spent = {name: 1000 * (after[name] - before[name]) / samples for name in after if name in before}
     return dict(sorted(spent.items(), key=lambda item: -item[1]))
 

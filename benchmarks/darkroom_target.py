@@ -1,4 +1,4 @@
-"""Darkroom as the bench drives it: a client posts, and reads from PostgreSQL when each generation ended."""
+"""Darkroom as a target: a client posts, and PostgreSQL has the end of each generation."""
 
 import asyncio
 import time
@@ -35,7 +35,7 @@ _ENDED = """
 
 
 class DarkroomTarget:
-    """Posts a generation and awaits its row's end."""
+    """Posts a generation and waits for its row's end."""
 
     def __init__(self, http: httpx.AsyncClient, connection: asyncpg.Connection) -> None:
         self._http = http
@@ -56,13 +56,13 @@ class DarkroomTarget:
         )
         accept_seconds = time.perf_counter() - begun
         if response.status_code != httpx.codes.ACCEPTED:
-            raise RunFailed(f"POST /v1/generations answered {response.status_code}: {response.text}")
+            raise RunFailed(f"POST /v1/generations returned {response.status_code}: {response.text}")
         generation_id: str = response.json()["id"]
         ended = self._open[generation_id] = asyncio.get_running_loop().create_future()
         return Sample(generation_id, accept_seconds, await ended)
 
     async def look(self) -> None:
-        """Tell those who wait, until cancelled."""
+        """Wake those whose generations have ended, until canceled."""
         while True:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             if self._open:
@@ -81,7 +81,7 @@ class DarkroomTarget:
 
 @asynccontextmanager
 async def darkroom_target(stack: Stack) -> AsyncIterator[DarkroomTarget]:
-    """A client of a running stack, until the block is left."""
+    """Open a client of a running stack for the block."""
     connection = await asyncpg.connect(stack.servers.postgres.url, timeout=REQUEST_TIMEOUT_SECONDS)
     try:
         async with httpx.AsyncClient(

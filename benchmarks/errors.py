@@ -1,5 +1,5 @@
-"""What makes a benchmark worthless."""
+"""The errors of a benchmark."""
 
 
 class RunFailed(Exception):
-    """A generation did not end as it should, or the reference's worker died; the message says which."""
+    """A generation did not end as expected, or the baseline's worker died; the message says which."""

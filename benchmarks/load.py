@@ -1,4 +1,4 @@
-"""How load is put on a target: one at a time for latencies, or so many at once for throughput."""
+"""Puts load on a target: one at a time for latencies, or several at once for throughput."""
 
 import asyncio
 import time
@@ -13,9 +13,9 @@ from benchmarks.percentiles import Spread
 class Sample:
     """One workflow from its request to its end.
 
-    workflow_id: as Temporal knows it.
-    accept_seconds: until the request was answered with the id.
-    reaction_seconds: from the provider's word to the end; None if it ended without one.
+    workflow_id: in Temporal.
+    accept_seconds: until the response with the id.
+    reaction_seconds: from the provider's signal to the end; None if it ended without one.
     """
 
     workflow_id: str
@@ -27,7 +27,7 @@ class Target(Protocol):
     """What is measured."""
 
     async def sample(self) -> Sample:
-        """Run one to its end. Raises RunFailed for every other end than the good one."""
+        """Run one to its end. Raises RunFailed unless it succeeds."""
         ...
 
 
@@ -54,9 +54,9 @@ class Run:
 
 
 async def run_samples(target: Target, count: int, *, at_once: int = 1, pause_seconds: float = 0) -> Run:
-    """Take `count` samples, `at_once` at a time; each lane pauses after a sample before its next.
+    """Take `count` samples, `at_once` at a time; each lane pauses between samples.
 
-    Raises what the first failing sample raised.
+    Raises the error of the first failing sample.
     """
     numbers = iter(range(count))
     samples: list[Sample] = []

@@ -1,4 +1,4 @@
-"""What a number depends on beside the code: the machine and the versions."""
+"""The facts that numbers depend on besides the code: the machine and the versions."""
 
 import importlib.metadata
 import os

@@ -1,4 +1,4 @@
-"""Percentiles of a handful of samples."""
+"""Percentiles of a few samples."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 def percentile(samples: Sequence[float], percent: float) -> float:
-    """By nearest rank: one of the samples. Of 50 samples the 99th percentile is the largest."""
+    """Return the percentile by nearest rank, which is a sample. Of 50, the 99th is the largest."""
     if not samples:
         raise ValueError("no samples")
     rank = max(1, math.ceil(len(samples) * percent / 100))
@@ -15,7 +15,7 @@ def percentile(samples: Sequence[float], percent: float) -> float:
 
 @dataclass(frozen=True)
 class Spread:
-    """A usual and a bad case, in seconds."""
+    """Median and 99th percentile, in seconds."""
 
     p50_seconds: float
     p99_seconds: float

@@ -1,4 +1,4 @@
-"""Turns what was measured into a table for people and into JSON for scripts."""
+"""Turns measurements into a table for people and JSON for scripts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ PLAIN_WIDTH = 120
 
 @dataclass(frozen=True)
 class Row:
-    """One line: Darkroom's number, the reference's, and the budget, if there is one."""
+    """One line: Darkroom's number, the baseline's, and the budget, if there is one."""
 
     what: str
     darkroom: str
@@ -35,7 +35,7 @@ class Row:
 
 
 def rows(measured: Measured) -> list[Row]:
-    """Every number that has a budget, and those that belong to it."""
+    """Return every number with a budget, and those that belong to it."""
     per_second, baseline_per_second = measured.loaded.run.per_second, measured.baseline_per_second
     baseline_runs = " and ".join(f"{each.run.per_second:.1f}" for each in measured.baseline_loaded)
     ratio = per_second / baseline_per_second
@@ -71,7 +71,7 @@ def rows(measured: Measured) -> list[Row]:
 
 
 def _latency(what: str, ours: Spread, theirs: Spread, at_most: float) -> list[Row]:
-    """Median with its budget, then the 99th percentile, which has none."""
+    """Return the median with its budget, then the 99th percentile, which has none."""
     ratio, tail = ours.p50_seconds / theirs.p50_seconds, ours.p99_seconds / theirs.p99_seconds
     return [
         Row(
@@ -91,11 +91,11 @@ def _ms(seconds: float) -> str:
 
 
 def show(measured: Measured, machine: Mapping[str, Any], console: Console | None = None) -> None:
-    """Tables with colors on a terminal, plain columns elsewhere."""
+    """Print tables, with colors on a terminal."""
     console = console or Console()
     if not console.is_terminal:
         console = Console(file=console.file, width=PLAIN_WIDTH, color_system=None)
-    table = _table(console, "Darkroom beside a baseline workflow of the same shape")
+    table = _table(console, "Darkroom and a baseline workflow of the same shape")
     for heading in ("", "Darkroom", "baseline", "ratio", "budget", ""):
         table.add_column(heading, justify="left" if heading == "" else "right")
     for row in rows(measured):
@@ -122,7 +122,7 @@ def _table(console: Console, title: str) -> Table:
 
 
 def as_json(measured: Measured) -> dict[str, Any]:
-    """Every number, rounded to what it is worth."""
+    """Return every number, rounded."""
     per_second, baseline_per_second = measured.loaded.run.per_second, measured.baseline_per_second
     return {
         "generations_per_second": round(per_second, 2),

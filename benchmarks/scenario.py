@@ -23,7 +23,7 @@ IDLE_PAUSE_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Plan:
-    """How much to do. `idle_samples`: one after the other, for latencies without load."""
+    """The size of a benchmark. `idle_samples`: one after the other, for latencies without load."""
 
     generations: int = 200
     at_once: int = 40
@@ -32,7 +32,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A run with many at once, and the processor time of each part in it, in milliseconds per sample."""
+    """A run with many at once, and its processor time by part, in milliseconds per sample."""
 
     run: Run
     cpu_ms: Mapping[str, float]
@@ -40,7 +40,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything that a benchmark found. The reference runs before and after, so that noise shows."""
+    """All results of a benchmark. The baseline runs before and after, so that noise is visible."""
 
     idle: Run
     baseline_idle: Run
@@ -52,7 +52,7 @@ class Measured:
 
     @property
     def baseline_per_second(self) -> float:
-        """Of both runs together."""
+        """Return the rate of both baseline runs together."""
         runs = [each.run for each in self.baseline_loaded]
         return sum(len(run.samples) for run in runs) / sum(run.seconds for run in runs)
 
@@ -65,9 +65,9 @@ async def measure(
     pids: Mapping[str, int],
     log: Log,
 ) -> Measured:
-    """Latencies first, while nothing else goes on; then throughput: baseline, Darkroom, baseline.
+    """Measure latencies first, without load; then throughput: baseline, Darkroom, baseline.
 
-    pids: of the parts whose processor time counts.
+    pids: of the parts whose processor time is measured.
     """
     log("warming up …")
     for target in (darkroom, baseline):
@@ -103,7 +103,7 @@ async def _loaded(plan: Plan, target: Target, pids: Mapping[str, int]) -> Loaded
 
 
 async def _events(client: Client, samples: Sequence[Sample]) -> float:
-    """History events of a closed run that the provider's word ended, on average."""
+    """Return the average number of history events of a closed run that a provider's signal ended."""
     heard = [sample for sample in samples if sample.reaction_seconds is not None][-EVENT_SAMPLES:]
     if not heard:
         raise RunFailed("no generation was finished by its webhook")

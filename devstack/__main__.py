@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from devstack.demo.cases import CASES
 from devstack.demo.run import demo
 from devstack.errors import Interrupted, StackError
 from devstack.install import programs
@@ -18,7 +19,7 @@ INTERRUPTED_EXIT_CODE = 130
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code. What a person can mend is told in words, without a traceback."""
+    """Return the exit code. Print errors that a user can fix without a traceback."""
     options = _parser().parse_args(arguments)
     with stop_on_signals() as stop:
         try:
@@ -59,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="run the whole stack until Ctrl-C")
-    demo = commands.add_parser("demo", help="run it on temporary data, make three generations, check them")
+    demo = commands.add_parser(
+        "demo", help=f"run it on temporary data, make {len(CASES)} generations, check them"
+    )
     demo.add_argument("--keep", action="store_true", help="leave the stack running until Ctrl-C")
     for action, help_text in (
         ("pause", "stop one part of the running stack in its tracks"),

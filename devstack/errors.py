@@ -1,15 +1,15 @@
-"""What can stop a stack, each with a message that a person can act on.
+"""The errors of a stack, each with a message that a user can act on.
 
 StackError
 ├── InstallFailed    a server is missing and could not be fetched or built
-├── NotReady         a server was started and did not answer in time, or died
+├── NotReady         a server was started and did not respond in time, or died
 └── AlreadyRunning   another process holds the data directory
-Interrupted          a person asked us to stop; not a failure
+Interrupted          a signal asked us to stop; not a failure
 """
 
 
 class StackError(Exception):
-    """The stack cannot go on, and the message says why."""
+    """The stack cannot continue; the message says why."""
 
 
 class InstallFailed(StackError):
@@ -17,7 +17,7 @@ class InstallFailed(StackError):
 
 
 class NotReady(StackError):
-    """A server was started and did not answer in time, or died."""
+    """A server was started and did not respond in time, or died."""
 
 
 class AlreadyRunning(StackError):
@@ -25,4 +25,4 @@ class AlreadyRunning(StackError):
 
 
 class Interrupted(Exception):
-    """INT, TERM or HUP arrived; raised only where waiting can end safely."""
+    """INT, TERM or HUP arrived; raised only where it is safe to stop waiting."""

@@ -1,1 +1,1 @@
-"""The reference: a workflow of the same shape as a generation, whose steps do nothing."""
+"""The baseline: a workflow of the same shape as a generation, with empty steps."""

@@ -1,4 +1,4 @@
-"""The reference's four steps, which do nothing, and the names by which its parts find each other."""
+"""The four empty steps of the baseline, and the names of its queues."""
 
 from collections.abc import Callable
 
@@ -12,9 +12,9 @@ IDLE_QUEUES = ("baseline-provider", "baseline-reconcile")
 
 
 class BaselineSteps:
-    """Empty, but that a submit has to be seen: the bench plays the provider, who answers a submit.
+    """Empty steps, which only report a submit: the benchmark acts as the provider that responds to it.
 
-    on_submit: told the workflow's id.
+    on_submit: called with the workflow's id.
     """
 
     def __init__(self, on_submit: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""The reference as the bench drives it: the bench plays client, API and provider; the worker is a child."""
+"""The baseline as a target: the benchmark acts as client, API and provider; the worker is a child."""
 
 import asyncio
 import random
@@ -29,7 +29,7 @@ TASK_TIMEOUT = timedelta(seconds=ServiceSettings.model_fields["workflow_task_tim
 
 
 class BaselineTarget:
-    """Starts a workflow, signals it about `job_seconds` after its submit, awaits its end."""
+    """Starts a workflow, signals it about `job_seconds` after its submit, and waits for its end."""
 
     def __init__(self, client: Client, worker: asyncio.subprocess.Process, *, job_seconds: float) -> None:
         self._client = client
@@ -69,7 +69,7 @@ class BaselineTarget:
         return Sample(workflow_id, accept_seconds, time.perf_counter() - begun)
 
     async def listen(self) -> None:
-        """Hear of submits until the worker's output ends; then whoever waits for one is told."""
+        """Read submits until the worker's output ends; then fail those that still wait for one."""
         assert self._worker.stdout is not None
         async for line in self._worker.stdout:
             word, _, workflow_id = line.decode().strip().partition(" ")
@@ -86,7 +86,7 @@ class BaselineTarget:
 async def baseline_target(
     client: Client, where: TemporalAddress, *, job_seconds: float
 ) -> AsyncIterator[BaselineTarget]:
-    """The reference with its worker process, until the block is left."""
+    """Run the baseline with its worker process during the block."""
     worker = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.baseline.worker", where.address, where.namespace),
         stdin=asyncio.subprocess.PIPE,

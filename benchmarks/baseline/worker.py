@@ -1,6 +1,7 @@
-"""The reference's worker process: `python -m benchmarks.baseline.worker ADDRESS NAMESPACE`.
+"""The baseline's worker process: `python -m benchmarks.baseline.worker ADDRESS NAMESPACE`.
 
-Prints `ready`, then `submitted ID` at each submit. Ends with its standard input: it never outlives the bench.
+Prints `ready`, then `submitted ID` at each submit. It ends with its standard input, so it never outlives the
+benchmark.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ SUBMITTED = "submitted"
 
 
 def build_workers(client: Client) -> list[Worker]:
-    """As many Workers as Darkroom's, tuned alike."""
+    """Return as many Workers as Darkroom has, with the same tuning."""
     steps = BaselineSteps(lambda workflow_id: _tell(f"{SUBMITTED} {workflow_id}"))
     ledger: dict[str, Any] = {
         "workflows": [BaselineWorkflow],

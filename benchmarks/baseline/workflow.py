@@ -1,4 +1,4 @@
-"""The reference: a workflow of the same shape as a generation's, with empty steps."""
+"""The baseline workflow: the shape of a generation's, with empty steps."""
 
 from contextlib import suppress
 from datetime import timedelta

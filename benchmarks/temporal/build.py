@@ -1,4 +1,4 @@
-"""Temporal's server, its schema tool and its schema, built from the Go module into the cache."""
+"""Builds Temporal's server, its schema tool and its schema from the Go module into the cache."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 from devstack.errors import InstallFailed
 from devstack.install.cache import cached, make_once
 from devstack.install.go_build import BUILD_TIMEOUT_SECONDS, go_command, go_environment
-from devstack.install.progress import run_visibly
+from devstack.install.progress import run_with_progress
 from devstack.process import commands
 from devstack.process.log import Log
 from devstack.process.stop_flag import StopFlag
@@ -22,7 +22,7 @@ DOWNLOAD_TIMEOUT_SECONDS = 10 * 60.0
 
 
 def temporal_server(*, stop: StopFlag, log: Log) -> Path:
-    """A folder with the programs `server` and `sql`, and `schema`. Raises InstallFailed."""
+    """Return a folder with the programs `server` and `sql`, and `schema`. Raises InstallFailed."""
     if found := cached(CACHED_NAME):
         return found
     go = go_command()
@@ -35,7 +35,7 @@ def temporal_server(*, stop: StopFlag, log: Log) -> Path:
         folder, scratch = staging / "server", staging / "tmp"
         scratch.mkdir()
         # Both at once, so that what they share is compiled once.
-        run_visibly(
+        run_with_progress(
             f"building Temporal's server {VERSION} with Go (usually 6 minutes, once)",
             [go, "install", *PACKAGES],
             env=go_environment()
@@ -52,21 +52,21 @@ def temporal_server(*, stop: StopFlag, log: Log) -> Path:
 
 
 def _copy_writable(source: Path, target: Path) -> None:
-    """Go keeps its modules read-only, and a folder copied so could not be removed from the cache."""
+    """Copy a folder and make it writable: Go's modules are read-only and could not be removed."""
     shutil.copytree(source, target, copy_function=shutil.copyfile)
     for path in (target, *target.rglob("*")):
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
 
 
 def _module_folder(go: str, staging: Path, stop: StopFlag) -> Path:
-    """Where Go keeps the module's sources."""
-    told = commands.run(
+    """Return the folder of the module's sources."""
+    listed = commands.run(
         [go, "mod", "download", "-json", f"{MODULE}@{VERSION}"],
         env=go_environment() | {"GOCACHE": str(staging / "gocache")},
         timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS,
         stop=stop,
         cwd=staging,
     )
-    if told.returncode != 0:
-        raise InstallFailed(f"the module {MODULE} could not be fetched: {told.stderr.strip()[-500:]}")
-    return Path(json.loads(told.stdout)["Dir"])
+    if listed.returncode != 0:
+        raise InstallFailed(f"the module {MODULE} could not be fetched: {listed.stderr.strip()[-500:]}")
+    return Path(json.loads(listed.stdout)["Dir"])

@@ -1,4 +1,4 @@
-"""The configuration of a Temporal server on PostgreSQL, for one machine. JSON, which is YAML, too."""
+"""The configuration of a Temporal server on PostgreSQL, for one machine, as JSON, which is also YAML."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ CONNECTIONS_MAX = {"temporal": 15, "temporal_visibility": 5}
 
 
 def write_config(data: DataDir, postgres_url: str) -> int:
-    """Write the configuration below the data folder; the port that the frontend will listen on."""
+    """Write the configuration to the data folder; return the frontend's port."""
     ports = {name: (data.port(name), data.port(f"{name}_membership")) for name in SERVICES}
     folder = data.path / "config"
     folder.mkdir(mode=0o700)

@@ -1,6 +1,6 @@
-"""Temporal as in production, its server on PostgreSQL, where `TEMPORAL_ADDRESS` names it to the stack.
+"""Temporal as in production: its server on PostgreSQL, which `TEMPORAL_ADDRESS` names to the stack.
 
-It has a PostgreSQL of its own, from PATH: visibility needs the extension `btree_gin`, which the wheel lacks.
+It uses a separate PostgreSQL from PATH: visibility needs the extension `btree_gin`, which the wheel lacks.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ SCHEMAS = {"temporal": "temporal", "temporal_visibility": "visibility"}
 
 @contextmanager
 def temporal_on_postgres(stop: StopFlag, log: Log) -> Iterator[dict[str, int]]:
-    """A server on temporary data until the block is left, and the pids of its parts by name."""
+    """Run a server on temporary data for the block; return the pids of its parts by name."""
     binaries = postgres_binaries()
     server = temporal_server(stop=stop, log=log)
     cli = programs.temporal(stop=stop, log=log)
@@ -55,7 +55,7 @@ def temporal_on_postgres(stop: StopFlag, log: Log) -> Iterator[dict[str, int]]:
 
 
 def postgres_binaries(debian: Path = DEBIAN_BINARIES) -> Path:
-    """The folder of `postgres` and `initdb`: PATH's, or where Debian hides them. Raises InstallFailed."""
+    """Return the folder of `postgres` and `initdb`: from PATH, or Debian's. Raises InstallFailed."""
     if (found := shutil.which("postgres")) and shutil.which("initdb"):
         return Path(found).resolve().parent
     hidden = sorted(debian.glob("*/bin/initdb"))
@@ -125,20 +125,20 @@ def _make_namespace(cli: Path, address: str, stop: StopFlag) -> None:
 
 
 def _run(argv: list[str], env: Mapping[str, str], stop: StopFlag) -> None:
-    """Raises NotReady with the command's own complaint."""
+    """Run a command. Raises NotReady with its error output."""
     done = commands.run(argv, env=env, timeout_seconds=TOOL_TIMEOUT_SECONDS, stop=stop)
     if done.returncode != 0:
         raise NotReady(f"`{Path(argv[0]).name} {argv[-1]}` failed: {(done.stderr or done.stdout)[-1000:]}")
 
 
 def _without_temporal() -> dict[str, str]:
-    """Ours without TEMPORAL_*: server and CLI would read addresses and folders from there."""
+    """Return our environment without TEMPORAL_*, from which server and CLI read addresses and folders."""
     return {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
 
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set for the block, and as before after it."""
+    """Set environment variables for the block."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

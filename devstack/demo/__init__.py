@@ -1,1 +1,1 @@
-"""`make demo`: seven generations as a client sees them, from request to image, and a proof of each."""
+"""`make demo`: seven generations as a client sees them, from request to image, each checked."""

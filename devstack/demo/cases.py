@@ -1,4 +1,4 @@
-"""The generations of the demonstration, and how each is meant to end."""
+"""The generations of the demonstration, and their expected endings."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,14 +8,14 @@ from devstack.demo.pictures import PictureName
 
 @dataclass(frozen=True)
 class Case:
-    """One request and its intended ending.
+    """One request and its expected ending.
 
     Attributes:
         kind: What the model does: `text_to_image`, `edit` or `reference`.
-        fault: What the simulator does, by a marker in the prompt.
-        finished_by: What brings the result: `webhook`, `poll`, or the `answer` to the submit itself.
-        pictures: What the client brings, uploaded first and named by its id.
-        size, output_format: Of each image of the result; None where the provider decides.
+        fault: The simulator's fault, set by a marker in the prompt.
+        finished_by: What brings the result: `webhook`, `poll`, or the submit's own `response`.
+        pictures: The client's images, uploaded first.
+        size, output_format: Of each image of the result; None if the provider decides.
     """
 
     name: str
@@ -107,7 +107,7 @@ CASES = (
         "openai",
         "gpt-image-2",
         "Make the sky green",
-        "answer",
+        "response",
         kind="edit",
         size="512x512",
         fields={"size": "512x512", "quality": "low"},
@@ -119,7 +119,7 @@ CASES = (
         "gemini",
         "nano-banana-pro",
         "The sketch in the colors of the palette",
-        "answer",
+        "response",
         kind="reference",
         pictures=("sketch", "palette"),
         output_format=None,

@@ -1,4 +1,4 @@
-"""What must hold after the demonstration. Each function gives what does not, in sentences."""
+"""The checks after the demonstration. Each function returns what is wrong, as sentences."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ Problems = list[str]
 
 
 def ending(each: Tracked) -> Problems:
-    """Status, error and price are what the case says."""
+    """Check that status, error and price are those of the case."""
     case, job = each.case, each.job
     if job["status"] != case.status:
         return [f"{case.name}: is {job['status']} ({job['error']}), not {case.status}"]
@@ -33,7 +33,7 @@ def ending(each: Tracked) -> Problems:
 
 
 def image(case: Case, described: dict[str, Any], content: bytes, content_type: str) -> Problems:
-    """The bytes are a whole image, and the one that the job describes."""
+    """Check that the bytes are the complete image that the generation describes."""
     label = f"{case.name}: image {described['index']}"
     described_size = f"{described['width']}x{described['height']}"
     meant_type = f"image/{case.output_format}" if case.output_format else described["content_type"]
@@ -58,7 +58,7 @@ def image(case: Case, described: dict[str, Any], content: bytes, content_type: s
 
 
 def account(generations: Sequence[Tracked], before: dict[str, Any], after: dict[str, Any]) -> Problems:
-    """The account paid for what was completed, and nothing is held any more."""
+    """Check that the account paid for what was completed, and nothing is held."""
     charged = sum(each.job["cost"]["charged"] for each in generations)
     meant = {
         "available": before["available"] - charged,
@@ -71,7 +71,7 @@ def account(generations: Sequence[Tracked], before: dict[str, Any], after: dict[
 
 
 def entries(generations: Sequence[Tracked], lines: Sequence[dict[str, Any]]) -> Problems:
-    """Every generation's hold was resolved, once, and in the way its ending says."""
+    """Check that every hold was resolved once, as the generation ended."""
     problems = []
     for each in generations:
         kinds = {
@@ -84,13 +84,13 @@ def entries(generations: Sequence[Tracked], lines: Sequence[dict[str, Any]]) -> 
 
 
 def kinds(generations: Sequence[Tracked]) -> Problems:
-    """Every kind of model was shown."""
+    """Check that every kind of model was used."""
     shown = {each.case.kind for each in generations if each.job["status"] == "completed"}
     return [f"no {kind} was completed" for kind in KINDS if kind not in shown]
 
 
 def provider_log(provider: str, log: Sequence[dict[str, Any]]) -> Problems:
-    """By the simulator's own log, each was submitted once and finished in the way it was meant to."""
+    """Check in the simulator's log that each was submitted once and finished as expected."""
     problems = []
     for case in (case for case in CASES if case.provider == provider):
         of_case = [entry for entry in log if entry["prompt"] == case.prompt]

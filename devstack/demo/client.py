@@ -1,4 +1,4 @@
-"""What a client of the API does, by plain HTTP: nothing here knows the inside of Darkroom."""
+"""A client of the API over plain HTTP, without any code of the service."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ ENTRIES_MAX = 100
 
 @dataclass
 class Tracked:
-    """A posted generation, as last seen. `stages`: each with its first sight, in seconds from the POST."""
+    """A posted generation, as last seen. `stages`: when each was first seen, in seconds from the POST."""
 
     case: Case
     job: dict[str, Any]
@@ -37,7 +37,7 @@ class Tracked:
         return self.stages[-1][1] if self.is_over else time.monotonic() - self.posted_at
 
     def see(self, job: dict[str, Any]) -> bool:
-        """Take the job's new state; whether its stage is another than before."""
+        """Store the generation's new state; return whether its stage has changed."""
         self.job = job
         if self.stages and self.stages[-1][0] == job["stage"]:
             return False
@@ -61,13 +61,13 @@ class Client:
         self._http.close()
 
     def post(self, case: Case) -> Tracked:
-        """Upload the case's pictures, then ask for its images."""
+        """Upload the case's pictures, then post the generation."""
         file_ids = [self._upload(name) for name in case.pictures]
         posted_at = time.monotonic()
         key = {"Idempotency-Key": str(uuid4())}
         response = self._http.post("/v1/generations", json=case.request(file_ids), headers=key)
         if response.status_code != httpx.codes.ACCEPTED:
-            raise NotReady(f"POST /v1/generations answered {response.status_code}: {response.text}")
+            raise NotReady(f"POST /v1/generations returned {response.status_code}: {response.text}")
         tracked = Tracked(case, response.json(), posted_at)
         tracked.see(tracked.job)
         return tracked
@@ -76,7 +76,7 @@ class Client:
         files = {"file": (f"{name}.png", picture(name), CONTENT_TYPE)}
         response = self._http.post("/v1/files", files=files)
         if response.status_code != httpx.codes.CREATED:
-            raise NotReady(f"POST /v1/files answered {response.status_code}: {response.text}")
+            raise NotReady(f"POST /v1/files returned {response.status_code}: {response.text}")
         return str(response.json()["id"])
 
     def watch(
@@ -87,7 +87,7 @@ class Client:
         timeout_seconds: float,
         stop: StopFlag,
     ) -> None:
-        """Ask for each until all are over or the time is; `show` is told of every new stage."""
+        """Poll each generation until all have ended or the time is over; call `show` at every new stage."""
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline and not all(each.is_over for each in generations):
             for each in generations:
@@ -99,7 +99,7 @@ class Client:
         return self.get("/v1/credits")
 
     def entries(self) -> list[dict[str, Any]]:
-        """The newest lines of the account, oldest first."""
+        """Return the newest entries of the account, oldest first."""
         data: list[dict[str, Any]] = self.get(f"/v1/credits/entries?limit={ENTRIES_MAX}")["data"]
         return data[::-1]
 
@@ -110,5 +110,5 @@ class Client:
         return answer
 
     def download(self, url: str) -> httpx.Response:
-        """Through the stable URL to wherever it leads today. The key does not follow to another host."""
+        """Download an image by its stable URL. The key is not sent to the host that it redirects to."""
         return self._http.get(url)

@@ -1,4 +1,4 @@
-"""Shows the generations as they move: a live table on a terminal, otherwise a line for every change."""
+"""Shows the progress of generations: a live table on a terminal, else a line for every change."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +17,8 @@ Show = Callable[[Tracked], None]
 
 
 @contextmanager
-def showing(generations: list[Tracked]) -> Iterator[Show]:
-    """Gives a function to call with a generation whose stage has changed."""
+def live_display(generations: list[Tracked]) -> Iterator[Show]:
+    """Yield a function to call with a generation whose stage has changed."""
     console = Console()
     if not console.is_terminal:
         for each in generations:

@@ -1,4 +1,4 @@
-"""The pictures that the demonstration's client brings: drawn here, so that nothing has to be downloaded."""
+"""The client's pictures for the demonstration, drawn here, so that nothing has to be downloaded."""
 
 from io import BytesIO
 from typing import Literal
@@ -11,7 +11,7 @@ _SIZE = (512, 512)
 
 
 def picture(name: PictureName) -> bytes:
-    """A PNG."""
+    """Draw a PNG."""
     drawn = _sketch() if name == "sketch" else _palette()
     file = BytesIO()
     drawn.save(file, "PNG")

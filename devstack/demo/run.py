@@ -1,4 +1,4 @@
-"""The demonstration from start to verdict."""
+"""The demonstration from start to result."""
 
 import time
 from contextlib import closing
@@ -9,11 +9,11 @@ import httpx
 from devstack.demo import checks
 from devstack.demo.cases import CASES
 from devstack.demo.client import Client, Tracked
-from devstack.demo.display import showing
+from devstack.demo.display import live_display
 from devstack.process.log import log
 from devstack.process.stop_flag import StopFlag
 from devstack.stack.running import Stack, running_stack
-from devstack.stack.up import wait_for_signal, welcome
+from devstack.stack.up import summary, wait_for_signal
 
 # Over the deadline of a generation under this stack, so that even a lost one has ended.
 WATCH_TIMEOUT_SECONDS = 100.0
@@ -21,7 +21,7 @@ LOG_ENTRIES_MAX = 1000
 
 
 def demo(*, stop: StopFlag, keep: bool = False) -> bool:
-    """Run it on temporary data; whether all of it held. With `keep` the stack runs on until a signal."""
+    """Run it on temporary data; return whether all checks passed. With `keep`, run on until a signal."""
     started = time.monotonic()
     with running_stack(stop=stop, is_durable=False) as stack:
         log(f"ready after {time.monotonic() - started:.1f} s: API {stack.api_url}\n")
@@ -32,7 +32,7 @@ def demo(*, stop: StopFlag, keep: bool = False) -> bool:
             problems = [f"a request failed: {error!r}"]
         _say_verdict(problems, time.monotonic() - started)
         if keep:
-            log(welcome(stack))
+            log(summary(stack))
             wait_for_signal(stop)
     return not problems
 
@@ -40,12 +40,12 @@ def demo(*, stop: StopFlag, keep: bool = False) -> bool:
 def _make_and_check(stack: Stack, client: Client, stop: StopFlag) -> checks.Problems:
     before = client.credits()
     generations = [client.post(case) for case in CASES]
-    with showing(generations) as show:
+    with live_display(generations) as show:
         client.watch(generations, show, timeout_seconds=WATCH_TIMEOUT_SECONDS, stop=stop)
     after, lines = client.credits(), client.entries()
     problems = [problem for each in generations for problem in checks.ending(each)]
     for each in generations:
-        problems += _say_generation(client, each)
+        problems += _check_and_print(client, each)
     _say_account(before, after, lines)
     problems += checks.account(generations, before, after)
     problems += checks.entries(generations, lines)
@@ -55,8 +55,8 @@ def _make_and_check(stack: Stack, client: Client, stop: StopFlag) -> checks.Prob
     return problems
 
 
-def _say_generation(client: Client, each: Tracked) -> checks.Problems:
-    """Print where a generation can be looked at, having looked at its images ourselves."""
+def _check_and_print(client: Client, each: Tracked) -> checks.Problems:
+    """Check a generation's images, then print where to see them."""
     job, problems = each.job, []
     log(f"\n{each.case.name}: {each.case.title}. {job['status']} after {each.seconds:.1f} s")
     if job["error"]:
@@ -95,8 +95,8 @@ def _simulator_log(url: str) -> list[dict[str, Any]]:
 
 def _say_verdict(problems: checks.Problems, seconds: float) -> None:
     if problems:
-        log(f"\nNot everything held ({seconds:.1f} s):")
+        log(f"\nSome checks failed ({seconds:.1f} s):")
         for problem in problems:
             log(f"  {problem}")
     else:
-        log(f"\nAll of it held: images whole, credits right, each finished as meant ({seconds:.1f} s).")
+        log(f"\nAll checks passed in {seconds:.1f} s: images complete, credits correct, endings as expected.")

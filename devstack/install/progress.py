@@ -1,4 +1,4 @@
-"""Runs a long command so that a person sees what is going on and for how long."""
+"""Runs a long command with visible progress."""
 
 import os
 import subprocess
@@ -22,8 +22,8 @@ Tick = Callable[[float], None]
 
 
 @contextmanager
-def ticking(title: str, log: Log) -> Iterator[Tick]:
-    """Gives a function to tell the seconds so far: a live line on a terminal, else a line every 10 s."""
+def progress_line(title: str, log: Log) -> Iterator[Tick]:
+    """Yield a function that shows the seconds so far: a live line on a terminal, else one every 10 s."""
     if sys.stdout.isatty():
         with Console().status(title) as status:
             yield lambda seconds: status.update(f"{title}: {_clock(seconds)}")
@@ -39,7 +39,7 @@ def ticking(title: str, log: Log) -> Iterator[Tick]:
     yield tick
 
 
-def run_visibly(
+def run_with_progress(
     title: str,
     argv: list[str],
     *,
@@ -49,11 +49,11 @@ def run_visibly(
     stop: StopFlag,
     log: Log,
 ) -> None:
-    """Run to the end. Leaves nothing running. Raises InstallFailed with its output's end, or Interrupted."""
+    """Run a command to its end. Raises InstallFailed with the end of its output, or Interrupted."""
     log(f"{title} …")
     output_path = cwd / "output.log"
     started = time.monotonic()
-    with output_path.open("wb") as output, ticking(title, log) as tick:
+    with output_path.open("wb") as output, progress_line(title, log) as tick:
         process = subprocess.Popen(  # noqa: S603 - our own command lines
             argv,
             env=dict(env),

@@ -1,6 +1,6 @@
-"""`python -m devstack.install.sdk_download VERSION FOLDER`: the Temporal CLI, by the SDK's own downloader.
+"""`python -m devstack.install.sdk_download VERSION FOLDER`: downloads the Temporal CLI with the SDK.
 
-A process of its own, because the downloader also starts the server that it fetched, and holds a client.
+It is a separate process, because the downloader also starts the server and holds a client.
 """
 
 import asyncio

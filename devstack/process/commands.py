@@ -1,4 +1,4 @@
-"""Runs a short command to its end, for what it prints."""
+"""Runs a short command for its output."""
 
 import subprocess
 import time
@@ -19,7 +19,7 @@ def run(
     cwd: Path | None = None,
     account: UnixUser | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """The ended command, whatever its exit code. Raises TimeoutExpired or Interrupted, and leaves nothing."""
+    """Return the finished command, with any exit code. Raises TimeoutExpired or Interrupted."""
     process = subprocess.Popen(  # noqa: S603 - our own command lines
         argv,
         env=dict(env),

@@ -1,4 +1,4 @@
-"""A stack's folder: its lock, the ports and secrets it keeps, its logs, and every server's data."""
+"""A stack's folder: its lock, ports, secrets and logs, and every server's data."""
 
 import hashlib
 import os
@@ -30,7 +30,7 @@ SHARED_ROOTS = (Path("/var/lib/darkroom"), Path("/var/tmp/darkroom"))  # noqa: S
 
 
 class DataDir:
-    """The folder, and what is remembered in it from run to run. Safe to use from several threads."""
+    """The folder, and what it stores between runs. Safe to use from several threads."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -41,7 +41,7 @@ class DataDir:
 
     @contextmanager
     def held(self) -> Iterator[list[str]]:
-        """Be the only user of the folder. Gives the names of what a killed run had left, now ended."""
+        """Lock the folder for the block. Yield the names of what a killed run had left, now ended."""
         with ExitStack() as exits:
             try:
                 exits.enter_context(exclusive_lock(self.path / LOCK_FILE))
@@ -53,12 +53,12 @@ class DataDir:
             yield end_orphans(self.path)
 
     def secret(self, name: str) -> str:
-        """A random text, the same at every run on this folder."""
+        """Return a random text, the same at every run on this folder."""
         with self._changing_state() as state:
             return str(state.setdefault("secrets", {}).setdefault(name, secrets.token_hex(24)))
 
     def port(self, name: str) -> int:
-        """The port of the last run if nobody listens there now, else another free one: ask once per start."""
+        """Return the port of the last run if it is free, else another free one. Call once per start."""
         with self._changing_state() as state:
             known = state.setdefault("ports", {})
             if name not in known or not ports.is_free(known[name]):
@@ -66,9 +66,9 @@ class DataDir:
             return int(known[name])
 
     def folder(self, name: str, account: UnixUser | None) -> Path:
-        """A folder for one server's data that the account can walk to, which may not exist yet.
+        """Return a folder for one server's data that the user can reach; it may not exist yet.
 
-        Below this folder if it can be; else below a shared root, with a link here that leads to it.
+        It is in this folder if possible; else in a shared root, with a link here.
         """
         local = self.path / name
         if account is None or local.is_symlink() or can_enter(account, self.path):
@@ -88,7 +88,7 @@ class DataDir:
 
 
 def shared_root(account: UnixUser) -> Path:
-    """A folder of ours that the account can walk into."""
+    """Return a folder of ours that the user can enter."""
     for root in SHARED_ROOTS:
         try:
             root.mkdir(mode=FOLDER_MODE, exist_ok=True)
@@ -100,7 +100,7 @@ def shared_root(account: UnixUser) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a data folder and what its links lead to outside it. Nothing may run there any more."""
+    """Remove a data folder and what its links lead to. Nothing may use it any more."""
     for link in path.iterdir():
         target = link.resolve()
         if link.is_symlink() and any(target.is_relative_to(root) for root in SHARED_ROOTS):
@@ -110,7 +110,7 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A data folder that goes with its user; those of killed users go first, with what still runs in them."""
+    """Yield a data folder that is removed after the block; first remove those of killed processes."""
     _remove_abandoned()
     path = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX))
     try:
@@ -130,7 +130,7 @@ def _remove_abandoned() -> None:
 
 
 def _is_abandoned(path: Path) -> bool:
-    """Whether it is a stack's, and ours, and its user died. A young one without pids is being set up."""
+    """Return whether a folder's process died. A new folder without pids is being set up."""
     status, lock = path.lstat(), path / LOCK_FILE
     if path.is_symlink() or status.st_uid != os.geteuid() or not lock.exists() or is_locked(lock):
         return False

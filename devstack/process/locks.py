@@ -1,4 +1,4 @@
-"""File locks that the kernel lets go of when their holder dies, SIGKILL included."""
+"""File locks that the kernel releases when their holder dies, also by SIGKILL."""
 
 import fcntl
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def is_locked(path: Path) -> bool:
 
 @contextmanager
 def waiting_lock(path: Path, *, stop: StopFlag) -> Iterator[None]:
-    """Hold the lock, however long its holder needs; Interrupted ends the wait."""
+    """Wait for the lock and hold it. Raises Interrupted."""
     with path.open("a") as file:
         while True:
             try:

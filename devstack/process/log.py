@@ -1,4 +1,4 @@
-"""Where lines for people go."""
+"""Prints lines for users."""
 
 import sys
 from collections.abc import Callable
@@ -7,7 +7,7 @@ Log = Callable[[str], None]
 
 
 def log(line: str) -> None:
-    """One line on standard output, at once. A closed pipe (`| head`) must not end a stack."""
+    """Print one line at once. A closed pipe (`| head`) must not end a stack."""
     try:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
@@ -16,4 +16,4 @@ def log(line: str) -> None:
 
 
 def silent(_line: str) -> None:
-    """For callers who read the logs instead."""
+    """Print nothing, for callers that read the log files."""

@@ -1,4 +1,4 @@
-"""One log file per child, written by the child itself and kept from growing without end."""
+"""One log file per child, written by the child itself, with a maximum size."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ TAIL_BYTES = 2_000
 
 
 class LogFiles:
-    """`logs/<name>.log` and, once that was full, `logs/<name>.log.1`."""
+    """`logs/<name>.log`, and after it was full, `logs/<name>.log.1`."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -19,18 +19,18 @@ class LogFiles:
         return self._folder / f"{name}.log"
 
     def open(self, name: str) -> int:
-        """A descriptor for a child's output; appending, so that after `cap` it goes on at the start."""
+        """Return a descriptor for a child's output, in append mode, so that it continues after `cap`."""
         return os.open(self.path(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def cap(self, name: str) -> None:
-        """Set a full log aside. The child keeps its descriptor: the file is copied and emptied, not moved."""
+        """Copy a full log and empty it: the child keeps its descriptor, so it cannot be moved."""
         path = self.path(name)
         if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
             shutil.copyfile(path, path.with_suffix(".log.1"))
             os.truncate(path, 0)
 
     def tail(self, name: str) -> str:
-        """The last lines, for a message."""
+        """Return the last lines, for a message."""
         try:
             with self.path(name).open("rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))

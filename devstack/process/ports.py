@@ -11,7 +11,7 @@ ATTEMPTS_MAX = 1_000
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there now. Connections in TIME_WAIT do not count as taken."""
+    """Return whether a server could listen there now. Connections in TIME_WAIT do not count as taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -22,7 +22,7 @@ def is_free(port: int) -> bool:
 
 
 def pick_free(taken: Container[int] = ()) -> int:
-    """A free port that is not among `taken`. Random, so that two stacks starting at once rarely meet."""
+    """Return a free port that is not in `taken`; random, so that two starting stacks rarely collide."""
     for _ in range(ATTEMPTS_MAX):
         port = random.randrange(FIRST, LAST)  # noqa: S311 - a port is not a secret
         if port not in taken and is_free(port):

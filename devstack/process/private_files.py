@@ -1,4 +1,4 @@
-"""Small files that only their owner may read, replaced whole or not at all."""
+"""Small files that only their owner may read, replaced atomically."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def write_private(path: Path, text: str) -> None:
-    """Put `text` at `path` with mode 0600; a reader sees the old file or the new one, never a part."""
+    """Write `text` to `path` with mode 0600; a reader sees the old file or the new one, never a part."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w") as file:
@@ -24,7 +24,7 @@ def write_private_json(path: Path, value: object) -> None:
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """The object in `path`; empty where the file is missing or is not JSON, as after a crash of the disk."""
+    """Return the object in `path`; empty if the file is missing or is not JSON."""
     try:
         value = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):

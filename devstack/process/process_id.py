@@ -1,4 +1,4 @@
-"""Which process a pid means: a number is used again by the system, a number with its start time is not."""
+"""Identifies a process by its pid and start time, as the system reuses pids."""
 
 import platform
 from functools import cache
@@ -10,7 +10,7 @@ STARTED_FIELD = 22 - 3  # `starttime` of proc(5), counted from the field after t
 
 
 def start_mark(pid: int) -> str | None:
-    """A text that differs between two processes of the same pid; None where there is no such process."""
+    """Return a text that differs between two processes with the same pid; None without a process."""
     try:
         if platform.system() == "Linux":
             return _linux_start_mark(pid)

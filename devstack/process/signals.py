@@ -1,4 +1,4 @@
-"""Signals for a whole part of the stack: the process we started and everything it started."""
+"""Signals for a process that we started and everything it started."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ CHECK_EVERY_SECONDS = 0.02
 def signal_process(pid: int, number: int) -> None:
     """Send a signal to the process, its group if it leads one, and its descendants in other sessions.
 
-    PostgreSQL puts every backend into a session of its own, so the group alone is only its postmaster.
+    Every backend of PostgreSQL has its own session, so the group is only the postmaster.
     """
     descendants = _descendants(pid)
     with suppress(ProcessLookupError):
@@ -37,7 +37,7 @@ def _descendants(pid: int) -> list[psutil.Process]:
 
 
 def wait_gone(pids: Iterable[int], timeout_seconds: float) -> set[int]:
-    """Those that are still alive at the end of the timeout. A zombie counts as gone."""
+    """Wait until processes are gone; return those still alive after the timeout. Zombies count as gone."""
     alive = set(pids)
     deadline = time.monotonic() + timeout_seconds
     while True:
@@ -48,7 +48,7 @@ def wait_gone(pids: Iterable[int], timeout_seconds: float) -> set[int]:
 
 
 def end_process(pid: int, *, number: int = signal.SIGTERM, timeout_seconds: float = 5.0) -> None:
-    """Ask the part to end, then make it end. A stopped process is woken, or it would never hear."""
+    """Terminate a process, then kill it. A stopped one is continued first, so that it gets the signal."""
     for each in (number, signal.SIGCONT):
         with suppress(ProcessLookupError):
             os.kill(pid, each)
@@ -59,6 +59,6 @@ def end_process(pid: int, *, number: int = signal.SIGTERM, timeout_seconds: floa
 
 
 def end_group(pid: int) -> None:
-    """End what a dead leader left in its group: it would hold the port, or the data."""
+    """End what a dead leader left in its group, which would hold the port or the data."""
     with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM where only a zombie is left
         os.killpg(pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
-"""How a signal ends us: handlers only raise a flag, and every wait looks at it.
+"""Stops the program on a signal: handlers only set a flag, and every wait checks it.
 
-An exception thrown by a handler could strike between starting a child and writing its pid down, and
-leave that child behind. A flag is seen only where it is safe to leave.
+An exception from a handler could come between starting a child and recording its pid, and leave that child
+running. A flag is checked only where it is safe to stop.
 """
 
 import signal
@@ -18,7 +18,7 @@ CHECK_EVERY_SECONDS = 0.05
 
 
 class StopFlag:
-    """Set once, by a signal; shared by everything that waits."""
+    """Set once, by a signal, and shared by everything that waits."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -31,12 +31,12 @@ class StopFlag:
         self._event.set()
 
     def wait(self, seconds: float) -> None:
-        """Sleep, or raise Interrupted as soon as the flag is up."""
+        """Sleep, or raise Interrupted as soon as the flag is set."""
         if self._event.wait(seconds):
             raise Interrupted
 
     def wait_until(self, is_ready: Callable[[], bool], *, what: str, timeout_seconds: float) -> None:
-        """Ask again and again until the answer is yes. Raises NotReady after the timeout, or Interrupted."""
+        """Wait until the check returns true. Raises NotReady after the timeout, or Interrupted."""
         deadline = time.monotonic() + timeout_seconds
         while not is_ready():
             if time.monotonic() > deadline:
@@ -46,7 +46,7 @@ class StopFlag:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopFlag]:
-    """A flag that INT, TERM and HUP raise, also where a background shell had SIGINT ignored."""
+    """Return a flag that INT, TERM and HUP set, also if a background shell had SIGINT ignored."""
     flag = StopFlag()
 
     def raise_flag(_number: int, _frame: FrameType | None) -> None:

@@ -1,7 +1,7 @@
-"""Runs the children of a stack: each in a session of its own, watched, and ended in reverse order.
+"""Runs the children of a stack: each in its own session, watched, and ended in reverse order.
 
-Pids are on disk with their start times, so that the next run on the same data can end what a killed one
-left behind (`end_orphans`) without ever touching a stranger that was given the same number.
+Pids are on disk with their start times, so that the next run on the same data can end what a killed one left
+running (`end_orphans`), and never another process with the same pid.
 """
 
 import os
@@ -37,7 +37,7 @@ ORPHAN_TIMEOUT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Command:
-    """How to run one part of the stack. `env` is the whole environment, not an addition to ours."""
+    """How to run one part of the stack. `env`: the whole environment, not an addition to ours."""
 
     name: str
     argv: tuple[str, ...]
@@ -50,7 +50,7 @@ class Command:
 
 @dataclass
 class Child:
-    """A running command, and how often it died lately."""
+    """A running command, and how often it died recently."""
 
     command: Command
     process: subprocess.Popen[bytes]
@@ -62,7 +62,7 @@ class Child:
 
 
 class Supervisor:
-    """Starts, watches, restarts and ends children. Use as a context manager: leaving it ends them all."""
+    """Starts, watches, restarts and ends children. As a context manager, it ends them all."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Supervisor:
         log: Log = log,
         on_change: Callable[[Mapping[str, int]], None] = lambda _pids: None,
     ) -> None:
-        """on_change: told the pids, our own included, whenever a child was started; one call at a time."""
+        """on_change: called with all pids, also our own, after each start of a child; one call at a time."""
         self.logs = LogFiles(data_dir / "logs")
         self.stop_flag = stop
         self._pids_file = data_dir / PIDS_FILE
@@ -98,14 +98,14 @@ class Supervisor:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Of every child, and of ourselves."""
+        """Return the pids of every child and of this process."""
         with self._lock:
             return {SUPERVISOR: os.getpid()} | {
                 name: each.process.pid for name, each in self._children.items()
             }
 
     def announce(self) -> None:
-        """Tell `on_change` the pids now."""
+        """Call `on_change` with the pids now."""
         with self._lock:
             self._on_change(self.pids)
 
@@ -116,7 +116,7 @@ class Supervisor:
             self._write_pids()
 
     def wait_ready(self, name: str, is_ready: Callable[[], bool], *, timeout_seconds: float) -> None:
-        """Wait for a child's first good answer. Raises NotReady with the end of its log."""
+        """Wait until a child is ready. Raises NotReady with the end of its log."""
         child = self._children[name]
 
         def is_ready_or_dead() -> bool:
@@ -227,7 +227,7 @@ def _exit(process: subprocess.Popen[bytes]) -> str:
 
 
 def living(data_dir: Path) -> dict[str, int]:
-    """The parts of the last run on this data that are still alive, by name."""
+    """Return the parts of the last run on this data that are still alive, by name."""
     recorded = read_json_object(data_dir / PIDS_FILE)
     return {
         name: each["pid"] for name, each in recorded.items() if is_same_process(each["pid"], each["mark"])
@@ -235,7 +235,7 @@ def living(data_dir: Path) -> dict[str, int]:
 
 
 def end_orphans(data_dir: Path) -> list[str]:
-    """End what a killed supervisor left behind, and give the names. The data's lock must be held."""
+    """End what a killed supervisor left running; return the names. The data's lock must be held."""
     recorded = read_json_object(data_dir / PIDS_FILE)
     orphans = {name: pid for name, pid in living(data_dir).items() if name != SUPERVISOR}
     for name, pid in orphans.items():

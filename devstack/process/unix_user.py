@@ -1,4 +1,4 @@
-"""The unprivileged account that PostgreSQL runs under when we are root, and what that account can reach."""
+"""The unprivileged user that PostgreSQL runs as if we are root, and what that user can reach."""
 
 import os
 import pwd
@@ -21,7 +21,7 @@ class UnixUser:
 
 
 def unprivileged_user() -> UnixUser | None:
-    """None unless we are root: PostgreSQL refuses to run as root."""
+    """Return the user for PostgreSQL, which refuses to run as root; None unless we are root."""
     if os.geteuid() != 0:
         return None
     for name in CANDIDATES:
@@ -34,7 +34,7 @@ def unprivileged_user() -> UnixUser | None:
 
 
 def can_reach(account: UnixUser | None, path: Path) -> bool:
-    """Whether the account may read `path` and walk every folder above it. None means ourselves."""
+    """Return whether the user may read `path` and enter every folder above it. None means ourselves."""
     if account is None:
         return os.access(path, os.R_OK)
     resolved = path.resolve()
@@ -42,7 +42,7 @@ def can_reach(account: UnixUser | None, path: Path) -> bool:
 
 
 def can_enter(account: UnixUser, folder: Path) -> bool:
-    """Whether the account may walk into `folder`, which need not exist yet below its last existing part."""
+    """Return whether the user may enter `folder`, which may not exist yet."""
     resolved = folder.resolve()
     return all(
         _is_allowed(account, part, stat.S_IXOTH) for part in (resolved, *resolved.parents) if part.exists()

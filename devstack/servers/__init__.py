@@ -1,1 +1,1 @@
-"""The servers of a stack: PostgreSQL, Temporal, object store, simulators, and our own processes."""
+"""The servers of a stack: PostgreSQL, Temporal, object store, simulators, and our processes."""

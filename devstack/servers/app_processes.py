@@ -1,4 +1,4 @@
-"""The parts of the stack that are our own Python: simulators, worker, API and operator commands."""
+"""The Python processes of the stack: simulators, worker, API and admin commands."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ def start(
     ready_url: str,
     stop_timeout_seconds: float = 10.0,
 ) -> None:
-    """Run `python ARGUMENTS` from the root of the checkout, and wait until `ready_url` answers 200."""
+    """Run `python ARGUMENTS` from the root of the checkout, and wait until `ready_url` returns 200."""
     supervisor.start(
         Command(
             name=name,
@@ -43,7 +43,7 @@ def start(
 
 
 def run_admin(*arguments: str, env: Mapping[str, str], stop: StopFlag) -> str:
-    """What `python -m admin ARGUMENTS` prints. Raises NotReady with its complaint."""
+    """Run `python -m admin ARGUMENTS`; return its output. Raises NotReady with its error."""
     try:
         done = commands.run(
             [sys.executable, "-m", "admin", *arguments],
@@ -68,5 +68,5 @@ def answers(url: str) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """Ours; a person's settings pass through. Output unbuffered, or a killed child's last lines were lost."""
+    """Return our environment with unbuffered output, so that a killed child's last lines are not lost."""
     return dict(os.environ) | {"PYTHONUNBUFFERED": "1"}

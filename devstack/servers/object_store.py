@@ -1,4 +1,4 @@
-"""An S3 server as a child of ours: MinIO, versitygw or rclone."""
+"""An S3 server as a child process: MinIO, versitygw or rclone."""
 
 import os
 from collections.abc import Callable
@@ -30,8 +30,8 @@ class ObjectStore:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """What every S3 server has to be told."""
+class _Options:
+    """The options of every S3 server."""
 
     binary: str
     folder: Path
@@ -46,10 +46,10 @@ class _Place:
 
 
 def start(supervisor: Supervisor, data: DataDir, program: S3Program, *, name: str = NAME) -> ObjectStore:
-    """Start it and wait until it lists buckets for us. `name` tells two of them in one folder apart."""
+    """Start it and wait until it lists buckets. `name`: to tell apart two in one folder."""
     folder = data.path / f"{name}-{program.kind}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    place = _Place(
+    options = _Options(
         str(program.path),
         folder,
         data.port(name),
@@ -57,46 +57,63 @@ def start(supervisor: Supervisor, data: DataDir, program: S3Program, *, name: st
         data.secret(f"{name}_access_key")[:20],
         data.secret(f"{name}_secret_key"),
     )
-    argv, env = _COMMANDS[program.kind](place)
+    argv, env = _COMMANDS[program.kind](options)
     supervisor.start(Command(name=name, argv=argv, env=_environment() | env, cwd=folder))
-    store = ObjectStore(f"http://{place.address}", place.access_key, place.secret_key)
+    store = ObjectStore(f"http://{options.address}", options.access_key, options.secret_key)
     supervisor.wait_ready(name, lambda: _lists_buckets(store), timeout_seconds=READY_TIMEOUT_SECONDS)
     return store
 
 
-def _minio(place: _Place) -> tuple[tuple[str, ...], dict[str, str]]:
-    console = f"127.0.0.1:{place.console_port}"
+def _minio(options: _Options) -> tuple[tuple[str, ...], dict[str, str]]:
+    console = f"127.0.0.1:{options.console_port}"
     return (
-        (place.binary, "server", "--address", place.address, "--console-address", console, str(place.folder)),
+        (
+            options.binary,
+            "server",
+            "--address",
+            options.address,
+            "--console-address",
+            console,
+            str(options.folder),
+        ),
         {
-            "MINIO_ROOT_USER": place.access_key,
-            "MINIO_ROOT_PASSWORD": place.secret_key,
+            "MINIO_ROOT_USER": options.access_key,
+            "MINIO_ROOT_PASSWORD": options.secret_key,
             "MINIO_UPDATE": "off",
             "MINIO_BROWSER": "off",
         },
     )
 
 
-def _versitygw(place: _Place) -> tuple[tuple[str, ...], dict[str, str]]:
-    buckets, metadata = place.folder / "buckets", place.folder / "metadata"
+def _versitygw(options: _Options) -> tuple[tuple[str, ...], dict[str, str]]:
+    buckets, metadata = options.folder / "buckets", options.folder / "metadata"
     for folder in (buckets, metadata):
         folder.mkdir(exist_ok=True)
     return (
         # Metadata in a folder of its own: not every temporary folder has extended attributes.
-        (place.binary, "--port", place.address, "--quiet", "posix", "--sidecar", str(metadata), str(buckets)),
-        {"ROOT_ACCESS_KEY": place.access_key, "ROOT_SECRET_KEY": place.secret_key, "VGW_REGION": REGION},
+        (
+            options.binary,
+            "--port",
+            options.address,
+            "--quiet",
+            "posix",
+            "--sidecar",
+            str(metadata),
+            str(buckets),
+        ),
+        {"ROOT_ACCESS_KEY": options.access_key, "ROOT_SECRET_KEY": options.secret_key, "VGW_REGION": REGION},
     )
 
 
-def _rclone(place: _Place) -> tuple[tuple[str, ...], dict[str, str]]:
+def _rclone(options: _Options) -> tuple[tuple[str, ...], dict[str, str]]:
     return (
-        (place.binary, "serve", "s3", "--addr", place.address, str(place.folder)),
+        (options.binary, "serve", "s3", "--addr", options.address, str(options.folder)),
         # By environment: a command line is shown to every user of the machine.
-        {"RCLONE_AUTH_KEY": f'"{place.access_key},{place.secret_key}"', "RCLONE_CONFIG": os.devnull},
+        {"RCLONE_AUTH_KEY": f'"{options.access_key},{options.secret_key}"', "RCLONE_CONFIG": os.devnull},
     )
 
 
-_COMMANDS: dict[S3Kind, Callable[[_Place], tuple[tuple[str, ...], dict[str, str]]]] = {
+_COMMANDS: dict[S3Kind, Callable[[_Options], tuple[tuple[str, ...], dict[str, str]]]] = {
     S3Kind.MINIO: _minio,
     S3Kind.VERSITYGW: _versitygw,
     S3Kind.RCLONE: _rclone,
@@ -104,7 +121,7 @@ _COMMANDS: dict[S3Kind, Callable[[_Place], tuple[tuple[str, ...], dict[str, str]
 
 
 def _lists_buckets(store: ObjectStore) -> bool:
-    """A signed request: it also shows that the server has our keys."""
+    """Send a signed request, which also shows that the server has our keys."""
     pool = urllib3.PoolManager(timeout=REQUEST_TIMEOUT_SECONDS, retries=False)
     client = Minio(
         store.endpoint.removeprefix("http://"),
@@ -124,6 +141,6 @@ def _lists_buckets(store: ObjectStore) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without what these servers read: a person's own MinIO or rclone settings are not for this one."""
+    """Return our environment without MinIO and rclone settings, which are for other servers."""
     foreign = ("MINIO_", "RCLONE_", "VGW_", "ROOT_")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}

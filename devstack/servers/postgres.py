@@ -1,4 +1,4 @@
-"""PostgreSQL as a child of ours: its own data folder, TCP on the loopback interface, passwords by SCRAM."""
+"""PostgreSQL as a child process: its own data folder, TCP on the loopback interface, SCRAM passwords."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ QUERY_TIMEOUT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running server. `url` holds the password, for one that we started its superuser's."""
+    """A running server. `url`: with the password, of the superuser if we started it."""
 
     url: str
 
@@ -41,9 +41,9 @@ def start(
     is_durable: bool = True,
     binaries: Path | None = None,
 ) -> Postgres:
-    """Start it and wait until it answers a query. Not durable: no fsync, for data nobody will miss.
+    """Start it and wait until it answers a query. Without `is_durable`, there is no fsync.
 
-    binaries: the folder of another PostgreSQL's programs; the wheel's are used if it is left out.
+    binaries: the folder of another PostgreSQL's programs; default: the wheel's.
     """
     account = unprivileged_user()
     binaries = binaries or postgres_binaries.find(account, stop=supervisor.stop_flag, log=log)
@@ -86,7 +86,7 @@ def _command(
 def _initialise(
     binaries: Path, folder: Path, password: str, account: UnixUser | None, stop: StopFlag
 ) -> None:
-    """Make the data folder under another name, then rename it: a killed run leaves none half done."""
+    """Create the data folder under another name, then rename it, so that a kill leaves none half done."""
     staging = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(mode=0o700)
@@ -114,7 +114,7 @@ def _initialise(
 
 
 def _has_database(binaries: Path, port: int, password: str, stop: StopFlag) -> bool:
-    """Whether the server answers, and our database is there; it is made at the first answer."""
+    """Return whether the server answers and has our database; create it at the first answer."""
     query = f"select count(*) from pg_database where datname = '{DATABASE}'"  # noqa: S608 - a constant
     answer = _psql(binaries, port, password, query, stop)
     if answer == "0":
@@ -124,7 +124,7 @@ def _has_database(binaries: Path, port: int, password: str, stop: StopFlag) -> b
 
 
 def _psql(binaries: Path, port: int, password: str, statement: str, stop: StopFlag) -> str | None:
-    """The answer, or None if there was none."""
+    """Return the output, or None if the server did not answer."""
     address = ("-h", "127.0.0.1", "-p", str(port), "-U", USER, "-d", "postgres")
     try:
         done = commands.run(
@@ -139,5 +139,5 @@ def _psql(binaries: Path, port: int, password: str, statement: str, stop: StopFl
 
 
 def _environment() -> dict[str, str]:
-    """Ours without PG*: a PGPORT or PGDATA of the person's own must not reach this server."""
+    """Return our environment without PG*: the user's own PGPORT or PGDATA must not affect this server."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}

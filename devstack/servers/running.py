@@ -1,4 +1,4 @@
-"""The servers that are not ours, and the simulators, started side by side.
+"""PostgreSQL, Temporal, the object store and the simulators, started concurrently.
 
 The test suite uses them without the rest of the stack:
 
@@ -47,7 +47,7 @@ def running_servers(
     stop: StopFlag | None = None,
     log: Log = silent,
 ) -> Iterator[Servers]:
-    """The servers, until the block is left. Without a folder their data is temporary."""
+    """Run the servers for the block. Without a folder their data is temporary."""
     stop = stop or StopFlag()
     with ExitStack() as exits:
         data = DataDir(folder or exits.enter_context(data_directory.temporary_folder()))
@@ -57,7 +57,7 @@ def running_servers(
 
 
 def install_missing(*, stop: StopFlag, log: Log) -> None:
-    """Install what the environment does not name, one after the other: a build wants every core."""
+    """Install what the environment does not name, one after the other, as a build uses every core."""
     if not os.environ.get("TEMPORAL_ADDRESS"):
         programs.temporal(stop=stop, log=log)
     if not os.environ.get("S3_ENDPOINT"):
@@ -73,7 +73,7 @@ def start_servers(
     is_durable: bool,
     log: Log,
 ) -> Servers:
-    """Start them all at once; ready when the slowest is."""
+    """Start them all at once, and wait for all."""
     install_missing(stop=supervisor.stop_flag, log=log)
     with ThreadPoolExecutor() as pool:
         starting_postgres = pool.submit(_postgres, supervisor, data, log, is_durable=is_durable)
@@ -111,5 +111,5 @@ def _s3(supervisor: Supervisor, data: DataDir, log: Log) -> ObjectStore:
     try:
         access_key, secret_key = os.environ["S3_ACCESS_KEY"], os.environ["S3_SECRET_KEY"]
     except KeyError as error:
-        raise StackError(f"S3_ENDPOINT is set, so {error.args[0]} has to be, too") from None
+        raise StackError(f"S3_ENDPOINT is set, so {error.args[0]} must be set too") from None
     return ObjectStore(endpoint, access_key, secret_key, os.environ.get("S3_REGION", object_store.REGION))

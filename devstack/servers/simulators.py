@@ -19,7 +19,7 @@ NAME = "simulator"
 def start_simulators(
     supervisor: Supervisor, data: DataDir, arguments: tuple[str, ...] = ()
 ) -> dict[str, str]:
-    """All of them, with their jobs kept in the data folder; each one's base URL.
+    """Start all, with their jobs stored in the data folder; return each one's base URL.
 
     arguments: more options of `python -m simulator`.
     """
@@ -43,7 +43,7 @@ def start_simulators(
 
 
 def settings(data: DataDir, urls: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings that lead our worker and API to the simulators instead of the providers."""
+    """Return the settings that point worker and API at the simulators."""
     key, user_id = _account(data)
     region_url = f"http://127.0.0.1:{_region_port(data)}"
     found: dict[str, str] = {}
@@ -56,7 +56,7 @@ def settings(data: DataDir, urls: Mapping[str, str]) -> dict[str, str]:
 
 
 def _webhook_secret(account: Account, secret: WebhookSecret) -> str:
-    """Read an account's secret from the provider, as its owner would."""
+    """Read an account's webhook secret from the provider's API."""
     try:
         answer = httpx.get(
             f"{account.url}{secret.path}",

@@ -1,4 +1,4 @@
-"""Temporal's development server with its UI, on a database file, as a child of ours."""
+"""Temporal's development server with its UI, on a database file, as a child process."""
 
 import json
 import os
@@ -31,7 +31,7 @@ DYNAMIC_CONFIG: dict[str, object] = {
 
 @dataclass(frozen=True)
 class Temporal:
-    """A running server: `address` speaks gRPC, `ui_url` is for a browser, where one is known."""
+    """A running server. `address`: for gRPC. `ui_url`: for a browser, if it is known."""
 
     address: str
     ui_url: str | None
@@ -55,13 +55,13 @@ def start(supervisor: Supervisor, data: DataDir, binary: Path) -> Temporal:
 
 
 def server_version(binary: Path, stop: StopFlag) -> str:
-    """As in `temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)`."""
+    """Return the server's version from `temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)`."""
     printed = commands.run(
         [str(binary), "--version"], env=_environment(), timeout_seconds=CLI_TIMEOUT_SECONDS, stop=stop
     ).stdout
     match = re.search(r"Server (\d[\w.-]*)", printed)
     if match is None:
-        raise NotReady(f"{binary} does not tell its server's version: {printed.strip()!r}")
+        raise NotReady(f"{binary} does not print its server's version: {printed.strip()!r}")
     return match.group(1)
 
 
@@ -98,5 +98,5 @@ def _command(binary: Path, database: Path, port: int, ui_port: int) -> Command:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without TEMPORAL_*: the CLI reads addresses, keys and namespaces from there."""
+    """Return our environment without TEMPORAL_*, from which the CLI reads addresses, keys and namespaces."""
     return {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}

@@ -1,4 +1,4 @@
-"""The tenant, the key and the credits with which a person uses a fresh stack at once."""
+"""A tenant with a key and credits, so that a new stack can be used at once."""
 
 import hashlib
 import json
@@ -20,14 +20,14 @@ FILE = "client.json"
 
 @dataclass(frozen=True)
 class ClientAccount:
-    """What a client of the API has to know."""
+    """The credentials of a client of the API."""
 
     tenant_id: str
     api_key: str
 
 
 def open_account(data: DataDir, env: Mapping[str, str], stop: StopFlag) -> ClientAccount:
-    """The account of the last run on this data and database; else a new one, with credits."""
+    """Return the account of the last run on this data and database; else create one with credits."""
     # A key is good only in the database that it was made in.
     database = hashlib.sha256(os.environ.get("DATABASE_URL", "").encode()).hexdigest()
     file = data.path / FILE

@@ -1,4 +1,4 @@
-"""Acts on one part of a running stack, as a fault would: pause it, let it go on, kill it."""
+"""Pauses, resumes or kills one part of a running stack."""
 
 import os
 import signal
@@ -14,12 +14,12 @@ SIGNALS = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT, "kill": signal.SIG
 
 
 def act(folder: Path, action: str, name: str) -> int:
-    """Send the action's signal to the named part and all it started. Gives the pid, surely its own."""
+    """Send the action's signal to the named part and all it started; return its verified pid."""
     names = read(folder).get("pids", {})
     if not names:
         raise StackError(f"no stack is running on {folder} (`make up` starts one)")
     if name not in names:
-        raise StackError(f"no part is called {name}; there are {', '.join(sorted(names))}")
+        raise StackError(f"there is no {name}; the parts are {', '.join(sorted(names))}")
     pid = living(folder).get(name)
     if pid is None:
         raise StackError(f"{name} is not running at this moment")
@@ -32,9 +32,9 @@ def act(folder: Path, action: str, name: str) -> int:
 
 
 def clean(folder: Path) -> bool:
-    """Remove a stack's data, also what lies outside the folder. False if there was none.
+    """Remove a stack's data, also outside the folder. False if there was none.
 
-    Raises AlreadyRunning while a stack runs on it. What a killed one left running is ended first.
+    First end what a killed stack left running. Raises AlreadyRunning while a stack uses it.
     """
     if not folder.exists():
         return False

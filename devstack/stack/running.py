@@ -3,7 +3,7 @@
     with running_stack(folder) as stack:
         httpx.post(f"{stack.api_url}/v1/generations", headers=stack.authorization, json=…)
 
-`make up`, `make demo` and the benchmark all stand on it. Without a folder, data and stack last for the block.
+`make up`, `make demo` and the benchmark use it. Without a folder, the data is temporary.
 """
 
 import os
@@ -25,7 +25,7 @@ from devstack.stack.client_account import ClientAccount, open_account
 from devstack.stack.stack_file import StackRecord
 
 BUCKET = "darkroom"
-# Shorter than in production, so that a person sees each repair happen. The environment has the last word.
+# Shorter than in production, so that each repair is visible. The environment overrides it.
 WAITS = {
     "RECONCILE_EVERY_SECONDS": "10",
     "DEADLINE_CAP_SECONDS": "75",
@@ -52,7 +52,7 @@ class Stack:
         return {"Authorization": f"Bearer {self.client.api_key}"}
 
     def facts(self) -> dict[str, Any]:
-        """What `stack.json` says, but for the pids."""
+        """Return the content of `stack.json`, except the pids."""
         return {
             "api_url": self.api_url,
             "api_key": self.client.api_key,
@@ -79,9 +79,9 @@ def running_stack(
     stop: StopFlag | None = None,
     log: Log = log,
 ) -> Iterator[Stack]:
-    """A stack until the block is left.
+    """Run a stack for the block.
 
-    settings: for worker and API, where the environment has none.
+    settings: for worker and API, unless the environment sets them.
     simulator_arguments: more options of `python -m simulator`.
     """
     stop = stop or StopFlag()
@@ -89,7 +89,7 @@ def running_stack(
         data = DataDir(folder or exits.enter_context(data_directory.temporary_folder()))
         orphans = exits.enter_context(data.held())
         if orphans:
-            log(f"ended what a killed run had left behind: {', '.join(orphans)}")
+            log(f"ended what a killed run had left running: {', '.join(orphans)}")
         record = StackRecord(data.path)
         supervisor = exits.enter_context(Supervisor(data.path, stop=stop, log=log, on_change=record.update))
         exits.callback(record.withdraw)
@@ -110,7 +110,7 @@ def running_stack(
 def _start(
     supervisor: Supervisor, data: DataDir, servers: Servers, *, settings: Mapping[str, str], log: Log
 ) -> Stack:
-    """Our own parts, on servers that are ready."""
+    """Start our own processes on servers that are ready."""
     env = _environment(data, servers, settings)
     log("preparing database, search attributes, schedule and bucket …")
     app_processes.run_admin("bootstrap", env=env, stop=supervisor.stop_flag)
@@ -141,7 +141,7 @@ def _start_worker(supervisor: Supervisor, env: Mapping[str, str]) -> None:
 
 
 def _environment(data: DataDir, servers: Servers, settings: Mapping[str, str]) -> dict[str, str]:
-    """The settings of worker, API and operator commands."""
+    """Return the settings of worker, API and admin commands."""
     api_port = data.port("api")
     ours = {name: os.environ.get(name, value) for name, value in settings.items()}
     if servers.temporal.ui_url:

@@ -1,4 +1,4 @@
-"""`stack.json`: how scripts, tests and people find a running stack."""
+"""`stack.json`, by which scripts, tests and users find a running stack."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ STACK_FILE = "stack.json"
 
 
 class StackRecord:
-    """The file is there exactly while the stack is whole: absent until `publish`, gone after `withdraw`."""
+    """The file, which exists from `publish` to `withdraw`, while the stack is complete."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / STACK_FILE
@@ -18,7 +18,7 @@ class StackRecord:
         self.withdraw()
 
     def publish(self, facts: Mapping[str, Any]) -> None:
-        """The facts that do not change while the stack runs; the file appears with the next `update`."""
+        """Set the facts that do not change; the file appears with the next `update`."""
         self._facts = facts
 
     def update(self, pids: Mapping[str, int]) -> None:
@@ -31,5 +31,5 @@ class StackRecord:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Empty where no stack is running."""
+    """Read the file; empty without a running stack."""
     return read_json_object(folder / STACK_FILE)

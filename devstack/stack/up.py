@@ -1,4 +1,4 @@
-"""`make up`: the stack in the foreground, on data that stays."""
+"""`make up`: the stack in the foreground, with permanent data."""
 
 import time
 from pathlib import Path
@@ -13,14 +13,14 @@ IDLE_SECONDS = 3600.0
 
 
 def up(folder: Path, *, stop: StopFlag) -> None:
-    """Run until a signal: the normal end, except before the stack is ready (raises Interrupted)."""
+    """Run until a signal. Raises Interrupted for one before the stack is ready."""
     started = time.monotonic()
     with running_stack(folder, stop=stop) as stack:
         log(f"ready after {time.monotonic() - started:.1f} s")
-        log(welcome(stack))
+        log(summary(stack))
         wait_for_signal(stop)
         log("stopping …")
-    log("stopped; the data stays, `make up` goes on with it")
+    log("stopped; `make up` continues with the same data")
 
 
 def wait_for_signal(stop: StopFlag) -> None:
@@ -31,8 +31,8 @@ def wait_for_signal(stop: StopFlag) -> None:
         return
 
 
-def welcome(stack: Stack) -> str:
-    """Where everything is, and a command that makes an image."""
+def summary(stack: Stack) -> str:
+    """Return the addresses, and a command that makes an image."""
     servers = stack.servers
     return f"""
 Darkroom is running; Ctrl-C stops it.

@@ -19,7 +19,7 @@ def test_the_demo_finishes_every_kind_and_proves_it(tmp_path: Path) -> None:
         exit_code = demo.process.wait(DEMO_TIMEOUT_SECONDS)
 
     assert exit_code == 0, demo.output
-    assert "All of it held" in demo.output
+    assert "All checks passed" in demo.output
     images = ("webhook 0", "webhook 1", "polling", "replicate", "bfl", "edit", "reference")
     assert demo.output.count("whole") == len((*images, "the verdict"))
 
