@@ -12,6 +12,7 @@ from adapters.providers.spec import provider_specs
 from admin.__main__ import _parser as admin_parser
 from api.app import BodyLimits, build_app
 from devstack.demo.cases import CASES
+from tests.support.time_limits import scaled
 
 ROOT = Path(__file__).parents[1]
 # A decision tells what was true on its day, so the names in it may have gone.
@@ -48,7 +49,7 @@ def _tracked() -> list[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=scaled(30),
     )
     return listed.stdout.splitlines()
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.time_limits import scaled
+
 ROOT = Path(__file__).parents[1]
 CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 PACKAGES: list[str] = CONFIG["root_packages"]
@@ -60,7 +62,7 @@ def _module(imported: str) -> str:
 def _lint(tree: Path) -> str:
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"]
     done = subprocess.run(  # noqa: S603 - our own command line
-        [*command, "--no-cache"], cwd=tree, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+        [*command, "--no-cache"], cwd=tree, capture_output=True, text=True, timeout=scaled(TIMEOUT_SECONDS)
     )
     return done.stdout + done.stderr
 

@@ -20,6 +20,7 @@ from devstack.process.supervisor import Supervisor
 from devstack.servers import object_store
 from domain.ports import ObjectStore
 from tests.support.memory_store import MemoryStore, Served
+from tests.support.time_limits import scaled
 
 BUCKET = "darkroom"
 
@@ -80,7 +81,7 @@ class S3Subject:
         return {str(item.object_name) for item in self.client.list_objects(BUCKET, recursive=True)}
 
     def served(self, method: str, url: str) -> Served:
-        with httpx.Client(trust_env=False, timeout=5) as http:
+        with httpx.Client(trust_env=False, timeout=scaled(5)) as http:
             answer = http.request(method, url)
         if answer.status_code != httpx.codes.OK:
             return Served(answer.status_code)

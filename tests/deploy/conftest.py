@@ -9,6 +9,7 @@ import pytest
 from composition import ServiceSettings
 from tests.deploy.app_settings import APP_SERVICES, read_settings
 from tests.deploy.compose_file import COMPOSE_FILE, ROOT, Service, read_env, services
+from tests.support.time_limits import scaled
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def dot_env(folder: Path) -> dict[str, str]:
     """Write a new .env to `folder`; return its values."""
-    subprocess.run([folder / "deploy" / "make-env"], check=True, timeout=10, capture_output=True)  # noqa: S603
+    subprocess.run([folder / "deploy" / "make-env"], check=True, timeout=scaled(10), capture_output=True)  # noqa: S603
     return read_env(folder / ".env")
 
 

@@ -16,6 +16,7 @@ from runtime.health import health_server
 from tests.deploy.app_settings import APP_SERVICES, health_url
 from tests.deploy.compose_file import ROOT, Service, raw_services
 from tests.simulator.process import free_port
+from tests.support.time_limits import scaled
 
 # What each foreign image documents.
 FOREIGN_NAMES = {
@@ -133,7 +134,7 @@ async def test_the_workers_command_starts_and_its_health_address_responds(
     python, *arguments = compose["worker"]["command"]
     assert python == "python"
     helped = subprocess.run(  # noqa: S603, ASYNC221 - it ends at once, and nothing else runs on this loop
-        [sys.executable, *arguments, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=30
+        [sys.executable, *arguments, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=scaled(30)
     )
     assert helped.returncode == 0, helped.stderr
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.compose_file import Service, passed_on, strings
+from tests.support.time_limits import scaled
 
 SOURCE = Path(__file__).parent / "composecheck"
 BUILD_TIMEOUT_SECONDS = 240
@@ -33,7 +34,7 @@ def composecheck(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cwd=SOURCE,
         capture_output=True,
         text=True,
-        timeout=BUILD_TIMEOUT_SECONDS,
+        timeout=scaled(BUILD_TIMEOUT_SECONDS),
     )
     assert built.returncode == 0, built.stderr
     return binary
@@ -47,7 +48,7 @@ def load(composecheck: Path, folder: Path, *profiles: str) -> subprocess.Complet
         env=env,
         capture_output=True,
         text=True,
-        timeout=LOAD_TIMEOUT_SECONDS,
+        timeout=scaled(LOAD_TIMEOUT_SECONDS),
     )
 
 

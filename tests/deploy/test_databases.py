@@ -15,6 +15,7 @@ from devstack.process.supervisor import Supervisor
 from devstack.process.unix_user import unprivileged_user
 from devstack.servers import postgres
 from tests.deploy.compose_file import ROOT, Service
+from tests.support.time_limits import scaled
 
 TEMPORAL_DATABASES = ("temporal", "temporal_visibility")
 
@@ -32,7 +33,7 @@ def server_url() -> Iterator[str]:
 
 @pytest.fixture
 async def superuser(server_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(server_url, timeout=10)
+    connection = await asyncpg.connect(server_url, timeout=scaled(10))
     yield connection
     await connection.close()
 
@@ -44,7 +45,7 @@ def create_databases(server_url: str, environment: dict[str, str]) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=scaled(30),
     )
     assert made.returncode == 0, made.stderr
     assert not any(password in made.stdout + made.stderr for password in environment.values())

@@ -15,6 +15,7 @@ import pytest
 
 from devstack.install.programs import MINIO
 from tests.deploy.compose_file import ROOT
+from tests.support.time_limits import scaled
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 ENTRY_POINTS = ("api.__main__", "worker", "admin.__main__", "simulator.__main__")
@@ -173,7 +174,7 @@ def test_the_copied_tree_starts_on_its_own(tree: Path, dot_env: dict[str, str]) 
         env=settings,
         capture_output=True,
         text=True,
-        timeout=45,
+        timeout=scaled(45),
     )
 
     assert started.returncode == 0, started.stderr
@@ -188,7 +189,7 @@ def test_the_workflows_are_there_as_bytecode(tree: Path) -> None:
     assert python == "python"
 
     env = {"PYTHONDONTWRITEBYTECODE": "1"}  # As in the image: it is about imports only.
-    subprocess.run([sys.executable, *arguments], cwd=tree, env=env, check=True, timeout=30)  # noqa: S603
+    subprocess.run([sys.executable, *arguments], cwd=tree, env=env, check=True, timeout=scaled(30))  # noqa: S603
 
     sources = sorted((tree / "workflows").rglob("*.py"))
     assert sources

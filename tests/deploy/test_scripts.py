@@ -19,6 +19,7 @@ from devstack.process.log import silent
 from devstack.process.stop_flag import StopFlag
 from devstack.servers.running import Servers
 from tests.deploy.compose_file import ROOT, Service, read_env
+from tests.support.time_limits import scaled
 
 SCRIPTS = [ROOT / "deploy" / "make-env", *sorted((ROOT / "deploy").rglob("*.sh"))]
 
@@ -73,7 +74,7 @@ def boot(state: Path, tmp_path: Path, compose: dict[str, Service]) -> Boot:
         (state / "calls").unlink(missing_ok=True)
         script = ROOT / "deploy" / "temporal" / "schema.sh"
         return subprocess.run(  # noqa: S603
-            ["/bin/sh", script], env=env, capture_output=True, text=True, timeout=10
+            ["/bin/sh", script], env=env, capture_output=True, text=True, timeout=scaled(10)
         )
 
     return run
@@ -87,7 +88,7 @@ def calls(state: Path) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_every_script_is_plain_shell(script: Path) -> None:
-    parsed = subprocess.run(["/bin/sh", "-n", script], capture_output=True, text=True, timeout=10)  # noqa: S603
+    parsed = subprocess.run(["/bin/sh", "-n", script], capture_output=True, text=True, timeout=scaled(10))  # noqa: S603
 
     assert parsed.returncode == 0, parsed.stderr
     assert script.read_text().startswith("#!/bin/sh\n")
@@ -164,7 +165,7 @@ async def test_the_namespace_is_made_once_and_its_retention_kept(
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
-        _, complaint = await asyncio.wait_for(process.communicate(), timeout=45)
+        _, complaint = await asyncio.wait_for(process.communicate(), timeout=scaled(45))
         assert process.returncode == 0, complaint.decode()
         asked = DescribeNamespaceRequest(namespace=env["TEMPORAL_NAMESPACE"])
         found = await client.workflow_service.describe_namespace(asked)
@@ -193,7 +194,9 @@ def test_make_env_writes_a_file_that_only_its_owner_reads(folder: Path, dot_env:
 def test_make_env_leaves_an_existing_file_alone(folder: Path, dot_env: dict[str, str]) -> None:
     before = (folder / ".env").read_bytes()
 
-    again = subprocess.run([folder / "deploy" / "make-env"], capture_output=True, text=True, timeout=10)  # noqa: S603
+    again = subprocess.run(  # noqa: S603
+        [folder / "deploy" / "make-env"], capture_output=True, text=True, timeout=scaled(10)
+    )
 
     assert again.returncode == 1
     assert "nothing was changed" in again.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from devstack.process.signals import wait_gone
 from tests.support.eventually import eventually
+from tests.support.time_limits import scaled
 
 ROOT = Path(__file__).parents[2]
 READY_TIMEOUT_SECONDS = 60.0
@@ -38,7 +39,7 @@ class Running:
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal; return its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(END_TIMEOUT_SECONDS)
+        return self.process.wait(scaled(END_TIMEOUT_SECONDS))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from devstack.process.stop_flag import StopFlag
 from devstack.process.supervisor import Supervisor
 from devstack.process.unix_user import unprivileged_user
 from devstack.servers import object_store, postgres, temporal
+from tests.support.time_limits import scaled
 
 
 def find(kind: S3Kind) -> S3Program:
@@ -58,7 +59,7 @@ def test_temporal_serves_its_ui_next_to_a_file_named_by_its_version(
     binary = programs.temporal(stop=StopFlag(), log=silent)
     running = temporal.start(supervisor, DataDir(folder), binary)
     assert running.ui_url is not None
-    with urllib.request.urlopen(running.ui_url, timeout=5) as page:  # noqa: S310 - our own child
+    with urllib.request.urlopen(running.ui_url, timeout=scaled(5)) as page:  # noqa: S310 - our own child
         ui = page.read()
 
     assert b"<html" in ui

@@ -25,6 +25,7 @@ from domain.auth import Scope
 from tests.conftest import namespaced_client
 from tests.simulator.process import KEY, REPOSITORY, SimulatorProcess, free_port
 from tests.support.eventually import eventually
+from tests.support.time_limits import scaled
 
 _NAMESPACE = "crashes"
 _STOP_SECONDS = 20
@@ -91,7 +92,7 @@ async def deployment(servers: Servers, tmp_path_factory: pytest.TempPathFactory)
 
 async def stop(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGTERM)
-    await asyncio.to_thread(process.wait, _STOP_SECONDS)
+    await asyncio.to_thread(process.wait, scaled(_STOP_SECONDS))
 
 
 def _environment(servers: Servers, simulator: SimulatorProcess, database_url: str) -> dict[str, str]:

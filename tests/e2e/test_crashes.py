@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.conftest import Deployment, stop
 from tests.support.eventually import eventually
+from tests.support.time_limits import scaled
 
 _PRICE = 1
 pytestmark = pytest.mark.needs_servers
@@ -39,7 +40,7 @@ async def test_a_killed_worker_repeats_no_effect(
     mortal = deployment.start("-m", "tests.support.crashing_worker", step, moment, str(mark))
     async with await deployment.new_client() as client:
         generation_id = await post(client, prompt)
-        exit_code = await asyncio.wait_for(asyncio.to_thread(mortal.wait), 40)
+        exit_code = await asyncio.wait_for(asyncio.to_thread(mortal.wait), scaled(40))
         worker = deployment.start("worker.py")
         try:
             job = await ended(client, generation_id)

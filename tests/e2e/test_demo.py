@@ -8,6 +8,7 @@ import pytest
 
 from devstack.process.signals import wait_gone
 from tests.devstack.running import devstack
+from tests.support.time_limits import scaled
 
 DEMO_TIMEOUT_SECONDS = 150.0
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.needs_servers
 
 def test_the_demo_finishes_every_kind_and_proves_it(tmp_path: Path) -> None:
     with devstack("demo", output=tmp_path / "demo.txt") as demo:
-        exit_code = demo.process.wait(DEMO_TIMEOUT_SECONDS)
+        exit_code = demo.process.wait(scaled(DEMO_TIMEOUT_SECONDS))
 
     assert exit_code == 0, demo.output
     assert "All checks passed" in demo.output

@@ -21,6 +21,7 @@ from domain.auth import Scope
 from tests.integration.api.service import Tenant, unique
 from tests.support.books import PostgresBooks
 from tests.support.eventually import eventually
+from tests.support.time_limits import scaled
 
 CREDITS = 100
 OUTAGE_SECONDS = 10.0
@@ -83,7 +84,7 @@ class Shop:
     async def submits(self) -> list[str]:
         """Return the prompt of each job that the provider accepted."""
         url = f"{self.stack.servers.simulators['fal']}/_sim/log"
-        async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=scaled(10)) as http:
             entries = (await http.get(url, params={"limit": 10_000})).json()["entries"]
         return [entry["prompt"] for entry in entries if entry["kind"] == "submit_accepted"]
 
@@ -111,7 +112,7 @@ async def shop(stack: Stack) -> AsyncIterator[Shop]:
     key = await tenants.create_key(tenant_id, list(Scope))
     headers = {"Authorization": f"Bearer {key.api_key}"}
     async with httpx.AsyncClient(
-        base_url=stack.api_url, headers=headers, timeout=30, trust_env=False
+        base_url=stack.api_url, headers=headers, timeout=scaled(30), trust_env=False
     ) as http:
         yield Shop(stack, Tenant(tenant_id, key.key_id, http), PostgresBooks(database))
     await database.close()

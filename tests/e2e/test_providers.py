@@ -18,11 +18,12 @@ from domain.auth import Scope
 from tests.integration.api.service import Tenant, unique
 from tests.support.books import PostgresBooks
 from tests.support.eventually import eventually
+from tests.support.time_limits import scaled
 
 CREDITS = 1000
 QUICKER = {"RECONCILE_EVERY_SECONDS": "2", "FIRST_POLL_CAP_SECONDS": "1", "DEADLINE_CAP_SECONDS": "15"}
 # Black Forest Labs', in models.toml.
-PLACES = 24
+SLOTS = 24
 END_SECONDS = 80.0
 
 pytestmark = pytest.mark.needs_servers
@@ -55,7 +56,7 @@ async def new_tenant(stack: Stack, database: Database, exits: AsyncExitStack) ->
     await PostgresCreditAccounts(database).grant(tenant_id, CREDITS, "opening balance")
     key = await tenants.create_key(tenant_id, list(Scope))
     headers = {"Authorization": f"Bearer {key.api_key}"}
-    http = httpx.AsyncClient(base_url=stack.api_url, headers=headers, timeout=30, trust_env=False)
+    http = httpx.AsyncClient(base_url=stack.api_url, headers=headers, timeout=scaled(30), trust_env=False)
     return Tenant(tenant_id, key.key_id, await exits.enter_async_context(http))
 
 
@@ -78,7 +79,7 @@ async def ended(tenant: Tenant, job: dict[str, Any]) -> dict[str, Any]:
 async def log(stack: Stack, provider: str, prompt: str) -> list[str]:
     """Return the kinds of the simulator's log entries about a prompt."""
     url = f"{stack.servers.simulators[provider]}/_sim/log"
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=scaled(10)) as http:
         entries = (await http.get(url, params={"limit": 10_000})).json()["entries"]
     return [entry["kind"] for entry in entries if entry["prompt"] == prompt]
 
@@ -88,7 +89,7 @@ async def test_what_one_provider_does_not_take_another_makes(
 ) -> None:
     tenant, prompt = await new_tenant(stack, database, exits), unique("a ferry")
     rule = {"match": {"prompt": prompt}, "fault": "submit_503"}
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=scaled(10)) as http:
         (await http.put(f"{stack.servers.simulators['fal']}/_sim/faults", json=rule)).raise_for_status()
 
     job = await ended(tenant, await asked(tenant, "flux-schnell", prompt))
@@ -125,11 +126,11 @@ async def test_a_busy_tenant_does_not_hold_up_anothers_first_job(
     stack: Stack, database: Database, exits: AsyncExitStack
 ) -> None:
     busy, other = [await new_tenant(stack, database, exits) for _ in range(2)]
-    # Longer than it takes to fill every place at the provider's own rate of submits.
+    # Longer than it takes to fill every slot at the provider's own rate of submits.
     marker = "[sim:latency=9]"
     jobs = [
         await asked(busy, "flux-2-klein", unique(f"a crowd {marker}"), size="256x256")
-        for _ in range(PLACES + 8)
+        for _ in range(SLOTS + 8)
     ]
 
     async def is_full() -> bool:
@@ -140,17 +141,17 @@ async def test_a_busy_tenant_does_not_hold_up_anothers_first_job(
     prompt = unique(f"one alone {marker}")
     lone = await asked(other, "flux-2-klein", prompt, size="256x256")
 
-    async def its_place() -> dict[str, Any] | None:
+    async def its_position() -> dict[str, Any] | None:
         queue: dict[str, Any] | None = (await other.get(f"/v1/generations/{lone['id']}"))["queue"]
         return queue
 
-    assert (await eventually(its_place, END_SECONDS))["ahead"] == 0
+    assert (await eventually(its_position, END_SECONDS))["ahead"] == 0
     over = await ended(other, lone)
     crowd = await asyncio.gather(*(ended(busy, job) for job in jobs))
     assert {job["status"] for job in (over, *crowd)} == {"completed"}
     overtaken = [job for job in crowd if job["processing_at"] > over["processing_at"]]
     assert len(overtaken) >= 6, "it stood in line behind the others"
     url = f"{stack.servers.simulators['bfl']}/_sim/log"
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=scaled(10)) as http:
         entries = (await http.get(url, params={"limit": 10_000})).json()["entries"]
     assert [entry for entry in entries if entry["kind"] == "submit_rejected"] == []

@@ -11,6 +11,7 @@ from admin.bootstrap import migrate
 from devstack.servers.running import Servers
 from tests.support.books import PostgresBooks
 from tests.support.requests import new_id
+from tests.support.time_limits import scaled
 
 _POOL_SIZE = 30
 _CONNECT_SECONDS = 10
@@ -40,9 +41,9 @@ def books(database: Database) -> PostgresBooks:
 async def new_database(server_url: str) -> str:
     """Create an empty database in that server; return its URL."""
     name = new_id("tests")
-    connection = await asyncpg.connect(server_url, timeout=_CONNECT_SECONDS)
+    connection = await asyncpg.connect(server_url, timeout=scaled(_CONNECT_SECONDS))
     try:
-        await connection.execute(f'create database "{name}"', timeout=_CONNECT_SECONDS)
+        await connection.execute(f'create database "{name}"', timeout=scaled(_CONNECT_SECONDS))
     finally:
-        await connection.close(timeout=_CONNECT_SECONDS)
+        await connection.close(timeout=scaled(_CONNECT_SECONDS))
     return f"{server_url.rpartition('/')[0]}/{name}"

@@ -19,6 +19,7 @@ from domain.generation import GenerationRequest, Status, TerminalState
 from domain.provider import AttemptRef, JobStatus, ProviderCost, ProviderJob, ProviderResult, ResultFile
 from tests.support.books import PostgresBooks
 from tests.support.requests import new_id, request
+from tests.support.time_limits import scaled
 
 ROOT = Path(__file__).parents[2]
 # In the middle of a day, so that no test runs over its end.
@@ -227,7 +228,7 @@ async def test_the_command_prints_exact_numbers(
         },
         stdout=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(_COMMAND_SECONDS):
+    async with asyncio.timeout(scaled(_COMMAND_SECONDS)):
         printed, _ = await process.communicate()
 
     assert process.returncode == 0

@@ -21,6 +21,7 @@ from devstack.process.stop_flag import StopFlag
 from devstack.process.unix_user import unprivileged_user
 from devstack.servers.running import Servers
 from tests.integration.conftest import new_database
+from tests.support.time_limits import scaled
 
 ROOT = Path(__file__).parents[2]
 _DUMP_SECONDS = 30
@@ -66,7 +67,7 @@ def _migrate_in_a_process(url: str) -> subprocess.CompletedProcess[str]:
     return commands.run(
         [sys.executable, "-c", "import os, admin.bootstrap as b; b.migrate(os.environ['DATABASE_URL'])"],
         env=os.environ | {"DATABASE_URL": url},
-        timeout_seconds=_MIGRATE_SECONDS,
+        timeout_seconds=scaled(_MIGRATE_SECONDS),
         stop=StopFlag(),
         cwd=ROOT,
     )
@@ -83,7 +84,7 @@ def _statements(pg_dump: Path, url: str) -> str:
             f"--dbname={url}",
         ],
         env={name: value for name, value in os.environ.items() if not name.startswith("PG")},
-        timeout_seconds=_DUMP_SECONDS,
+        timeout_seconds=scaled(_DUMP_SECONDS),
         stop=StopFlag(),
     )
     assert dumped.returncode == 0, dumped.stderr

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from tests.support.eventually import eventually
+from tests.support.time_limits import scaled
 
 REPOSITORY = Path(__file__).parents[2]
 KEY = "key-id:key-secret"
@@ -83,7 +84,7 @@ class ControlClient:
 
     def __init__(self, url: str, headers: dict[str, str]) -> None:
         self.http = httpx.AsyncClient(
-            base_url=url, headers=headers, timeout=10, trust_env=False, verify=_NO_AUTHORITIES
+            base_url=url, headers=headers, timeout=scaled(10), trust_env=False, verify=_NO_AUTHORITIES
         )
 
     async def log(self, request_id: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.simulator.process import KEY, Client, SimulatorProcess
 from tests.simulator.synchronous import log_entry
+from tests.support.time_limits import scaled
 
 PATHS = {
     "openai": "/v1/images/generations",
@@ -62,10 +63,10 @@ async def test_a_hundred_wait_together(tmp_path: Path) -> None:
     simulator = _simulator("openai", tmp_path)
     await simulator.start()
     client = _client(simulator)
-    async with client.http, asyncio.timeout(30):
+    async with client.http, asyncio.timeout(scaled(30)):
         answers = await asyncio.gather(
             *(
-                client.http.post(PATHS["openai"], json=_body("openai", f"crowd {number}"), timeout=30)
+                client.http.post(PATHS["openai"], json=_body("openai", f"crowd {number}"), timeout=scaled(30))
                 for number in range(100)
             )
         )

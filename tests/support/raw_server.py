@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from tests.support.eventually import eventually
+from tests.support.time_limits import scaled
 
 Reply = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
@@ -28,7 +29,7 @@ class RawServer:
         self.connections += 1
         # Whoever asked may go in the middle, and no request outlives its test by much.
         with suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
-            async with asyncio.timeout(_MAX_REQUEST_SECONDS):
+            async with asyncio.timeout(scaled(_MAX_REQUEST_SECONDS)):
                 head = await reader.readuntil(b"\r\n\r\n")
                 await reader.readexactly(_announced_length(head))
                 self.heads.append(head)

@@ -13,6 +13,7 @@ from domain.generation import Outcome, Stage, Status
 from tests.support.eventually import eventually
 from tests.support.requests import QUICK_TIMING, new_id
 from tests.support.scripted import Script, success
+from tests.support.time_limits import scaled
 from tests.support.world import Job, World
 
 REFUNDED = Balance(available=10, held=0, spent=0)
@@ -60,7 +61,7 @@ async def test_a_cancel_in_the_queue_leaves_the_queue(world: World, by: str) -> 
 @pytest.mark.parametrize("by", ["client", "temporal"])
 async def test_a_cancel_during_the_submit_waits_for_its_end(world: World, by: str) -> None:
     job = await world.start(Script(submit_release=asyncio.Event()))
-    await asyncio.wait_for(job.script.begun.wait(), 20)
+    await asyncio.wait_for(job.script.begun.wait(), scaled(20))
     await cancel(job, by)
     await eventually(lambda: ("refund", job.id) in world.ledger.calls)
     still_held = await job.balance()
@@ -99,7 +100,7 @@ async def test_a_cancel_of_an_unknown_submit_is_flagged(world: World) -> None:
 
 async def test_a_cancel_that_was_accepted_wins_over_a_result_that_comes_with_it(world: World) -> None:
     job = await world.start(Script(submit_release=asyncio.Event()))
-    await asyncio.wait_for(job.script.begun.wait(), 20)
+    await asyncio.wait_for(job.script.begun.wait(), scaled(20))
     await job.request_cancel()
     await job.webhook(success("one"))
     job.script.submit_release.set()
@@ -125,7 +126,7 @@ async def test_a_cancel_while_storing_is_too_late(world: World, by: str) -> None
     world.downloader.releases[address] = (reached, gate)
     job = await world.start()
     await job.webhook(success(address))
-    await asyncio.wait_for(reached.wait(), 20)
+    await asyncio.wait_for(reached.wait(), scaled(20))
     await cancel(job, by)
     gate.set()
 

@@ -13,6 +13,7 @@ from domain.generation import Stage, Status
 from tests.support.eventually import eventually
 from tests.support.requests import QUICK_TIMING, new_id
 from tests.support.scripted import Script, success
+from tests.support.time_limits import scaled
 from tests.support.world import Job, World
 from workflows.generation import GenerationWorkflow
 
@@ -41,7 +42,7 @@ async def test_a_ledger_that_is_away_for_long_is_waited_for_on_the_server(world:
     await eventually(waits_on_the_server, timeout_seconds=20)
     progress = await job.progress()  # answered at once: no workflow task is held meanwhile
     world.ledger.away.discard(job.id)
-    outcome = await asyncio.wait_for(job.outcome(), 30)
+    outcome = await asyncio.wait_for(job.outcome(), scaled(30))
     await job.keep_history("completed_after_ledger_outage")
 
     assert progress.stage is Stage.SETTLING
@@ -57,7 +58,7 @@ async def test_storing_is_tried_again_while_the_store_is_away(world: World) -> N
     await job.reaches(Stage.STORING)
     del world.downloader.failures[address]
 
-    assert (await asyncio.wait_for(job.outcome(), 30)).status is Status.COMPLETED
+    assert (await asyncio.wait_for(job.outcome(), scaled(30))).status is Status.COMPLETED
     assert await job.balance() == CHARGED
 
 

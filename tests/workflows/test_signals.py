@@ -15,6 +15,7 @@ from domain.provider import JobStatus, ProviderResult
 from tests.support.eventually import eventually
 from tests.support.requests import QUICK_TIMING
 from tests.support.scripted import RUNNING, Script, success
+from tests.support.time_limits import scaled
 from tests.support.world import Job, World
 
 CHARGED = Balance(available=6, held=0, spent=4)
@@ -65,7 +66,7 @@ async def test_ledger_images_and_status_do_not_depend_on_webhooks(
 
 async def test_a_webhook_before_the_submits_response_waits_for_it(world: World) -> None:
     job = await world.start(Script(submit_release=asyncio.Event()))
-    await asyncio.wait_for(job.script.begun.wait(), 20)
+    await asyncio.wait_for(job.script.begun.wait(), scaled(20))
     await job.webhook(success("one"))
     job.script.submit_release.set()
     outcome = await job.outcome()

@@ -17,6 +17,7 @@ from tests.conftest import namespaced_client
 from tests.support.eventually import eventually
 from tests.support.requests import QUICK_TIMING, new_id, request
 from tests.support.scripted import Call, success
+from tests.support.time_limits import scaled
 from tests.support.world import World, running_world
 
 PRICE = 4
@@ -172,7 +173,7 @@ async def test_a_hundred_calls_block_no_other_and_no_thread(servers: Servers, da
         threads = threading.active_count()
         jobs = [await world.start(call=call) for call in calls]
         for call in calls:
-            await asyncio.wait_for(call.begun.wait(), 30)
+            await asyncio.wait_for(call.begun.wait(), scaled(30))
 
         await first.webhook(success("one"))
         assert (await first.outcome()).status is Status.COMPLETED

@@ -22,6 +22,7 @@ from tests.contracts.providers.conftest import Simulators
 from tests.contracts.providers.synchronous_case import SynchronousCase
 from tests.contracts.providers.synchronous_harness import ATTEMPT, SynchronousHarness, digest
 from tests.simulator.process import free_port
+from tests.support.time_limits import scaled
 
 MODERATION = [(case, fault) for case in SYNCHRONOUS_CASES for fault in case.moderation]
 REFUSALS = [(case, fault) for case in SYNCHRONOUS_CASES for fault in case.refusals]
@@ -108,7 +109,7 @@ async def test_a_slow_response_is_received(harness: SynchronousHarness) -> None:
 async def test_calls_wait_side_by_side(harness: SynchronousHarness) -> None:
     folders = [harness.folder / str(number) for number in range(20)]
     submission = harness.submission("a patient fox [sim:latency=2]")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(scaled(20)):
         calls = []
         for folder in folders:
             folder.mkdir()

@@ -26,6 +26,7 @@ from domain.provider import AttemptRef
 from tests.simulator.process import Client as FalClient
 from tests.support.eventually import eventually
 from tests.support.raw_server import RawServer
+from tests.support.time_limits import scaled
 from worker import build_workers, tuning_of
 
 MODEL = "flux-schnell"
@@ -111,7 +112,7 @@ class Service:
     async def client(self, url: str, api_key: str | None = None) -> httpx.AsyncClient:
         headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         http = httpx.AsyncClient(
-            base_url=url, headers=headers, timeout=20, trust_env=False, verify=_NO_AUTHORITIES
+            base_url=url, headers=headers, timeout=scaled(20), trust_env=False, verify=_NO_AUTHORITIES
         )
         return await self.exits.enter_async_context(http)
 

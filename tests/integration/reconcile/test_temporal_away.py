@@ -8,6 +8,7 @@ from tests.integration.api.service import PRICE, Tenant, listening, serving, uni
 from tests.integration.reconcile.conftest import Site, delivered, job_at_work
 from tests.simulator.process import free_port
 from tests.support.eventually import eventually
+from tests.support.time_limits import scaled
 
 # What clients are promised: yes or no, within this time.
 ACCEPT_SECONDS = 2.0
@@ -23,7 +24,7 @@ async def test_a_post_is_accepted_at_once_and_started_later(
     away = site.proxy.refusing() if way_of_being_away == "refusing" else site.proxy.hanging()
     # Temporal stays away from the API to the end, so nothing but the reconciler can have started the job.
     async with away:
-        async with asyncio.timeout(ACCEPT_SECONDS):
+        async with asyncio.timeout(scaled(ACCEPT_SECONDS)):
             posted = await tenant.posted(prompt)
         had_run = await site.has_run(posted["id"])
         repairs = await site.reconcile()
@@ -49,7 +50,7 @@ async def test_the_api_finds_temporal_again(site: Site, tenant: Tenant) -> None:
 
 async def test_many_posts_while_temporal_hangs_do_not_wait_for_each_other(site: Site, tenant: Tenant) -> None:
     async with site.proxy.hanging():
-        async with asyncio.timeout(ACCEPT_MANY_SECONDS):
+        async with asyncio.timeout(scaled(ACCEPT_MANY_SECONDS)):
             posted = await asyncio.gather(*(tenant.posted(unique("a queue")) for _ in range(MANY)))
         repairs = await site.reconcile()
         jobs = [await tenant.ended(each["id"]) for each in posted]
@@ -65,7 +66,7 @@ async def test_an_api_that_starts_without_temporal_accepts_too(site: Site, tenan
         async with serving(nowhere, listener):
             http = await site.service.client(f"http://127.0.0.1:{listener.getsockname()[1]}")
             http.headers["Authorization"] = tenant.http.headers["Authorization"]
-            async with asyncio.timeout(ACCEPT_SECONDS):
+            async with asyncio.timeout(scaled(ACCEPT_SECONDS)):
                 posted = await Tenant(tenant.id, tenant.key_id, http).posted(unique("an island"))
 
     assert posted["status"] == "created"
@@ -76,7 +77,7 @@ async def test_an_api_that_starts_without_temporal_accepts_too(site: Site, tenan
 async def test_a_cancel_whose_signal_was_lost_is_relayed(site: Site, tenant: Tenant) -> None:
     generation_id = await job_at_work(tenant, unique("a tunnel [sim:hang]"))
     async with site.proxy.hanging():
-        async with asyncio.timeout(ACCEPT_SECONDS):
+        async with asyncio.timeout(scaled(ACCEPT_SECONDS)):
             accepted = await tenant.http.post(f"/v1/generations/{generation_id}/cancel")
         repairs = await site.reconcile()
         job = await tenant.ended(generation_id)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.simulator.process import ENDPOINT, KEY, SimulatorProcess
+from tests.support.time_limits import scaled
 
 PROLOGUE = f"""
 import json, fal_client
@@ -134,7 +135,7 @@ async def _run(simulator: SimulatorProcess, script: str) -> Any:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(scaled(20)):
         output, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
     return json.loads(output)

@@ -7,6 +7,7 @@ import pytest
 
 from devstack.process.ports import pick_free
 from runtime.health import health_server
+from tests.support.time_limits import scaled
 
 
 class Patient:
@@ -18,7 +19,7 @@ class Patient:
 
     async def asked(self, request: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(scaled(3)):
             writer.write(request)
             if not request.endswith(b"\r\n\r\n"):
                 writer.write_eof()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.time_limits import scaled
+
 ROOT = Path(__file__).parents[3]
 END_TIMEOUT_SECONDS = 20.0
 WAITING = """
@@ -39,7 +41,7 @@ def process(code: str) -> Iterator[subprocess.Popen[str]]:
 def ended(code: str) -> tuple[int, str, str]:
     """Return its exit code and both of its outputs."""
     with process(code) as running:
-        output, errors = running.communicate(timeout=END_TIMEOUT_SECONDS)
+        output, errors = running.communicate(timeout=scaled(END_TIMEOUT_SECONDS))
         return running.returncode, output, errors
 
 
@@ -49,7 +51,7 @@ def test_a_signal_asks_for_the_end_and_the_program_ends_itself(number: signal.Si
         assert running.stdout is not None
         assert running.stdout.readline() == "up\n"
         running.send_signal(number)
-        output, errors = running.communicate(timeout=END_TIMEOUT_SECONDS)
+        output, errors = running.communicate(timeout=scaled(END_TIMEOUT_SECONDS))
 
     assert (running.returncode, output, errors) == (3, "stopping\n", "")
 

@@ -13,6 +13,7 @@ from api.__main__ import config_of
 from api.http import problems
 from api.http.body_limits import BodyLimitMiddleware
 from composition import ServiceSettings
+from tests.support.time_limits import scaled
 
 FIRST: Message = {"type": "http.request", "body": b"{", "more_body": True}
 LAST: Message = {"type": "http.request", "body": b"}", "more_body": False}
@@ -59,7 +60,7 @@ async def answer_of(application: FastAPI, receive: Receive) -> tuple[int, dict[b
         "type": "http", "method": "POST", "path": "/", "raw_path": b"/", "query_string": b"", "headers": [],
         "http_version": "1.1", "scheme": "http", "root_path": "", "client": None, "server": None,
     }  # fmt: skip
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(scaled(5)):
         await application(scope, receive, send)
     start, body = sent
     return start["status"], dict(start["headers"]), json.loads(body["body"])

@@ -7,6 +7,7 @@ import pytest
 
 from api.services.readiness import Readiness
 from domain.errors import DatabaseUnavailable, StorageUnavailable, TemporalUnavailable
+from tests.support.time_limits import scaled
 
 Check = Callable[[], Awaitable[bool]]
 
@@ -63,7 +64,7 @@ async def test_not_ready_without_the_essential_part(check: Check) -> None:
 async def test_silence_is_down_and_all_are_asked_side_by_side() -> None:
     readiness = Readiness({"postgres": up, "temporal": silent, "s3": silent}, essential="postgres")
     # One after the other the two would take three seconds.
-    async with asyncio.timeout(2.5):
+    async with asyncio.timeout(scaled(2.5)):
         states = await readiness.check_all()
 
     assert states == (True, {"postgres": "ok", "temporal": "down", "s3": "down"})

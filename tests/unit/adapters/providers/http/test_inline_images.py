@@ -20,6 +20,7 @@ from domain.generation import Undelivered
 from domain.provider import JobStatus, SyncResult
 from tests.support.eventually import eventually
 from tests.support.raw_server import Reply, always, answer, dripping, flooding, head, serving
+from tests.support.time_limits import scaled
 from tests.unit.adapters.providers.inline_image_requests import IN_BASE64, PICTURES, asking, client_on
 
 CAP_BYTES = 1_000_000
@@ -274,7 +275,7 @@ async def test_calls_that_wait_hold_no_thread(tmp_path: Path) -> None:
 
 
 async def test_only_two_bodies_are_decoded_at_once(http: httpx.AsyncClient, tmp_path: Path) -> None:
-    pairs, inside, most = threading.Barrier(2, timeout=10), 0, 0
+    pairs, inside, most = threading.Barrier(2, timeout=scaled(10)), 0, 0
 
     def counting(headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
         nonlocal inside, most
