@@ -6,7 +6,6 @@ from typing import Any
 import httpx
 import pytest
 
-from domain.errors import ProviderThrottled, ProviderUnavailable
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, ProviderCost, ProviderJob, ProviderResult, ResultFile
 from tests.unit.adapters.providers.bfl.requests import JOB, REGION, REQUEST, bfl_answering, bfl_on
@@ -20,13 +19,13 @@ async def fetched(answer: MockResponse) -> ProviderResult:
     return await bfl_answering({f"GET {REGION}": answer}).poll_job(REQUEST, JOB)
 
 
-async def told(**task: Any) -> ProviderResult:
+async def polled(**task: Any) -> ProviderResult:
     return await fetched(httpx.Response(200, json={"id": JOB.job_id, **task}))
 
 
 @pytest.mark.parametrize("status", ["Pending", "Queued", "Reasoning", "Generating", None, 5, ["Ready"]])
 async def test_a_task_that_has_not_ended_is_running(status: object) -> None:
-    assert await told(status=status, result=None) == ProviderResult(JobStatus.RUNNING)
+    assert await polled(status=status, result=None) == ProviderResult(JobStatus.RUNNING)
 
 
 async def test_a_recorded_pending_task_is_running() -> None:
@@ -35,7 +34,7 @@ async def test_a_recorded_pending_task_is_running() -> None:
 
 @pytest.mark.parametrize("word", ["Warming Up", "ready", "PENDING", "request moderated"])
 async def test_an_unknown_status_word_is_running_and_reported(word: str) -> None:
-    assert await told(status=word) == ProviderResult(JobStatus.RUNNING, unknown_status=word)
+    assert await polled(status=word) == ProviderResult(JobStatus.RUNNING, unknown_status=word)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b"null"])
@@ -50,8 +49,8 @@ async def test_a_ready_task_has_its_one_image() -> None:
 
 
 async def test_a_result_may_have_a_cost() -> None:
-    beside = await told(status="Ready", cost=3.5, result={"sample": SAMPLE})
-    inside = await told(status="Ready", result={"sample": SAMPLE, "cost": 3.5})
+    beside = await polled(status="Ready", cost=3.5, result={"sample": SAMPLE})
+    inside = await polled(status="Ready", result={"sample": SAMPLE, "cost": 3.5})
 
     assert beside.cost == inside.cost == ProviderCost(Decimal("3.5"), "bfl_credit")
 
@@ -61,7 +60,7 @@ async def test_a_result_may_have_a_cost() -> None:
     [None, [], {}, SAMPLE, {"sample": None}, {"sample": ""}, {"sample": "two words"}, {"sample": [SAMPLE]}],
 )
 async def test_ready_without_an_address_is_unusable(result: object) -> None:
-    ended = await told(status="Ready", result=result)
+    ended = await polled(status="Ready", result=result)
 
     assert (ended.status, ended.code) == (JobStatus.FAILED, "result_unusable")
 
@@ -83,7 +82,7 @@ async def test_moderation_says_what_was_refused(name: str, at: ModeratedAt, word
 
 @pytest.mark.parametrize("status", ["Error", "Failed", "Task not found"])
 async def test_a_task_that_failed_has_ended_and_may_have_cost(status: str) -> None:
-    result = await told(status=status)
+    result = await polled(status=status)
 
     assert (result.status, result.code, result.does_not_charge) == (
         JobStatus.FAILED,
@@ -110,26 +109,6 @@ async def test_away_from_its_own_address_an_unknown_task_may_be_in_another_regio
 
 async def test_a_404_without_a_word_is_an_unknown_task_too() -> None:
     assert (await fetched(httpx.Response(404))).code == "provider_failed"
-
-
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        (httpx.Response(401, json={"detail": "Not authenticated"}), ProviderUnavailable),
-        (httpx.Response(403), ProviderUnavailable),
-        (httpx.Response(302), ProviderUnavailable),
-        (httpx.Response(500, json={"status": "Error"}), ProviderUnavailable),
-        (httpx.Response(503), ProviderUnavailable),
-        (httpx.Response(429), ProviderThrottled),
-        (httpx.ReadTimeout("no"), ProviderUnavailable),
-        (httpx.ConnectError("no"), ProviderUnavailable),
-    ],
-)
-async def test_a_poll_without_a_response_may_be_repeated(
-    answer: MockResponse, error: type[Exception]
-) -> None:
-    with pytest.raises(error):
-        await fetched(answer)
 
 
 async def test_nothing_is_sent_to_call_a_task_off() -> None:

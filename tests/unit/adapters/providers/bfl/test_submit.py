@@ -16,7 +16,6 @@ from domain.errors import (
     InvalidInput,
     ProviderRefused,
     ProviderThrottled,
-    ProviderUnavailable,
     ServiceError,
     SubmitAmbiguous,
 )
@@ -198,24 +197,6 @@ async def test_a_region_is_polled_at_its_own_address_with_our_key() -> None:
     await bfl_on(wire.http).poll_job(REQUEST, JOB)
 
     assert wire.requests[0].headers["x-key"] == KEY
-
-
-@pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout])
-async def test_a_request_that_never_left_may_be_sent_again(error: type[httpx.HTTPError]) -> None:
-    with pytest.raises(ProviderUnavailable):
-        await bfl_answering(error("no")).submit(SUBMISSION)
-
-
-@pytest.mark.parametrize("error", [httpx.ReadTimeout, httpx.WriteError, httpx.RemoteProtocolError])
-async def test_a_request_that_broke_on_the_way_is_ambiguous(error: type[httpx.HTTPError]) -> None:
-    with pytest.raises(SubmitAmbiguous):
-        await bfl_answering(error("no")).submit(SUBMISSION)
-
-
-@pytest.mark.parametrize("status", [302, 408, 499, 500, 502, 503, 504])
-async def test_a_status_that_proves_nothing_is_ambiguous(status: int) -> None:
-    with pytest.raises(SubmitAmbiguous):
-        await bfl_answering(httpx.Response(status, json={"id": JOB_ID})).submit(SUBMISSION)
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"id": 5}, {"id": ""}, {"id": "two words"}])

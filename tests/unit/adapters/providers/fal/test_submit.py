@@ -67,36 +67,6 @@ async def test_a_request_without_a_seed_sends_none() -> None:
     assert "seed" not in body_of(wire.requests[0])
 
 
-@pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout])
-async def test_a_request_that_never_left_may_be_sent_again(error: type[httpx.HTTPError]) -> None:
-    with pytest.raises(ProviderUnavailable):
-        await fal_answering(error("no")).submit(SUBMISSION)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        httpx.ReadTimeout,
-        httpx.WriteTimeout,
-        httpx.ReadError,
-        httpx.WriteError,
-        httpx.CloseError,
-        httpx.RemoteProtocolError,
-        httpx.LocalProtocolError,
-        httpx.DecodingError,
-    ],
-)
-async def test_a_request_that_broke_on_the_way_is_ambiguous(error: type[httpx.HTTPError]) -> None:
-    with pytest.raises(SubmitAmbiguous):
-        await fal_answering(error("no")).submit(SUBMISSION)
-
-
-@pytest.mark.parametrize("status", [100, 204, 301, 302, 307, 408, 499, 500, 502, 503, 504, 520])
-async def test_a_status_that_proves_nothing_is_ambiguous(status: int) -> None:
-    with pytest.raises(SubmitAmbiguous):
-        await fal_answering(httpx.Response(status, json={"detail": "?"})).submit(SUBMISSION)
-
-
 @pytest.mark.parametrize("status", [302, 500])
 async def test_an_id_with_an_error_status_is_not_an_acceptance(status: int) -> None:
     with pytest.raises(SubmitAmbiguous):

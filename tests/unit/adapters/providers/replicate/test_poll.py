@@ -28,7 +28,7 @@ async def fetched(answer: MockResponse) -> ProviderResult:
     return await replicate_answering({f"GET {PREDICTION}": answer}).poll_job(REQUEST, JOB)
 
 
-async def told(**prediction: Any) -> ProviderResult:
+async def polled(**prediction: Any) -> ProviderResult:
     return await fetched(httpx.Response(200, json={"id": JOB.job_id, **prediction}))
 
 
@@ -39,11 +39,11 @@ async def test_only_its_status_ends_a_prediction(name: str) -> None:
 
 @pytest.mark.parametrize("status", [None, 5, ["succeeded"]])
 async def test_a_status_that_is_no_word_is_still_running(status: object) -> None:
-    assert await told(status=status) == ProviderResult(JobStatus.RUNNING)
+    assert await polled(status=status) == ProviderResult(JobStatus.RUNNING)
 
 
 async def test_an_unknown_status_word_is_running_and_reported() -> None:
-    assert await told(status="warming") == ProviderResult(JobStatus.RUNNING, unknown_status="warming")
+    assert await polled(status="warming") == ProviderResult(JobStatus.RUNNING, unknown_status="warming")
 
 
 async def test_images_come_in_order_with_what_they_cost_and_our_token_was_shown() -> None:
@@ -80,14 +80,14 @@ async def test_one_address_is_one_image_and_the_other_did_not_come() -> None:
     ],
 )
 async def test_an_output_without_an_address_is_unusable(output: object) -> None:
-    result = await told(status="succeeded", output=output)
+    result = await polled(status="succeeded", output=output)
 
     assert (result.status, result.code, result.files) == (JobStatus.FAILED, "result_unusable", ())
 
 
 @pytest.mark.parametrize("entry", [None, 5, "two words", "data:image/png;base64,iVBORw0KGgo="])
 async def test_an_entry_without_an_address_is_undelivered_and_the_other_is_delivered(entry: object) -> None:
-    result = await told(status="succeeded", output=[entry, f"{OUT}/x"])
+    result = await polled(status="succeeded", output=[entry, f"{OUT}/x"])
 
     assert (result.status, result.files) == (JobStatus.SUCCEEDED, (ResultFile(f"{OUT}/x"),))
     assert result.undelivered == (Undelivered(0, "result_unusable"),)
@@ -101,7 +101,7 @@ async def test_a_result_that_was_removed_has_expired() -> None:
 
 @pytest.mark.parametrize("metrics", [None, [], {}, {"predict_time": None}, {"predict_time": "nan"}])
 async def test_without_a_time_there_is_no_cost(metrics: object) -> None:
-    assert (await told(status="succeeded", output=f"{OUT}/x", metrics=metrics)).cost is None
+    assert (await polled(status="succeeded", output=f"{OUT}/x", metrics=metrics)).cost is None
 
 
 @pytest.mark.parametrize(("name", "at"), [("flagged", ModeratedAt.INPUT), ("nsfw", ModeratedAt.OUTPUT)])
@@ -128,7 +128,7 @@ async def test_moderation_is_recognized_by_its_message(name: str, at: ModeratedA
     ],
 )
 async def test_a_failure_is_known_by_its_code(error: object, code: str) -> None:
-    result = await told(status="failed", error=error)
+    result = await polled(status="failed", error=error)
 
     assert (result.status, result.code, result.does_not_charge) == (JobStatus.FAILED, code, False)
 
@@ -144,7 +144,7 @@ async def test_only_what_never_started_is_free(name: str, code: str, *, is_free:
 
 
 async def test_a_message_is_storable() -> None:
-    result = await told(status="failed", error="nul \0 long " * 1000)
+    result = await polled(status="failed", error="nul \0 long " * 1000)
 
     assert "\0" not in str(result.provider_message)
     assert len(str(result.provider_message)) <= 2000
@@ -158,25 +158,6 @@ async def test_a_prediction_that_replicate_forgot_has_failed() -> None:
         "provider_failed",
         False,
     )
-
-
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        (httpx.Response(401), ProviderUnavailable),
-        (httpx.Response(302), ProviderUnavailable),
-        (httpx.Response(500), ProviderUnavailable),
-        (httpx.Response(503), ProviderUnavailable),
-        (httpx.Response(429), ProviderThrottled),
-        (httpx.ReadTimeout("no"), ProviderUnavailable),
-        (httpx.ConnectError("no"), ProviderUnavailable),
-    ],
-)
-async def test_a_poll_without_a_response_may_be_repeated(
-    answer: MockResponse, error: type[Exception]
-) -> None:
-    with pytest.raises(error):
-        await fetched(answer)
 
 
 @pytest.mark.parametrize(

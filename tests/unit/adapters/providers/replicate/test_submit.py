@@ -177,24 +177,6 @@ async def test_every_status_of_an_acceptance_counts(status: int) -> None:
     assert await replicate_answering(answer).submit(SUBMISSION) == JOB
 
 
-@pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout])
-async def test_a_request_that_never_left_may_be_sent_again(error: type[httpx.HTTPError]) -> None:
-    with pytest.raises(ProviderUnavailable):
-        await replicate_answering(error("no")).submit(SUBMISSION)
-
-
-@pytest.mark.parametrize("error", [httpx.ReadTimeout, httpx.WriteError, httpx.RemoteProtocolError])
-async def test_a_request_that_broke_on_the_way_is_ambiguous(error: type[httpx.HTTPError]) -> None:
-    with pytest.raises(SubmitAmbiguous):
-        await replicate_answering(error("no")).submit(SUBMISSION)
-
-
-@pytest.mark.parametrize("status", [302, 408, 499, 500, 502, 503, 504])
-async def test_a_status_that_proves_nothing_is_ambiguous(status: int) -> None:
-    with pytest.raises(SubmitAmbiguous):
-        await replicate_answering(httpx.Response(status, json={"id": JOB_ID})).submit(SUBMISSION)
-
-
 @pytest.mark.parametrize(
     "body", [None, [], {}, {"id": 5}, {"id": ""}, {"id": "two words"}, {"id": "x" * 4001}]
 )
