@@ -43,22 +43,22 @@ class SubmitHandler:
                 raise rejection(404, "Not Found")
             given = await _read(request)
             prompt = str(given.get("prompt", ""))
-            order = await self._order(endpoint, model, given, self._files.base_url(request))
-            fault = await self._acceptor.admit(order.target)
+            spec = await self._spec(endpoint, model, given, self._files.base_url(request))
+            fault = await self._acceptor.rejecting_fault(spec.target)
             if fault is not None:
                 raise rejection_for(fault)
             self._check_active_tasks()
         except Rejected as refused:
             self._store.log("submit_rejected", None, prompt, endpoint=endpoint, status=refused.status)
             raise
-        job = self._acceptor.accept(str(uuid.uuid4()), order)
-        if "mask_white_share" in order.arguments:
-            share = order.arguments["mask_white_share"]
+        job = self._acceptor.accept(str(uuid.uuid4()), spec)
+        if "mask_white_share" in spec.arguments:
+            share = spec.arguments["mask_white_share"]
             self._store.log("mask_read", job.id, prompt, white_share=share)
         active = await self._acceptor.before_response(job, request)
         return answer(responses.submitted(job, self._polling_url(request, job.id), active))
 
-    async def _order(self, endpoint: str, model: Model, given: dict[str, Any], base_url: str) -> JobSpec:
+    async def _spec(self, endpoint: str, model: Model, given: dict[str, Any], base_url: str) -> JobSpec:
         arguments = self._checked(model, given)
         images = await given_images(arguments)
         picture = picture_of(arguments, images, new_seed() if arguments.seed is None else arguments.seed)

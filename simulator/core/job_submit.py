@@ -47,7 +47,7 @@ class JobAcceptor:
         self._job_seconds = context.options.job_seconds
         self._deliveries = deliveries
 
-    async def admit(self, target: Target) -> Fault | None:
+    async def rejecting_fault(self, target: Target) -> Fault | None:
         """Return the fault that rejects the request, if there is one."""
         active = self._switches.active_faults(Phase.ADMISSION, target)
         if latency := active.pop("submit_latency", None):

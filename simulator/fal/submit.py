@@ -41,7 +41,7 @@ class SubmitHandler:
             webhook_url = _webhook_url(request)
             images = [await _image(*place) for place in arguments.addresses()]
             target = Target(endpoint, prompt)
-            fault = await self._acceptor.admit(target)
+            fault = await self._acceptor.rejecting_fault(target)
             if fault is not None:
                 raise _refusal(fault, prompt)
         except Rejected as refused:

@@ -45,18 +45,18 @@ class SubmitHandler:
         fields = given.get("input")
         prompt = str(fields.get("prompt", "")) if isinstance(fields, dict) else ""
         try:
-            order = await self._order(request, model, given, prompt)
-            fault = await self._acceptor.admit(order.target)
+            spec = await self._spec(request, model, given, prompt)
+            fault = await self._acceptor.rejecting_fault(spec.target)
             if fault is not None:
                 raise rejection_for(fault)
         except Rejected as refused:
             self._store.log("submit_rejected", None, prompt, endpoint=model.name, status=refused.status)
             raise
-        job = self._acceptor.accept(new_id(), order)
+        job = self._acceptor.accept(new_id(), spec)
         await self._acceptor.before_response(job, request)
         return await self._answer(job, request)
 
-    async def _order(self, request: Request, model: Model, given: dict[str, Any], prompt: str) -> JobSpec:
+    async def _spec(self, request: Request, model: Model, given: dict[str, Any], prompt: str) -> JobSpec:
         fields = given.get("input")
         if not isinstance(fields, dict):
             raise invalid_input("input", "input is required", "required")

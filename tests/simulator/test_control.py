@@ -12,7 +12,7 @@ async def test_health_says_what_it_simulates(client: Client) -> None:
 
 
 async def test_the_log_has_every_event_of_a_job(client: Client) -> None:
-    handle = await client.submitted("story")
+    handle = await client.submitted("a log")
     result = await client.result(handle)
     await client.http.get(result.json()["images"][0]["url"])
     await client.http.put(handle["cancel_url"])
@@ -20,10 +20,10 @@ async def test_the_log_has_every_event_of_a_job(client: Client) -> None:
 
     reported = [(entry["kind"], entry.get("status"), entry["prompt"]) for entry in entries]
     assert reported == [
-        ("submit_accepted", None, "story"),
-        ("result_served", 200, "story"),
-        ("file_served", 200, "story"),
-        ("cancel", 400, "story"),
+        ("submit_accepted", None, "a log"),
+        ("result_served", 200, "a log"),
+        ("file_served", 200, "a log"),
+        ("cancel", 400, "a log"),
     ]
     assert [entry["at"] for entry in entries] == sorted(entry["at"] for entry in entries)
 

@@ -119,7 +119,7 @@ async def test_every_activity_and_timer_has_a_summary_and_the_history_is_short(w
         '"Webhook, or poll 1"',
         '"Copy the images to our storage"',
     ]
-    # How often a worker was asked to look depends on the moment; what the story adds does not.
+    # How often a worker was asked to look depends on the moment; what the steps add does not.
     looks = (
         EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
         EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,

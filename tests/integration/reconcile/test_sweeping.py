@@ -41,6 +41,6 @@ async def test_what_a_cut_storing_left_behind_is_deleted(site: Site, tenant: Ten
     assert sorted(before) == sorted([*kept, left])
     assert repairs == {"orphaned_objects_deleted": 1}
     assert keys(ours, tenant) == kept
-    unswept = "SELECT count(*) FROM generations WHERE id = :id AND objects_deleted_at IS NULL"
-    assert await site.service.count(unswept, id=broken["id"]) == 0
+    orphaned = "SELECT count(*) FROM generations WHERE id = :id AND objects_deleted_at IS NULL"
+    assert await site.service.count(orphaned, id=broken["id"]) == 0
     assert await site.reconcile() == {}

@@ -5,6 +5,7 @@ import hmac
 import json
 import time
 from base64 import b64decode, b64encode
+from typing import Any
 
 import pytest
 
@@ -57,11 +58,13 @@ async def test_every_event_is_a_message_of_its_own(
 async def test_without_a_filter_outputs_and_the_end_are_sent(
     replicate_account: ReplicateAccount, receiver: Receiver
 ) -> None:
-    await replicate_account.created("by default", webhook=receiver.url())
-    await eventually(lambda: len(receiver.received) == 2)
-    log = await replicate_account.log(kind="webhook_sent")
+    prediction = await replicate_account.created("by default", webhook=receiver.url())
 
-    assert [entry["event"] for entry in log[-2:]] == ["output", "completed"]
+    async def both_sent() -> list[dict[str, Any]] | None:
+        log = await replicate_account.log(prediction["id"], "webhook_sent")
+        return log if len(log) == 2 else None
+
+    assert [entry["event"] for entry in await eventually(both_sent)] == ["output", "completed"]
 
 
 @pytest.mark.parametrize("events", ["completed", ["finished"], [5]])
