@@ -122,24 +122,24 @@ def _table(console: Console, title: str) -> Table:
 
 
 def as_json(measured: Measured) -> dict[str, Any]:
-    """Return every number, rounded."""
+    """Return every number, rounded. Scripts read these names, in which `bare` is the baseline."""
     per_second, baseline_per_second = measured.loaded.run.per_second, measured.baseline_per_second
     return {
         "generations_per_second": round(per_second, 2),
-        "baseline_workflows_per_second": round(baseline_per_second, 2),
-        "baseline_runs_per_second": [round(each.run.per_second, 2) for each in measured.baseline_loaded],
+        "bare_workflows_per_second": round(baseline_per_second, 2),
+        "bare_runs_per_second": [round(each.run.per_second, 2) for each in measured.baseline_loaded],
         "ratio": round(per_second / baseline_per_second, 3),
         "events_per_generation": round(measured.events, 2),
         "events_per_generation_under_load": round(measured.events_loaded, 2),
-        "events_per_baseline_workflow": round(measured.baseline_events, 2),
+        "events_per_bare_workflow": round(measured.baseline_events, 2),
         "accept": _spread(measured.idle.accept),
-        "baseline_start": _spread(measured.baseline_idle.accept),
+        "bare_start": _spread(measured.baseline_idle.accept),
         "webhook_to_completed": _spread(measured.idle.reaction),
-        "baseline_signal_to_result": _spread(measured.baseline_idle.reaction),
+        "bare_signal_to_result": _spread(measured.baseline_idle.reaction),
         "accept_under_load": _spread(measured.loaded.run.accept),
         "webhook_to_completed_under_load": _spread(measured.loaded.run.reaction),
         "cpu_ms_per_generation": _rounded(measured.loaded.cpu_ms),
-        "cpu_ms_per_baseline_workflow": _rounded(measured.baseline_loaded[1].cpu_ms),
+        "cpu_ms_per_bare_workflow": _rounded(measured.baseline_loaded[1].cpu_ms),
         "budgets": {row.what: row.verdict for row in rows(measured) if row.verdict},
     }
 

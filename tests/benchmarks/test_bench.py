@@ -36,11 +36,11 @@ async def test_a_tiny_run_measures_everything(tmp_path: Path) -> None:
     assert bench.returncode == 0, printed
     assert "≥ 0.6" in printed
     numbers = json.loads(path.read_text())
-    measured = ("generations_per_second", "baseline_workflows_per_second", "ratio", "events_per_generation")
+    measured = ("generations_per_second", "bare_workflows_per_second", "ratio", "events_per_generation")
     assert all(numbers[name] > 0 for name in measured)
     assert numbers["accept"]["samples"] == numbers["webhook_to_completed"]["samples"] == 2
     # The same shape: ours has more events only for what operators see.
-    assert 20 <= numbers["events_per_baseline_workflow"] <= numbers["events_per_generation"]
+    assert 20 <= numbers["events_per_bare_workflow"] <= numbers["events_per_generation"]
     assert {"worker", "api", "temporal", "postgres", "baseline worker"} <= numbers[
         "cpu_ms_per_generation"
     ].keys()

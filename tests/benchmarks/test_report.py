@@ -53,8 +53,8 @@ def test_the_reference_counts_with_both_of_its_runs(measured: Measured) -> None:
     fast, slow = Loaded(run_of(100, 4.0), {}), Loaded(run_of(100, 6.0), {})
     numbers = as_json(replace(measured, baseline_loaded=(fast, slow)))
 
-    assert numbers["baseline_runs_per_second"] == [25.0, 16.67]
-    assert numbers["baseline_workflows_per_second"] == 20.0
+    assert numbers["bare_runs_per_second"] == [25.0, 16.67]
+    assert numbers["bare_workflows_per_second"] == 20.0
     assert numbers["ratio"] == pytest.approx(numbers["generations_per_second"] / 20.0, abs=0.001)
 
 
