@@ -84,7 +84,7 @@ class OpenAiModerationCheck:
         match json_object(response):
             case {"results": [{"flagged": bool(is_flagged), **details}]}:
                 return _flagged(details.get("categories")) if is_flagged else None
-        raise ModerationUnavailable("openai: an answer of another form")
+        raise ModerationUnavailable("openai: a malformed response")
 
 
 def _flagged(categories: object) -> str:

@@ -91,13 +91,13 @@ def _parser() -> argparse.ArgumentParser:
 async def _main(wanted: argparse.Namespace, settings: ServiceSettings) -> int:
     pool = database(settings, process="darkroom-admin")
     try:
-        answer = await wanted.do(wanted, settings, pool)
+        done = await wanted.do(wanted, settings, pool)
     except (ServiceError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     finally:
         await pool.close()
-    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.write(json.dumps(done) + "\n")
     return 0
 
 

@@ -68,10 +68,10 @@ def _request(
 async def _call(
     found: Providers, images: ImagePipeline, submission: Submission, folder: Path
 ) -> tuple[ProviderResult, list[ImageFacts]]:
-    _log("calling; the answer is the image itself, so this may take minutes")
-    answer = await found.synchronous[submission.request.provider].generate(submission, folder)
-    _log(f"answered as {answer.job_id}: {answer.result.status}")
-    return answer.result, [await images.inspector.inspect(path) for path in answer.files]
+    _log("calling; the response is the image itself, so this may take minutes")
+    call = await found.synchronous[submission.request.provider].generate(submission, folder)
+    _log(f"response {call.job_id}: {call.result.status}")
+    return call.result, [await images.inspector.inspect(path) for path in call.files]
 
 
 async def _wait(found: Providers, submission: Submission, deadline_seconds: float) -> ProviderResult:

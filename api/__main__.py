@@ -9,7 +9,7 @@ from composition.api import create_app
 from runtime.process import configure_logging, run
 
 _GRACE_SECONDS = 10
-# Connections and requests; above that uvicorn itself answers 503.
+# Connections and requests; above that uvicorn itself responds with 503.
 _MAX_CONCURRENT = 1000
 
 

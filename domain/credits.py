@@ -37,7 +37,7 @@ class HoldState(StrEnum):
 
 @dataclass(frozen=True)
 class Reservation:
-    """The answer to a reserve. `outcome` is set unless the credits are held.
+    """The result of a reserve. `outcome` is set unless the credits are held.
 
     waits: Whether the provider has no free slot yet.
     """
@@ -49,7 +49,7 @@ class Reservation:
 
 @dataclass(frozen=True)
 class Refund:
-    """The answer to a refund. `submitted` means it was refused because a submit has begun."""
+    """The result of a refund. `submitted` means it was refused because a submit has begun."""
 
     outcome: Outcome | None
     submitted: bool = False

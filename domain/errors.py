@@ -257,7 +257,7 @@ class WorkflowLost(RetryableFailure):
 
 
 class SubmitAmbiguous(ServiceError):
-    """Bytes left for the provider and no clear answer came back. Never retried."""
+    """The request was sent and no clear response came back. Never retried."""
 
     code = "submit_ambiguous"
     message = "The provider may have accepted the job."
@@ -272,14 +272,14 @@ class TransientError(ServiceError):
 
 
 class ProviderUnavailable(TransientError):
-    """The provider could not be reached or answered 5xx; nothing was accepted."""
+    """The provider could not be reached or responded with 5xx; nothing was accepted."""
 
     code = "provider_unavailable"
     message = "The provider is not available."
 
 
 class ProviderThrottled(TransientError):
-    """The provider answered 429; nothing was accepted."""
+    """The provider responded with 429; nothing was accepted."""
 
     code = "provider_throttled"
     message = "The provider asks us to slow down."
@@ -300,7 +300,7 @@ class ResultUnavailable(TransientError):
 
 
 class StorageUnavailable(TransientError):
-    """The object store failed, or answered with something other than what was requested."""
+    """The object store failed, or returned something other than what was requested."""
 
     code = "storage_unavailable"
     message = "The image store is not available."

@@ -74,7 +74,7 @@ class TimingPolicy:
         poll_jitter: Up to this share is added to a pause, from 0 to 1.
         deadline_seconds: From the end of the submit until the workflow gives up.
         queue_timeout_seconds: How long an attempt may wait for a slot.
-        submit_timeout_seconds: How long one submit may take; minutes where the provider answers with the
+        submit_timeout_seconds: How long one submit may take; minutes where the provider responds with the
             image itself.
     """
 

@@ -8,7 +8,7 @@ from domain.generation import Stage
 
 @dataclass
 class Progress:
-    """What the status query answers. Times are ISO 8601 in UTC.
+    """The result of the status query. Times are ISO 8601 in UTC.
 
     Attributes:
         attempts: Attempts begun.

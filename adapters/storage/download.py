@@ -57,18 +57,18 @@ class GuardedDownloader:
         headers = [(b"Host", url.netloc), *_HEADERS]
         async with self._pool.stream(
             "GET", str(url), headers=headers, extensions={"timeout": _TIMEOUTS}
-        ) as answer:
-            fields = {name.lower(): value.decode("latin-1") for name, value in answer.headers}
-            if answer.status in _REDIRECTS and b"location" in fields:
+        ) as response:
+            fields = {name.lower(): value.decode("latin-1") for name, value in response.headers}
+            if response.status in _REDIRECTS and b"location" in fields:
                 return fields[b"location"]
-            if answer.status in _GONE:
-                raise ResultExpired(f"result answered {answer.status}")
-            if answer.status != httpx.codes.OK:
-                raise ResultUnavailable(f"result answered {answer.status}")
+            if response.status in _GONE:
+                raise ResultExpired(f"result responded with {response.status}")
+            if response.status != httpx.codes.OK:
+                raise ResultUnavailable(f"result responded with {response.status}")
             if fields.get(b"content-encoding", "identity") != "identity":
                 raise ResultUnusable("the result came with a content encoding that was not asked for")
             total = 0
-            async for chunk in answer.aiter_stream():
+            async for chunk in response.aiter_stream():
                 total += len(chunk)
                 if total > self._largest_bytes:
                     raise ResultUnusable(f"the result is over {self._largest_bytes} bytes")

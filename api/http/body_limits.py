@@ -1,4 +1,4 @@
-"""A cap and a time limit on every request body, answered as a problem like any other error."""
+"""A size and a time limit for every request body; a breach is a problem like any other error."""
 
 import asyncio
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ def _bounded(receive: Receive, cap: int, seconds: float) -> Receive:
     async def bounded() -> Message:
         nonlocal read_bytes, is_whole, deadline
         if is_whole:
-            return await receive()  # waits for the client to go away, however long the answer takes
+            return await receive()  # waits for the client to disconnect, however long the response takes
         if deadline is None:
             deadline = asyncio.get_running_loop().time() + seconds
         try:

@@ -1,1 +1,1 @@
-"""Parse, one call, answer: no Temporal, no SQL, no try."""
+"""Each route parses, makes one call and responds: no Temporal, no SQL, no try."""

@@ -13,7 +13,7 @@ router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 async def receive_webhook(
     provider: str, generation_id: str, token: str, request: Request, services: ServicesDep
 ) -> dict[str, str]:
-    """Store a provider's webhook and relay it. Repeats and late arrivals get the same answer."""
+    """Store a provider's webhook and relay it. Repeats and late arrivals get the same response."""
     attempt = read_callback_token(services.master_key, generation_id, token)
     if provider not in services.webhook_readers:
         raise SignatureInvalid

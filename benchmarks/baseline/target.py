@@ -49,7 +49,7 @@ class BaselineTarget:
             raise RunFailed(f"a baseline workflow did not complete: {error!r}") from error
 
     async def _sample(self, workflow_id: str) -> Sample:
-        # Held here as well: it may be heard of before the start is answered, and is then off the list.
+        # Held here as well: its submit may be reported before the start returns, and is then off the list.
         submitted = self._submits[workflow_id] = asyncio.get_running_loop().create_future()
         begun = time.perf_counter()
         handle = await self._client.start_workflow(

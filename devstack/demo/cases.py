@@ -103,7 +103,7 @@ CASES = (
     ),
     Case(
         "edit",
-        "an edit: OpenAI answers with the image itself",
+        "an edit: OpenAI responds with the image itself",
         "openai",
         "gpt-image-2",
         "Make the sky green",

@@ -106,8 +106,8 @@ class Client:
     def get(self, path: str) -> dict[str, Any]:
         response = self._http.get(path)
         response.raise_for_status()
-        answer: dict[str, Any] = response.json()
-        return answer
+        body: dict[str, Any] = response.json()
+        return body
 
     def download(self, url: str) -> httpx.Response:
         """Download an image by its stable URL. The key is not sent to the host that it redirects to."""

@@ -88,8 +88,8 @@ def _say_account(before: dict[str, Any], after: dict[str, Any], lines: list[dict
 
 
 def _simulator_log(url: str) -> list[dict[str, Any]]:
-    answer = httpx.get(f"{url}/_sim/log", params={"limit": LOG_ENTRIES_MAX}, timeout=10.0, trust_env=False)
-    entries: list[dict[str, Any]] = answer.json()["entries"]
+    response = httpx.get(f"{url}/_sim/log", params={"limit": LOG_ENTRIES_MAX}, timeout=10.0, trust_env=False)
+    entries: list[dict[str, Any]] = response.json()["entries"]
     return entries
 
 

@@ -39,7 +39,7 @@ def start(
             stop_timeout_seconds=stop_timeout_seconds,
         )
     )
-    supervisor.wait_ready(name, lambda: answers(ready_url), timeout_seconds=READY_TIMEOUT_SECONDS)
+    supervisor.wait_ready(name, lambda: responds(ready_url), timeout_seconds=READY_TIMEOUT_SECONDS)
 
 
 def run_admin(*arguments: str, env: Mapping[str, str], stop: StopFlag) -> str:
@@ -60,7 +60,7 @@ def run_admin(*arguments: str, env: Mapping[str, str], stop: StopFlag) -> str:
     return done.stdout
 
 
-def answers(url: str) -> bool:
+def responds(url: str) -> bool:
     try:
         return httpx.get(url, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False).is_success
     except httpx.HTTPError:

@@ -58,13 +58,13 @@ def settings(data: DataDir, urls: Mapping[str, str]) -> dict[str, str]:
 def _webhook_secret(account: Account, secret: WebhookSecret) -> str:
     """Read an account's webhook secret from the provider's API."""
     try:
-        answer = httpx.get(
+        response = httpx.get(
             f"{account.url}{secret.path}",
             headers={"Authorization": f"Bearer {account.key}"},
             timeout=REQUEST_TIMEOUT_SECONDS,
             trust_env=False,
         )
-        return str(answer.raise_for_status().json()["key"])
+        return str(response.raise_for_status().json()["key"])
     except (httpx.HTTPError, json.JSONDecodeError, KeyError) as error:
         raise NotReady(f"no value for {secret.setting} at {account.url}: {error!r}") from error
 

@@ -44,9 +44,9 @@ def open_account(data: DataDir, env: Mapping[str, str], stop: StopFlag) -> Clien
 def _admin(*arguments: str, env: Mapping[str, str], stop: StopFlag) -> dict[str, Any]:
     printed = run_admin(*arguments, env=env, stop=stop).strip().splitlines()
     try:
-        answer = json.loads(printed[-1])
+        printed_object = json.loads(printed[-1])
     except (IndexError, ValueError):
         raise NotReady(f"`admin {arguments[0]}` did not print a line of JSON") from None
-    if not isinstance(answer, dict):
+    if not isinstance(printed_object, dict):
         raise NotReady(f"`admin {arguments[0]}` did not print an object")
-    return answer
+    return printed_object

@@ -26,7 +26,7 @@ class ResultToStore:
 
 @dataclass(frozen=True)
 class StoringStart:
-    """The answer to a begin: a result to store, the outcome if it has ended, or neither after a cancel."""
+    """The result of a begin: a result to store, the outcome if it has ended, or neither after a cancel."""
 
     result: ResultToStore | None = None
     outcome: Outcome | None = None

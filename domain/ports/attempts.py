@@ -19,7 +19,7 @@ from domain.provider import (
 
 @dataclass(frozen=True)
 class SubmitPermit:
-    """The answer to a begin: a request to submit now, or the stored result if there is nothing to submit.
+    """The result of a begin: a request to submit now, or the stored result if there is nothing to submit.
 
     Exactly one of the two is set.
     """

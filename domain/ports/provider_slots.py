@@ -10,7 +10,7 @@ from domain.provider import AttemptRef
 
 @dataclass(frozen=True)
 class SlotDecision:
-    """The answer to a request for a slot.
+    """The result of a request for a slot.
 
     to_notify: Other attempts that were granted one by the way. released_provider: Where the generation
     gave up its slot for this one.

@@ -44,7 +44,7 @@ class Provider(Protocol):
 
 
 class SynchronousProvider(Protocol):
-    """A service that answers with the images themselves, after seconds or minutes, without a job."""
+    """A service whose response has the images, after seconds or minutes, without a job."""
 
     name: str
 
@@ -145,5 +145,5 @@ class WorkflowClient(Protocol):
     async def describe_workflow(self, generation_id: str) -> WorkflowState: ...
 
     async def query_status(self, generation_id: str, *, within: timedelta) -> Mapping[str, Any] | None:
-        """Return the workflow's own view of itself, or None if it does not answer in time."""
+        """Return the workflow's own view of itself, or None if it does not respond in time."""
         ...

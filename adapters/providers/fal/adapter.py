@@ -2,8 +2,8 @@
 
 Reference: fal-ai/fal `projects/fal_client` and fal's pages `model-apis/queue`, `model-apis/errors`
 (read 2026-08-21). Not confirmed there, so both readings are accepted: the status of a result requested too
-early (400 is what two independent clients expect), whether a finished cancel answers 202 or 200, and what
-a locked account is answered.
+early (400 is what two independent clients expect), whether a finished cancel gets 202 or 200, and what
+a locked account gets.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Gemini's image models, which answer `generateContent` with the image itself.
+"""Gemini's image models: `generateContent` responds with the image itself.
 
 Reference: googleapis/python-genai and google-gemini/cookbook (read 2026-08-21). Not confirmed by them, and so
 tolerated: names in snake_case as well as camelCase; the drafts of thinking models, which are parts marked as

@@ -177,7 +177,7 @@ def _sync_result(
     parsed = parse(headers, _json_object(body, submission.request.provider))
     body.unlink()
     attempt = submission.attempt
-    # Our own id where the provider gave none: every answered call has an id in our records.
+    # Our own id where the provider gave none: every call with a response has an id in our records.
     job_id = parsed.job_id if is_token(parsed.job_id) else f"{attempt.generation_id}.{attempt.ordinal}"
     if parsed.failure is not None:
         return SyncResult(job_id, replace(parsed.failure.to_result(parsed.message), cost=parsed.cost))

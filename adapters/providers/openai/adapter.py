@@ -1,4 +1,4 @@
-"""OpenAI's Images API, which answers after minutes with the images themselves.
+"""OpenAI's Images API, which responds after minutes with the images themselves.
 
 Reference: openai/openai-openapi 2.3.0 and openai/openai-python (read 2026-08-21): generations as JSON, edits
 as a form. Not confirmed by it: `moderation_details`, which newer responses have and which alone says whether
