@@ -10,9 +10,19 @@ from PIL import Image
 from replicate.client import Client
 from replicate.exceptions import ModelError, ReplicateError
 
+from tests.simulator.conftest import QUICK
 from tests.simulator.process import KEY, SimulatorProcess
 from tests.simulator.receiver import Receiver
 from tests.simulator.replicate.account import KONTEXT, PRO, SCHNELL
+
+
+@pytest.fixture(scope="module")
+async def replicate_simulator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SimulatorProcess]:
+    """Start a simulator for this module: the client cannot list the aborted predictions of other tests."""
+    running = SimulatorProcess(tmp_path_factory.mktemp("replicate"), QUICK, provider="replicate")
+    await running.start()
+    yield running
+    assert running.stop() == 0
 
 
 @pytest.fixture
