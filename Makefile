@@ -17,7 +17,7 @@ demo: $(READY) ## Start everything on temporary data, make seven generations, ch
 up: $(READY) ## Run the whole stack until Ctrl-C; its data stays in .darkroom/
 	@exec $(RUN) -m devstack up $(ARGS)
 
-unit: $(READY) ## Run the tests that need no server, in about a minute (ARGS="-k name")
+unit: $(READY) ## Run the tests that need no server or simulator, in about a minute (ARGS="-k name")
 	@exec $(RUN) -m pytest -n 4 --dist loadfile -m "not needs_servers and not slow" $(ARGS)
 
 test: $(READY) ## Run every test against real servers (ARGS="-k name")

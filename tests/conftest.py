@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
@@ -16,12 +17,16 @@ from tests.support.eventually import eventually
 
 pytest_plugins = ["tests.support.time_limits_plugin"]
 
+_ON_SIMULATORS = [
+    Path(__file__).parent / folder for folder in ("simulator", "contracts/providers", "integration")
+]
 _exit_code = 0
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark tests that use the servers. A suite that starts its own marks itself."""
-    if isinstance(item, pytest.Function) and "servers" in item.fixturenames:
+    """Mark tests that use servers or simulators. A suite that starts its own servers marks itself."""
+    uses_servers = isinstance(item, pytest.Function) and "servers" in item.fixturenames
+    if uses_servers or any(item.path.is_relative_to(folder) for folder in _ON_SIMULATORS):
         item.add_marker("needs_servers")
 
 

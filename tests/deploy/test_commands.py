@@ -12,10 +12,10 @@ from api.app import build_app
 from composition import ServiceSettings
 from composition.api import body_limits
 from composition.settings import setting_fields
+from devstack.process.ports import pick_free
 from runtime.health import health_server
 from tests.deploy.app_settings import APP_SERVICES, health_url
 from tests.deploy.compose_file import ROOT, Service, raw_services
-from tests.simulator.process import free_port
 from tests.support.time_limits import scaled
 
 # What each foreign image documents.
@@ -140,7 +140,7 @@ async def test_the_workers_command_starts_and_its_health_address_responds(
 
     worker, url = settings["worker"], health_url(compose["worker"])
     assert url.port == worker.worker_health_port
-    port = free_port()
+    port = pick_free()
     async with health_server("127.0.0.1", port, lambda: True), httpx.AsyncClient(trust_env=False) as http:
         assert (await http.get(f"http://127.0.0.1:{port}{url.path}")).status_code == 200
 

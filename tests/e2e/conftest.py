@@ -20,10 +20,11 @@ from adapters.database.tenants import PostgresTenants
 from adapters.storage.s3 import s3_client
 from admin.bootstrap import bootstrap
 from composition import ServiceSettings
+from devstack.process.ports import pick_free
 from devstack.servers.running import Servers
 from domain.auth import Scope
 from tests.conftest import namespaced_client
-from tests.simulator.process import KEY, REPOSITORY, SimulatorProcess, free_port
+from tests.simulator.process import KEY, REPOSITORY, SimulatorProcess
 from tests.support.eventually import eventually
 from tests.support.time_limits import scaled
 
@@ -96,7 +97,7 @@ async def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _environment(servers: Servers, simulator: SimulatorProcess, database_url: str) -> dict[str, str]:
-    port, url = str(free_port()), simulator.url
+    port, url = str(pick_free()), simulator.url
     return {
         "MASTER_KEY": "k" * 32,
         "DATABASE_URL": database_url,
@@ -109,8 +110,8 @@ def _environment(servers: Servers, simulator: SimulatorProcess, database_url: st
         "S3_BUCKET": "crashes",
         "API_PORT": port,
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
-        "WORKER_HEALTH_PORT": str(free_port()),
-        "WORKER_METRICS_PORT": str(free_port()),
+        "WORKER_HEALTH_PORT": str(pick_free()),
+        "WORKER_METRICS_PORT": str(pick_free()),
         "WORKER_GRACE_SECONDS": "3",
         "DEADLINE_CAP_SECONDS": "8",
         "FIRST_POLL_CAP_SECONDS": "1",

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from devstack.process.ports import pick_free
 from tests.simulator.bfl.account import BflAccount
-from tests.simulator.process import Client, SimulatorProcess, free_port
+from tests.simulator.process import Client, SimulatorProcess
 from tests.simulator.receiver import Receiver
 from tests.simulator.replicate.account import ReplicateAccount
 
@@ -47,7 +48,7 @@ async def replicate_account(replicate_simulator: SimulatorProcess) -> AsyncItera
 
 @pytest.fixture(scope="session")
 async def bfl_simulator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SimulatorProcess]:
-    options = (*QUICK, "--polling-port", str(free_port()))
+    options = (*QUICK, "--polling-port", str(pick_free()))
     running = SimulatorProcess(tmp_path_factory.mktemp("bfl"), options, provider="bfl")
     await running.start()
     yield running

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -13,20 +12,16 @@ from typing import Any
 
 import httpx
 
+from devstack.process.ports import pick_free
 from tests.support.eventually import eventually
 from tests.support.time_limits import scaled
 
 REPOSITORY = Path(__file__).parents[2]
+_START_SECONDS = 60
 KEY = "key-id:key-secret"
 ENDPOINT = "fal-ai/flux/schnell"
 # These clients speak plain http; loading the usual authorities for each of them takes longer than most tests.
 _NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -35,7 +30,7 @@ class SimulatorProcess:
 
     state: Path
     options: tuple[str, ...] = ()
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=pick_free)
     process: subprocess.Popen[bytes] | None = None
     provider: str = "fal"
 
@@ -44,27 +39,26 @@ class SimulatorProcess:
         return f"{'https' if '--tls' in self.options else 'http'}://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        self._launch()
-        await eventually(self._is_listening)
+        """Start it, and wait until it prints its addresses: another process may listen on the port before."""
+        process = self._launch()
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(scaled(_START_SECONDS)):
+                ready = await asyncio.to_thread(process.stdout.readline)
+        except TimeoutError:
+            self.kill()
+            raise
+        process.stdout.close()
+        assert ready, "the simulator ended at once"
 
-    def _launch(self) -> None:
+    def _launch(self) -> subprocess.Popen[bytes]:
         arguments = ["--port", str(self.port), "--state", str(self.state), "--key", KEY, *self.options]
         self.process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "simulator", self.provider, *arguments],
             cwd=REPOSITORY,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
         )
-
-    async def _is_listening(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, "the simulator ended at once"
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        except OSError:
-            return False
-        writer.close()
-        await writer.wait_closed()
-        return True
+        return self.process
 
     def kill(self) -> None:
         assert self.process is not None

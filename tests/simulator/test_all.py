@@ -6,20 +6,21 @@ from pathlib import Path
 import httpx
 import pytest
 
+from devstack.process.ports import pick_free
 from simulator.registry import PROVIDERS
 from tests.simulator.bfl.account import BflAccount
 from tests.simulator.conftest import QUICK
-from tests.simulator.process import Client, SimulatorProcess, free_port
+from tests.simulator.process import Client, SimulatorProcess
 
 
 @pytest.fixture
 async def everything(tmp_path: Path) -> AsyncIterator[SimulatorProcess]:
-    ports = [free_port() for _ in PROVIDERS]
+    ports = [pick_free() for _ in PROVIDERS]
     options = (
         "--ports",
         ",".join(map(str, ports)),
         "--polling-port",
-        str(free_port()),
+        str(pick_free()),
         "--job-seconds",
         "0.1",
     )

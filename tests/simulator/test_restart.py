@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from devstack.process.ports import pick_free
 from tests.simulator.bfl.account import BflAccount
 from tests.simulator.conftest import QUICK
 from tests.simulator.pictures import plain
-from tests.simulator.process import Client, SimulatorProcess, free_port
+from tests.simulator.process import Client, SimulatorProcess
 from tests.simulator.receiver import Receiver
 from tests.simulator.replicate.account import KONTEXT, ReplicateAccount
 from tests.support.eventually import eventually
@@ -103,7 +104,7 @@ async def test_predictions_secret_and_uploads_outlive_a_kill(tmp_path: Path, rec
 
 
 async def test_a_signed_address_outlives_a_kill(tmp_path: Path) -> None:
-    options = (*QUICK, "--polling-port", str(free_port()))
+    options = (*QUICK, "--polling-port", str(pick_free()))
     running = SimulatorProcess(tmp_path, options, provider="bfl")
     await running.start()
     before = BflAccount(running.url)

@@ -1,16 +1,12 @@
 """A simulated provider as a separate process, and its log."""
 
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
-from tests.simulator.process import KEY, REPOSITORY, SimulatorProcess, free_port
-
-# Where `python -m simulator` is run from.
-SIMULATOR_FOLDER = REPOSITORY
+from devstack.process.ports import pick_free
+from tests.simulator.process import SimulatorProcess
 
 
 @dataclass
@@ -18,21 +14,15 @@ class SimulatedProvider(SimulatorProcess):
     """The simulator of any provider. polling_port: of BFL's regional host."""
 
     provider: str = "fal"
-    polling_port: int = field(default_factory=free_port)
+    polling_port: int = field(default_factory=pick_free)
 
     @property
     def polling_url(self) -> str:
         return f"http://127.0.0.1:{self.polling_port}"
 
-    def _launch(self) -> None:
-        arguments = ["--port", str(self.port), "--state", str(self.state), "--key", KEY, *self.options]
+    def __post_init__(self) -> None:
         if self.provider == "bfl":
-            arguments += ["--polling-port", str(self.polling_port)]
-        self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "simulator", self.provider, *arguments],
-            cwd=SIMULATOR_FOLDER,
-            stdout=subprocess.DEVNULL,
-        )
+            self.options += ("--polling-port", str(self.polling_port))
 
     async def accepted(self, http: httpx.AsyncClient, prompt: str) -> int:
         """Return how many jobs with this prompt the provider has accepted, even without a response."""

@@ -4,9 +4,10 @@ import httpx
 import pytest
 
 from adapters.moderation import OpenAiModerationCheck
+from devstack.process.ports import pick_free
 from domain.errors import ModerationUnavailable
 from tests.contracts.providers.conftest import Simulators
-from tests.simulator.process import KEY, free_port
+from tests.simulator.process import KEY
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ async def test_a_check_that_is_unavailable_accepts_nothing(
 ) -> None:
     simulator = await simulators.of("openai")
     stranger = OpenAiModerationCheck(http, key="guessed", url=f"{simulator.url}/v1")
-    away = OpenAiModerationCheck(http, key=KEY, url=f"http://127.0.0.1:{free_port()}/v1")
+    away = OpenAiModerationCheck(http, key=KEY, url=f"http://127.0.0.1:{pick_free()}/v1")
     for check in (stranger, away):
         with pytest.raises(ModerationUnavailable):
             await check.find_violation("a fox")

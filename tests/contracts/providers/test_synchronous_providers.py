@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.providers.http.client import provider_client
+from devstack.process.ports import pick_free
 from domain.errors import (
     ProviderRefused,
     ProviderThrottled,
@@ -21,7 +22,6 @@ from tests.contracts.providers.all_cases import SYNCHRONOUS_CASES
 from tests.contracts.providers.conftest import Simulators
 from tests.contracts.providers.synchronous_case import SynchronousCase
 from tests.contracts.providers.synchronous_harness import ATTEMPT, SynchronousHarness, digest
-from tests.simulator.process import free_port
 from tests.support.time_limits import scaled
 
 MODERATION = [(case, fault) for case in SYNCHRONOUS_CASES for fault in case.moderation]
@@ -163,7 +163,7 @@ async def test_a_call_that_broke_at_the_provider_is_ambiguous(harness: Synchrono
 
 
 async def test_an_unavailable_provider_accepted_nothing(harness: SynchronousHarness) -> None:
-    away = harness.provider(url=f"http://127.0.0.1:{free_port()}")
+    away = harness.provider(url=f"http://127.0.0.1:{pick_free()}")
     with pytest.raises(ProviderUnavailable):
         await away.generate(harness.submission("a fox for nobody"), harness.folder)
 

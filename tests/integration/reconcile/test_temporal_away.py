@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from devstack.process.ports import pick_free
 from tests.integration.api.service import PRICE, Tenant, listening, serving, unique
 from tests.integration.reconcile.conftest import Site, delivered, job_at_work
-from tests.simulator.process import free_port
 from tests.support.eventually import eventually
 from tests.support.time_limits import scaled
 
@@ -61,7 +61,7 @@ async def test_many_posts_while_temporal_hangs_do_not_wait_for_each_other(site: 
 
 
 async def test_an_api_that_starts_without_temporal_accepts_too(site: Site, tenant: Tenant) -> None:
-    nowhere = site.service.settings.model_copy(update={"temporal_address": f"127.0.0.1:{free_port()}"})
+    nowhere = site.service.settings.model_copy(update={"temporal_address": f"127.0.0.1:{pick_free()}"})
     with listening() as listener:
         async with serving(nowhere, listener):
             http = await site.service.client(f"http://127.0.0.1:{listener.getsockname()[1]}")

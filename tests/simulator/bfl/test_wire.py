@@ -10,10 +10,11 @@ import httpx
 import pytest
 from PIL import Image
 
+from devstack.process.ports import pick_free
 from tests.simulator.bfl.account import FILL, KONTEXT, PRO, BflAccount
 from tests.simulator.conftest import QUICK
 from tests.simulator.pictures import data_url, mask_with_hole_at_the_left, plain
-from tests.simulator.process import SimulatorProcess, free_port
+from tests.simulator.process import SimulatorProcess
 from tests.simulator.receiver import Receiver
 from tests.support.eventually import eventually
 
@@ -244,7 +245,7 @@ async def test_there_is_no_cancel_and_no_list(bfl_account: BflAccount) -> None:
 @pytest.fixture
 async def strict(tmp_path: Path) -> AsyncIterator[SimulatorProcess]:
     """Return an account with two active tasks, and results that expire after a second."""
-    options = ("--active-jobs", "2", "--result-seconds", "1", "--polling-port", str(free_port()))
+    options = ("--active-jobs", "2", "--result-seconds", "1", "--polling-port", str(pick_free()))
     running = SimulatorProcess(tmp_path, (*QUICK, *options), provider="bfl")
     await running.start()
     yield running
