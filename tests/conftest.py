@@ -58,7 +58,7 @@ async def namespaced_client(servers: Servers, namespace: str) -> Client:
     async def has_attributes() -> bool:
         try:
             await register_search_attributes(client)
-        except RPCError:  # the frontend has not heard of the namespace yet
+        except RPCError:  # the frontend does not know the namespace yet
             return False
         return True
 

@@ -12,10 +12,10 @@ from tests.support.books import images
 JOB = ProviderJob("job-1", {})
 COST = ProviderCost(Decimal("0.25"), "billable_unit")
 SUCCESS = ProviderResult(JobStatus.SUCCEEDED, files=FILES, cost=COST)
-Hihistory = Callable[[Subject, AttemptRef], Awaitable[None]]
+History = Callable[[Subject, AttemptRef], Awaitable[None]]
 
 
-async def unanswered(subject: Subject, attempt: AttemptRef) -> None:
+async def without_response(subject: Subject, attempt: AttemptRef) -> None:
     """Leave the submit without a response."""
 
 
@@ -37,28 +37,28 @@ async def polled_charged_failure(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.record_result(attempt, failed(does_not_charge=False))
 
 
-async def told_of_charged_failure(subject: Subject, attempt: AttemptRef) -> None:
+async def webhook_of_charged_failure(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.record_accepted(attempt, JOB)
-    await told(subject, attempt, failed(does_not_charge=False))
+    await record_webhook(subject, attempt, failed(does_not_charge=False))
 
 
-async def answered(subject: Subject, attempt: AttemptRef) -> None:
+async def sync_response(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.record_sync_result(attempt, "call-1", SUCCESS, images(attempt.generation_id))
 
 
-async def told_though_not_sent(subject: Subject, attempt: AttemptRef) -> None:
+async def webhook_after_not_sent(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.record_not_sent(attempt)
-    await told(subject, attempt, SUCCESS)
+    await record_webhook(subject, attempt, SUCCESS)
 
 
-async def told_though_rejected(subject: Subject, attempt: AttemptRef) -> None:
+async def webhook_after_rejected(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.record_rejected(attempt, ProviderRefused("no"))
-    await told(subject, attempt, SUCCESS)
+    await record_webhook(subject, attempt, SUCCESS)
 
 
-async def charged_after_a_free_failure(subject: Subject, attempt: AttemptRef) -> None:
-    await polled_free_failure(subject, attempt)
-    await told(subject, attempt, SUCCESS)
+async def charged_after_uncharged_failure(subject: Subject, attempt: AttemptRef) -> None:
+    await polled_uncharged_failure(subject, attempt)
+    await record_webhook(subject, attempt, SUCCESS)
 
 
 async def not_sent(subject: Subject, attempt: AttemptRef) -> None:
@@ -73,43 +73,45 @@ async def refused_content(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.record_rejected(attempt, ContentRejected("not that"))
 
 
-async def polled_free_failure(subject: Subject, attempt: AttemptRef) -> None:
+async def polled_uncharged_failure(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.record_accepted(attempt, JOB)
     await subject.attempts.record_result(attempt, failed(does_not_charge=True))
 
 
-async def told_of_free_failure(subject: Subject, attempt: AttemptRef) -> None:
+async def webhook_of_uncharged_failure(subject: Subject, attempt: AttemptRef) -> None:
     await subject.attempts.record_accepted(attempt, JOB)
-    await told(subject, attempt, failed(does_not_charge=True))
+    await record_webhook(subject, attempt, failed(does_not_charge=True))
 
 
-async def told_of_free_failure_of_an_unanswered_submit(subject: Subject, attempt: AttemptRef) -> None:
-    await told(subject, attempt, failed(does_not_charge=True))
+async def webhook_of_uncharged_failure_without_response(subject: Subject, attempt: AttemptRef) -> None:
+    await record_webhook(subject, attempt, failed(does_not_charge=True))
 
 
-MAY_BE_CHARGED: tuple[Hihistory, ...] = (
-    unanswered,
+MAY_BE_CHARGED: tuple[History, ...] = (
+    without_response,
     unknown,
     accepted,
     polled_success,
     polled_charged_failure,
-    told_of_charged_failure,
-    answered,
-    told_though_not_sent,
-    told_though_rejected,
-    charged_after_a_free_failure,
+    webhook_of_charged_failure,
+    sync_response,
+    webhook_after_not_sent,
+    webhook_after_rejected,
+    charged_after_uncharged_failure,
 )
-COST_NOTHING: tuple[Hihistory, ...] = (
+COST_NOTHING: tuple[History, ...] = (
     not_sent,
     rejected,
     refused_content,
-    polled_free_failure,
-    told_of_free_failure,
-    told_of_free_failure_of_an_unanswered_submit,
+    polled_uncharged_failure,
+    webhook_of_uncharged_failure,
+    webhook_of_uncharged_failure_without_response,
 )
 
 
-async def told(subject: Subject, attempt: AttemptRef, result: ProviderResult, job_id: str = "job-1") -> None:
+async def record_webhook(
+    subject: Subject, attempt: AttemptRef, result: ProviderResult, job_id: str = "job-1"
+) -> None:
     """Record an event as from a webhook of the attempt's own provider."""
     provider = "fal" if attempt.ordinal == 1 else "replicate"
     await subject.inbox.record_event(provider, attempt, event(result, job_id))

@@ -260,7 +260,7 @@ class LedgerModel:
         balance = await books.balance(self.tenant_id)
         assert balance == self.balance
         assert balance.available >= 0
-        await books.assert_sound(self.tenant_id)
+        await books.assert_consistent(self.tenant_id)
         for life in self.lives:
             assert await books.transfers(life.id) == life.transfers
             generation = await books.read(life.id)

@@ -13,9 +13,9 @@ from tests.contracts.attempt_histories import (
     COST_NOTHING,
     MAY_BE_CHARGED,
     SUCCESS,
-    Hihistory,
-    polled_free_failure,
-    told,
+    History,
+    polled_uncharged_failure,
+    record_webhook,
 )
 from tests.contracts.events import attempt_of_a_hold, failed, succeeded, with_fallback
 from tests.contracts.subjects import Subject
@@ -42,14 +42,14 @@ async def first(subject: Subject) -> AttemptRef:
 @pytest.fixture
 async def second(subject: Subject, first: AttemptRef) -> AttemptRef:
     """Return a second attempt, begun after the first failed without a charge."""
-    await polled_free_failure(subject, first)
+    await polled_uncharged_failure(subject, first)
     assert (await subject.attempts.begin_submit(second_of(first))).request is not None
     return second_of(first)
 
 
 @pytest.mark.parametrize("history", MAY_BE_CHARGED, ids=lambda history: history.__name__)
 async def test_no_second_attempt_begins_while_the_first_may_be_charged(
-    subject: Subject, first: AttemptRef, history: Hihistory
+    subject: Subject, first: AttemptRef, history: History
 ) -> None:
     await history(subject, first)
     for _ in range(2):
@@ -60,7 +60,7 @@ async def test_no_second_attempt_begins_while_the_first_may_be_charged(
 
 @pytest.mark.parametrize("history", COST_NOTHING, ids=lambda history: history.__name__)
 async def test_another_is_asked_where_the_first_charges_nothing(
-    subject: Subject, first: AttemptRef, history: Hihistory
+    subject: Subject, first: AttemptRef, history: History
 ) -> None:
     await history(subject, first)
     assert (await subject.attempts.begin_submit(second_of(first))).request is not None
@@ -71,7 +71,7 @@ async def test_another_is_asked_where_the_first_charges_nothing(
 
 @pytest.mark.parametrize("history", MAY_BE_CHARGED, ids=lambda history: history.__name__)
 async def test_after_a_reset_the_first_is_not_begun_again_while_the_second_may_be_charged(
-    subject: Subject, first: AttemptRef, history: Hihistory
+    subject: Subject, first: AttemptRef, history: History
 ) -> None:
     await subject.attempts.record_not_sent(first)
     await subject.attempts.begin_submit(second_of(first))
@@ -81,7 +81,7 @@ async def test_after_a_reset_the_first_is_not_begun_again_while_the_second_may_b
 
 @pytest.mark.parametrize("history", COST_NOTHING, ids=lambda history: history.__name__)
 async def test_after_a_reset_the_first_is_begun_again_where_the_second_charges_nothing(
-    subject: Subject, first: AttemptRef, history: Hihistory
+    subject: Subject, first: AttemptRef, history: History
 ) -> None:
     await subject.attempts.record_not_sent(first)
     await subject.attempts.begin_submit(second_of(first))
@@ -140,12 +140,12 @@ async def test_an_image_of_the_second_is_paid_at_the_price_of_the_first(subject:
 
     assert (outcome.status, outcome.charged_credits) == (Status.COMPLETED, 4)
     assert await subject.books.balance(tenant_id) == Balance(6, 0, 4)
-    await subject.books.assert_sound(tenant_id)
+    await subject.books.assert_consistent(tenant_id)
 
 
 @pytest.mark.parametrize("history", COST_NOTHING, ids=lambda history: history.__name__)
-async def test_a_late_word_of_the_first_is_recorded_with_its_cost_and_changes_nothing(
-    subject: Subject, first: AttemptRef, history: Hihistory
+async def test_a_late_result_of_the_first_is_recorded_with_its_cost_and_changes_nothing(
+    subject: Subject, first: AttemptRef, history: History
 ) -> None:
     await history(subject, first)
     await subject.attempts.begin_submit(second_of(first))
@@ -153,7 +153,7 @@ async def test_a_late_word_of_the_first_is_recorded_with_its_cost_and_changes_no
     generation = await subject.books.read(first.generation_id)
     before = await subject.books.noted(second_of(first)), await subject.attempts.get_attempt(second_of(first))
 
-    await told(subject, first, SUCCESS)
+    await record_webhook(subject, first, SUCCESS)
 
     noted = await subject.books.noted(first)
     assert (noted.is_late, noted.cost, noted.state.may_be_charged) == (True, COST, True)
@@ -166,13 +166,13 @@ async def test_a_failure_that_stays_uncharged_changes_nothing(
     subject: Subject, first: AttemptRef, second: AttemptRef
 ) -> None:
     before = await subject.books.noted(first)
-    await told(subject, first, failed(does_not_charge=True))
+    await record_webhook(subject, first, failed(does_not_charge=True))
     assert await subject.books.noted(first) == before
 
 
 async def test_the_seconds_own_result_is_not_late(subject: Subject, second: AttemptRef) -> None:
     await subject.attempts.record_accepted(second, OTHER_JOB)
-    await told(subject, second, SUCCESS, job_id="job-2")
+    await record_webhook(subject, second, SUCCESS, job_id="job-2")
     noted = await subject.books.noted(second)
     assert (noted.is_late, noted.cost) == (False, COST)
 
@@ -180,7 +180,7 @@ async def test_the_seconds_own_result_is_not_late(subject: Subject, second: Atte
 async def test_a_webhook_of_the_first_is_no_proof_of_the_second(
     subject: Subject, first: AttemptRef, second: AttemptRef
 ) -> None:
-    await told(subject, first, SUCCESS)
+    await record_webhook(subject, first, SUCCESS)
     assert await subject.attempts.record_unknown(second) == SubmitResult(SubmitState.UNKNOWN)
 
 
@@ -205,7 +205,7 @@ async def test_each_attempts_webhooks_come_from_its_own_provider(
 async def test_a_cancel_in_the_queue_of_the_fallback_ends_at_once(
     subject: Subject, first: AttemptRef
 ) -> None:
-    await polled_free_failure(subject, first)
+    await polled_uncharged_failure(subject, first)
     ending = TerminalState(Status.CANCELED, unless_submitted=True)
     refund = await subject.ledger.refund(first.generation_id, ending)
     assert refund.outcome is not None

@@ -54,7 +54,7 @@ async def test_a_killed_worker_repeats_no_effect(
     assert exit_code == -9
     resolutions = {entry["kind"] for entry in entries} - {"grant", "hold"}
     if (step, moment) == ("submit", "before"):
-        # Nobody can know that nothing was sent, so it is not sent again, and the credits go back.
+        # It is unknown whether anything was sent, so it is not sent again, and the credits are returned.
         assert (job["status"], job["error"]["code"]) == ("failed", "submit_unknown")
         assert (submits, resolutions, deployment.objects(generation_id)) == ([], {"refund"}, [])
         assert credits == {"available": 10, "held": 0, "spent": 0}

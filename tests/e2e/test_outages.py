@@ -66,7 +66,7 @@ class Shop:
         jobs = await asyncio.gather(*(self.tenant.ended(each) for each in self.prompts))
         return {self.prompts[job["id"]]: job for job in jobs}
 
-    async def assert_all_books_agree(self) -> None:
+    async def assert_all_records_agree(self) -> None:
         """Check ledger, bucket and the provider's log: each has every generation and nothing else."""
         jobs = await self.endings()
         submits = await self.submits()
@@ -77,7 +77,7 @@ class Shop:
             assert submits.count(prompt) == 1, job
             assert self.objects(job["id"]) == len(job["images"]), job
             assert job["cost"]["charged"] == len(job["images"]), job
-        await self.books.assert_sound(self.tenant.id)
+        await self.books.assert_consistent(self.tenant.id)
         spent = sum(job["cost"]["charged"] for job in jobs.values())
         assert await self.tenant.credits() == (CREDITS - spent, 0, spent)
 
@@ -150,7 +150,7 @@ async def test_temporal_is_paused_for_ten_seconds(shop: Shop) -> None:
     assert stages == ["created", "created"]
     assert canceled.status_code == httpx.codes.ACCEPTED
     assert_ended_as_meant(jobs)
-    await shop.assert_all_books_agree()
+    await shop.assert_all_records_agree()
 
 
 async def test_temporal_is_killed_and_comes_back(shop: Shop) -> None:
@@ -163,7 +163,7 @@ async def test_temporal_is_killed_and_comes_back(shop: Shop) -> None:
 
     assert shop.stack.supervisor.pids["temporal"] != before
     assert_ended_as_meant(jobs)
-    await shop.assert_all_books_agree()
+    await shop.assert_all_records_agree()
 
 
 async def test_postgresql_is_paused(shop: Shop) -> None:
@@ -180,7 +180,7 @@ async def test_postgresql_is_paused(shop: Shop) -> None:
     assert first.status_code in (httpx.codes.ACCEPTED, httpx.codes.SERVICE_UNAVAILABLE)
     assert second.status_code == httpx.codes.ACCEPTED
     assert_ended_as_meant(jobs)
-    await shop.assert_all_books_agree()
+    await shop.assert_all_records_agree()
 
 
 async def test_the_object_store_is_paused(shop: Shop) -> None:
@@ -193,7 +193,7 @@ async def test_the_object_store_is_paused(shop: Shop) -> None:
     jobs = await shop.endings()
 
     assert_ended_as_meant(jobs)
-    await shop.assert_all_books_agree()
+    await shop.assert_all_records_agree()
 
 
 def assert_ended_as_meant(jobs: dict[str, dict[str, Any]]) -> None:

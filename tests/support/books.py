@@ -57,7 +57,7 @@ class PostgresBooks:
             result = await session.execute(text(statement), parameters)
             return result.all() if result.returns_rows else ()  # type: ignore[attr-defined]  # a CursorResult
 
-    async def assert_sound(self, tenant_id: str) -> None:
+    async def assert_consistent(self, tenant_id: str) -> None:
         """Check what always holds for every tenant's ledger."""
         unbalanced = await self.sql(
             "SELECT e.transfer_id FROM entries e JOIN transfers t ON t.id = e.transfer_id"

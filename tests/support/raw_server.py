@@ -27,7 +27,7 @@ class RawServer:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        # Whoever asked may go in the middle, and no request outlives its test by much.
+        # The client may disconnect in the middle, and no request outlives its test by much.
         with suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
             async with asyncio.timeout(scaled(_MAX_REQUEST_SECONDS)):
                 head = await reader.readuntil(b"\r\n\r\n")

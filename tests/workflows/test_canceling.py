@@ -48,7 +48,7 @@ async def test_a_job_canceled_before_it_started_holds_nothing(world: World) -> N
 
 @pytest.mark.parametrize("by", ["client", "temporal"])
 async def test_a_cancel_in_the_queue_leaves_the_queue(world: World, by: str) -> None:
-    job = await world.start(provider="nobody")  # nobody serves this provider's queue
+    job = await world.start(provider="unserved")  # no worker serves this provider's queue
     await job.reaches(Stage.THROTTLED)
     await cancel(job, by)
     status = await ended(job)

@@ -209,8 +209,8 @@ async def test_a_bug_while_submitting_counts_as_unknown(world: World) -> None:
 
 
 async def test_a_queue_timeout_is_refunded(world: World) -> None:
-    # Nobody serves this provider's queue.
-    job = await world.start(provider="nobody", timing=replace(QUICK_TIMING, queue_timeout_seconds=1))
+    # No worker serves this provider's queue.
+    job = await world.start(provider="unserved", timing=replace(QUICK_TIMING, queue_timeout_seconds=1))
     outcome = await job.outcome()
     await job.keep_history("queue_timed_out")
 

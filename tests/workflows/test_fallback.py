@@ -129,7 +129,7 @@ async def test_both_may_fail(world: World) -> None:
     assert (await job.balance()).held == 0
 
 
-async def test_a_late_word_of_the_first_changes_nothing(world: World) -> None:
+async def test_a_late_result_of_the_first_changes_nothing(world: World) -> None:
     """Send the image from a provider that had reported a failure."""
     other = Script(submits=[OTHER_JOB])
     first = Script(polls=[failed(ProviderFailed.code, is_free=True)])

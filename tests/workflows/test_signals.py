@@ -131,7 +131,7 @@ async def test_a_forged_success_with_nothing_behind_it_is_not_paid_for(world: Wo
     assert await job.balance() == Balance(available=10, held=0, spent=0)
 
 
-async def test_polls_back_off_with_jitter_and_honour_retry_after(world: World) -> None:
+async def test_polls_back_off_with_jitter_and_honor_retry_after(world: World) -> None:
     timing = replace(QUICK_TIMING, first_poll_seconds=0.2, poll_factor=2, longest_poll_seconds=100)
     busy = ProviderResult(JobStatus.RUNNING, retry_after_seconds=20)
     job = await world.start(Script(polls=[RUNNING, RUNNING, busy]), timing=timing)

@@ -122,7 +122,7 @@ async def test_a_poll_that_fails_may_be_repeated(
 async def test_an_unknown_status_is_running_and_reported(harness: JobHarness) -> None:
     job = await harness.submit("a strange fox [sim:unknown_status=WARMING_UP] [sim:latency=8]")
 
-    # Some providers have another word for the quarter of its time in which it only stands in line.
+    # Some providers have another status while it is queued, a quarter of its time.
     assert await eventually(lambda: _unknown_status(harness, job)) == "WARMING_UP"
 
 

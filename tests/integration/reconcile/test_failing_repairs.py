@@ -128,13 +128,13 @@ async def test_a_store_that_is_away_holds_up_no_start(site: Site, tenant: Tenant
 
 
 @pytest.mark.parametrize("provider", ["switched off", "broken"])
-async def test_a_lost_run_is_refunded_although_its_provider_cannot_be_called_off(
+async def test_a_lost_run_is_refunded_although_its_provider_cannot_be_canceled(
     site: Site, tenant: Tenant, provider: str
 ) -> None:
     generation_id = await job_at_work(tenant, unique("a pond [sim:hang]"))
     await site.run(generation_id).terminate("a test")
 
-    # A provider without a script for this prompt breaks in a way that nobody has foreseen.
+    # A provider without a script for this prompt raises an unexpected error.
     repairs = await reconcile(
         site, providers={} if provider == "switched off" else {"fal": ScriptedProvider()}
     )

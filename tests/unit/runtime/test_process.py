@@ -68,7 +68,7 @@ def test_an_error_is_logged_and_exits_1() -> None:
     assert "ValueError: broken" in errors
 
 
-def test_what_is_still_open_is_cancelled_before_the_end() -> None:
+def test_open_tasks_are_canceled_before_the_end() -> None:
     code, output, _ = ended(
         """
 async def open_call():

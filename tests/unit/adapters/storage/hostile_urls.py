@@ -1,6 +1,6 @@
 """Hostile addresses that could be sent to us as a provider's result.
 
-PORT stands for the port of a listener on 127.0.0.1 which must never hear of them.
+PORT stands for the port of a listener on 127.0.0.1 which must never get a connection.
 """
 
 LOOPBACK = [

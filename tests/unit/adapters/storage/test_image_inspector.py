@@ -162,7 +162,7 @@ async def test_the_cap_counts_pixels_and_admits_itself(
 async def test_more_pixels_than_the_cap_are_refused_before_they_are_decoded(
     inspector: PillowInspector, put: Callable[..., Path], size: tuple[int, int]
 ) -> None:
-    # Only its head is there: whoever decoded it would complain of the rest.
+    # Only its head is there, so decoding it would fail.
     with pytest.raises(ResultUnusable, match=r"pixels|DecompressionBomb"):
         await inspector.inspect(put(saved("PNG", Image.new("1", size))[:60]))
 
