@@ -33,12 +33,14 @@ def scaled(seconds: float) -> float:
 
 
 @asynccontextmanager
-async def within(seconds: float, what: str) -> AsyncIterator[None]:
+async def within(seconds: float, what: str, *, limit_seconds: float | None = None) -> AsyncIterator[None]:
     """Cancel the current task after this time, until it ends, and raise TimeoutError instead.
+
+    limit_seconds: of which `seconds` are what is left, for the message.
 
     The event loop stays usable. An exception from a signal handler would hit whatever task or callback runs.
     """
-    message = _message(what, seconds)
+    message = _message(what, limit_seconds or seconds)
     expiry = _Expiry(seconds, message)
     try:
         yield

@@ -55,16 +55,19 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    what, ends_at = f"test {item.name}", time.monotonic() + scaled(TEST_SECONDS)
+    what, limit_seconds = f"test {item.name}", scaled(TEST_SECONDS)
+    ends_at = time.monotonic() + limit_seconds
     with _last_resort(item), pytest.MonkeyPatch.context() as patch:
         if isinstance(item, pytest.Function) and is_async_test(item):
             owner, name = _coroutine_function(item)
             # Hypothesis runs a coroutine per example; together they have the time of one test.
-            limiting = _limited(getattr(owner, name), what, lambda: max(0.0, ends_at - time.monotonic()))
+            limiting = _limited_async(
+                getattr(owner, name), what, lambda: max(0.0, ends_at - time.monotonic()), limit_seconds
+            )
             patch.setattr(owner, name, limiting)
             yield
         else:
-            with alarm(scaled(TEST_SECONDS), what):
+            with alarm(limit_seconds, what):
                 yield
 
 
@@ -98,10 +101,12 @@ def _limited(function: Function, what: str, seconds: Callable[[], float]) -> Fun
     return _limited_sync(function, what, seconds)
 
 
-def _limited_async(function: Function, what: str, seconds: Callable[[], float]) -> Function:
+def _limited_async(
+    function: Function, what: str, seconds: Callable[[], float], limit_seconds: float | None = None
+) -> Function:
     @functools.wraps(function)
     async def coroutine(*args: Any, **kwargs: Any) -> Any:
-        async with within(seconds(), what):
+        async with within(seconds(), what, limit_seconds=limit_seconds):
             return await function(*args, **kwargs)
 
     @functools.wraps(function)
