@@ -148,17 +148,24 @@ class EndsMeanwhile(TemporalWorkflowClient):
     """Temporal that responds about a generation only after its run has ended."""
 
     tenant: Tenant
+    was_asked: bool = False
 
     async def describe_workflow(self, generation_id: str) -> WorkflowState:
+        self.was_asked = True
         await self.tenant.ended(generation_id)
         return WorkflowState(exists=True, running=False)
 
 
 async def test_what_ends_while_it_is_looked_at_is_not_taken_for_lost(site: Site, tenant: Tenant) -> None:
-    generation_id = await job_at_work(tenant, unique("a brook [sim:delay_webhook=0.5]"))
+    generation_id = await job_at_work(tenant, unique("a brook [sim:delay_webhook=2]"))
     runs = EndsMeanwhile(site.temporal, task_timeout=timedelta(seconds=10))
     runs.tenant = tenant
 
-    assert await reconcile(site, workflows=runs) == {}
+    async def was_looked_at() -> bool:
+        """Reconcile until it looks at the row: one that another transaction locks is left to the next run."""
+        assert await reconcile(site, workflows=runs) == {}
+        return runs.was_asked
+
+    await eventually(was_looked_at)
     assert (await site.row(generation_id)).needs_attention is None
     assert await site.service.transfers(generation_id) == ["hold", "settle"]
