@@ -28,7 +28,8 @@ class CreditActivities:
         if reservation.state is not HoldState.HELD:
             return reservation
         # In the same step, so that a job that need not wait needs no further activity.
-        return replace(reservation, waits=not await self._slots.request_slot(AttemptRef(generation_id)))
+        decision = await self._slots.request_slot(AttemptRef(generation_id))
+        return replace(reservation, waits=not decision.granted, closed=decision.closed)
 
     @activity.defn
     async def settle_credits(self, generation_id: str) -> Outcome:

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from temporalio import activity
 
 from domain.errors import TemporalUnavailable
-from domain.ports import ProviderSlots, WorkflowClient
+from domain.generation import GenerationRequest
+from domain.ports import Closure, ProviderSlots, SlotDecision, WorkflowClient
 from domain.provider import AttemptRef
 
 
@@ -16,23 +17,40 @@ class SlotGranter:
         self._slots = slots
         self._workflows = workflows
 
-    async def request_slot(self, attempt: AttemptRef) -> bool:
+    async def request_slot(self, attempt: AttemptRef) -> SlotDecision:
         """Return whether the attempt has a slot now. If not, its workflow is signaled later."""
         decision = await self._slots.request(attempt)
         await self._notify(decision.to_notify)
         if decision.released_provider is not None:
             await self.grant_free_slots(decision.released_provider)
-        return decision.granted
+        return decision
 
     async def grant_free_slots(self, provider: str) -> int:
         """Grant all free slots of a provider; return how many workflows were signaled."""
         return await self._notify(await self._slots.grant_free(provider))
 
-    async def paused_seconds(self, provider: str) -> float:
-        return await self._slots.paused_seconds(provider)
+    async def closure_for(self, request: GenerationRequest, generation_id: str) -> Closure:
+        """Return whether the request's provider is closed for this generation."""
+        return await self._slots.closure_for(request, generation_id)
 
-    async def pause(self, provider: str, seconds: float) -> None:
-        await self._slots.pause(provider, seconds)
+    async def open_after(self, request: GenerationRequest) -> None:
+        """Let everybody in again after a job was taken, if there was evidence against it."""
+        await self._slots.forget_evidence(request)
+        await self.grant_free_slots(request.provider)
+
+    async def open(self, provider: str) -> int:
+        """Open a provider on an operator's command; return how many workflows were granted a slot."""
+        await self._slots.open(provider)
+        return await self.grant_free_slots(provider)
+
+    async def announce_closure(self, request: GenerationRequest) -> None:
+        """Signal the attempts that wait for a closed provider and have another one."""
+        for attempt in await self._slots.list_waiting_with_fallback(request):
+            try:
+                await self._workflows.signal_provider_closed(attempt)
+            except TemporalUnavailable:
+                activity.logger.warning("those that wait for %s look by themselves", request.provider)
+                break
 
     async def _notify(self, attempts: Iterable[AttemptRef]) -> int:
         """Signal each workflow. The next grant or the reconciler signals those that cannot be reached now."""
@@ -57,4 +75,4 @@ class SlotActivities:
     @activity.defn(name="ask_for_place")
     async def request_slot(self, attempt: AttemptRef) -> bool:
         """Take a slot or a position in the queue, or look again; return whether there is a slot."""
-        return await self._granter.request_slot(attempt)
+        return (await self._granter.request_slot(attempt)).granted

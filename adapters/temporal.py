@@ -83,6 +83,9 @@ class TemporalWorkflowClient:
     async def signal_slot_granted(self, attempt: AttemptRef) -> bool:
         return await self._signal(attempt.generation_id, temporal_names.SLOT_GRANTED_SIGNAL, attempt)
 
+    async def signal_provider_closed(self, attempt: AttemptRef) -> bool:
+        return await self._signal(attempt.generation_id, temporal_names.PROVIDER_CLOSED_SIGNAL, attempt)
+
     async def signal_cancel(self, generation_id: str) -> bool:
         return await self._signal(generation_id, temporal_names.CANCEL_SIGNAL)
 

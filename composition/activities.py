@@ -8,10 +8,13 @@ from temporalio.client import Client
 
 from activities.assets import AssetActivities, ImageWriter
 from activities.credits import CreditActivities
+from activities.input_files import InputFileLoader
 from activities.moderation import ModerationActivities
-from activities.provider import InputFileLoader, ProviderActivities, SyncResultRecorder
+from activities.provider import ProviderActivities
 from activities.provider_slots import SlotActivities, SlotGranter
 from activities.reconcile import ReconcileActivities
+from activities.submit import Submitter
+from activities.sync_results import SyncResultRecorder
 from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
 from adapters.database.engine import Database
@@ -62,8 +65,9 @@ class Activities:
 class ActivityPorts:
     """What the activities need from outside.
 
-    limited_providers: those whose slots the reconciler grants. webhook_url: builds the address at which a
-    provider may report on an attempt; empty if it is not to.
+    limited_providers: those whose slots the reconciler grants. account_wide: those whose rate limit holds for
+    all models together. webhook_url: builds the address at which a provider may report on an attempt; empty
+    if it is not to.
     """
 
     providers: Mapping[str, Provider]
@@ -83,13 +87,14 @@ class ActivityPorts:
     store: ObjectStore
     downloader: Downloader
     inspector: ImageInspector
+    account_wide: Collection[str] = ()
 
 
 def build_activities(ports: ActivityPorts) -> Activities:
     """Build every activity; tests build theirs here too."""
     granter = SlotGranter(ports.slots, ports.workflows)
     writer = ImageWriter(ports.inspector, ports.store)
-    provider = ProviderActivities(
+    submitter = Submitter(
         ports.providers,
         ports.synchronous,
         ports.attempts,
@@ -97,7 +102,9 @@ def build_activities(ports: ActivityPorts) -> Activities:
         InputFileLoader(ports.input_files, ports.store),
         granter,
         ports.webhook_url,
+        ports.account_wide,
     )
+    provider = ProviderActivities(ports.providers, ports.attempts, submitter)
     return Activities(
         credits=CreditActivities(ports.ledger, granter),
         provider=provider,
@@ -150,5 +157,6 @@ async def worker_activities(
                 store=store,
                 downloader=images.downloader,
                 inspector=images.inspector,
+                account_wide=[name for name, limits in models.providers.items() if limits.is_account_wide],
             )
         )

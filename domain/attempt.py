@@ -52,21 +52,11 @@ TRANSITIONS: Mapping[AttemptState, frozenset[AttemptState]] = {
     | {AttemptState.UNKNOWN, AttemptState.NOT_SENT, AttemptState.REJECTED, AttemptState.ACCEPTED},
     AttemptState.UNKNOWN: _RESULTS | {AttemptState.NOT_SENT, AttemptState.REJECTED, AttemptState.ACCEPTED},
     AttemptState.NOT_SENT: _RESULTS | {AttemptState.SENDING, AttemptState.ACCEPTED},
-    AttemptState.REJECTED: _RESULTS,
+    # The provider contradicts its own refusal: it had a job after all, and may bill it.
+    AttemptState.REJECTED: frozenset({AttemptState.FAILED}),
     AttemptState.ACCEPTED: _RESULTS,
-    AttemptState.SUCCEEDED: _RESULTS - {AttemptState.SUCCEEDED},
-    AttemptState.FAILED: _RESULTS - {AttemptState.FAILED},
-    AttemptState.FAILED_UNCHARGED: _RESULTS - {AttemptState.FAILED_UNCHARGED},
+    AttemptState.SUCCEEDED: frozenset(),
+    AttemptState.FAILED: frozenset(),
+    # A failure that was called free of charge turns out to be charged.
+    AttemptState.FAILED_UNCHARGED: frozenset({AttemptState.FAILED}),
 }
-
-# Allowed for now: a provider contradicts itself, or a poll overwrites what a webhook reported.
-TO_BE_CLOSED: frozenset[tuple[AttemptState, AttemptState]] = frozenset(
-    {
-        *((AttemptState.REJECTED, result) for result in _RESULTS),
-        (AttemptState.SUCCEEDED, AttemptState.FAILED),
-        (AttemptState.SUCCEEDED, AttemptState.FAILED_UNCHARGED),
-        (AttemptState.FAILED, AttemptState.SUCCEEDED),
-        (AttemptState.FAILED, AttemptState.FAILED_UNCHARGED),
-        (AttemptState.FAILED_UNCHARGED, AttemptState.SUCCEEDED),
-    }
-)

@@ -19,12 +19,18 @@ DEFAULT_TIMING = TimingPolicy(10, 1.6, 60, 0.2, 600, 3600, submit_timeout_second
 class ProviderLimits:
     """How much one provider is asked, over all workers together.
 
-    max_concurrent: Jobs at the provider at once, that is, its slots.
+    Attributes:
+        max_concurrent: Jobs at the provider at once, that is, its slots.
+        is_account_wide: Whether its rate limit is known to hold for the account as a whole. If not, it is
+            taken to hold for one model.
+        result_lifetime_seconds: How long a result can be fetched after the job has ended.
     """
 
     name: str
     submits_per_second: float
     max_concurrent: int
+    is_account_wide: bool = False
+    result_lifetime_seconds: float = 3600.0
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,15 @@ class HoldState(StrEnum):
 class Reservation:
     """The result of a reserve. `outcome` is set unless the credits are held.
 
-    waits: Whether the provider has no free slot yet.
+    waits: Whether the provider has no free slot yet. queued_seconds: How long ago, by the database's clock,
+        the credits were first held; after a reset that is long ago. closed: whether the provider takes no jobs.
     """
 
     state: HoldState
     outcome: Outcome | None = None
     waits: bool = False
+    queued_seconds: float | None = None
+    closed: bool = False
 
 
 @dataclass(frozen=True)

@@ -62,9 +62,13 @@ class ServiceError(Exception):
 
 
 class PermanentError(ServiceError):
-    """The same call cannot succeed."""
+    """The same call cannot succeed.
+
+    may_be_charged: For what a provider refused, whether it may bill the refusal all the same.
+    """
 
     retryable = False
+    may_be_charged = False
 
 
 class InvalidInput(PermanentError):
@@ -318,6 +322,13 @@ class TemporalUnavailable(TransientError):
 
     code = "temporal_unavailable"
     message = "The workflow service is not available."
+
+
+class WorkerStopping(TransientError):
+    """The worker was stopped before it asked the provider; another one goes on."""
+
+    code = "worker_stopping"
+    message = "The worker stops; another one goes on."
 
 
 class DatabaseUnavailable(TransientError):

@@ -24,6 +24,10 @@ class Status(StrEnum):
     def is_terminal(self) -> bool:
         return self in (Status.COMPLETED, Status.FAILED, Status.CANCELED)
 
+    def advanced_to(self, other: "Status") -> "Status":
+        """Return the later of the two: a job that goes back to an earlier stage keeps its status."""
+        return max(self, other, key=list(Status).index)
+
 
 class Stage(StrEnum):
     """The finer step inside a status."""
@@ -42,6 +46,7 @@ class Stage(StrEnum):
 
     @property
     def status(self) -> Status:
+        """The status that the stage belongs to, and the least that a job at this stage has."""
         return _STATUS_OF[self]
 
 
@@ -49,7 +54,7 @@ _STATUS_OF = {
     Stage.CREATED: Status.CREATED,
     Stage.RESERVING: Status.QUEUED,
     Stage.THROTTLED: Status.QUEUED,
-    Stage.SUBMITTING: Status.PROCESSING,
+    Stage.SUBMITTING: Status.QUEUED,
     Stage.SUBMIT_UNKNOWN: Status.PROCESSING,
     Stage.GENERATING: Status.PROCESSING,
     Stage.STORING: Status.PROCESSING,
@@ -73,7 +78,8 @@ class TimingPolicy:
         longest_poll_seconds: The longest pause between polls.
         poll_jitter: Up to this share is added to a pause, from 0 to 1.
         deadline_seconds: From the end of the submit until the workflow gives up.
-        queue_timeout_seconds: How long an attempt may wait for a slot.
+        queue_timeout_seconds: How long a generation may wait until a provider takes it: from `queued_at`,
+            over all its attempts, whatever the providers respond.
         submit_timeout_seconds: How long one submit may take; minutes where the provider responds with the
             image itself.
     """

@@ -170,13 +170,17 @@ class ResultSignal:
 
 @dataclass(frozen=True)
 class PollResult:
-    """What `fetch_result` returns: the job's status without the provider's payload."""
+    """What `fetch_result` returns: the job's status without the provider's payload.
+
+    job_id: Set if this poll found the job of a submit whose end was unknown.
+    """
 
     verdict: JobStatus
     code: str | None = None
     retry_after_seconds: float | None = None
     moderated_at: ModeratedAt | None = None
     is_free: bool = False
+    job_id: str | None = None
 
     @classmethod
     def of(cls, result: ProviderResult) -> "PollResult":
@@ -189,11 +193,60 @@ class PollResult:
         )
 
 
+@dataclass(frozen=True)
+class SubmitRequest:
+    """What `submit_job` is given; older workflows give an AttemptRef, which has the same fields.
+
+    gives_back_slot: Whether the workflow waits in the queue if the provider asks it to come back later.
+        Without it the activity fails, and Temporal retries it while the attempt keeps its slot.
+    """
+
+    generation_id: str
+    ordinal: int = 1
+    gives_back_slot: bool = False
+
+    @property
+    def attempt(self) -> AttemptRef:
+        return AttemptRef(self.generation_id, self.ordinal)
+
+
+@dataclass(frozen=True)
+class Pushback:
+    """A provider took nothing and asks the attempt to come back later.
+
+    Attributes:
+        code: `provider_throttled` or `provider_unavailable`.
+        stated_seconds: How long the provider asks to wait; None if it does not say.
+        is_account_wide: Whether its limit is known to hold for all models of the account.
+        by_closure: Whether it was not asked at all, because it is closed.
+    """
+
+    code: str
+    stated_seconds: float | None = None
+    is_account_wide: bool = False
+    by_closure: bool = False
+
+
+_FIRST_PAUSE_SECONDS = 0.5
+_MAX_UNSTATED_PAUSE_SECONDS = 30.0
+
+
+def pause_after(pushbacks: int, stated_seconds: float | None) -> float:
+    """Return how long an attempt waits that was pushed back so many times before.
+
+    As long as the provider asks; but each pause is twice the one before, up to 30 s, so that one that says
+    "at once" for ever is not asked at once for ever.
+    """
+    own = min(_MAX_UNSTATED_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(pushbacks, 10))
+    return max(own, stated_seconds or 0.0)
+
+
 class SubmitState(StrEnum):
-    """How a submit ended, as a value."""
+    """How a submit ended, as a value. PUSHED_BACK: the slot was given back, nothing was taken."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
+    PUSHED_BACK = "pushed_back"
     UNKNOWN = "unknown"
     CANCELED = "canceled"
     ALREADY_TERMINAL = "already_terminal"
@@ -201,9 +254,11 @@ class SubmitState(StrEnum):
 
 @dataclass(frozen=True)
 class SubmitResult:
-    """What `submit_job` returns. `outcome` only with ALREADY_TERMINAL, `code` only with REJECTED.
+    """What `submit_job` returns. `outcome` only with ALREADY_TERMINAL, `code` with REJECTED and PUSHED_BACK.
 
     verdict: With ACCEPTED, set if the provider has already reported the end, as synchronous ones do.
+    retry_after_seconds: With PUSHED_BACK, when to ask for a slot again. closed: whether the provider, or this
+        model there, is closed to everybody.
     """
 
     state: SubmitState
@@ -212,6 +267,8 @@ class SubmitResult:
     outcome: Outcome | None = None
     moderated_at: ModeratedAt | None = None
     verdict: PollResult | None = None
+    retry_after_seconds: float | None = None
+    closed: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ GENERATION_WORKFLOW = "GenerationWorkflow"
 RESULT_SIGNAL = "report_result"
 CANCEL_SIGNAL = "request_cancel"
 SLOT_GRANTED_SIGNAL = "grant_place"
+PROVIDER_CLOSED_SIGNAL = "provider_closed"
 STATUS_QUERY = "status"
 
 RECONCILE_WORKFLOW = "ReconcileWorkflow"

@@ -23,9 +23,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows import steps
     from workflows.attempt_end import FALLBACK_CODES, AttemptEnd, AttemptFailure
     from workflows.run_state import RunState
+    from workflows.slot_wait import SlotWait
 
-# A waiting attempt is signaled when it gets a slot; it also looks this often, in case a signal is lost.
-_SLOT_CHECK_INTERVAL = timedelta(seconds=60)
+# With a fallback, a longer pause is not waited for, and no more pushbacks are taken.
+_MAX_PAUSE_SECONDS = 5.0
+_MAX_PUSHBACKS = 3
+# A submit that has its slot waits for the rate limit of its queue at least so long.
+_MIN_QUEUE_TIMEOUT = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,10 @@ class Attempt:
         self._state = state
         self._result: PollResult | None = None
         self._poll_now = False
-        self._has_slot = False
+        self._slot = SlotWait(ref, plan.provider, leaves_if_closed=plan.has_fallback)
+        self._pushbacks = 0
         self._queue_deadline = workflow.now()
+        self._is_timed_from_start = False
 
     @property
     def provider(self) -> str:
@@ -73,17 +79,22 @@ class Attempt:
             self.inbox_id = event.inbox_id
 
     def on_slot_granted(self) -> None:
-        self._has_slot = True
+        self._slot.on_granted()
 
-    async def run(self, *, waits_for_slot: bool) -> AttemptEnd:
-        """Submit, and wait for the result."""
+    def on_provider_closed(self) -> None:
+        self._slot.on_closed()
+
+    async def run(self, *, waits_for_slot: bool, queue_deadline: datetime | None) -> AttemptEnd:
+        """Submit, and wait for the result.
+
+        queue_deadline: Until when a provider must have taken it; None for a run that began in a version that
+        timed each wait by itself.
+        """
         self._state.progress.attempts += 1
         self._state.set_stage(Stage.THROTTLED)
-        if waits_for_slot and (end := await self._wait_for_slot()) is not None:
-            return end
-        timeout = timedelta(seconds=self._plan.timing.queue_timeout_seconds)
-        self._queue_deadline = workflow.now() + timeout
-        submitted = await self._submit(has_fallback=self._plan.has_fallback)
+        self._is_timed_from_start = queue_deadline is not None
+        self._queue_deadline = queue_deadline or self._own_deadline()
+        submitted = await self._take_slot_and_submit(waits_for_slot=waits_for_slot)
         if submitted.end is not None:
             if submitted.end.failure is None or self._result is None:
                 return submitted.end
@@ -102,29 +113,56 @@ class Attempt:
         except ActivityError as error:
             workflow.logger.warning("the job could not be canceled: %s", failure_code(error))
 
-    async def _wait_for_slot(self) -> AttemptEnd | None:
-        deadline = workflow.now() + timedelta(seconds=self._plan.timing.queue_timeout_seconds)
-        while self._is_queued() and workflow.now() < deadline:
-            try:
-                await workflow.wait_condition(
-                    lambda: not self._is_queued(),
-                    timeout=min(_SLOT_CHECK_INTERVAL, deadline - workflow.now()),
-                    timeout_summary=f"A free slot at {self.provider}",
-                )
-            except TimeoutError:
-                # The signal may have come while this asked.
-                self._has_slot = await steps.request_slot(self.ref) or self._has_slot
+    async def _take_slot_and_submit(self, *, waits_for_slot: bool) -> _Submitted:
+        """Wait for a slot and submit, as often as the provider pushes the attempt back in time."""
+        pause_seconds = None
+        while True:
+            if waits_for_slot and (end := await self._wait_for_slot(pause_seconds)) is not None:
+                return _Submitted(end=end)
+            if not self._is_timed_from_start:
+                self._queue_deadline = self._own_deadline()
+            submitted = await self._submit(has_fallback=self._plan.has_fallback)
+            result = submitted.result
+            if result is None or result.state is not SubmitState.PUSHED_BACK:
+                return submitted
+            self._pushbacks += 1
+            self._slot.has_slot, self._slot.pushback_code = False, result.code
+            if self._result is None and self._leaves_after(result):
+                return _Submitted(end=AttemptEnd.took_nothing(self._slot.failure_code))
+            self._state.progress.pushback_code = result.code
+            self._state.publish_status()
+            waits_for_slot, pause_seconds = True, result.retry_after_seconds
+
+    def _leaves_after(self, pushback: SubmitResult) -> bool:
+        """Return whether the fallback is tried now: what the provider wants is too long to wait for."""
+        is_too_long = (pushback.retry_after_seconds or 0.0) > _MAX_PAUSE_SECONDS
+        is_too_often = self._pushbacks >= _MAX_PUSHBACKS
+        return self._plan.has_fallback and (pushback.closed or is_too_long or is_too_often)
+
+    async def _wait_for_slot(self, pause_seconds: float | None) -> AttemptEnd | None:
+        # A result proves that the provider has the job: the submit will find that out.
+        await self._slot.wait(self._queue_deadline, pause_seconds, lambda: not self._is_waiting())
         if self._state.cancel_requested:
             return AttemptEnd.canceled()
-        return None if self._has_slot else AttemptEnd.took_nothing(QueueTimedOut.code)
+        if self._slot.has_slot or self._result is not None:
+            return None
+        return AttemptEnd.took_nothing(self._slot.failure_code)
 
-    def _is_queued(self) -> bool:
-        return not self._has_slot and not self._state.cancel_requested
+    def _own_deadline(self) -> datetime:
+        return workflow.now() + timedelta(seconds=self._plan.timing.queue_timeout_seconds)
 
     async def _submit(self, *, has_fallback: bool) -> _Submitted:
-        """Submit; on a cancel, refund instead if the submit has not begun."""
+        """Submit; on a cancel, refund instead if the submit has not begun.
+
+        has_fallback: Whether an older worker's failure is one of its few tries before a fallback.
+        """
         submitting = asyncio.create_task(
-            steps.submit(self.provider, self._plan.timing, self.ref, has_fallback=has_fallback)
+            steps.submit(
+                self.provider,
+                self._plan.timing,
+                self.ref,
+                queue_timeout=max(_MIN_QUEUE_TIMEOUT, self._queue_deadline - workflow.now()),
+            )
         )
         await workflow.wait_condition(lambda: submitting.done() or self._state.cancel_requested)
         if not submitting.done():
@@ -144,11 +182,13 @@ class Attempt:
         if isinstance(cause, TemporalTimeout) and cause.type is not TimeoutType.SCHEDULE_TO_START:
             # The worker died in the last try, and it is unknown how far it got.
             return _Submitted(SubmitResult(SubmitState.UNKNOWN))
-        if code == ProviderThrottled.code and not has_fallback and workflow.now() < self._queue_deadline:
+        is_in_time = workflow.now() < self._queue_deadline
+        # A worker of an older version fails the activity instead of giving the slot back.
+        if code == ProviderThrottled.code and not has_fallback and is_in_time:
             return await self._submit(has_fallback=False)  # a busy provider is waited for
         if code in FALLBACK_CODES:
             return _Submitted(end=AttemptEnd.took_nothing(code))
-        if has_fallback:  # the short budget is for a provider that takes nothing, not for our own outage
+        if has_fallback or (self._is_timed_from_start and is_in_time):  # our own outage is waited out
             return await self._submit(has_fallback=False)
         # Such as a database outage. An earlier try may have sent it: the row knows.
         terminal_state = TerminalState(Status.FAILED, code, unless_submitted=True)

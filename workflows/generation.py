@@ -1,6 +1,7 @@
 """One generation, from held credits to a settled charge or a refund."""
 
 import asyncio
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -8,6 +9,7 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from domain import temporal_names
+    from domain.credits import Reservation
     from domain.errors import ContentRejected
     from domain.generation import GenerationInput, Outcome, Stage, Status, TerminalState
     from domain.moderation import ModeratedAt
@@ -33,6 +35,7 @@ class GenerationWorkflow:
         self._job = job
         self._state = RunState(job.provider)
         self._attempt = self._first_attempt()
+        self._queue_deadline: datetime | None = None
 
     @workflow.run
     async def run(self, job: GenerationInput) -> Outcome:
@@ -79,6 +82,17 @@ class GenerationWorkflow:
             case _:
                 workflow.logger.warning("ignored a slot that is not this attempt's")
 
+    @workflow.signal(
+        name=temporal_names.PROVIDER_CLOSED_SIGNAL,
+        description="The provider that this attempt waits for takes no jobs now.",
+    )
+    def on_provider_closed(self, *arguments: Any) -> None:
+        match arguments:
+            case ({"ordinal": int(ordinal)},) if ordinal == self._attempt.ref.ordinal:
+                self._attempt.on_provider_closed()
+            case _:
+                workflow.logger.warning("ignored a closed provider that is not this attempt's")
+
     @workflow.query(
         name=temporal_names.STATUS_QUERY,
         description="Stage, attempts, provider job id, and when the next poll is due.",
@@ -94,14 +108,17 @@ class GenerationWorkflow:
                     TerminalState(Status.FAILED, ContentRejected.code, moderated_at=ModeratedAt.INPUT)
                 )
             reservation = await steps.reserve(generation_id)
-            return reservation.outcome or await self._generate(waits_for_slot=reservation.waits)
+            return reservation.outcome or await self._generate(reservation)
         # Only these end a generation. Anything else is a bug: the task is retried until a fix is deployed,
         # and refunding meanwhile would give away an image that may yet arrive.
         except (FailureError, TimeoutError) as error:
             return await self._refund(TerminalState(Status.FAILED, failure_code(error)))
 
-    async def _generate(self, *, waits_for_slot: bool) -> Outcome:
-        end = await self._attempt.run(waits_for_slot=waits_for_slot)
+    async def _generate(self, reservation: Reservation) -> Outcome:
+        self._queue_deadline = self._deadline_after(reservation)
+        if reservation.closed:
+            self._attempt.on_provider_closed()
+        end = await self._attempt.run(waits_for_slot=reservation.waits, queue_deadline=self._queue_deadline)
         if self._job.fallback is not None and end.allows_fallback:
             end = await self._run_fallback()
         if end.outcome is not None:
@@ -116,7 +133,17 @@ class GenerationWorkflow:
         self._state.start_fallback(self._job.fallback.provider)
         self._attempt = self._fallback_attempt()
         has_slot = await steps.request_slot(self._attempt.ref)
-        return await self._attempt.run(waits_for_slot=not has_slot)
+        return await self._attempt.run(waits_for_slot=not has_slot, queue_deadline=self._queue_deadline)
+
+    def _deadline_after(self, reservation: Reservation) -> datetime | None:
+        """Return until when a provider must have taken the job: one clock, over all attempts and resets.
+
+        The database's clock says how much of the time is over; its hands are not compared with Temporal's.
+        """
+        if reservation.queued_seconds is None:
+            return None
+        left_seconds = self._job.waits.queue_timeout_seconds - reservation.queued_seconds
+        return workflow.now() + timedelta(seconds=left_seconds)
 
     def _first_attempt(self) -> Attempt:
         plan = AttemptPlan(self._job.provider, self._job.waits, has_fallback=self._job.fallback is not None)

@@ -13,6 +13,7 @@ class Progress:
     Attributes:
         attempts: Attempts begun.
         polls: Times the provider was polled.
+        pushback_code: Why the provider pushed the attempt back last.
     """
 
     stage: Stage = Stage.RESERVING
@@ -22,6 +23,7 @@ class Progress:
     next_poll_at: str | None = None
     gives_up_at: str | None = None
     cancel_requested: bool = False
+    pushback_code: str | None = None
 
     def set_next_poll(self, next_poll: datetime, deadline: datetime) -> None:
         self.next_poll_at = next_poll.isoformat(timespec="milliseconds")
@@ -30,10 +32,13 @@ class Progress:
     def reset_for_fallback(self) -> None:
         """Forget the first provider's job and poll times."""
         self.provider_job_id, self.next_poll_at, self.gives_up_at = None, None, None
+        self.pushback_code = None
 
     def describe(self, provider: str) -> str:
         """Return what the job waits for, as an operator reads it in the Temporal UI."""
         sentences = [f"**{self.stage}**: {_STAGE_TEXTS[self.stage].format(provider=provider)}"]
+        if self.pushback_code and self.stage is Stage.THROTTLED:
+            sentences.append(f"It was pushed back last with `{self.pushback_code}`.")
         if self.provider_job_id:
             sentences.append(f"The provider's job is `{self.provider_job_id}`.")
         if self.stage in (Stage.GENERATING, Stage.SUBMIT_UNKNOWN) and self.next_poll_at:

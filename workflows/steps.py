@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.reconcile import ReconcileActivities, ReconcilePlan
     from domain.credits import Refund, Reservation
     from domain.generation import Outcome, TerminalState, TimingPolicy
-    from domain.provider import AttemptRef, PollResult, StoreRequest, StoreResult, SubmitResult
+    from domain.provider import AttemptRef, PollResult, StoreRequest, StoreResult, SubmitRequest, SubmitResult
     from domain.temporal_names import (
         ASSETS_QUEUE,
         GENERATIONS_QUEUE,
@@ -31,7 +31,8 @@ T = TypeVar("T")
 # Money must end up somewhere: a ledger step is retried without limit, first quickly as a local activity.
 LOCAL_LEDGER_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=4)
 UNLIMITED_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=15))
-# Only what the provider provably did not take is submitted again, so these retries never cost twice.
+# For an outage of ours before the provider was asked. What it was asked is never repeated by Temporal: a run
+# that finds a submit begun returns what is known of it.
 SUBMIT_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30), maximum_attempts=12
 )
@@ -74,21 +75,21 @@ async def check_input(generation_id: str) -> bool:
 
 
 async def submit(
-    provider: str, timing: TimingPolicy, attempt: AttemptRef, *, has_fallback: bool
+    provider: str, timing: TimingPolicy, attempt: AttemptRef, *, queue_timeout: timedelta
 ) -> SubmitResult:
-    """Wait in the queue as long as the timing allows; once begun, the submit is never interrupted.
+    """Wait for the queue's rate limit at most `queue_timeout`; once begun, the submit is never interrupted.
 
-    has_fallback: a provider that takes nothing is retried only a few times.
+    A provider that takes nothing now is no failure: the result says so, and the slot was given back.
     """
     return await workflow.execute_activity_method(
         ProviderActivities.submit_job,
-        attempt,
+        SubmitRequest(attempt.generation_id, attempt.ordinal, gives_back_slot=True),
         task_queue=submit_queue(provider),
-        schedule_to_start_timeout=timedelta(seconds=timing.queue_timeout_seconds),
+        schedule_to_start_timeout=queue_timeout,
         start_to_close_timeout=timedelta(seconds=timing.submit_timeout_seconds),
         # The longer a call may take, the later a lost one needs to be noticed.
         heartbeat_timeout=timedelta(seconds=max(5.0, timing.submit_timeout_seconds / 30)),
-        retry_policy=SHORT_RETRY if has_fallback else SUBMIT_RETRY,
+        retry_policy=SUBMIT_RETRY,
         summary=f"Submit attempt {attempt.ordinal} to {provider}",
     )
 

@@ -96,6 +96,8 @@ class _Model(_Strict):
 class _Provider(_Strict):
     submits_per_second: Annotated[float, Field(gt=0, le=1000)]
     max_concurrent: Annotated[int, Field(ge=1, le=10_000)]
+    rate_limit_of: Literal["model", "account"] = "model"
+    result_lifetime_seconds: Seconds = 3600.0
 
 
 class _File(_Strict):
@@ -172,7 +174,13 @@ def load_catalog(
     installation = _InstallationTiming(queue_timeout_seconds, deadline_cap_seconds, first_poll_cap_seconds)
     models = {name: _model(name, model, file, installation) for name, model in file.models.items()}
     limits = {
-        name: ProviderLimits(name, provider.submits_per_second, provider.max_concurrent)
+        name: ProviderLimits(
+            name,
+            provider.submits_per_second,
+            provider.max_concurrent,
+            is_account_wide=provider.rate_limit_of == "account",
+            result_lifetime_seconds=provider.result_lifetime_seconds,
+        )
         for name, provider in file.providers.items()
         if name in providers
     }

@@ -8,26 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.tables import AttemptRow, GenerationRow
-from adapters.database.tables.mapping import is_terminal, result_to_json
+from adapters.database.tables.mapping import is_terminal, result_to_json, stored_images
 from domain.attempt import AttemptState
 from domain.generation import Image
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, PollResult, ProviderCost, ProviderResult
-
-
-async def record_webhook_result(
-    session: AsyncSession, row: GenerationRow, record: AttemptRow, result: ProviderResult
-) -> None:
-    """Store what a webhook reports, unless a result is stored. It never raises for what is stored.
-
-    The one exception: a failure that was called free of charge may turn out to be charged.
-    """
-    if record.result is None:
-        await store_result(session, row, record, result)
-    elif record.state == AttemptState.FAILED_UNCHARGED and not _does_not_charge(result):
-        record.state = AttemptState.FAILED
-        set_cost(record, result.cost)
-        await _set_late(session, row, record)
 
 
 async def store_result(
@@ -37,26 +22,36 @@ async def store_result(
     result: ProviderResult,
     images: Sequence[Image] = (),
 ) -> None:
-    """Store what the provider reported in the end and what it cost, also if nothing waits for it any more."""
+    """Store what a poll, a webhook or a response reports, unless an end is stored: the first report stands.
+
+    It never raises for what is stored. A later one is kept where it says more: fresh addresses of the same
+    success; or that what took nothing, or was free of charge, is charged after all.
+    """
     state = _state_after(result)
-    is_news = record.result is None or (
-        record.state == AttemptState.FAILED_UNCHARGED and state is not AttemptState.FAILED_UNCHARGED
-    )
-    record.state, record.result, record.code = state, result_to_json(result, images), result.code
-    record.provider_message, record.moderated_at = result.provider_message, result.moderated_at
-    set_cost(record, result.cost)
-    if is_news:
+    old = AttemptState(record.state)
+    if old is state is AttemptState.SUCCEEDED:
+        if not stored_images(record.result):
+            record.result = result_to_json(result, images)
+    elif not old.is_final and old is not AttemptState.REJECTED:
+        record.state, record.result, record.code = state, result_to_json(result, images), result.code
+        record.provider_message, record.moderated_at = result.provider_message, result.moderated_at
+        set_cost(record, result.cost)
         await _set_late(session, row, record)
+    elif old.may_be_charged or (result.status is JobStatus.FAILED and result.does_not_charge):
+        set_cost(record, result.cost)
+        if state is AttemptState.SUCCEEDED:  # of a call that was given up, or a job that had failed
+            record.late_at = await database_now(session)
+    else:
+        record.state = AttemptState.FAILED
+        record.result = record.result or result_to_json(ProviderResult(JobStatus.FAILED, code=record.code))
+        set_cost(record, result.cost)
+        record.late_at = await database_now(session)
 
 
 def _state_after(result: ProviderResult) -> AttemptState:
     if result.status is JobStatus.SUCCEEDED:
         return AttemptState.SUCCEEDED
     return AttemptState.FAILED_UNCHARGED if result.does_not_charge else AttemptState.FAILED
-
-
-def _does_not_charge(result: ProviderResult) -> bool:
-    return result.status is JobStatus.FAILED and result.does_not_charge
 
 
 async def _set_late(session: AsyncSession, row: GenerationRow, record: AttemptRow) -> None:

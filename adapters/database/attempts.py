@@ -5,6 +5,7 @@ changes nothing and returns the stored state. The trigger `advance_attempt` refu
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,6 +13,7 @@ from sqlmodel import col
 
 from adapters.database.attempt_results import database_now, moderated_at, poll_result, set_cost, store_result
 from adapters.database.engine import Database
+from adapters.database.pushbacks import push_back
 from adapters.database.tables import AttemptRow, GenerationRow, InboxRow
 from adapters.database.tables.mapping import (
     is_terminal,
@@ -27,13 +29,16 @@ from domain.errors import (
     PermanentError,
     ProviderUnavailable,
     ServiceError,
+    SubmitUnknown,
 )
 from domain.generation import Image, Stage
 from domain.ports import AttemptRecord, SubmitPermit
 from domain.provider import (
     AttemptRef,
+    JobStatus,
     ProviderJob,
     ProviderResult,
+    Pushback,
     SubmitResult,
     SubmitState,
 )
@@ -73,7 +78,7 @@ class PostgresAttempts:
             record.state = AttemptState.SENDING
             record.started_at = await database_now(session)
             set_stage(row, Stage.SUBMITTING)
-            return SubmitPermit(request=to_request(row, attempt.ordinal))
+            return SubmitPermit(to_request(row, attempt.ordinal), begun_at=record.started_at)
 
     async def record_accepted(self, attempt: AttemptRef, job: ProviderJob) -> SubmitResult:
         async with self._database.begin() as session:
@@ -83,31 +88,64 @@ class PostgresAttempts:
             await _accept(session, row, record, job.job_id)
             return _stored_result(record)
 
-    async def record_rejected(self, attempt: AttemptRef, error: PermanentError) -> SubmitResult:
+    async def record_rejected(
+        self, attempt: AttemptRef, error: PermanentError, begun_at: datetime
+    ) -> SubmitResult:
         async with self._database.begin() as session:
-            _, record = await _locked(session, attempt)
-            if record.state in _UNANSWERED:
+            row, record = await _locked(session, attempt)
+            if not _is_open(record, begun_at):
+                return _stored_result(record)
+            at = error.at if isinstance(error, ContentRejected) else None
+            record.answered_at = await database_now(session)
+            if error.may_be_charged:
+                refusal = ProviderResult(
+                    JobStatus.FAILED, error.code, moderated_at=at, provider_message=str(error)
+                )
+                await store_result(session, row, record, refusal)
+            else:
                 record.state = AttemptState.REJECTED
-                record.code, record.provider_message = error.code, str(error)
-                record.moderated_at = error.at if isinstance(error, ContentRejected) else None
-                record.answered_at = await database_now(session)
+                record.code, record.provider_message, record.moderated_at = error.code, str(error), at
             return _stored_result(record)
 
-    async def record_not_sent(self, attempt: AttemptRef) -> None:
+    async def record_not_sent(self, attempt: AttemptRef, begun_at: datetime) -> None:
         async with self._database.begin() as session:
             _, record = await _locked(session, attempt)
-            if record.state in _UNANSWERED:
+            if _is_open(record, begun_at):
                 record.state = AttemptState.NOT_SENT
 
-    async def record_unknown(self, attempt: AttemptRef) -> SubmitResult:
+    async def record_pushed_back(
+        self, attempt: AttemptRef, pushback: Pushback, begun_at: datetime
+    ) -> SubmitResult:
+        async with self._database.begin() as session:
+            row, record = await _locked(session, attempt)
+            if is_terminal(row):
+                return await _ended(session, row)
+            if not _is_open(record, begun_at):
+                return _stored_result(record)
+            record.state = AttemptState.NOT_SENT
+            set_stage(row, Stage.THROTTLED)
+            return await push_back(session, row, attempt, pushback)
+
+    async def record_unknown(self, attempt: AttemptRef, begun_at: datetime) -> SubmitResult:
         async with self._database.begin() as session:
             row, record = await _locked(session, attempt)
             if is_terminal(row):
                 return await _ended(session, row)
             await _adopt_webhook(session, row, record)
-            if record.state in _UNANSWERED:
+            if _is_open(record, begun_at):
                 _set_unknown(row, record)
             return _stored_result(record)
+
+    async def record_lost(self, attempt: AttemptRef, message: str, begun_at: datetime) -> SubmitResult:
+        async with self._database.begin() as session:
+            row, record = await _locked(session, attempt)
+            if _is_open(record, begun_at):
+                lost = ProviderResult(JobStatus.FAILED, SubmitUnknown.code, provider_message=message)
+                await store_result(session, row, record, lost)
+                if not is_terminal(row):
+                    row.needs_attention = SubmitUnknown.code
+                    set_stage(row, Stage.SUBMIT_UNKNOWN)
+            return await _ended(session, row) if is_terminal(row) else _stored_result(record)
 
     async def get_attempt(self, attempt: AttemptRef) -> AttemptRecord:
         async with self._database.begin() as session:
@@ -132,6 +170,15 @@ class PostgresAttempts:
             await _accept(session, row, record, job_id)
             await store_result(session, row, record, result, images)
             return record.late_at is None
+
+
+def _is_open(record: AttemptRow, begun_at: datetime) -> bool:
+    """Return whether the end of this try is still to be written.
+
+    Not if a webhook or a poll came first, and not by a try that was overtaken: its activity may live on after
+    Temporal has given it up, and repeat what it wrote before another try began.
+    """
+    return record.state in _UNANSWERED and record.started_at == begun_at
 
 
 def _stored_result(record: AttemptRow) -> SubmitResult:
@@ -186,7 +233,7 @@ def _set_unknown(row: GenerationRow, record: AttemptRow) -> None:
 
 async def _accept(session: AsyncSession, row: GenerationRow, record: AttemptRow, job_id: str) -> None:
     """Record the job; a result that has come before it stays."""
-    if not AttemptState(record.state).is_final:
+    if not AttemptState(record.state).is_final and record.state != AttemptState.REJECTED:
         record.state = AttemptState.ACCEPTED
     record.provider_job_id = job_id
     record.answered_at = await database_now(session)

@@ -4,7 +4,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from adapters.database.attempt_results import record_webhook_result
+from adapters.database.attempt_results import store_result
 from adapters.database.engine import Database
 from adapters.database.tables import AttemptRow, InboxRow
 from adapters.database.tables.mapping import locked_generation, result_to_json, to_request
@@ -51,7 +51,7 @@ class PostgresInbox:
             )
             if row is not None and record is not None and is_own_job and event.result.status.is_final:
                 # With the attempt, where its cost is counted.
-                await record_webhook_result(session, generation, record, event.result)
+                await store_result(session, generation, record, event.result)
             if row is None:
                 row = await session.scalar(
                     select(InboxRow).where(

@@ -27,6 +27,9 @@ _BALANCES = (
 )
 _TRANSFER = select(exists().where(col(TransferRow.id) == bindparam("id")))
 _DELIVERED = select(func.count()).select_from(ImageRow).where(col(ImageRow.generation_id) == bindparam("id"))
+_QUEUED_SECONDS = select(func.extract("epoch", func.clock_timestamp() - col(GenerationRow.queued_at))).where(
+    col(GenerationRow.id) == bindparam("id")
+)
 
 # One statement, because the database checks that the rows of a statement balance.
 _MOVE = text("""
@@ -57,7 +60,8 @@ class PostgresLedger:
                 outcome = await _end(session, row, TerminalState(Status.CANCELED))
                 return Reservation(HoldState.CANCELED, outcome)
             if await session.scalar(_TRANSFER, {"id": hold_id(row.id)}):
-                return Reservation(HoldState.HELD)
+                queued_seconds = await session.scalar(_QUEUED_SECONDS, {"id": row.id})
+                return Reservation(HoldState.HELD, queued_seconds=float(queued_seconds or 0))
             balances = await locked_balances(session, row.tenant_id)
             if balances[AccountKind.AVAILABLE] < row.price_credits:
                 set_stage(row, Stage.RESERVING)
@@ -68,7 +72,7 @@ class PostgresLedger:
             set_stage(row, Stage.THROTTLED)
             changes = {AccountKind.AVAILABLE: -price, AccountKind.HELD: price}
             await _transfer(session, row, TransferKind.HOLD, price, changes)
-            return Reservation(HoldState.HELD)
+            return Reservation(HoldState.HELD, queued_seconds=0.0)
 
     async def settle(self, generation_id: str) -> Outcome:
         """Raises ResultUnusable if nothing is stored: what is not delivered is not charged."""

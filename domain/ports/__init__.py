@@ -5,7 +5,7 @@ from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, 
 from domain.ports.credits import Authenticator, CreditAccounts, Ledger
 from domain.ports.generations import Generations, Page
 from domain.ports.input_files import InputFiles
-from domain.ports.provider_slots import ProviderSlots, QueuePosition, SlotDecision
+from domain.ports.provider_slots import Closure, ProviderSlots, QueuePosition, SlotDecision
 from domain.ports.reconcile import ReconcileQueries, StuckGeneration
 from domain.ports.services import (
     Downloader,
@@ -24,6 +24,7 @@ __all__ = [
     "AttemptRecord",
     "Attempts",
     "Authenticator",
+    "Closure",
     "CreditAccounts",
     "Downloader",
     "Generations",

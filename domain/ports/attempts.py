@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from domain.errors import PermanentError
@@ -12,6 +13,7 @@ from domain.provider import (
     ProviderEvent,
     ProviderJob,
     ProviderResult,
+    Pushback,
     ResultSignal,
     SubmitResult,
 )
@@ -22,10 +24,14 @@ class SubmitPermit:
     """The result of a begin: a request to submit now, or the stored result if there is nothing to submit.
 
     Exactly one of the two is set.
+
+    begun_at: With `request`, which try of the attempt this is. A try that was overtaken by a later one writes
+        nothing but the job that it got.
     """
 
     request: GenerationRequest | None = None
     stored: SubmitResult | None = None
+    begun_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -54,14 +60,30 @@ class Attempts(Protocol):
 
     async def record_accepted(self, attempt: AttemptRef, job: ProviderJob) -> SubmitResult: ...
 
-    async def record_rejected(self, attempt: AttemptRef, error: PermanentError) -> SubmitResult: ...
+    async def record_rejected(
+        self, attempt: AttemptRef, error: PermanentError, begun_at: datetime
+    ) -> SubmitResult: ...
 
-    async def record_not_sent(self, attempt: AttemptRef) -> None:
+    async def record_not_sent(self, attempt: AttemptRef, begun_at: datetime) -> None:
         """Record that the provider provably has nothing, so that the attempt may be begun again."""
         ...
 
-    async def record_unknown(self, attempt: AttemptRef) -> SubmitResult:
+    async def record_pushed_back(
+        self, attempt: AttemptRef, pushback: Pushback, begun_at: datetime
+    ) -> SubmitResult:
+        """Record the same, give the slot back, and put the attempt into the queue again."""
+        ...
+
+    async def record_unknown(self, attempt: AttemptRef, begun_at: datetime) -> SubmitResult:
         """Record that the provider may have it or not, unless a webhook has named the job meanwhile."""
+        ...
+
+    async def record_lost(self, attempt: AttemptRef, message: str, begun_at: datetime) -> SubmitResult:
+        """Record that a synchronous call ended without a result, which nothing can bring any more.
+
+        It may be charged, so no other provider is asked, and an operator is to look at it. message: the
+        provider's, with its id of the call, or ours.
+        """
         ...
 
     async def get_attempt(self, attempt: AttemptRef) -> AttemptRecord: ...

@@ -3,7 +3,7 @@
 from adapters.database.tables.accounts import AccountRow, ApiKeyRow, EntryRow, TenantRow, TransferRow
 from adapters.database.tables.generations import AttemptRow, GenerationRow, ImageRow, InboxRow
 from adapters.database.tables.input_files import InputFileRow
-from adapters.database.tables.provider_slots import ProviderPauseRow, ProviderSlotRow
+from adapters.database.tables.provider_slots import ProviderClosureRow, ProviderPauseRow, ProviderSlotRow
 
 __all__ = [
     "AccountRow",
@@ -14,6 +14,7 @@ __all__ = [
     "ImageRow",
     "InboxRow",
     "InputFileRow",
+    "ProviderClosureRow",
     "ProviderPauseRow",
     "ProviderSlotRow",
     "TenantRow",

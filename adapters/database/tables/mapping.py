@@ -66,8 +66,11 @@ def is_terminal(row: GenerationRow) -> bool:
 
 
 def set_stage(row: GenerationRow, stage: Stage) -> None:
-    """Set a stage and the status it belongs to; a trigger sets the times."""
-    row.stage, row.status = stage, stage.status
+    """Set a stage; a trigger sets the times.
+
+    The status never falls: a job that waits for its second provider, or was pushed back, keeps its status.
+    """
+    row.stage, row.status = stage, Status(row.status).advanced_to(stage.status)
 
 
 def to_request(row: GenerationRow, ordinal: int = 1) -> GenerationRequest:

@@ -1,25 +1,42 @@
-"""How many jobs may be at which provider."""
+"""How many jobs may be at which provider, and which provider is closed."""
 
 from datetime import datetime
 
-from sqlalchemy import (
-    CheckConstraint,
-    ForeignKey,
-    Index,
-)
+from sqlalchemy import ARRAY, CheckConstraint, Column, ForeignKey, Index, Text, text
 from sqlmodel import Field, SQLModel
 
-from adapters.database.tables.columns import count_column, moment_column, text_column
+from adapters.database.tables.columns import count_column, flag_column, moment_column, text_column
+
+_WAITING = "granted_at IS NULL AND not_before IS NULL"
 
 
 class ProviderPauseRow(SQLModel, table=True):
-    """A provider: its row is locked while slots are granted, and says until when none is."""
+    """A provider: its row is locked while slots are granted."""
 
     __tablename__ = "provider_pauses"
 
     provider: str = Field(sa_column=text_column(primary_key=True))
-    # After a 429 no slot is granted before this moment.
+    # Written by versions before 0004; still respected, so that old and new processes may run together.
     paused_until: datetime | None = Field(default=None, sa_column=moment_column())
+
+
+class ProviderClosureRow(SQLModel, table=True):
+    """Evidence that a provider takes no jobs now, of one of its models or of the account (`endpoint` '')."""
+
+    __tablename__ = "provider_closures"
+
+    provider: str = Field(sa_column=text_column(primary_key=True))
+    endpoint: str = Field(sa_column=text_column(primary_key=True))
+    # Different generations that were pushed back since one was last taken.
+    pushed_back: list[str] = Field(
+        default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
+    )
+    code: str = Field(sa_column=text_column())
+    # Closed if set: to everybody before this moment, then to all but the probe.
+    closed_until: datetime | None = Field(default=None, sa_column=moment_column())
+    # The generation that finds out whether jobs are taken again.
+    probe: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    probe_at: datetime | None = Field(default=None, sa_column=moment_column())
 
 
 class ProviderSlotRow(SQLModel, table=True):
@@ -27,7 +44,24 @@ class ProviderSlotRow(SQLModel, table=True):
 
     __tablename__ = "provider_slots"
     __table_args__ = (
-        Index("provider_slots_by_provider", "provider", "granted_at"),
+        Index(
+            "provider_slots_granted", "provider", "tenant_id", postgresql_where=text("granted_at IS NOT NULL")
+        ),
+        Index(
+            "provider_slots_not_notified",
+            "provider",
+            postgresql_where=text("granted_at IS NOT NULL AND notified_at IS NULL"),
+        ),
+        # By its first columns the waiting tenants are found without reading the whole queue.
+        Index(
+            "provider_slots_waiting",
+            "provider",
+            "endpoint",
+            "tenant_id",
+            "requested_at",
+            "generation_id",
+            postgresql_where=text(_WAITING),
+        ),
         CheckConstraint("notified_at IS NULL OR granted_at IS NOT NULL", name="provider_slots_notified"),
     )
 
@@ -41,3 +75,9 @@ class ProviderSlotRow(SQLModel, table=True):
     granted_at: datetime | None = Field(default=None, sa_column=moment_column())
     # When its workflow was signaled of the grant.
     notified_at: datetime | None = Field(default=None, sa_column=moment_column())
+    endpoint: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=text("''")))
+    has_fallback: bool = Field(default=False, sa_column=flag_column())
+    # How often the provider pushed the attempt back, why it did last, and until when the attempt waits.
+    pushbacks: int = Field(default=0, sa_column=count_column(0))
+    pushback_code: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    not_before: datetime | None = Field(default=None, sa_column=moment_column())

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adapters.providers.http.responses import storable
-from domain.errors import ContentRejected, ServiceError
+from domain.errors import ContentRejected, PermanentError, ServiceError
 from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, ProviderResult
 
@@ -27,8 +27,12 @@ class ErrorMapping:
     def to_error(self, message: str) -> ServiceError:
         """Return the error to raise."""
         if issubclass(self.error, ContentRejected):
-            return self.error(storable(message), at=self.moderated_at or ModeratedAt.INPUT)
-        return self.error(storable(message))
+            error: ServiceError = self.error(storable(message), at=self.moderated_at or ModeratedAt.INPUT)
+        else:
+            error = self.error(storable(message))
+        if isinstance(error, PermanentError):
+            error.may_be_charged = not self.does_not_charge
+        return error
 
     def to_result(self, message: str) -> ProviderResult:
         """Return the result of a job that ended with this error."""

@@ -1,0 +1,136 @@
+"""Reading a provider's queue: who is next, and how far back an attempt stands.
+
+The next free slot goes to the tenant that has the fewest, counting its own queue in order: a tenant with 500
+jobs and one with a single job take turns. A queue is never read as a whole. `_TENANTS` hops over the index
+from one waiting tenant (and model) to the next, and of each only as many rows are read as there are slots to
+give away, or places to count. So the cost grows with the tenants that wait, not with their jobs.
+"""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.ports import QueuePosition
+from domain.provider import AttemptRef
+
+# What is counted at most for a position; beyond, it is a lower bound.
+MAX_COUNTED = 1000
+_MAX_TENANTS_COUNTED = 200
+
+_WAITING = "provider = :provider AND granted_at IS NULL AND not_before IS NULL"
+_TENANTS = f"""
+tenants AS (
+    (SELECT endpoint, tenant_id FROM provider_slots WHERE {_WAITING} ORDER BY endpoint, tenant_id LIMIT 1)
+    UNION ALL
+    SELECT hop.endpoint, hop.tenant_id FROM tenants CROSS JOIN LATERAL (
+        SELECT slot.endpoint, slot.tenant_id FROM provider_slots AS slot
+        WHERE {_WAITING} AND (slot.endpoint, slot.tenant_id) > (tenants.endpoint, tenants.tenant_id)
+        ORDER BY slot.endpoint, slot.tenant_id LIMIT 1
+    ) AS hop
+), taken AS (
+    SELECT tenant_id, count(*) AS slots FROM provider_slots
+    WHERE provider = :provider AND granted_at IS NOT NULL GROUP BY tenant_id
+)"""  # noqa: S608 - a constant
+# No row that another transaction is about to delete is waited for: two grants at two providers would wait for
+# each other, if each has removed an attempt from the queue of the other.
+_GRANT = f"""
+WITH RECURSIVE {_TENANTS}, free AS (
+    SELECT greatest(0, least(
+        CAST(:most AS bigint), CAST(:slots AS bigint) - CAST(coalesce(sum(slots), 0) AS bigint)
+    )) AS slots FROM taken
+), candidates AS (
+    SELECT first.*, coalesce(taken.slots, 0) + row_number() OVER (
+        PARTITION BY tenant_id ORDER BY first.requested_at, first.generation_id) AS turn
+    FROM tenants CROSS JOIN LATERAL (
+        SELECT generation_id, requested_at, pushbacks FROM provider_slots AS slot
+        WHERE {_WAITING} AND slot.endpoint = tenants.endpoint AND slot.tenant_id = tenants.tenant_id
+        ORDER BY requested_at, generation_id LIMIT (SELECT slots FROM free)
+    ) AS first LEFT JOIN taken USING (tenant_id)
+    WHERE (SELECT slots FROM free) > 0
+        AND tenants.endpoint <> ALL (CAST(:closed AS text[]))
+        AND CAST(:only AS text) IN ('', tenants.endpoint)
+), chosen AS (
+    SELECT generation_id FROM candidates
+    ORDER BY CASE WHEN CAST(:as_probe AS boolean) THEN pushbacks ELSE 0 END, turn, requested_at, generation_id
+    LIMIT (SELECT slots FROM free)
+), locked AS (
+    SELECT generation_id FROM provider_slots JOIN chosen USING (generation_id) FOR UPDATE SKIP LOCKED
+)
+UPDATE provider_slots AS slot SET granted_at = clock_timestamp(), not_before = NULL FROM locked
+WHERE slot.generation_id = locked.generation_id AND slot.granted_at IS NULL
+RETURNING slot.generation_id, slot.ordinal
+"""  # noqa: S608 - all parts are constants
+_OWN = """
+SELECT provider, tenant_id, requested_at, pushback_code,
+       greatest(0, extract(epoch FROM not_before - clock_timestamp())) AS pause_seconds
+FROM provider_slots WHERE generation_id = :generation_id AND granted_at IS NULL
+"""
+_AHEAD = f"""
+WITH RECURSIVE {_TENANTS}, counted AS (
+    SELECT * FROM tenants LIMIT {_MAX_TENANTS_COUNTED}
+), earlier AS (
+    SELECT count(*) AS jobs FROM (
+        SELECT 1 FROM counted CROSS JOIN LATERAL (
+            SELECT 1 FROM provider_slots AS slot
+            WHERE {_WAITING} AND slot.endpoint = counted.endpoint AND slot.tenant_id = :tenant_id
+                AND (requested_at, generation_id) < (CAST(:requested_at AS timestamptz), :generation_id)
+            LIMIT {MAX_COUNTED}
+        ) AS own WHERE counted.tenant_id = :tenant_id LIMIT {MAX_COUNTED}
+    ) AS earlier_jobs
+), own AS (
+    SELECT 1 + jobs + coalesce((SELECT slots FROM taken WHERE tenant_id = :tenant_id), 0) AS turn FROM earlier
+), queue AS (
+    SELECT counted.tenant_id, first.* FROM counted CROSS JOIN LATERAL (
+        SELECT requested_at, generation_id FROM provider_slots AS slot
+        WHERE {_WAITING} AND slot.endpoint = counted.endpoint AND slot.tenant_id = counted.tenant_id
+        ORDER BY requested_at, generation_id LIMIT (SELECT least(turn, {MAX_COUNTED}) FROM own)
+    ) AS first LIMIT {2 * MAX_COUNTED}
+), turns AS (
+    SELECT queue.*, coalesce(taken.slots, 0) + row_number() OVER (
+        PARTITION BY tenant_id ORDER BY requested_at, generation_id) AS turn
+    FROM queue LEFT JOIN taken USING (tenant_id)
+)
+SELECT (SELECT count(*) FROM turns, own
+        WHERE (turns.turn, turns.requested_at, turns.generation_id)
+            < (own.turn, CAST(:requested_at AS timestamptz), :generation_id)) AS ahead,
+       (SELECT count(*) FROM counted) < {_MAX_TENANTS_COUNTED}
+           AND (SELECT jobs FROM earlier) < {MAX_COUNTED}
+           AND (SELECT count(*) FROM queue) < {2 * MAX_COUNTED} AS is_exact
+"""  # noqa: S608 - all parts are constants
+
+
+async def grant(
+    session: AsyncSession,
+    provider: str,
+    slots: int,
+    *,
+    closed: list[str],
+    only: str = "",
+    most: int,
+    as_probe: bool = False,
+) -> list[AttemptRef]:
+    """Grant free slots, at most `most`; the provider's row must be locked.
+
+    closed: endpoints whose jobs are passed over. only: the one endpoint whose jobs count, if not empty.
+    as_probe: prefer those that were pushed back least.
+    """
+    values: dict[str, object] = {"provider": provider, "slots": slots, "closed": closed, "only": only}
+    values |= {"most": most, "as_probe": as_probe}
+    return [AttemptRef(*found) for found in await session.execute(text(_GRANT), values)]
+
+
+async def position(session: AsyncSession, generation_id: str) -> QueuePosition | None:
+    """Return where a waiting generation stands; None for one that does not wait."""
+    found = (await session.execute(text(_OWN), {"generation_id": generation_id})).one_or_none()
+    if found is None:
+        return None
+    values = {
+        "generation_id": generation_id,
+        "provider": found.provider,
+        "tenant_id": found.tenant_id,
+        "requested_at": found.requested_at,
+    }
+    counted = (await session.execute(text(_AHEAD), values)).one()
+    pause_seconds = None if found.pause_seconds is None else float(found.pause_seconds)
+    return QueuePosition(
+        found.requested_at, counted.ahead, counted.is_exact, found.pushback_code, pause_seconds
+    )
