@@ -9,9 +9,10 @@ from dataclasses import asdict
 from typing import Any
 
 from admin.bootstrap import bootstrap
+from admin.open_provider import open_provider
 from admin.try_provider import try_provider
 from composition import ServiceSettings, read_settings
-from composition.repositories import Database, cost_lines, credit_accounts, database, tenants
+from composition.repositories import Database, cost_lines, credit_accounts, database, provider_lines, tenants
 from domain.auth import Scope
 from domain.errors import ServiceError
 from runtime.process import configure_logging, run
@@ -48,6 +49,16 @@ async def _costs(wanted: argparse.Namespace, _: ServiceSettings, pool: Database)
     return {"costs": [{name: _plain(value) for name, value in asdict(line).items()} for line in lines]}
 
 
+async def _providers(_: argparse.Namespace, __: ServiceSettings, pool: Database) -> dict[str, Any]:
+    return {"providers": [asdict(line) for line in await provider_lines(pool)]}
+
+
+async def _open_provider(
+    wanted: argparse.Namespace, settings: ServiceSettings, pool: Database
+) -> dict[str, Any]:
+    return {"granted": await open_provider(settings, pool, wanted.provider)}
+
+
 async def _try_provider(wanted: argparse.Namespace, settings: ServiceSettings, _: Database) -> dict[str, Any]:
     return await try_provider(settings, wanted.provider, wanted.model, wanted.prompt)
 
@@ -81,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     grant.add_argument("--reference", required=True, help="what this grant is for; repeats do nothing")
     costs = command("costs", _costs, "provider cost by day and provider, with and without an image")
     costs.add_argument("--days", type=int, choices=range(1, 367), metavar="1-366", default=7)
+    command("providers", _providers, "slots in use, jobs that wait, and what is closed, by provider")
+    opened = command("open-provider", _open_provider, "let jobs in again where a provider is closed")
+    opened.add_argument("provider")
     trial = command("try-provider", _try_provider, "one job with your own key, step by step; it costs money")
     trial.add_argument("provider")
     trial.add_argument("--model", help="an id of the catalog (default: the provider's first)")

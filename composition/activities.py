@@ -22,10 +22,9 @@ from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
-from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.reconcile_queries import PostgresReconcileQueries
 from composition.providers import input_check, providers, webhook_url
-from composition.repositories import catalog
+from composition.repositories import catalog, provider_slots
 from composition.settings import ServiceSettings
 from composition.storage import object_store, result_images
 from composition.temporal import workflow_client
@@ -133,7 +132,6 @@ async def worker_activities(
 ) -> AsyncIterator[Activities]:
     """Open the activities on the real adapters."""
     models = catalog(settings)
-    limits = {name: provider.max_concurrent for name, provider in models.providers.items()}
     async with AsyncExitStack() as stack:
         found = await stack.enter_async_context(providers(settings))
         store = await stack.enter_async_context(object_store(settings))
@@ -142,7 +140,7 @@ async def worker_activities(
             ActivityPorts(
                 providers=found.with_jobs,
                 synchronous=found.synchronous,
-                limited_providers=limits.keys(),
+                limited_providers=models.providers.keys(),
                 webhook_url=webhook_url(settings),
                 input_check=await stack.enter_async_context(input_check(settings)),
                 ledger=PostgresLedger(database),
@@ -152,7 +150,7 @@ async def worker_activities(
                 input_files=PostgresInputFiles(database),
                 inbox=PostgresInbox(database),
                 reconcile_queries=PostgresReconcileQueries(database, models),
-                slots=PostgresProviderSlots(database, limits),
+                slots=provider_slots(settings, database),
                 workflows=workflow_client(settings, client),
                 store=store,
                 downloader=images.downloader,

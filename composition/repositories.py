@@ -8,6 +8,8 @@ from adapters.database.costs import CostLine, cost_lines
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database, async_url
 from adapters.database.ids import new_id
+from adapters.database.provider_slots import PostgresProviderSlots
+from adapters.database.provider_status import ProviderLine, provider_lines
 from adapters.database.schema import require_revision
 from adapters.database.tenants import PostgresTenants
 from composition.providers import checks_input, enabled_providers
@@ -19,6 +21,7 @@ from settings import Settings
 __all__ = [
     "CostLine",
     "Database",
+    "ProviderLine",
     "async_url",
     "catalog",
     "check_schema",
@@ -26,6 +29,8 @@ __all__ = [
     "credit_accounts",
     "database",
     "new_id",
+    "provider_lines",
+    "provider_slots",
     "tenants",
 ]
 
@@ -61,6 +66,12 @@ def catalog(settings: ServiceSettings) -> Catalog:
         first_poll_cap_seconds=settings.first_poll_cap_seconds,
         checks_input=checks_input(settings),
     )
+
+
+def provider_slots(settings: ServiceSettings, pool: Database) -> PostgresProviderSlots:
+    """Return the slots of every provider that is switched on."""
+    limits = {name: provider.max_concurrent for name, provider in catalog(settings).providers.items()}
+    return PostgresProviderSlots(pool, limits)
 
 
 def tenants(pool: Database) -> PostgresTenants:

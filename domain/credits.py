@@ -39,8 +39,11 @@ class HoldState(StrEnum):
 class Reservation:
     """The result of a reserve. `outcome` is set unless the credits are held.
 
-    waits: Whether the provider has no free slot yet. queued_seconds: How long ago, by the database's clock,
-        the credits were first held; after a reset that is long ago. closed: whether the provider takes no jobs.
+    Attributes:
+        waits: Whether the provider has no free slot yet.
+        queued_seconds: How long ago, by the database's clock, the credits were first held; after a reset that
+            is long ago.
+        closed: Whether the provider takes no jobs now.
     """
 
     state: HoldState

@@ -10,8 +10,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.provider import AttemptRef
     from workflows import steps
 
-# A waiting attempt is signaled when it gets a slot. In case a signal is lost it also looks after this long, plus
-# up to half of it, so that many who began to wait together do not look together.
+# A waiting attempt is signaled when it gets a slot. In case a signal is lost it also looks after this long,
+# plus up to half of it, so that many who began to wait together do not look together.
 _SAFETY_LOOK = timedelta(minutes=10)
 _SAFETY_JITTER = 0.5
 

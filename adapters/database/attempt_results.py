@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.tables import AttemptRow, GenerationRow
-from adapters.database.tables.mapping import is_terminal, result_to_json, stored_images
+from adapters.database.tables.mapping import is_terminal, result_to_json
 from domain.attempt import AttemptState
 from domain.generation import Image
 from domain.moderation import ModeratedAt
@@ -21,24 +21,28 @@ async def store_result(
     record: AttemptRow,
     result: ProviderResult,
     images: Sequence[Image] = (),
+    *,
+    has_fresh_files: bool = False,
 ) -> None:
     """Store what a poll, a webhook or a response reports, unless an end is stored: the first report stands.
 
-    It never raises for what is stored. A later one is kept where it says more: fresh addresses of the same
-    success; or that what took nothing, or was free of charge, is charged after all.
+    It never raises for what is stored. A later one is kept where it says more: that what took nothing, or was
+    free of charge, is charged after all; what it cost; with `has_fresh_files`, new addresses of a success.
     """
     state = _state_after(result)
     old = AttemptState(record.state)
     if old is state is AttemptState.SUCCEEDED:
-        if not stored_images(record.result):
+        if has_fresh_files:
             record.result = result_to_json(result, images)
+            set_cost(record, result.cost)
     elif not old.is_final and old is not AttemptState.REJECTED:
         record.state, record.result, record.code = state, result_to_json(result, images), result.code
         record.provider_message, record.moderated_at = result.provider_message, result.moderated_at
         set_cost(record, result.cost)
         await _set_late(session, row, record)
     elif old.may_be_charged or (result.status is JobStatus.FAILED and result.does_not_charge):
-        set_cost(record, result.cost)
+        if record.cost_amount is None:
+            set_cost(record, result.cost)
         if state is AttemptState.SUCCEEDED:  # of a call that was given up, or a job that had failed
             record.late_at = await database_now(session)
     else:

@@ -160,7 +160,7 @@ class PostgresAttempts:
     async def record_result(self, attempt: AttemptRef, result: ProviderResult) -> None:
         async with self._database.begin() as session:
             row, record = await _locked(session, attempt)
-            await store_result(session, row, record, result)
+            await store_result(session, row, record, result, has_fresh_files=True)
 
     async def record_sync_result(
         self, attempt: AttemptRef, job_id: str, result: ProviderResult, images: Sequence[Image]

@@ -33,7 +33,7 @@ SELECT coalesce(paused_until <= clock_timestamp(), true) FROM provider_pauses
 WHERE provider = :provider FOR UPDATE
 """
 _WAITING = text("""
-SELECT FROM provider_slots WHERE provider = :provider
+SELECT 1 FROM provider_slots WHERE provider = :provider
     AND (granted_at IS NULL AND not_before IS NULL OR granted_at IS NOT NULL AND notified_at IS NULL) LIMIT 1
 """)
 _NOT_NOTIFIED = text("""

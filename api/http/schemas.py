@@ -84,10 +84,20 @@ class UndeliveredView(BaseModel):
 
 
 class QueueView(BaseModel):
-    """A position in the provider's queue: since when, and how many come first."""
+    """A position in the provider's queue.
+
+    Attributes:
+        since: When the attempt joined it.
+        ahead: How many come first; at least so many if not `is_exact`.
+        reason: `no_free_slot`, or why the provider pushed the attempt back: a code of docs/errors.md.
+        retry_in_seconds: For a pushed back attempt, when it asks for a slot again.
+    """
 
     since: datetime
     ahead: int
+    is_exact: bool
+    reason: str
+    retry_in_seconds: float | None
 
 
 class CostView(BaseModel):

@@ -12,6 +12,7 @@ from api.http.schemas import (
     InputLimitsView,
     ModelView,
     PriceView,
+    QueueView,
     UndeliveredView,
     UrlsView,
 )
@@ -20,6 +21,7 @@ from domain.credits import Entry
 from domain.generation import Generation, GenerationError, Image
 from domain.input_files import InputFile
 from domain.model import Model
+from domain.ports import QueuePosition
 from domain.url_signatures import image_signature
 
 
@@ -86,6 +88,16 @@ class GenerationSerializer:
 
 def _serialize_error(error: GenerationError) -> ErrorView:
     return ErrorView(code=error.code, message=error.message, stage=error.stage, retryable=error.retryable)
+
+
+def serialize_position(position: QueuePosition) -> QueueView:
+    return QueueView(
+        since=position.since,
+        ahead=position.ahead,
+        is_exact=position.is_exact,
+        reason=position.pushback_code or "no_free_slot",
+        retry_in_seconds=position.pause_seconds,
+    )
 
 
 def serialize_model(catalog: Catalog, model: Model) -> ModelView:

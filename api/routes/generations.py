@@ -13,7 +13,8 @@ from api.deps import (
     ServicesDep,
 )
 from api.http.pagination import generation_cursor, read_generation_cursor
-from api.http.schemas import GenerationCreate, GenerationPage, GenerationView, QueueView
+from api.http.schemas import GenerationCreate, GenerationPage, GenerationView
+from api.http.serializers import serialize_position
 from api.services.generations import GenerationCommand
 from domain.generation import Stage, Status
 
@@ -82,7 +83,7 @@ async def get_generation(
     if generation.stage is Stage.THROTTLED:
         position = await services.slots.queue_position(generation_id)
         if position is not None:
-            view.queue = QueueView(since=position.since, ahead=position.ahead)
+            view.queue = serialize_position(position)
     if not generation.status.is_terminal:
         response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
         if live:

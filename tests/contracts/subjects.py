@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from adapters.database.assets import PostgresAssets
-from adapters.database.attempts import PostgresAttempts
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.inbox import PostgresInbox
@@ -13,9 +12,10 @@ from adapters.database.ledger import PostgresLedger
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.tables import AttemptRow
 from domain.attempt import AttemptState
-from domain.ports import Assets, Attempts, Inbox, InputFiles, Ledger, ProviderSlots
+from domain.ports import Assets, Inbox, InputFiles, Ledger, ProviderSlots
 from domain.provider import AttemptRef, ProviderCost
 from tests.support.books import PostgresBooks
+from tests.support.last_try import LastTryAttempts
 from tests.support.requests import new_id
 
 
@@ -53,7 +53,7 @@ class Subject:
 
     books: Books
     ledger: Ledger
-    attempts: Attempts
+    attempts: LastTryAttempts
     assets: Assets
     inbox: Inbox
     files: InputFiles
@@ -64,7 +64,7 @@ def on_postgres(database: Database) -> Subject:
     return Subject(
         Books(database),
         PostgresLedger(database),
-        PostgresAttempts(database),
+        LastTryAttempts(database),
         PostgresAssets(database),
         PostgresInbox(database),
         PostgresInputFiles(database),

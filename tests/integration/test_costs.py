@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from adapters.database.attempts import PostgresAttempts
 from adapters.database.costs import CostLine, cost_lines
 from adapters.database.ledger import PostgresLedger
 from domain.errors import InvalidInput, ProviderFailed, ProviderTimedOut
 from domain.generation import GenerationRequest, Status, TerminalState
 from domain.provider import AttemptRef, JobStatus, ProviderCost, ProviderJob, ProviderResult, ResultFile
 from tests.support.books import PostgresBooks
+from tests.support.last_try import LastTryAttempts
 from tests.support.requests import new_id, request
 from tests.support.time_limits import scaled
 
@@ -36,8 +36,8 @@ def provider() -> str:
 
 
 @pytest.fixture
-def attempts(books: PostgresBooks) -> PostgresAttempts:
-    return PostgresAttempts(books.database)
+def attempts(books: PostgresBooks) -> LastTryAttempts:
+    return LastTryAttempts(books.database)
 
 
 def success(amount: str, unit: str = "token") -> ProviderResult:
@@ -54,7 +54,7 @@ async def accepted(books: PostgresBooks, wanted: GenerationRequest) -> AttemptRe
 
 
 async def begun(books: PostgresBooks, attempt: AttemptRef) -> None:
-    attempts = PostgresAttempts(books.database)
+    attempts = LastTryAttempts(books.database)
     assert (await attempts.begin_submit(attempt)).request is not None
     await attempts.record_accepted(attempt, ProviderJob(new_id("job"), {}))
 
@@ -93,7 +93,7 @@ def line(
 
 
 async def test_what_was_delivered_is_no_loss(
-    books: PostgresBooks, attempts: PostgresAttempts, provider: str
+    books: PostgresBooks, attempts: LastTryAttempts, provider: str
 ) -> None:
     for amount in ("0.1", "0.2"):
         attempt = await accepted(books, request(provider=provider))
@@ -104,7 +104,7 @@ async def test_what_was_delivered_is_no_loss(
 
 
 async def test_a_job_that_failed_and_cost_is_a_loss(
-    books: PostgresBooks, attempts: PostgresAttempts, provider: str
+    books: PostgresBooks, attempts: LastTryAttempts, provider: str
 ) -> None:
     attempt = await accepted(books, request(provider=provider))
     await attempts.record_result(attempt, replace(FAILED, cost=ProviderCost(Decimal(2), "token")))
@@ -114,7 +114,7 @@ async def test_a_job_that_failed_and_cost_is_a_loss(
 
 
 async def test_a_result_that_comes_late_is_a_loss(
-    books: PostgresBooks, attempts: PostgresAttempts, provider: str
+    books: PostgresBooks, attempts: LastTryAttempts, provider: str
 ) -> None:
     attempt = await accepted(books, request(provider=provider))
     await refunded(books, attempt)
@@ -124,7 +124,7 @@ async def test_a_result_that_comes_late_is_a_loss(
 
 
 async def test_each_provider_of_a_generation_with_a_fallback_has_its_own_line(
-    books: PostgresBooks, attempts: PostgresAttempts, provider: str
+    books: PostgresBooks, attempts: LastTryAttempts, provider: str
 ) -> None:
     other = new_id("provider")
     first = await accepted(books, replace(request(provider=provider), fallback=request(provider=other)))
@@ -139,7 +139,7 @@ async def test_each_provider_of_a_generation_with_a_fallback_has_its_own_line(
 
 
 async def test_a_late_result_of_the_first_provider_is_a_cost_without_a_delivered_image(
-    books: PostgresBooks, attempts: PostgresAttempts, provider: str
+    books: PostgresBooks, attempts: LastTryAttempts, provider: str
 ) -> None:
     other = new_id("provider")
     first = await accepted(books, replace(request(provider=provider), fallback=request(provider=other)))
@@ -155,7 +155,7 @@ async def test_a_late_result_of_the_first_provider_is_a_cost_without_a_delivered
 
 
 async def test_what_was_not_sent_is_no_part_of_what_another_provider_delivered(
-    books: PostgresBooks, attempts: PostgresAttempts, provider: str
+    books: PostgresBooks, attempts: LastTryAttempts, provider: str
 ) -> None:
     other = new_id("provider")
     wanted = replace(request(provider=provider), fallback=request(provider=other))
@@ -173,7 +173,7 @@ async def test_what_was_not_sent_is_no_part_of_what_another_provider_delivered(
 
 
 async def test_a_submit_that_was_refused_counts_without_a_cost(
-    books: PostgresBooks, attempts: PostgresAttempts, provider: str
+    books: PostgresBooks, attempts: LastTryAttempts, provider: str
 ) -> None:
     attempt = AttemptRef(await books.add(await books.tenant(10), request(provider=provider)))
     await PostgresLedger(books.database).reserve(attempt.generation_id)
@@ -185,7 +185,7 @@ async def test_a_submit_that_was_refused_counts_without_a_cost(
 
 
 async def test_different_measures_are_never_added_up(
-    books: PostgresBooks, attempts: PostgresAttempts, provider: str
+    books: PostgresBooks, attempts: LastTryAttempts, provider: str
 ) -> None:
     for unit in ("bfl_credit", "token"):
         attempt = await accepted(books, request(provider=provider))
@@ -210,7 +210,7 @@ async def test_only_the_last_days_are_listed_each_separately(books: PostgresBook
 
 
 async def test_the_command_prints_exact_numbers(
-    books: PostgresBooks, attempts: PostgresAttempts, provider: str, database_url: str
+    books: PostgresBooks, attempts: LastTryAttempts, provider: str, database_url: str
 ) -> None:
     attempt = await accepted(books, request(provider=provider))
     await attempts.record_result(attempt, success("0.1"))

@@ -197,19 +197,6 @@ async def test_queue_positions(books: PostgresBooks, slots: PostgresProviderSlot
     assert [position and position.ahead for position in positions] == [None] * SLOTS + [0, 1, 2]
 
 
-async def test_a_paused_provider_grants_no_slot(
-    books: PostgresBooks, slots: PostgresProviderSlots, provider: str
-) -> None:
-    attempt = await held(books, await books.tenant(10), provider)
-    await slots.pause(provider, 60)
-    await slots.pause(provider, 5)  # a shorter pause does not shorten a longer one
-    assert 50 < await slots.paused_seconds(provider) <= 60
-    assert await slots.request(attempt) == WAITING
-
-    other = new_id("provider")
-    assert await slots.paused_seconds(other) == 0
-
-
 async def test_an_attempt_at_another_provider_releases_the_first_ones_slot(books: PostgresBooks) -> None:
     first, second = new_id("provider"), new_id("provider")
     slots = PostgresProviderSlots(books.database, {first: 1, second: 1})

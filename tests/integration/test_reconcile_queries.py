@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from adapters.database.assets import PostgresAssets
-from adapters.database.attempts import PostgresAttempts
 from adapters.database.inbox import PostgresInbox
 from adapters.database.ledger import PostgresLedger
 from adapters.database.reconcile_queries import PostgresReconcileQueries
@@ -15,6 +14,7 @@ from domain.generation import Fallback, Stage, Status, TerminalState, TimingPoli
 from domain.model import Model, Price
 from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderResult
 from tests.support.books import PostgresBooks
+from tests.support.last_try import LastTryAttempts
 from tests.support.requests import QUICK_TIMING, generation_input, new_id, request
 
 ELSEWHERE_WAITS = replace(QUICK_TIMING, deadline_seconds=120)
@@ -72,7 +72,7 @@ async def test_a_stranded_generation_comes_with_all_its_start_needs(
     tenant_id = await books.tenant(10)
     generation_id = await books.add(tenant_id)
     await PostgresLedger(books.database).reserve(generation_id)
-    await PostgresAttempts(books.database).begin_submit(AttemptRef(generation_id))
+    await LastTryAttempts(books.database).begin_submit(AttemptRef(generation_id))
     await age(books, generation_id)
 
     found = await repairs.list_stuck(A_MINUTE, MANY)
@@ -91,7 +91,7 @@ async def test_a_stranded_generation_comes_with_its_second_attempt_and_where_tha
     generation_id = await books.add(tenant_id, replace(request(), fallback=fallback))
     await PostgresLedger(books.database).reserve(generation_id)
     attempts, first, second = (
-        PostgresAttempts(books.database),
+        LastTryAttempts(books.database),
         AttemptRef(generation_id),
         AttemptRef(generation_id, 2),
     )

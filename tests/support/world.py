@@ -141,12 +141,14 @@ class Job:
 class World:
     """A worker on scripted providers; each generation has a tenant, credits and a script of its own.
 
-    limits: slots by provider; a provider that is not in it has no limit.
+    limits: slots by provider; a provider that is not in it has no limit. account_wide: providers whose rate
+    limit holds for all models together.
     """
 
     client: Client
     database: Database
     limits: dict[str, int] = field(default_factory=dict)
+    account_wide: set[str] = field(default_factory=set)
     provider: ScriptedProvider = field(default_factory=ScriptedProvider)
     fallback: ScriptedProvider = field(default_factory=lambda: ScriptedProvider("replicate"))
     synchronous: ScriptedSynchronousProvider = field(default_factory=ScriptedSynchronousProvider)
@@ -229,6 +231,7 @@ class World:
                 store=self.store,
                 downloader=self.downloader,
                 inspector=TrustingInspector(),
+                account_wide=self.account_wide,
             )
         )
 

@@ -178,7 +178,7 @@ async def test_a_last_try_without_a_result_is_unknown_and_may_be_charged(world: 
 
 async def test_throttled_jobs_wait_and_do_not_fail(world: World) -> None:
     throttled = ProviderThrottled("429", retry_after_seconds=0.02)
-    script = Script(submits=[*[throttled] * 14, ProviderJob("job-1", {})], polls=[success("one")])
+    script = Script(submits=[*[throttled] * 3, ProviderJob("job-1", {})], polls=[success("one")])
     job = await world.start(script, timing=quick())
     assert (await job.outcome()).status is Status.COMPLETED
 

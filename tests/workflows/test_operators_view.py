@@ -81,7 +81,13 @@ async def test_current_details_and_descriptions_show_what_it_waits_for(world: Wo
     assert "**generating**" in details
     assert "`job-1`" in details
     assert str(progress.next_poll_at) in details
-    assert set(described) == {"grant_place", "report_result", "request_cancel", "status"}
+    assert set(described) == {
+        "grant_place",
+        "provider_closed",
+        "report_result",
+        "request_cancel",
+        "status",
+    }
     assert all(described.values())
 
 
@@ -97,6 +103,7 @@ async def test_the_status_query_returns_stage_attempts_job_and_next_poll(world: 
         "attempts": 1,
         "provider_job_id": "job-1",
         "polls": 0,
+        "pushback_code": None,
         "cancel_requested": False,
     }
 

@@ -7,13 +7,12 @@ import pytest
 
 from adapters.database.engine import Database
 from devstack.servers.running import Servers
-from domain.errors import ProviderThrottled
 from domain.generation import Outcome, Stage, Status
-from domain.provider import AttemptRef, ProviderJob
+from domain.provider import AttemptRef
 from tests.conftest import namespaced_client
 from tests.support.eventually import eventually
 from tests.support.requests import QUICK_TIMING
-from tests.support.scripted import Script, success
+from tests.support.scripted import success
 from tests.support.world import World, running_world
 
 
@@ -106,16 +105,5 @@ async def test_a_slot_of_another_attempt_is_ignored(world: World) -> None:
 
     await job.handle.signal("grant_place", AttemptRef(job.id))
     await job.reaches(Stage.GENERATING)
-    await job.request_cancel()
-    await job.outcome()
-
-
-async def test_a_429_pauses_the_provider(world: World) -> None:
-    throttled = ProviderThrottled("429", retry_after_seconds=0.2)
-    job = await world.start(Script(submits=[throttled, ProviderJob("job-1", {})]))
-    await job.reaches(Stage.GENERATING)
-    assert await world.books.sql("SELECT provider FROM provider_pauses WHERE paused_until IS NOT NULL") == [
-        ("fal",)
-    ]
     await job.request_cancel()
     await job.outcome()

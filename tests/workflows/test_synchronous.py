@@ -12,7 +12,7 @@ from devstack.servers.running import Servers
 from domain.errors import ContentRejected, ProviderUnavailable, SubmitAmbiguous
 from domain.generation import Outcome, Stage, Status, Undelivered
 from domain.moderation import ModeratedAt
-from domain.provider import AttemptRef, JobStatus, PollResult, ProviderResult, SubmitState
+from domain.provider import AttemptRef, JobStatus, PollResult, ProviderResult, SubmitRequest, SubmitState
 from tests.conftest import namespaced_client
 from tests.support.eventually import eventually
 from tests.support.requests import QUICK_TIMING, new_id, request
@@ -150,8 +150,8 @@ async def test_a_call_finishes_after_temporal_timed_the_activity_out(world: Worl
     attempt = AttemptRef(await world.books.add(await world.books.tenant(10), asked))
     world.synchronous.calls[asked.prompt] = call
     await world.ledger.reserve(attempt.generation_id)
-    environment = ActivityEnvironment()
-    submitting = asyncio.create_task(environment.run(world.activities().provider.submit_job, attempt))
+    wanted, environment = SubmitRequest(attempt.generation_id), ActivityEnvironment()
+    submitting = asyncio.create_task(environment.run(world.activities().provider.submit_job, wanted))
     await call.begun.wait()
 
     environment.cancel()

@@ -81,11 +81,10 @@ BEGIN
         WHEN 'unknown' THEN ARRAY['not_sent', 'rejected', 'accepted',
             'succeeded', 'failed', 'failed_uncharged']
         WHEN 'not_sent' THEN ARRAY['sending', 'accepted', 'succeeded', 'failed', 'failed_uncharged']
-        WHEN 'rejected' THEN ARRAY['succeeded', 'failed', 'failed_uncharged']
+        WHEN 'rejected' THEN ARRAY['failed']
         WHEN 'accepted' THEN ARRAY['succeeded', 'failed', 'failed_uncharged']
-        WHEN 'succeeded' THEN ARRAY['failed', 'failed_uncharged']
-        WHEN 'failed' THEN ARRAY['succeeded', 'failed_uncharged']
-        WHEN 'failed_uncharged' THEN ARRAY['succeeded', 'failed']
+        WHEN 'failed_uncharged' THEN ARRAY['failed']
+        ELSE ARRAY[]::text[]
     END) THEN
         RAISE EXCEPTION 'attempt %/% may not go from % to %',
             OLD.generation_id, OLD.ordinal, OLD.state, NEW.state

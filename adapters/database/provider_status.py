@@ -1,0 +1,54 @@
+"""What operators see of each provider: its slots, its queue, and what is closed."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from adapters.database.engine import Database
+
+_SLOTS = """
+SELECT provider, count(*) FILTER (WHERE granted_at IS NOT NULL) AS slots_in_use,
+       count(*) FILTER (WHERE granted_at IS NULL) AS waiting,
+       count(*) FILTER (WHERE not_before IS NOT NULL) AS pushed_back
+FROM provider_slots GROUP BY provider
+"""
+_CLOSED = """
+SELECT provider, endpoint, code,
+       ceil(greatest(0, extract(epoch FROM closed_until - clock_timestamp()))) AS seconds
+FROM provider_closures WHERE closed_until IS NOT NULL ORDER BY provider, endpoint LIMIT 1000
+"""
+
+
+@dataclass(frozen=True)
+class ClosureLine:
+    """A closed model, or with an empty `endpoint` the account; 0 seconds: one job may try."""
+
+    endpoint: str
+    code: str
+    seconds: int
+
+
+@dataclass(frozen=True)
+class ProviderLine:
+    """A provider with jobs. `waiting` includes those that were pushed back."""
+
+    provider: str
+    slots_in_use: int
+    waiting: int
+    pushed_back: int
+    closed: tuple[ClosureLine, ...]
+
+
+async def provider_lines(database: Database) -> list[ProviderLine]:
+    """Return every provider that has jobs or is closed, by name."""
+    closed: dict[str, list[ClosureLine]] = {}
+    async with database.begin() as session:
+        for provider, endpoint, code, seconds in await session.execute(text(_CLOSED)):
+            closed.setdefault(provider, []).append(ClosureLine(endpoint, code, int(seconds)))
+        slots = {row.provider: row for row in await session.execute(text(_SLOTS))}
+    lines = []
+    for provider in sorted(slots.keys() | closed.keys()):
+        row = slots.get(provider)
+        in_use, waiting, pushed_back = row[1:] if row is not None else (0, 0, 0)
+        lines.append(ProviderLine(provider, in_use, waiting, pushed_back, tuple(closed.get(provider, ()))))
+    return lines
