@@ -18,7 +18,7 @@ from activities.metrics import count_finished, count_repair
 from activities.provider import ProviderActivities
 from activities.provider_slots import SlotGranter
 from domain.errors import WorkflowLost
-from domain.generation import Generation, Outcome, Status, TerminalState
+from domain.generation import Generation, Status, TerminalState
 from domain.input_files import InputFile
 from domain.ports import (
     Inbox,
@@ -118,12 +118,12 @@ class ReconcileActivities:
             if stuck.cancel_requested and await self._workflows.signal_cancel(generation_id):
                 return "cancel_relayed"
             return None
-        return "workflow_lost" if await self._end_lost(stuck) else None
+        return await self._end_lost(stuck)
 
-    async def _end_lost(self, stuck: StuckGeneration) -> bool:
-        """End a row whose workflow is over: cancel at the provider, return the credits, flag it.
+    async def _end_lost(self, stuck: StuckGeneration) -> str | None:
+        """End a row whose workflow is over, and return how; None if the row has ended since it was read.
 
-        False if the row has ended since it was read.
+        Settled where the images are stored. Otherwise: cancel at the provider, return the credits, flag it.
         """
         generation_id = stuck.input.generation_id
         if stuck.attempt is not None:
@@ -131,11 +131,11 @@ class ReconcileActivities:
         terminal_state = TerminalState(Status.FAILED, WorkflowLost.code, attention=WorkflowLost.code)
         if stuck.cancel_requested:
             terminal_state = TerminalState(Status.CANCELED, attention=WorkflowLost.code)
-        refund = await self._ledger.refund(generation_id, terminal_state)
-        if refund.outcome != Outcome(generation_id, terminal_state.status, terminal_state.code):
-            return False
-        count_finished(refund.outcome)
-        return True
+        outcome = await self._ledger.end_lost(generation_id, terminal_state)
+        if outcome is None:
+            return None
+        count_finished(outcome)
+        return "settled" if outcome.status is Status.COMPLETED else "workflow_lost"
 
     async def _grant_slots(self, provider: str) -> Repaired:
         """Grant slots that are free, and notify workflows that do not know of theirs."""

@@ -83,17 +83,7 @@ class PostgresLedger:
             delivered = await session.scalar(_DELIVERED, {"id": row.id})
             if not delivered:
                 raise ResultUnusable("settle without a stored image")
-            charged = row.price_credits * min(delivered, row.n) // row.n
-            returned = row.held_credits - charged
-            changes = {
-                AccountKind.AVAILABLE: returned,
-                AccountKind.HELD: -row.held_credits,
-                AccountKind.SPENT: charged,
-            }
-            row.charged_credits, row.refunded_credits = charged, returned
-            set_stage(row, Stage.COMPLETED)
-            await _transfer(session, row, TransferKind.SETTLE, charged, changes)
-            return Outcome(row.id, Status.COMPLETED, None, charged, delivered)
+            return await _settle(session, row, delivered)
 
     async def refund(self, generation_id: str, terminal_state: TerminalState) -> Refund:
         async with self._database.begin() as session:
@@ -103,6 +93,15 @@ class PostgresLedger:
             if terminal_state.unless_submitted and await _may_be_submitted(session, row.id):
                 return Refund(None, submitted=True)
             return Refund(await _end(session, row, terminal_state))
+
+    async def end_lost(self, generation_id: str, terminal_state: TerminalState) -> Outcome | None:
+        async with self._database.begin() as session:
+            row = await locked_generation(session, generation_id)
+            if is_terminal(row):
+                return None
+            if delivered := await session.scalar(_DELIVERED, {"id": row.id}):
+                return await _settle(session, row, delivered)
+            return await _end(session, row, terminal_state)
 
 
 def hold_id(generation_id: str) -> str:
@@ -147,6 +146,21 @@ async def _transfer(
         amount_credits=amount,
     )
     await post(session, transfer, changes)
+
+
+async def _settle(session: AsyncSession, row: GenerationRow, delivered: int) -> Outcome:
+    """Charge for the images that are stored, and return the rest of the hold."""
+    charged = row.price_credits * min(delivered, row.n) // row.n
+    returned = row.held_credits - charged
+    changes = {
+        AccountKind.AVAILABLE: returned,
+        AccountKind.HELD: -row.held_credits,
+        AccountKind.SPENT: charged,
+    }
+    row.charged_credits, row.refunded_credits = charged, returned
+    set_stage(row, Stage.COMPLETED)
+    await _transfer(session, row, TransferKind.SETTLE, charged, changes)
+    return Outcome(row.id, Status.COMPLETED, None, charged, delivered)
 
 
 async def _end(session: AsyncSession, row: GenerationRow, terminal_state: TerminalState) -> Outcome:

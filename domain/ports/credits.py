@@ -23,6 +23,13 @@ class Ledger(Protocol):
         """Return the hold, if there is one, and end the generation in this state."""
         ...
 
+    async def end_lost(self, generation_id: str, terminal_state: TerminalState) -> Outcome | None:
+        """End a generation that no workflow continues; None if it has ended before.
+
+        It is settled if its images are stored already: they are paid for and the client gets them.
+        """
+        ...
+
 
 class CreditAccounts(Protocol):
     """A tenant's balances and entries."""
