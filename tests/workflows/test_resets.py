@@ -8,7 +8,7 @@ import pytest
 from adapters.database.engine import Database
 from devstack.servers.running import Servers
 from domain.credits import Balance
-from domain.errors import ProviderRefused, WorkflowLost
+from domain.errors import ProviderRefused, ProviderThrottled, ServiceError, WorkflowLost
 from domain.generation import Stage, Status, TerminalState
 from domain.provider import ProviderJob
 from tests.conftest import namespaced_client
@@ -107,10 +107,12 @@ async def test_a_reset_while_storing_settles_what_is_stored(world: World, is_ful
     await end_all(others)
 
 
-async def test_a_reset_after_a_failover_goes_on_at_the_second(world: World, is_full: bool) -> None:
+@pytest.mark.parametrize("error", [ProviderRefused("no"), ProviderThrottled("429", retry_after_seconds=60)])
+async def test_a_reset_after_a_failover_goes_on_at_the_second(
+    world: World, is_full: bool, error: ServiceError
+) -> None:
     other = Script(submits=[ProviderJob("job-2", {})])
-    first = Script(submits=[ProviderRefused("no")])
-    job = await world.start(first, fallback=other)
+    job = await world.start(Script(submits=[error]), fallback=other)
     await eventually(lambda: other.submitted)
     await job.reaches(Stage.GENERATING)
     at_first = await world.start()  # whoever has the first provider's slot keeps it
