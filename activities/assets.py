@@ -1,16 +1,28 @@
 """Images on their way into our storage."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
 
 from temporalio import activity
 
 from activities.metrics import count_stored
 from activities.provider_slots import SlotGranter
 from activities.retry import retry_transient
-from domain.errors import NotDelivered, ResultExpired, ResultUnavailable, ResultUnusable
+from domain.errors import (
+    NotDelivered,
+    ProviderThrottled,
+    ProviderUnavailable,
+    ResultExpired,
+    ResultUnavailable,
+    ResultUnusable,
+    ServiceError,
+    StorageUnavailable,
+)
 from domain.generation import Generation, Image, Undelivered
 from domain.ports import (
     Assets,
@@ -22,6 +34,14 @@ from domain.ports import (
     ResultToStore,
 )
 from domain.provider import AttemptRef, JobStatus, ResultFile, StoreRequest, StoreResult, StoreState
+
+# An outage that lasts longer than this is one that the images of a response do not wait for in memory.
+_STORE_SECONDS = 3.0
+_DEFAULT_LIFETIME_SECONDS = 3600.0
+# How long an address that does not work (yet, or any more) is tried, whatever its lifetime.
+_MAX_MISSING_SECONDS = 600.0
+
+_NOT_FETCHED = (ResultExpired, ResultUnavailable, ProviderUnavailable, ProviderThrottled)
 
 
 def object_prefix(tenant_id: str, generation_id: str) -> str:
@@ -60,15 +80,18 @@ class ImageWriter:
     ) -> tuple[list[Image], list[Undelivered]]:
         """Store files that exist nowhere else. An unusable image does not keep the others from delivery.
 
-        Raises StorageUnavailable once the retries are used up.
+        Those that the object store does not take within a few seconds are in neither list.
         """
         images, unusable = [], []
         for index, path in paths.items():
+            store = partial(self.store, generation, provider, index, path)
             try:
-                images.append(await retry_transient(partial(self.store, generation, provider, index, path)))
+                images.append(await retry_transient(store, budget_seconds=_STORE_SECONDS))
             except ResultUnusable as error:
                 activity.logger.warning("image %d of %s: %s", index, generation.id, error)
                 unusable.append(Undelivered(index, error.code))
+            except StorageUnavailable as error:
+                activity.logger.warning("image %d of %s is stored later: %s", index, generation.id, error)
         return images, unusable
 
     async def discard(self, generation: Generation) -> None:
@@ -87,6 +110,7 @@ class AssetActivities:
         downloader: Downloader,
         writer: ImageWriter,
         slots: SlotGranter,
+        result_lifetimes: Mapping[str, float],
     ) -> None:
         self._providers = providers
         self._attempts = attempts
@@ -94,10 +118,15 @@ class AssetActivities:
         self._downloader = downloader
         self._writer = writer
         self._slots = slots
+        self._result_lifetimes = result_lifetimes
 
     @activity.defn
     async def store_assets(self, wanted: StoreRequest) -> StoreResult:
-        """Store every image of the result, then record them all at once."""
+        """Store every image of the result, then record them all at once.
+
+        A failure is raised as one that Temporal retries, as long as the result may still be fetched. An
+        outage of our own storage is waited out even longer: what could be fetched again, can be stored.
+        """
         start = await self._assets.begin_storing(wanted.attempt, wanted.inbox_id)
         if start.outcome is not None:
             return StoreResult(StoreState.ALREADY_TERMINAL, outcome=start.outcome)
@@ -107,7 +136,10 @@ class AssetActivities:
         await self._slots.grant_free_slots(result.provider)
         if result.recorded:
             return StoreResult(StoreState.STORED, len(result.recorded))
-        images, undelivered = await self._store(wanted.attempt, result)
+        try:
+            images, undelivered = await self._store(wanted.attempt, result)
+        except _NOT_FETCHED as error:
+            raise self._after_failed_fetch(result, error) from error
         if not images:
             raise ResultUnusable(f"none of {len(undelivered)} images can be used")
         generation = result.generation
@@ -116,15 +148,41 @@ class AssetActivities:
             await self._writer.discard(generation)
         return StoreResult(StoreState.STORED, len(images))
 
+    def _after_failed_fetch(self, result: ResultToStore, error: ServiceError) -> ServiceError:
+        """Return the error to end with: to be tried again, unless the result must be gone by now."""
+        lifetime_seconds = self._result_lifetimes.get(result.provider, _DEFAULT_LIFETIME_SECONDS)
+        if isinstance(error, ResultExpired):  # a new address may be unknown to a part of the provider's hosts
+            lifetime_seconds = min(lifetime_seconds, _MAX_MISSING_SECONDS)
+        if result.age_seconds < lifetime_seconds:
+            return ResultUnavailable(str(error))
+        return ResultExpired(f"not fetched in {result.age_seconds:.0f} s: {error}")
+
     async def _store(
         self, attempt: AttemptRef, result: ResultToStore
     ) -> tuple[list[Image], tuple[Undelivered, ...]]:
-        if result.delivered:
-            return list(result.delivered), result.undelivered
+        if result.delivered or result.unstored:
+            images, unusable = await self._store_unstored(result)
+            return [*result.delivered, *images], (*result.undelivered, *unusable)
         try:
             return await self._copy(result if result.files else await self._refresh(attempt, result))
         except ResultExpired:
             return await self._copy(await self._refresh(attempt, result), is_fresh=True)
+
+    async def _store_unstored(self, result: ResultToStore) -> tuple[list[Image], list[Undelivered]]:
+        """Store what the object store could not take when the response came."""
+        images, unusable = [], []
+        for index in result.unstored:
+            content = await self._assets.load_unstored(result.generation.id, index)
+            with NamedTemporaryFile(prefix="darkroom-") as file:
+                await asyncio.to_thread(_write, file.file, content)
+                path = Path(file.name)
+                try:
+                    image = await self._writer.store(result.generation, result.provider, index, path)
+                    images.append(image)
+                except ResultUnusable as error:
+                    activity.logger.warning("image %d of %s: %s", index, result.generation.id, error)
+                    unusable.append(Undelivered(index, error.code))
+        return images, unusable
 
     async def _copy(
         self, result: ResultToStore, *, is_fresh: bool = False
@@ -171,3 +229,8 @@ class AssetActivities:
             raise ResultExpired
         await self._attempts.record_result(attempt, polled)
         return replace(result, files=polled.files, undelivered=polled.undelivered)
+
+
+def _write(file: IO[bytes], content: bytes) -> None:
+    file.write(content)
+    file.flush()

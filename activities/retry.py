@@ -1,27 +1,36 @@
 """Retries inside an activity, for work that a new run of the activity could not do again."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from temporalio import activity
 
-from domain.errors import TransientError
+from domain.errors import PermanentError, SubmitAmbiguous
 
 T = TypeVar("T")
-_MAX_TRIES = 8
+PAID_SECONDS = 600.0
 _MAX_PAUSE_SECONDS = 15.0
+# A mistake in our own code: it would happen again.
+_BUGS = (TypeError, AttributeError, LookupError, ValueError, AssertionError, NotImplementedError)
 
 
-async def retry_transient(call: Callable[[], Awaitable[T]]) -> T:
-    """Repeat a call while it raises a TransientError; after 8 tries, about a minute, the error is raised.
+async def retry_transient(call: Callable[[], Awaitable[T]], *, budget_seconds: float = PAID_SECONDS) -> T:
+    """Repeat a call that fails; once no try is left within the budget, the error is raised.
 
-    For what exists nowhere else and has been paid for, such as a job id or the bytes of an image.
+    For what exists nowhere else and has been paid for, such as a job id or the bytes of an image. So also an
+    error that nobody foresaw is tried again, unless it is a final answer of ours or provably a bug.
     """
-    for tries in range(1, _MAX_TRIES):
+    end, pause_seconds = time.monotonic() + budget_seconds, 0.5
+    while True:
         try:
             return await call()
-        except TransientError as error:
+        except (PermanentError, SubmitAmbiguous, *_BUGS):
+            raise
+        except Exception as error:
+            if time.monotonic() + pause_seconds > end:
+                raise
             activity.logger.warning("will retry: %s", error)
-            await asyncio.sleep(min(2.0**tries / 2, _MAX_PAUSE_SECONDS))
-    return await call()
+        await asyncio.sleep(pause_seconds)
+        pause_seconds = min(2 * pause_seconds, _MAX_PAUSE_SECONDS)

@@ -1,11 +1,12 @@
 """The images of a synchronous provider's response, on their way into our storage."""
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 
 from activities.assets import ImageWriter, delivered_indexes
 from activities.retry import retry_transient
-from domain.errors import ResultUnusable, ServiceError, StorageUnavailable
+from domain.errors import ResultUnusable, ServiceError
 from domain.generation import Generation, GenerationRequest, Image
 from domain.ports import Assets, Attempts
 from domain.provider import (
@@ -45,22 +46,28 @@ class SyncResultRecorder:
     async def _store_images(
         self, generation: Generation, request: GenerationRequest, response: SyncResult
     ) -> tuple[ProviderResult, list[Image]]:
-        """Return the result as it is after storing, and the stored images."""
+        """Return the result as it is after storing, and the stored images.
+
+        While the object store is away the bytes go to the database, where the death of this worker does not
+        lose them, and the workflow's next step stores them.
+        """
         files = response.files[: request.n]
         indexes = delivered_indexes(len(files), response.result.undelivered)
         paths = dict(zip(indexes, files, strict=True))
-        try:
-            images, unusable = await self._writer.store_all(generation, request.provider, paths)
-        except StorageUnavailable as error:
+        images, unusable = await self._writer.store_all(generation, request.provider, paths)
+        decided = {*(image.index for image in images), *(image.index for image in unusable)}
+        unstored = [index for index in indexes if index not in decided]
+        for index in unstored:
+            content = await asyncio.to_thread(paths[index].read_bytes)
+            await retry_transient(partial(self._assets.save_unstored, generation.id, index, content))
+        if not images and not unstored:
+            error = ResultUnusable("no image of the response can be used")
             return _failed_after_payment(response.result, error), []
-        if not images:
-            unusable_response = ResultUnusable("no image of the response can be used")
-            return _failed_after_payment(response.result, unusable_response), []
         return replace(response.result, undelivered=(*response.result.undelivered, *unusable)), images
 
 
 def _failed_after_payment(result: ProviderResult, error: ServiceError) -> ProviderResult:
-    """Return the result of images that were charged and then lost on the way to our storage."""
+    """Return the result of images that were charged and cannot be delivered."""
     return replace(
         result,
         status=JobStatus.FAILED,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from temporalio.client import Client
 
@@ -64,9 +64,11 @@ class Activities:
 class ActivityPorts:
     """What the activities need from outside.
 
-    limited_providers: those whose slots the reconciler grants. account_wide: those whose rate limit holds for
-    all models together. webhook_url: builds the address at which a provider may report on an attempt; empty
-    if it is not to.
+    Attributes:
+        limited_providers: Those whose slots the reconciler grants.
+        webhook_url: Builds the address at which a provider may report on an attempt; empty if it is not to.
+        account_wide: Providers whose rate limit holds for all models together.
+        result_lifetimes: By provider, for how many seconds a result can be fetched.
     """
 
     providers: Mapping[str, Provider]
@@ -87,6 +89,7 @@ class ActivityPorts:
     downloader: Downloader
     inspector: ImageInspector
     account_wide: Collection[str] = ()
+    result_lifetimes: Mapping[str, float] = field(default_factory=dict)
 
 
 def build_activities(ports: ActivityPorts) -> Activities:
@@ -108,7 +111,13 @@ def build_activities(ports: ActivityPorts) -> Activities:
         credits=CreditActivities(ports.ledger, granter),
         provider=provider,
         assets=AssetActivities(
-            ports.providers, ports.attempts, ports.assets, ports.downloader, writer, granter
+            ports.providers,
+            ports.attempts,
+            ports.assets,
+            ports.downloader,
+            writer,
+            granter,
+            ports.result_lifetimes,
         ),
         slots=SlotActivities(granter),
         moderation=ModerationActivities(ports.generations, ports.input_check),
@@ -155,6 +164,9 @@ async def worker_activities(
                 store=store,
                 downloader=images.downloader,
                 inspector=images.inspector,
+                result_lifetimes={
+                    name: limits.result_lifetime_seconds for name, limits in models.providers.items()
+                },
                 account_wide=[name for name, limits in models.providers.items() if limits.is_account_wide],
             )
         )

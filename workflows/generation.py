@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import ActivityError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from domain import temporal_names
     from domain.credits import Reservation
-    from domain.errors import ContentRejected
+    from domain.errors import ContentRejected, ResultUnusable
     from domain.generation import GenerationInput, Outcome, Stage, Status, TerminalState
     from domain.moderation import ModeratedAt
     from domain.provider import AttemptRef, ResultSignal, StoreRequest, StoreState
@@ -156,7 +156,13 @@ class GenerationWorkflow:
 
     async def _store_and_settle(self) -> Outcome:
         self._state.set_stage(Stage.STORING)
-        stored = await steps.store(StoreRequest(self._attempt.ref, self._attempt.inbox_id))
+        try:
+            stored = await steps.store(StoreRequest(self._attempt.ref, self._attempt.inbox_id))
+        except ActivityError as error:
+            # The provider was paid. What it sent may be useless; else somebody should look why it is lost.
+            code = failure_code(error)
+            attention = None if code == ResultUnusable.code else code
+            return await self._refund(TerminalState(Status.FAILED, code, attention=attention))
         if stored.outcome is not None:
             return stored.outcome
         if stored.state is StoreState.CANCELED:

@@ -36,10 +36,9 @@ UNLIMITED_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_int
 SUBMIT_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30), maximum_attempts=12
 )
-# Result addresses expire, so there is a limit.
-DOWNLOAD_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20), maximum_attempts=8
-)
+# The activity itself says when a result must be gone. The limit is for what it does not foresee.
+DOWNLOAD_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20))
+MAX_STORING = timedelta(days=2)
 SHORT_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3)
 NO_RETRY = RetryPolicy(maximum_attempts=1)
 
@@ -124,6 +123,7 @@ async def store(wanted: StoreRequest) -> StoreResult:
         AssetActivities.store_assets,
         wanted,
         task_queue=ASSETS_QUEUE,
+        schedule_to_close_timeout=MAX_STORING,
         start_to_close_timeout=timedelta(minutes=3),
         heartbeat_timeout=timedelta(seconds=5),
         retry_policy=DOWNLOAD_RETRY,

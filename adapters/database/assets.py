@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.engine import Database
-from adapters.database.tables import AttemptRow, ImageRow, InboxRow
+from adapters.database.tables import AttemptRow, GenerationRow, ImageRow, InboxRow, UnstoredImageRow
 from adapters.database.tables.mapping import (
     StoredResult,
     images_of,
@@ -22,9 +23,20 @@ from adapters.database.tables.mapping import (
     to_request,
     undelivered_to_json,
 )
+from domain.errors import ResultUnusable
 from domain.generation import Generation, Image, Stage, Undelivered
 from domain.ports import ResultToStore, StoringStart
 from domain.provider import AttemptRef, JobStatus
+
+_UNSTORED = (
+    select(col(UnstoredImageRow.index))
+    .where(col(UnstoredImageRow.generation_id) == bindparam("id"))
+    .order_by(col(UnstoredImageRow.index))
+)
+_DELETE_UNSTORED = delete(UnstoredImageRow).where(col(UnstoredImageRow.generation_id) == bindparam("id"))
+_STORING_SECONDS = select(
+    func.extract("epoch", func.clock_timestamp() - col(GenerationRow.storing_at))
+).where(col(GenerationRow.id) == bindparam("id"))
 
 
 class PostgresAssets:
@@ -43,6 +55,8 @@ class PostgresAssets:
                     return StoringStart()
                 set_stage(row, Stage.STORING)
             result = await _stored_result(session, attempt, inbox_id)
+            unstored = await session.scalars(_UNSTORED, {"id": row.id})
+            age_seconds = await session.scalar(_STORING_SECONDS, {"id": row.id})
             return StoringStart(
                 ResultToStore(
                     generation=to_generation(row),
@@ -51,6 +65,8 @@ class PostgresAssets:
                     delivered=stored_images(result),
                     undelivered=stored_undelivered(result),
                     recorded=(await images_of(session, [row.id])).get(row.id, ()),
+                    unstored=tuple(unstored),
+                    age_seconds=float(age_seconds or 0),
                 )
             )
 
@@ -64,11 +80,24 @@ class PostgresAssets:
                 row.storing_at = await session.scalar(select(func.now()))
             return to_generation(row)
 
+    async def save_unstored(self, generation_id: str, index: int, content: bytes) -> None:
+        values = {"generation_id": generation_id, "index": index, "content": content}
+        async with self._database.begin() as session:
+            await session.execute(insert(UnstoredImageRow).values(values).on_conflict_do_nothing())
+
+    async def load_unstored(self, generation_id: str, index: int) -> bytes:
+        async with self._database.begin() as session:
+            row = await session.get(UnstoredImageRow, (generation_id, index))
+        if row is None:
+            raise ResultUnusable("the bytes of the image are gone")
+        return row.content
+
     async def finish_storing(
         self, generation_id: str, images: Sequence[Image], undelivered: Sequence[Undelivered] = ()
     ) -> bool:
         async with self._database.begin() as session:
             row = await locked_generation(session, generation_id)
+            await session.execute(_DELETE_UNSTORED, {"id": row.id})
             # On a re-run, or when an activity outlived its workflow, the first record of the images stays.
             if await images_of(session, [row.id]):
                 return True

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlmodel import col
 
 from adapters.database.engine import Database
 from adapters.database.inbox import to_receipt
-from adapters.database.tables import AttemptRow, GenerationRow, InboxRow
+from adapters.database.tables import AttemptRow, GenerationRow, InboxRow, UnstoredImageRow
 from adapters.database.tables.mapping import to_generation
 from domain.catalog import Catalog
 from domain.generation import Generation, Stage, Status
@@ -85,6 +85,9 @@ class PostgresReconcileQueries:
                 update(GenerationRow)
                 .where(col(GenerationRow.id) == generation_id)
                 .values(objects_deleted_at=func.now())
+            )
+            await session.execute(
+                delete(UnstoredImageRow).where(col(UnstoredImageRow.generation_id) == generation_id)
             )
 
     def _to_stuck(self, row: GenerationRow, attempt: AttemptRef | None) -> StuckGeneration:

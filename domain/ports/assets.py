@@ -12,8 +12,13 @@ from domain.provider import AttemptRef, ResultFile
 class ResultToStore:
     """A result that is to be copied to our storage.
 
-    provider: Whose result it is. files: Where to download it, or delivered: what a synchronous provider's
-    response has put into our storage already. recorded: Not empty if an earlier run has finished.
+    Attributes:
+        provider: Whose result it is.
+        files: Where to download it.
+        delivered: What a synchronous provider's response has put into our storage already.
+        unstored: Indexes of images of such a response whose bytes `save_unstored` keeps.
+        recorded: Not empty if an earlier run has finished.
+        age_seconds: How long ago storing began, by the database's clock.
     """
 
     generation: Generation
@@ -22,6 +27,8 @@ class ResultToStore:
     delivered: tuple[Image, ...]
     undelivered: tuple[Undelivered, ...]
     recorded: tuple[Image, ...]
+    unstored: tuple[int, ...] = ()
+    age_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,15 @@ class Assets(Protocol):
     async def expect_objects(self, generation_id: str) -> Generation | None:
         """Record that objects will be put before storing begins; None if the generation has ended."""
         ...
+
+    async def save_unstored(self, generation_id: str, index: int, content: bytes) -> None:
+        """Keep the bytes of an image in the database while the object store is away.
+
+        They are deleted when the images are recorded, or with the objects of a generation that failed.
+        """
+        ...
+
+    async def load_unstored(self, generation_id: str, index: int) -> bytes: ...
 
     async def finish_storing(
         self, generation_id: str, images: Sequence[Image], undelivered: Sequence[Undelivered] = ()

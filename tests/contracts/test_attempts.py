@@ -1,5 +1,7 @@
 """What Attempts promise: one submit each, whatever is re-run."""
 
+from decimal import Decimal
+
 import pytest
 
 from domain.attempt import AttemptState
@@ -10,6 +12,7 @@ from domain.errors import (
     PermanentError,
     ProviderRefused,
     QueueTimedOut,
+    SubmitUnknown,
 )
 from domain.generation import Stage, Status, TerminalState
 from domain.moderation import ModeratedAt
@@ -18,8 +21,10 @@ from domain.provider import (
     AttemptRef,
     JobStatus,
     PollResult,
+    ProviderCost,
     ProviderJob,
     ProviderResult,
+    Pushback,
     SubmitResult,
     SubmitState,
 )
@@ -97,6 +102,61 @@ async def test_a_rerun_gets_the_rejection(
     assert await subject.attempts.get_attempt(attempt) == AttemptRecord(asked, None, None)
     noted = await subject.books.noted(attempt)
     assert (noted.state, noted.code, noted.moderated_at) == (AttemptState.REJECTED, code, at)
+
+
+async def test_a_refusal_that_is_billed_is_a_charged_failure(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.begin_submit(attempt)
+    error = ContentRejected("not this", at=ModeratedAt.OUTPUT)
+    error.may_be_charged = True
+    refused = await subject.attempts.record_rejected(attempt, error)
+    failure = PollResult(JobStatus.FAILED, ContentRejected.code, moderated_at=ModeratedAt.OUTPUT)
+    assert refused == SubmitResult(SubmitState.ACCEPTED, verdict=failure)
+    assert (await subject.books.noted(attempt)).state is AttemptState.FAILED
+
+
+async def test_a_call_that_is_over_is_a_charged_failure_to_look_at(
+    subject: Subject, attempt: AttemptRef
+) -> None:
+    await subject.attempts.begin_submit(attempt)
+    lost = await subject.attempts.record_lost(attempt, "openai: 500 (req-1)")
+    failure = PollResult(JobStatus.FAILED, SubmitUnknown.code)
+    assert lost == SubmitResult(SubmitState.ACCEPTED, verdict=failure)
+    assert (await subject.attempts.begin_submit(attempt)).stored == lost
+    generation = await subject.books.read(attempt.generation_id)
+    assert (generation.stage, generation.needs_attention) == (Stage.SUBMIT_UNKNOWN, SubmitUnknown.code)
+    # Another worker has its response after all: it is late, and what it cost is known.
+    cost = ProviderCost(Decimal(7), "token")
+    success = ProviderResult(JobStatus.SUCCEEDED, cost=cost)
+    assert not await subject.attempts.record_sync_result(attempt, "req-1", success, ())
+    noted = await subject.books.noted(attempt)
+    assert (noted.state, noted.cost, noted.is_late) == (AttemptState.FAILED, cost, True)
+
+
+async def test_a_try_that_was_overtaken_writes_nothing_but_its_job(
+    subject: Subject, attempt: AttemptRef
+) -> None:
+    first = (await subject.attempts.begin_submit(attempt)).begun_at
+    assert first is not None
+    await subject.attempts.record_not_sent(attempt, first)
+    await subject.attempts.begin_submit(attempt)
+    await subject.attempts.record_not_sent(attempt, first)
+    await subject.attempts.record_rejected(attempt, ProviderRefused("no"), first)
+    await subject.attempts.record_pushed_back(attempt, Pushback("provider_throttled"), first)
+    await subject.attempts.record_lost(attempt, "gone", first)
+    assert (await subject.books.noted(attempt)).state is AttemptState.SENDING
+    assert (await subject.attempts.begin_submit(attempt)).stored == UNKNOWN
+    await subject.attempts.record_accepted(attempt, JOB)
+    assert (await subject.books.noted(attempt)).state is AttemptState.ACCEPTED
+
+
+async def test_a_status_never_falls(subject: Subject, attempt: AttemptRef) -> None:
+    await subject.attempts.begin_submit(attempt)
+    submitting = await subject.books.read(attempt.generation_id)
+    assert (submitting.status, submitting.stage) == (Status.QUEUED, Stage.SUBMITTING)
+    await subject.attempts.record_unknown(attempt)
+    await subject.attempts.record_pushed_back(attempt, Pushback("provider_unavailable"))
+    throttled = await subject.books.read(attempt.generation_id)
+    assert (throttled.status, throttled.stage) == (Status.PROCESSING, Stage.THROTTLED)
 
 
 async def test_a_webhook_proves_a_submit_without_a_response(subject: Subject, attempt: AttemptRef) -> None:

@@ -149,6 +149,8 @@ class World:
     database: Database
     limits: dict[str, int] = field(default_factory=dict)
     account_wide: set[str] = field(default_factory=set)
+    # A result that cannot be fetched is given up at once.
+    result_lifetimes: dict[str, float] = field(default_factory=lambda: {"fal": 0.0, "replicate": 0.0})
     provider: ScriptedProvider = field(default_factory=ScriptedProvider)
     fallback: ScriptedProvider = field(default_factory=lambda: ScriptedProvider("replicate"))
     synchronous: ScriptedSynchronousProvider = field(default_factory=ScriptedSynchronousProvider)
@@ -232,6 +234,7 @@ class World:
                 downloader=self.downloader,
                 inspector=TrustingInspector(),
                 account_wide=self.account_wide,
+                result_lifetimes=self.result_lifetimes,
             )
         )
 

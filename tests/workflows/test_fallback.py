@@ -192,3 +192,32 @@ async def test_our_own_outage_does_not_start_the_fallback(world: World) -> None:
     job = await world.start(script, fallback=other, timing=quick())
     assert (await job.outcome()).status is Status.COMPLETED
     assert other.submitted == []
+
+
+async def test_a_success_that_comes_before_the_refusal_counts(world: World) -> None:
+    """Let the webhook overtake the submit's own 4xx: no second provider is asked and paid."""
+    other, first = fallback_script(), Script(submits=[ProviderRefused("no")])
+    first.submit_release.clear()
+    job = await world.start(first, fallback=other, timing=quick())
+    await first.begun.wait()
+    await job.webhook(success("one"))
+    first.submit_release.set()
+
+    assert (await job.outcome()).status is Status.COMPLETED
+    assert other.submitted == []
+    assert (await job.attempts())[1].state == "succeeded"
+    assert world.store.objects[f"{job.tenant_id}/{job.id}/0"] == b"one"
+
+
+async def test_a_success_that_comes_after_the_refusal_is_late(world: World) -> None:
+    other = Script(submits=[OTHER_JOB])
+    job = await world.start(Script(submits=[ProviderRefused("no")]), fallback=other, timing=quick())
+    await eventually(lambda: other.submitted)
+    await job.webhook(success("late"))
+    await job.webhook(success("in time"), ordinal=2, provider="replicate", job_id="job-2")
+
+    assert (await job.outcome()).status is Status.COMPLETED
+    attempts = await job.attempts()
+    assert (attempts[1].state, attempts[2].state) == ("failed", "succeeded")
+    assert (attempts[1].late_at is None, attempts[2].late_at is None) == (False, True)
+    assert world.store.objects[f"{job.tenant_id}/{job.id}/0"] == b"in time"

@@ -3,12 +3,13 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from domain.credits import Balance
-from domain.errors import StorageUnavailable
+from domain.errors import ResultExpired, ResultUnavailable, ServiceError, StorageUnavailable
 from domain.generation import Stage, Status
 from tests.support.eventually import eventually
 from tests.support.requests import QUICK_TIMING, new_id
@@ -60,6 +61,38 @@ async def test_storing_is_tried_again_while_the_store_is_away(world: World) -> N
 
     assert (await asyncio.wait_for(job.outcome(), scaled(30))).status is Status.COMPLETED
     assert await job.balance() == CHARGED
+
+
+@pytest.mark.parametrize("error", [ResultUnavailable("503"), ResultExpired("404")])
+async def test_a_result_is_fetched_as_long_as_it_may_live(world: World, error: ServiceError) -> None:
+    address = new_id("result")
+    world.downloader.failures[address] = error
+    world.result_lifetimes["fal"] = 3600
+    job = await world.start(Script(polls=[success(address)]))
+    await job.webhook(success(address))
+
+    async def is_retried() -> bool:
+        described = await job.handle.describe()
+        pending = described.raw_description.pending_activities
+        return any(activity.attempt > 2 for activity in pending)
+
+    await eventually(is_retried, timeout_seconds=20)
+    del world.downloader.failures[address]
+
+    assert (await asyncio.wait_for(job.outcome(), scaled(30))).status is Status.COMPLETED
+    world.result_lifetimes["fal"] = 0.0
+
+
+@pytest.mark.parametrize("error", [ResultUnavailable("503"), ResultExpired("404")])
+async def test_a_result_that_must_be_gone_fails_flagged(world: World, error: ServiceError) -> None:
+    address = new_id("result")
+    world.downloader.failures[address] = error
+    job = await world.start(Script(polls=[success(address)]))
+    await job.webhook(success(address))
+
+    assert (await job.outcome()).code == ResultExpired.code
+    assert (await job.generation()).needs_attention == ResultExpired.code
+    assert (await job.balance()).held == 0
 
 
 async def reset(job: Job, event_id: int, run_id: str = "") -> None:

@@ -111,16 +111,24 @@ async def test_a_cancel_during_the_call_waits_for_it_and_stores_nothing(world: W
 
 
 async def test_while_the_store_is_away_the_response_is_kept(world: World) -> None:
-    call = Call()
+    call = Call(images=(b"first", b"second"))
     call.release.clear()
-    job = await world.start(call=call)
+    job = await world.start(call=call, n=2)
     await call.begun.wait()
     world.store.is_away = True
     call.release.set()
-    await job.reaches(Stage.THROTTLED)
+    await job.reaches(Stage.STORING)
+    kept = await world.books.sql("SELECT content FROM unstored_images WHERE generation_id = :id", id=job.id)
     world.store.is_away = False
 
-    assert (await job.outcome()).status is Status.COMPLETED
+    assert await job.outcome() == Outcome(job.id, Status.COMPLETED, None, PRICE, 2)
+    await job.keep_history("completed_after_the_store_was_away")
+    assert [bytes(content) for (content,) in kept] == [b"first", b"second"]
+    assert [world.store.objects[f"{job.tenant_id}/{job.id}/{index}"] for index in (0, 1)] == [
+        b"first",
+        b"second",
+    ]
+    assert await world.books.sql("SELECT 1 FROM unstored_images WHERE generation_id = :id", id=job.id) == []
     assert call.calls == 1
 
 

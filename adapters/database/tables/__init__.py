@@ -1,7 +1,13 @@
 """The tables, as SQLModel classes. `migrations/` makes them; a test holds that both agree."""
 
 from adapters.database.tables.accounts import AccountRow, ApiKeyRow, EntryRow, TenantRow, TransferRow
-from adapters.database.tables.generations import AttemptRow, GenerationRow, ImageRow, InboxRow
+from adapters.database.tables.generations import (
+    AttemptRow,
+    GenerationRow,
+    ImageRow,
+    InboxRow,
+    UnstoredImageRow,
+)
 from adapters.database.tables.input_files import InputFileRow
 from adapters.database.tables.provider_slots import ProviderClosureRow, ProviderPauseRow, ProviderSlotRow
 
@@ -19,4 +25,5 @@ __all__ = [
     "ProviderSlotRow",
     "TenantRow",
     "TransferRow",
+    "UnstoredImageRow",
 ]

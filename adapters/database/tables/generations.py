@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    LargeBinary,
     Numeric,
     Text,
     UniqueConstraint,
@@ -161,6 +162,19 @@ class ImageRow(SQLModel, table=True):
     content_type: str = Field(sa_column=text_column())
     size_bytes: int = Field(sa_column=count_column())
     sha256: str = Field(sa_column=text_column())
+    created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
+
+
+class UnstoredImageRow(SQLModel, table=True):
+    """The bytes of a paid image that the object store could not take yet. Few, and short-lived."""
+
+    __tablename__ = "unstored_images"
+
+    generation_id: str = Field(
+        sa_column=text_column(ForeignKey("generations.id", ondelete="RESTRICT"), primary_key=True)
+    )
+    index: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
 
 

@@ -1,4 +1,4 @@
-"""Pushback: an attempt that waits again, closed providers, and attempts whose first reported end stands.
+"""Attempts that are pushed back, closed providers, first reported ends that stand, images not yet stored.
 
 Needs no stop: processes of the version before run on these tables, next to processes of this one.
 """
@@ -18,6 +18,15 @@ CREATE TABLE provider_closures (
     probe TEXT,
     probe_at TIMESTAMP WITH TIME ZONE,
     PRIMARY KEY (provider, endpoint)
+);
+
+CREATE TABLE unstored_images (
+    generation_id TEXT NOT NULL,
+    index BIGINT NOT NULL,
+    content BYTEA NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    PRIMARY KEY (generation_id, index),
+    FOREIGN KEY(generation_id) REFERENCES generations (id) ON DELETE RESTRICT
 );
 
 ALTER TABLE provider_slots ADD COLUMN endpoint TEXT DEFAULT '' NOT NULL;
@@ -91,6 +100,7 @@ END $$
 """
 
 DOWNGRADE = """
+DROP TABLE unstored_images;
 DROP INDEX provider_slots_waiting;
 DROP INDEX provider_slots_not_notified;
 DROP INDEX provider_slots_granted;
