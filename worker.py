@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities.interceptors import FailureMappingInterceptor, HeartbeatInterceptor
+from activities.interceptors import FailureMappingInterceptor, HeartbeatInterceptor, StoppingInterceptor
 from composition import ServiceSettings, read_settings
 from composition.activities import Activities, worker_activities
 from composition.providers import submits_per_second
@@ -23,6 +22,7 @@ from composition.temporal import temporal_client
 from domain import temporal_names
 from runtime.health import health_server
 from runtime.process import configure_logging, run
+from runtime.workers import run_workers
 from workflows.generation import GenerationWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
@@ -35,6 +35,7 @@ _PURE = (
     "workflows.attempt_end",
     "workflows.progress",
     "workflows.run_state",
+    "workflows.slot_wait",
     "workflows.steps",
 )
 
@@ -59,9 +60,17 @@ class Tuning:
 
 
 def build_workers(
-    client: Client, activities: Activities, tuning: Tuning, queues: Collection[str] = ()
+    client: Client,
+    activities: Activities,
+    tuning: Tuning,
+    queues: Collection[str] = (),
+    *,
+    stop: asyncio.Event,
 ) -> list[Worker]:
-    """Build a Worker per queue: all of them, or those in `queues`. Tests build theirs here too."""
+    """Build a Worker per queue: all of them, or those in `queues`. Tests build theirs here too.
+
+    stop: Once it is set, no activity begins any more.
+    """
     ledger = [
         activities.credits.reserve_credits,
         activities.credits.settle_credits,
@@ -94,18 +103,18 @@ def build_workers(
     if unknown := set(queues) - wanted.keys():
         raise ValueError(f"unknown queues {sorted(unknown)}; there are {sorted(wanted)}")
     return [
-        _worker(client, queue, tuning, **registered)
+        _worker(client, queue, tuning, stop, **registered)
         for queue, registered in wanted.items()
         if not queues or queue in queues
     ]
 
 
-def _worker(client: Client, queue: str, tuning: Tuning, **registered: Any) -> Worker:
+def _worker(client: Client, queue: str, tuning: Tuning, stop: asyncio.Event, **registered: Any) -> Worker:
     registered.setdefault("max_concurrent_activities", tuning.max_activities)
     return Worker(
         client,
         task_queue=queue,
-        interceptors=[FailureMappingInterceptor(), HeartbeatInterceptor()],
+        interceptors=[StoppingInterceptor(stop), FailureMappingInterceptor(), HeartbeatInterceptor()],
         workflow_runner=SandboxedWorkflowRunner(
             restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PURE)
         ),
@@ -145,20 +154,16 @@ async def serve(settings: ServiceSettings, queues: Sequence[str], stop: asyncio.
     client = await temporal_client(settings, runtime=runtime)
     pool = database(settings)
     await check_schema(pool)
-    async with worker_activities(settings, client, pool) as activities, AsyncExitStack() as stack:
-        workers = build_workers(client, activities, tuning_of(settings), queues)
-        for worker in workers:
-            await stack.enter_async_context(worker)
-        await stack.enter_async_context(
-            health_server(
-                settings.worker_host,
-                settings.worker_health_port,
-                lambda: all(worker.is_running for worker in workers),
-            )
-        )
-        _log.info("serving %s", ", ".join(worker.task_queue for worker in workers))
-        await stop.wait()
-        _log.info("stopping; up to %s s for running activities", settings.worker_grace_seconds)
+    async with worker_activities(settings, client, pool) as activities:
+        workers = build_workers(client, activities, tuning_of(settings), queues, stop=stop)
+
+        def is_serving() -> bool:
+            return not stop.is_set() and all(worker.is_running for worker in workers)
+
+        async with health_server(settings.worker_host, settings.worker_health_port, is_serving):
+            _log.info("serving %s", ", ".join(worker.task_queue for worker in workers))
+            await run_workers(workers, stop)
+            _log.info("stopped")
     await pool.close()
     return 0
 

@@ -12,7 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from domain.errors import PermanentError, ServiceError, TransientError
+from domain.errors import PermanentError, ServiceError, TransientError, WorkerStopping
 
 _HEARTBEATS_PER_TIMEOUT = 3
 
@@ -35,6 +35,35 @@ class HeartbeatInterceptor(Interceptor):
         next: ActivityInboundInterceptor,
     ) -> ActivityInboundInterceptor:
         return _SendHeartbeats(next)
+
+
+class StoppingInterceptor(Interceptor):
+    """Refuses activities that begin after their process was told to stop.
+
+    A task may have been fetched just before. Begun now, a call that takes minutes would be cut; refused, it
+    is given to another worker.
+    """
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+
+    def intercept_activity(
+        self,
+        next: ActivityInboundInterceptor,
+    ) -> ActivityInboundInterceptor:
+        return _RefuseWhenStopping(next, self._stop)
+
+
+class _RefuseWhenStopping(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, stop: asyncio.Event) -> None:
+        super().__init__(next)
+        self._stop = stop
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        # A local activity belongs to a workflow task that is under way, and finishes with it.
+        if self._stop.is_set() and not activity.info().is_local:
+            raise _failure(WorkerStopping())
+        return await super().execute_activity(input)
 
 
 class _MapErrors(ActivityInboundInterceptor):

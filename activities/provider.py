@@ -1,6 +1,7 @@
 """Submitting a job to its provider, polling it, and canceling it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from temporalio import activity
 
@@ -8,22 +9,46 @@ from activities.metrics import count_poll
 from activities.submit import Submit, Submitter
 from domain.errors import TransientError
 from domain.ports import Attempts, Provider
-from domain.provider import AttemptRef, JobStatus, PollResult, SubmitRequest, SubmitResult
+from domain.provider import (
+    AttemptRef,
+    JobStatus,
+    PollResult,
+    ProviderJob,
+    ProviderResult,
+    SubmitRequest,
+    SubmitResult,
+    SubmitState,
+)
 
 
 class ProviderActivities:
-    """Talks to the provider that the attempt's row names."""
+    """Talks to the provider that the attempt's row names.
 
-    def __init__(self, providers: Mapping[str, Provider], attempts: Attempts, submitter: Submitter) -> None:
+    webhook_url: as for Submitter; by it a provider may find a lost job. tentative_seconds: how long a
+    provider must report a failure that it may not mean, before it is believed.
+    """
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        attempts: Attempts,
+        submitter: Submitter,
+        webhook_url: Callable[[str, AttemptRef], str],
+        tentative_seconds: float,
+    ) -> None:
         self._providers = providers
         self._attempts = attempts
         self._submitter = submitter
+        self._webhook_url = webhook_url
+        self._tentative_seconds = tentative_seconds
 
     @activity.defn
     async def submit_job(self, wanted: SubmitRequest) -> SubmitResult:
         """Submit at most once. Raises a TransientError only if the provider provably took nothing."""
         permit = await self._attempts.begin_submit(wanted.attempt)
         if permit.stored is not None:
+            if permit.stored.state is SubmitState.UNKNOWN and await self.find_job(wanted.attempt):
+                return (await self._attempts.begin_submit(wanted.attempt)).stored or permit.stored
             return permit.stored
         assert permit.request is not None
         assert permit.begun_at is not None
@@ -35,20 +60,38 @@ class ProviderActivities:
         record = await self._attempts.get_attempt(attempt)
         if record.result is not None:
             return record.result
-        provider = self._providers.get(record.request.provider)
-        if record.job is None or provider is None:  # nothing to poll; a webhook may still come
+        found = await self.find_job(attempt) if record.job is None else None
+        job, provider = record.job or found, self._providers.get(record.request.provider)
+        if job is None or provider is None:  # nothing to poll; a webhook may still come
             return PollResult(JobStatus.RUNNING)
         try:
-            result = await provider.poll_job(record.request, record.job)
+            result = await provider.poll_job(record.request, job)
         except TransientError as error:
             count_poll(provider.name, error.code)
-            return PollResult(JobStatus.RUNNING, retry_after_seconds=error.retry_after_seconds)
-        if result.unknown_status is not None:
-            activity.logger.warning("%s has a new status: %.60r", provider.name, result.unknown_status)
-        count_poll(provider.name, "unknown_status" if result.unknown_status else result.status.value)
-        if result.status is not JobStatus.RUNNING:
-            await self._attempts.record_result(attempt, result)
-        return PollResult.of(result)
+            polled = PollResult(JobStatus.RUNNING, retry_after_seconds=error.retry_after_seconds)
+        else:
+            polled = await self._record(attempt, provider.name, result)
+        return replace(polled, job_id=found.job_id) if found is not None else polled
+
+    async def find_job(self, attempt: AttemptRef) -> ProviderJob | None:
+        """Look for the job of a submit whose end is unknown, where the provider can tell, and record it.
+
+        Only read, never sent again: that it is not found proves nothing.
+        """
+        record = await self._attempts.get_attempt(attempt)
+        name = record.request.provider
+        provider, url = self._providers.get(name), self._webhook_url(name, attempt)
+        if record.job is not None or provider is None or not url:
+            return record.job
+        try:
+            job = await provider.find_job(url, record.begun_at)
+        except TransientError as error:
+            activity.logger.warning("%s could not be looked up: %s", attempt.generation_id, error)
+            return None
+        if job is not None:
+            await self._attempts.record_accepted(attempt, job)
+            activity.logger.info("found the job of %s at %s", attempt.generation_id, name)
+        return job
 
     @activity.defn
     async def cancel_job(self, attempt: AttemptRef) -> bool:
@@ -58,3 +101,14 @@ class ProviderActivities:
         if record.job is None or provider is None:
             return False
         return await provider.cancel_job(record.request, record.job)
+
+    async def _record(self, attempt: AttemptRef, provider: str, result: ProviderResult) -> PollResult:
+        """Record the end of a job, if it is one that is believed."""
+        if result.unknown_status is not None:
+            activity.logger.warning("%s has a new status: %.60r", provider, result.unknown_status)
+        count_poll(provider, "unknown_status" if result.unknown_status else result.status.value)
+        if result.is_tentative and await self._attempts.record_tentative(attempt) < self._tentative_seconds:
+            return PollResult(JobStatus.RUNNING, retry_after_seconds=result.retry_after_seconds)
+        if result.status is not JobStatus.RUNNING:
+            await self._attempts.record_result(attempt, result)
+        return PollResult.of(result)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from admin.bootstrap import bootstrap
+from admin.look_up import look_up
 from admin.open_provider import open_provider
 from admin.try_provider import try_provider
 from composition import ServiceSettings, read_settings
@@ -59,6 +60,10 @@ async def _open_provider(
     return {"granted": await open_provider(settings, pool, wanted.provider)}
 
 
+async def _look_up(wanted: argparse.Namespace, settings: ServiceSettings, pool: Database) -> dict[str, Any]:
+    return await look_up(settings, pool, wanted.generation_id)
+
+
 async def _try_provider(wanted: argparse.Namespace, settings: ServiceSettings, _: Database) -> dict[str, Any]:
     return await try_provider(settings, wanted.provider, wanted.model, wanted.prompt)
 
@@ -95,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     command("providers", _providers, "slots in use, jobs that wait, and what is closed, by provider")
     opened = command("open-provider", _open_provider, "let jobs in again where a provider is closed")
     opened.add_argument("provider")
+    lost = command("look-up", _look_up, "find the job of a submit whose response was lost, and its result")
+    lost.add_argument("generation_id")
     trial = command("try-provider", _try_provider, "one job with your own key, step by step; it costs money")
     trial.add_argument("provider")
     trial.add_argument("--model", help="an id of the catalog (default: the provider's first)")

@@ -69,6 +69,7 @@ class ActivityPorts:
         webhook_url: Builds the address at which a provider may report on an attempt; empty if it is not to.
         account_wide: Providers whose rate limit holds for all models together.
         result_lifetimes: By provider, for how many seconds a result can be fetched.
+        tentative_seconds: How long a provider must report a failure that it may not mean.
     """
 
     providers: Mapping[str, Provider]
@@ -90,6 +91,7 @@ class ActivityPorts:
     inspector: ImageInspector
     account_wide: Collection[str] = ()
     result_lifetimes: Mapping[str, float] = field(default_factory=dict)
+    tentative_seconds: float = 60.0
 
 
 def build_activities(ports: ActivityPorts) -> Activities:
@@ -106,7 +108,9 @@ def build_activities(ports: ActivityPorts) -> Activities:
         ports.webhook_url,
         ports.account_wide,
     )
-    provider = ProviderActivities(ports.providers, ports.attempts, submitter)
+    provider = ProviderActivities(
+        ports.providers, ports.attempts, submitter, ports.webhook_url, ports.tentative_seconds
+    )
     return Activities(
         credits=CreditActivities(ports.ledger, granter),
         provider=provider,

@@ -103,6 +103,8 @@ class ProviderResult:
         cost: Set where the provider states it.
         retry_after_seconds: For RUNNING, the shortest pause before the next poll.
         unknown_status: For RUNNING, a status word of the provider that the adapter does not know.
+        is_tentative: For FAILED, whether the provider may say otherwise in a moment, such as after a 404 on a
+            job, or a success that has no output yet. It is believed only after a while.
     """
 
     status: JobStatus
@@ -115,6 +117,7 @@ class ProviderResult:
     cost: ProviderCost | None = None
     retry_after_seconds: float | None = None
     unknown_status: str | None = None
+    is_tentative: bool = False
 
 
 @dataclass(frozen=True)

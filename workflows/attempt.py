@@ -59,6 +59,7 @@ class Attempt:
         self._state = state
         self._result: PollResult | None = None
         self._poll_now = False
+        self._is_accepted = False
         self._slot = SlotWait(ref, plan.provider, leaves_if_closed=plan.has_fallback)
         self._pushbacks = 0
         self._queue_deadline = workflow.now()
@@ -211,10 +212,10 @@ class Attempt:
     async def _wait_for_end(self, submitted: SubmitResult) -> AttemptEnd:
         self._state.progress.provider_job_id = submitted.job_id
         self._result = self._result or submitted.verdict
-        is_accepted = submitted.state is SubmitState.ACCEPTED
-        self._state.set_stage(Stage.GENERATING if is_accepted else Stage.SUBMIT_UNKNOWN)
+        self._is_accepted = submitted.state is SubmitState.ACCEPTED
+        self._state.set_stage(Stage.GENERATING if self._is_accepted else Stage.SUBMIT_UNKNOWN)
         await self._wait_for_result()
-        return self._end(is_accepted=is_accepted)
+        return self._end(is_accepted=self._is_accepted)
 
     async def _wait_for_result(self) -> None:
         """Wait for a webhook, a poll, a cancel or the deadline. The poll timer is always armed."""
@@ -260,6 +261,9 @@ class Attempt:
         except ActivityError as error:
             workflow.logger.warning("poll failed, will poll again: %s", failure_code(error))
             return None
+        if polled.job_id is not None and not self._is_accepted:
+            self._is_accepted, self._state.progress.provider_job_id = True, polled.job_id
+            self._state.set_stage(Stage.GENERATING)
         if polled.verdict.is_final and self._result is None:
             self._result = polled
         return polled.retry_after_seconds

@@ -155,7 +155,15 @@ class PostgresAttempts:
             job = None
             if record.provider_job_id is not None:
                 job = ProviderJob(record.provider_job_id, record.provider_urls or {})
-            return AttemptRecord(to_request(row, attempt.ordinal), job, poll_result(record))
+            request = to_request(row, attempt.ordinal)
+            return AttemptRecord(request, job, poll_result(record), begun_at=record.started_at)
+
+    async def record_tentative(self, attempt: AttemptRef) -> float:
+        async with self._database.begin() as session:
+            _, record = await _locked(session, attempt)
+            now = await database_now(session)
+            record.tentative_at = record.tentative_at or now
+            return (now - record.tentative_at).total_seconds()
 
     async def record_result(self, attempt: AttemptRef, result: ProviderResult) -> None:
         async with self._database.begin() as session:

@@ -30,6 +30,7 @@ class PostgresInbox:
             record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
             # Only about the attempt's own job, if that is known yet.
             is_own_job = record is not None and record.provider_job_id in (None, event.job_id)
+            is_believed = is_own_job and not event.result.is_tentative
             row = await session.scalar(
                 insert(InboxRow)
                 .values(
@@ -39,17 +40,17 @@ class PostgresInbox:
                     ordinal=attempt.ordinal,
                     provider_job_id=event.job_id,
                     # Another job's id proves nothing: the provider is polled instead.
-                    status=event.result.status if is_own_job else JobStatus.CHECK,
-                    code=event.result.code if is_own_job else None,
-                    moderated_at=event.result.moderated_at if is_own_job else None,
-                    does_not_charge=is_own_job and event.result.does_not_charge,
+                    status=event.result.status if is_believed else JobStatus.CHECK,
+                    code=event.result.code if is_believed else None,
+                    moderated_at=event.result.moderated_at if is_believed else None,
+                    does_not_charge=is_believed and event.result.does_not_charge,
                     result=result_to_json(event.result),
                     late=Status(generation.status).is_terminal,
                 )
                 .on_conflict_do_nothing(index_elements=["provider", "event_id"])
                 .returning(InboxRow)
             )
-            if row is not None and record is not None and is_own_job and event.result.status.is_final:
+            if row is not None and record is not None and is_believed and event.result.status.is_final:
                 # With the attempt, where its cost is counted.
                 await store_result(session, generation, record, event.result)
             if row is None:

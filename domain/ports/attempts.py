@@ -1,7 +1,7 @@
 """Attempts: what was submitted to providers, and what they reported. States: domain/attempt.py."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -39,12 +39,13 @@ class AttemptRecord:
     """An attempt as the database knows it.
 
     request: As the attempt's own provider takes it. job: Set if the provider is known to have one. result:
-    Set if the end is known.
+    Set if the end is known. begun_at: When it was submitted last.
     """
 
     request: GenerationRequest
     job: ProviderJob | None
     result: PollResult | None
+    begun_at: datetime = field(compare=False, kw_only=True)
 
 
 class Attempts(Protocol):
@@ -87,6 +88,10 @@ class Attempts(Protocol):
         ...
 
     async def get_attempt(self, attempt: AttemptRef) -> AttemptRecord: ...
+
+    async def record_tentative(self, attempt: AttemptRef) -> float:
+        """Record that a poll reported what is not believed yet; return how many seconds it has done so."""
+        ...
 
     async def record_result(self, attempt: AttemptRef, result: ProviderResult) -> None:
         """Store what a poll reported."""

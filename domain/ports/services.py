@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,6 +40,14 @@ class Provider(Protocol):
 
     async def cancel_job(self, request: GenerationRequest, job: ProviderJob) -> bool:
         """Ask to stop; False if it is too late or the provider cannot. Raises a TransientError."""
+        ...
+
+    async def find_job(self, webhook_url: str, begun_at: datetime) -> ProviderJob | None:
+        """Look for the job of a submit whose response was lost, by its callback address and nothing else.
+
+        begun_at: When it was submitted. None proves nothing: lists lag, and are not complete, and some
+        providers have none. Raises a TransientError.
+        """
         ...
 
 

@@ -20,6 +20,8 @@ CREATE TABLE provider_closures (
     PRIMARY KEY (provider, endpoint)
 );
 
+ALTER TABLE attempts ADD COLUMN tentative_at TIMESTAMP WITH TIME ZONE;
+
 CREATE TABLE unstored_images (
     generation_id TEXT NOT NULL,
     index BIGINT NOT NULL,
@@ -101,6 +103,7 @@ END $$
 
 DOWNGRADE = """
 DROP TABLE unstored_images;
+ALTER TABLE attempts DROP COLUMN tentative_at;
 DROP INDEX provider_slots_waiting;
 DROP INDEX provider_slots_not_notified;
 DROP INDEX provider_slots_granted;

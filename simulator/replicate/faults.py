@@ -11,6 +11,8 @@ KINDS: FaultKinds = {
     "partial_result": FaultKind(Phase.JOB, {"missing": 1.0}),
     "late_output": FaultKind(Phase.JOB, {"seconds": 2.0}),
     "early_output": FaultKind(Phase.JOB),
+    "hide_webhook": FaultKind(Phase.JOB),
+    "old_webhook_field": FaultKind(Phase.JOB),
     "ignore_cancel": FaultKind(Phase.CANCEL),
     **WEBHOOKS,
     "stale_webhook": FaultKind(Phase.WEBHOOK, {"seconds": 600.0}),

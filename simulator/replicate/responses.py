@@ -84,12 +84,21 @@ def _document(job: Job, base_url: str, view: View, output: Any, *, is_removed: b
         "deployment": None,
         "source": "api",
         "metrics": _metrics(job, view, ended_at, has_started=has_started),
+        **_callback(job),
         "urls": {
             "get": address,
             "cancel": f"{address}/cancel",
             "web": f"https://replicate.com/p/{job.id}",
         },
     }
+
+
+def _callback(job: Job) -> dict[str, str]:
+    """Return the callback address as a prediction shows it. Which field has it, if any, is not confirmed."""
+    if job.webhook_url is None or job.fault("hide_webhook") is not None:
+        return {}
+    name = "webhook" if job.fault("old_webhook_field") is None else "webhook_completed"
+    return {name: job.webhook_url}
 
 
 def moment(at: float) -> str:

@@ -30,7 +30,7 @@ from domain.provider import (
 )
 from tests.contracts.events import attempt_of_a_hold, succeeded
 from tests.contracts.subjects import Subject
-from tests.support.requests import new_id
+from tests.support.requests import NOW, new_id
 
 JOB = ProviderJob("job-1", {"status": "https://queue.fal.run/job-1/status"})
 ACCEPTED = SubmitResult(SubmitState.ACCEPTED, job_id="job-1")
@@ -56,7 +56,7 @@ async def test_only_the_first_begin_may_submit(subject: Subject, attempt: Attemp
     assert (await subject.attempts.begin_submit(attempt)).stored == UNKNOWN
     assert await subject.attempts.record_unknown(attempt) == UNKNOWN
     assert await stage(subject, attempt) is Stage.SUBMIT_UNKNOWN
-    assert await subject.attempts.get_attempt(attempt) == AttemptRecord(first, None, None)
+    assert await subject.attempts.get_attempt(attempt) == AttemptRecord(first, None, None, begun_at=NOW)
 
 
 async def test_what_was_provably_not_sent_may_be_begun_again(subject: Subject, attempt: AttemptRef) -> None:
@@ -72,7 +72,7 @@ async def test_a_rerun_gets_the_accepted_job(subject: Subject, attempt: AttemptR
     await subject.attempts.record_accepted(attempt, JOB)
     assert await stage(subject, attempt) is Stage.GENERATING
     assert (await subject.attempts.begin_submit(attempt)).stored == ACCEPTED
-    assert await subject.attempts.get_attempt(attempt) == AttemptRecord(asked, JOB, None)
+    assert await subject.attempts.get_attempt(attempt) == AttemptRecord(asked, JOB, None, begun_at=NOW)
 
 
 async def test_a_late_response_ends_the_pause(subject: Subject, attempt: AttemptRef) -> None:
@@ -99,7 +99,7 @@ async def test_a_rerun_gets_the_rejection(
     await subject.attempts.record_rejected(attempt, error)
     rejected = SubmitResult(SubmitState.REJECTED, code=code, moderated_at=at)
     assert (await subject.attempts.begin_submit(attempt)).stored == rejected
-    assert await subject.attempts.get_attempt(attempt) == AttemptRecord(asked, None, None)
+    assert await subject.attempts.get_attempt(attempt) == AttemptRecord(asked, None, None, begun_at=NOW)
     noted = await subject.books.noted(attempt)
     assert (noted.state, noted.code, noted.moderated_at) == (AttemptState.REJECTED, code, at)
 
@@ -175,7 +175,8 @@ async def test_a_poll_finds_the_job_that_only_a_webhook_has_named(
     assert asked is not None
     await subject.inbox.record_event("fal", attempt, succeeded("job-1"))
     found = await subject.attempts.get_attempt(attempt)
-    assert found == AttemptRecord(asked, ProviderJob("job-1", {}), PollResult(JobStatus.SUCCEEDED))
+    job, result = ProviderJob("job-1", {}), PollResult(JobStatus.SUCCEEDED)
+    assert found == AttemptRecord(asked, job, result, begun_at=NOW)
     assert (await subject.attempts.begin_submit(attempt)).stored == FINISHED
 
 

@@ -37,6 +37,7 @@ ENDINGS = {
     "checked_and_refused",
     "completed_after_ledger_outage",
     "completed_after_unknown_submit",
+    "completed_by_a_job_that_was_looked_up",
     "completed_after_waiting_for_a_slot",
     "completed_by_response",
     "completed_by_early_webhook",

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from domain.errors import ResultExpired, SubmitAmbiguous
@@ -35,6 +36,7 @@ class Script:
         submits: An event is a submit that reaches the provider and is never answered.
         submit_release: A submit waits here before it answers.
         cancels: Jobs that were canceled.
+        listed: What a look-up finds, by callback address.
     """
 
     submits: list[Submitted] = field(default_factory=lambda: [ProviderJob("job-1", {})])
@@ -45,6 +47,7 @@ class Script:
     submitted: list[Submission] = field(default_factory=list)
     polled: int = 0
     cancels: list[str] = field(default_factory=list)
+    listed: dict[str, ProviderJob] = field(default_factory=dict)
 
 
 class ScriptedProvider:
@@ -55,6 +58,7 @@ class ScriptedProvider:
     def __init__(self, name: str = "fal") -> None:
         self.name = name
         self.scripts: dict[str, Script] = {}
+        self.looked_up: list[str] = []
 
     async def submit(self, submission: Submission) -> ProviderJob:
         script = self.scripts[submission.request.prompt]
@@ -80,6 +84,11 @@ class ScriptedProvider:
     async def cancel_job(self, request: GenerationRequest, job: ProviderJob) -> bool:
         self.scripts[request.prompt].cancels.append(job.job_id)
         return True
+
+    async def find_job(self, webhook_url: str, begun_at: datetime) -> ProviderJob | None:
+        self.looked_up.append(webhook_url)
+        found = (script.listed.get(webhook_url) for script in self.scripts.values())
+        return next((job for job in found if job is not None), None)
 
 
 @dataclass

@@ -1,9 +1,10 @@
 """Workflows on real Temporal and PostgreSQL, with scripted providers and the images in memory."""
 
+import asyncio
 import os
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +36,7 @@ from domain.generation import (
     TimingPolicy,
 )
 from domain.provider import AttemptRef, ProviderEvent, ProviderResult
+from runtime.workers import run_workers
 from tests.support.books import PostgresBooks
 from tests.support.eventually import eventually
 from tests.support.interrupted import InterruptedAttempts, InterruptedLedger
@@ -149,6 +151,7 @@ class World:
     database: Database
     limits: dict[str, int] = field(default_factory=dict)
     account_wide: set[str] = field(default_factory=set)
+    tentative_seconds: float = 2.0
     # A result that cannot be fetched is given up at once.
     result_lifetimes: dict[str, float] = field(default_factory=lambda: {"fal": 0.0, "replicate": 0.0})
     provider: ScriptedProvider = field(default_factory=ScriptedProvider)
@@ -235,8 +238,33 @@ class World:
                 inspector=TrustingInspector(),
                 account_wide=self.account_wide,
                 result_lifetimes=self.result_lifetimes,
+                tentative_seconds=self.tentative_seconds,
             )
         )
+
+
+@asynccontextmanager
+async def working(
+    world: World, *, cached_workflows: int = 0, grace_seconds: float = 2
+) -> AsyncIterator[asyncio.Event]:
+    """Run a worker of the world; the event stops it."""
+    tuning = Tuning(
+        submits_per_second=dict.fromkeys(("fal", "replicate", "openai"), 1000.0),
+        max_concurrent={"fal": 50, "replicate": 50, "openai": 200},
+        max_local_activities=10,
+        max_activities=50,
+        cached_workflows=cached_workflows,
+        grace=timedelta(seconds=grace_seconds),
+        sticky_timeout=timedelta(seconds=2),
+    )
+    stop = asyncio.Event()
+    workers = build_workers(world.client, world.activities(), tuning, stop=stop)
+    running = asyncio.create_task(run_workers(workers, stop))
+    try:
+        yield stop
+    finally:
+        stop.set()
+        await running
 
 
 @asynccontextmanager
@@ -245,16 +273,5 @@ async def running_world(
 ) -> AsyncIterator[World]:
     """Run a worker. Without a cache, every workflow task replays the history, which tests determinism."""
     world = World(client, database)
-    tuning = Tuning(
-        submits_per_second=dict.fromkeys(("fal", "replicate", "openai"), 1000.0),
-        max_concurrent={"fal": 50, "replicate": 50, "openai": 200},
-        max_local_activities=10,
-        max_activities=50,
-        cached_workflows=cached_workflows,
-        grace=timedelta(seconds=2),
-        sticky_timeout=timedelta(seconds=2),
-    )
-    async with AsyncExitStack() as stack:
-        for worker in build_workers(client, world.activities(), tuning):
-            await stack.enter_async_context(worker)
+    async with working(world, cached_workflows=cached_workflows):
         yield world

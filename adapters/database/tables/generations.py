@@ -139,6 +139,8 @@ class AttemptRow(SQLModel, table=True):
     cost_unit: str | None = Field(default=None, sa_column=text_column(nullable=True))
     # When a result came that the generation no longer waited for.
     late_at: datetime | None = Field(default=None, sa_column=moment_column())
+    # When a poll first reported a failure that is not believed at once.
+    tentative_at: datetime | None = Field(default=None, sa_column=moment_column())
 
 
 class ImageRow(SQLModel, table=True):

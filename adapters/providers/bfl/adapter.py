@@ -11,6 +11,7 @@ A submit whose response was lost stays lost: a task is found by its id alone, wh
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -117,6 +118,10 @@ class BflProvider:
         """Return False: BFL has no cancel."""
         return False
 
+    async def find_job(self, webhook_url: str, begun_at: datetime) -> ProviderJob | None:
+        """Return None: BFL lists no tasks. A webhook may still report the task."""
+        return None
+
     def _job(self, response: httpx.Response) -> ProviderJob:
         job_id, body = accepted_job_id(self.name, response, "id"), json_object(response)
         url = body.get("polling_url")
@@ -141,7 +146,7 @@ def _ready(task: Mapping[str, Any]) -> ProviderResult:
     found = result if isinstance(result, dict) else {}
     sample = found.get("sample")
     if not is_token(sample):
-        return ERRORS["Ready without a sample"].to_result("Ready without a sample")
+        return ERRORS["Ready without a sample"].to_tentative_result("Ready without a sample")
     cost = cost_of(task.get("cost"), _UNIT) or cost_of(found.get("cost"), _UNIT)
     return ProviderResult(JobStatus.SUCCEEDED, files=(ResultFile(sample),), cost=cost)
 
@@ -149,7 +154,7 @@ def _ready(task: Mapping[str, Any]) -> ProviderResult:
 def _not_found(job: ProviderJob) -> ProviderResult:
     """Return a failure at the task's own address. At any other, the task may be in another region."""
     if "polling" in job.urls:
-        return ERRORS["Task not found"].to_result("Task not found")
+        return ERRORS["Task not found"].to_tentative_result("Task not found")
     return ProviderResult(JobStatus.RUNNING, unknown_status="Task not found")
 
 

@@ -7,6 +7,7 @@ a locked account gets.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -93,6 +94,13 @@ class FalProvider:
         response = await self._send("PUT", self._job_url(request, job, "cancel"))
         return response.is_success
 
+    async def find_job(self, webhook_url: str, begun_at: datetime) -> ProviderJob | None:
+        """Return None: what fal lists of a request does not name its callback address (not confirmed).
+
+        A webhook may still report the request.
+        """
+        return None
+
     async def _result(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
         response = await self._send("GET", self._job_url(request, job, "response"))
         if response.status_code == httpx.codes.BAD_REQUEST and b"in progress" in response.content[:200]:
@@ -140,7 +148,9 @@ def success(output: Mapping[str, Any], n: int | None, billable_units: str | None
         return ERRORS["has_nsfw_concepts"].to_result("has_nsfw_concepts")
     usable = [file for index, file in files.items() if index not in blackened]
     if not usable:
-        return ERRORS["no usable image"].to_result(f"{len(files)} usable addresses for {len(images)} images")
+        message = f"{len(files)} usable addresses for {len(images)} images"
+        mapping = ERRORS["no usable image"]
+        return mapping.to_result(message) if any(images) else mapping.to_tentative_result(message)
     codes = dict.fromkeys(set(range(len(images))) - files.keys(), ResultUnusable.code)
     codes |= dict.fromkeys(blackened, ContentRejected.code)
     lost = [Undelivered(index, codes[index]) for index in sorted(codes)]
@@ -197,7 +207,7 @@ def _error_name(status_code: int, kinds: Sequence[object]) -> str:
 
 
 def _not_found() -> ProviderResult:
-    return ERRORS["404 on a job"].to_result("fal does not know the request")
+    return ERRORS["404 on a job"].to_tentative_result("fal does not know the request")
 
 
 def _body(submission: Submission) -> StreamedBody:

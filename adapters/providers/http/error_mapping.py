@@ -1,7 +1,7 @@
 """How a provider's errors are mapped to ours: each adapter has one table of mappings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters.providers.http.responses import storable
 from domain.errors import ContentRejected, PermanentError, ServiceError
@@ -33,6 +33,10 @@ class ErrorMapping:
         if isinstance(error, PermanentError):
             error.may_be_charged = not self.does_not_charge
         return error
+
+    def to_tentative_result(self, message: str) -> ProviderResult:
+        """Return the same for what the provider may not mean: it is asked again for a while."""
+        return replace(self.to_result(message), is_tentative=True)
 
     def to_result(self, message: str) -> ProviderResult:
         """Return the result of a job that ended with this error."""

@@ -5,14 +5,16 @@ OpenAPI) and Replicate's pages on predictions, webhooks, rate limits and error c
 Not confirmed there, so every reading is accepted: 200 or 202 instead of the recorded 201, the bodies of 402
 and 422, and the wording of moderation, which is a failed prediction's text with or without an E-code.
 
-A submit whose response was lost stays lost: a prediction has no reference that we choose, and the account's
-list has only its input and its time. Two clients may request the same at the same moment, so a prediction
-found there could be another generation's, and its image would be delivered to the wrong client.
+A submit whose response was lost is looked up in the account's list by its callback address, which names the
+attempt and is a secret of ours. Not confirmed: that a listed prediction carries it, as `webhook` or as
+`webhook_completed`. Nothing else identifies it: two clients may request the same at the same moment, so a
+prediction with the same input could be another generation's. That it is not in the list proves nothing.
 """
 
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -22,6 +24,7 @@ from adapters.providers.http.request_bodies import data_uri, form_body, paramete
 from adapters.providers.http.requests import (
     has_same_origin,
     join_path,
+    parse_url,
     send_repeatable,
     send_submit,
     unavailable,
@@ -38,6 +41,9 @@ _RUNNING = ("starting", "processing")
 _ENDED = ("succeeded", "failed", "canceled", "aborted")
 _CODE = re.compile(r"\bE[0-9]{3,4}\b")
 _MAX_DATA_URI_BYTES = 256_000
+# The list is read around the time of the submit, by our clock.
+_LOOK_UP_MARGIN = timedelta(minutes=5)
+_MAX_LOOK_UP_PAGES = 20
 # How models name their input images: a field that takes one, or, ending in [], a list of them.
 _IMAGE_FIELDS = {
     "black-forest-labs/flux-1.1-pro": "image_prompt",
@@ -102,7 +108,7 @@ class ReplicateProvider:
     async def poll_job(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
         response = await self._send("GET", self._job_url(job, "get"))
         if response.status_code == httpx.codes.NOT_FOUND:
-            return ERRORS["404 on a prediction"].to_result("Replicate does not know the prediction")
+            return ERRORS["404 on a prediction"].to_tentative_result("not known")
         if not response.is_success:
             # Our token or our address is wrong. The prediction still exists, and there is time to correct it.
             raise unavailable(self.name, response)
@@ -113,18 +119,42 @@ class ReplicateProvider:
         response = await self._send("POST", self._job_url(job, "cancel"))
         return response.is_success and json_object(response).get("status") not in ("succeeded", "failed")
 
+    async def find_job(self, webhook_url: str, begun_at: datetime) -> ProviderJob | None:
+        """Look through the list of the minutes around the submit for exactly this callback address."""
+        window = {
+            "created_after": (begun_at - _LOOK_UP_MARGIN).isoformat(),
+            "created_before": (begun_at + _LOOK_UP_MARGIN).isoformat(),
+        }
+        url: httpx.URL | None = join_path(self._url, "predictions").copy_merge_params(window)
+        for _ in range(_MAX_LOOK_UP_PAGES):
+            if url is None:
+                break
+            response = await self._send("GET", url)
+            if not response.is_success:
+                raise unavailable(self.name, response)
+            page = json_object(response)
+            for prediction in page.get("results") or ():
+                if webhook_url in _callback_addresses(prediction) and is_token(prediction.get("id")):
+                    return ProviderJob(prediction["id"], self._trusted_urls(prediction))
+            url = parse_url(page.get("next")) if has_same_origin(page.get("next"), self._url) else None
+        return None
+
     async def _send(self, method: str, url: httpx.URL) -> httpx.Response:
         return await send_repeatable(self._http, self.name, method, url, headers=self._headers)
 
     def _job(self, response: httpx.Response) -> ProviderJob:
-        job_id, stated = accepted_job_id(self.name, response, "id"), json_object(response).get("urls")
-        urls = (
-            {purpose: stated.get(purpose) for purpose in ("get", "cancel")}
-            if isinstance(stated, dict)
-            else {}
-        )
-        trusted = {purpose: str(url) for purpose, url in urls.items() if has_same_origin(url, self._url)}
-        return ProviderJob(job_id, trusted)
+        job_id = accepted_job_id(self.name, response, "id")
+        return ProviderJob(job_id, self._trusted_urls(json_object(response)))
+
+    def _trusted_urls(self, prediction: Mapping[str, Any]) -> dict[str, str]:
+        """Return the prediction's own addresses, of those that may receive our token."""
+        stated = prediction.get("urls")
+        urls = stated if isinstance(stated, dict) else {}
+        return {
+            purpose: str(urls[purpose])
+            for purpose in ("get", "cancel")
+            if has_same_origin(urls.get(purpose), self._url)
+        }
 
     def _job_url(self, job: ProviderJob, purpose: str) -> httpx.URL:
         if purpose in job.urls:
@@ -196,13 +226,20 @@ def result_of(prediction: Mapping[str, Any], n: int | None) -> ProviderResult:
     return _success(prediction, n)
 
 
+def _callback_addresses(prediction: object) -> tuple[object, ...]:
+    if not isinstance(prediction, dict):
+        return ()
+    return (prediction.get("webhook"), prediction.get("webhook_completed"))
+
+
 def _success(prediction: Mapping[str, Any], n: int | None) -> ProviderResult:
     output = prediction.get("output")
     urls = output if isinstance(output, list) else [output]
     # We request addresses. Images instead of them would be megabytes in PostgreSQL.
     files = {index: ResultFile(str(url)) for index, url in enumerate(urls) if _is_address(url)}
     if not files:
-        return ERRORS["no usable image"].to_result(f"no usable address in {len(urls)} outputs")
+        mapping, message = ERRORS["no usable image"], f"no usable address in {len(urls)} outputs"
+        return mapping.to_result(message) if any(urls) else mapping.to_tentative_result(message)
     unusable = [Undelivered(index, ResultUnusable.code) for index in range(len(urls)) if index not in files]
     missing = [Undelivered(index, NotDelivered.code) for index in range(len(urls), n or 0)]
     metrics = prediction.get("metrics")

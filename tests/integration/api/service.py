@@ -23,6 +23,7 @@ from composition.providers import webhook_url
 from composition.temporal import temporal_client
 from domain.auth import Scope
 from domain.provider import AttemptRef
+from runtime.workers import run_workers
 from tests.simulator.process import Client as FalClient
 from tests.support.eventually import eventually
 from tests.support.raw_server import RawServer
@@ -181,7 +182,12 @@ async def serving(settings: ServiceSettings, listener: socket.socket) -> AsyncIt
 async def working(settings: ServiceSettings, database: Database) -> AsyncIterator[None]:
     """Run a worker for every queue, on the real adapters."""
     client = await temporal_client(settings)
-    async with worker_activities(settings, client, database) as activities, AsyncExitStack() as stack:
-        for worker in build_workers(client, activities, tuning_of(settings)):
-            await stack.enter_async_context(worker)
-        yield
+    async with worker_activities(settings, client, database) as activities:
+        stop = asyncio.Event()
+        workers = build_workers(client, activities, tuning_of(settings), stop=stop)
+        running = asyncio.create_task(run_workers(workers, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await running
