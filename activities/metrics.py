@@ -9,6 +9,7 @@ SUBMITS = "darkroom_submits"
 POLLS = "darkroom_polls"
 STORED_BYTES = "darkroom_stored_bytes"
 REPAIRS = "darkroom_repairs"
+RECONCILES = "darkroom_reconciles"
 
 
 def count_finished(outcome: Outcome) -> None:
@@ -30,6 +31,10 @@ def count_stored(provider: str, size_bytes: int) -> None:
 
 def count_repair(kind: str, times: int) -> None:
     _add(REPAIRS, times, kind=kind)
+
+
+def count_reconcile(part: str, *, succeeded: bool) -> None:
+    _add(RECONCILES, 1, part=part, outcome="succeeded" if succeeded else "failed")
 
 
 def _add(name: str, value: int, **labels: str) -> None:

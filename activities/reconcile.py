@@ -5,16 +5,18 @@ to repeat and to race with the workflow it repairs: the guarded transactions of 
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from temporalio import activity
 
 from activities.assets import object_prefix
-from activities.metrics import count_finished, count_repair
+from activities.metrics import count_finished, count_reconcile, count_repair
 from activities.provider import ProviderActivities
 from activities.provider_slots import SlotGranter
 from domain.errors import WorkflowLost
@@ -32,8 +34,12 @@ from domain.ports import (
 )
 from domain.provider import AttemptRef
 
-_MAX_PER_RUN = 200
+_BATCH = 200
 _MAX_CONCURRENT = 10
+# Of healthy open generations so many are looked up in Temporal per run; the others in the next ones.
+_MAX_OPEN_BATCHES = 10
+# Batches of one part are repeated while they are full, for at most so long.
+_PART_SECONDS = 10.0
 
 Found = TypeVar("Found")
 Repaired = Mapping[str, int]
@@ -78,23 +84,72 @@ class ReconcileActivities:
 
     @activity.defn
     async def reconcile(self, plan: ReconcilePlan) -> dict[str, int]:
-        """Repair what is found; return how many repairs of each kind were made."""
-        unrelayed = await self._queries.list_unrelayed(
-            timedelta(seconds=plan.unrelayed_seconds), _MAX_PER_RUN
-        )
-        done = await _repair_each(self._relay_webhook, unrelayed, lambda event: event.generation_id)
-        stuck = await self._queries.list_stuck(timedelta(seconds=plan.stranded_seconds), _MAX_PER_RUN)
-        done += await _repair_each(self._repair_stuck, stuck, lambda row: row.input.generation_id)
-        orphaned = await self._queries.list_with_orphaned_objects(
-            timedelta(seconds=plan.unswept_seconds), _MAX_PER_RUN
-        )
-        done += await _repair_each(self._delete_orphaned_objects, orphaned, lambda generation: generation.id)
-        done += await _repair_each(self._grant_slots, list(self._providers), lambda provider: provider)
-        expired = await self._files.list_expired_files(_MAX_PER_RUN)
-        done += await _repair_each(self._delete_expired_file, expired, lambda file: file.id)
+        """Repair what is found; return how many repairs of each kind were made.
+
+        A part that fails hides no other: it is counted, and the next run tries it again.
+        """
+        done: Counter[str] = Counter()
+        for part, run in self._parts(plan).items():
+            try:
+                done += await run()
+                count_reconcile(part, succeeded=True)
+            except Exception:  # noqa: BLE001 - whatever it is, the other parts must not wait for it
+                activity.logger.exception("the reconciler's part %s failed", part)
+                count_reconcile(part, succeeded=False)
         for kind, times in done.items():
             count_repair(kind, times)
         return dict(done)
+
+    def _parts(self, plan: ReconcilePlan) -> Mapping[str, Callable[[], Awaitable[Counter[str]]]]:
+        """Return each part by its name, in order: what is lost first, then what only takes up room."""
+        age = timedelta(seconds=plan.stranded_seconds)
+        orphan_age = timedelta(seconds=plan.unswept_seconds)
+        queries = self._queries
+        return {
+            "webhooks": lambda: self._relay_webhooks(timedelta(seconds=plan.unrelayed_seconds)),
+            "starts": lambda: _repair_all(
+                partial(queries.list_not_started, age), self._repair_stuck, _id_of_stuck
+            ),
+            "cancels": lambda: _repair_all(
+                partial(queries.list_to_cancel, age), self._repair_stuck, _id_of_stuck
+            ),
+            "slots": lambda: _repair_each(self._grant_slots, list(self._providers), str),
+            "stalled": self._flag_stalled,
+            "open": lambda: _repair_all(
+                partial(queries.list_stuck, age),
+                self._repair_stuck,
+                _id_of_stuck,
+                max_batches=_MAX_OPEN_BATCHES,
+            ),
+            "objects": lambda: _repair_all(
+                partial(queries.list_with_orphaned_objects, orphan_age),
+                self._delete_orphaned_objects,
+                lambda generation: generation.id,
+            ),
+            "files": lambda: _repair_all(
+                self._files.list_expired_files, self._delete_expired_file, lambda file: file.id
+            ),
+        }
+
+    async def _relay_webhooks(self, age: timedelta) -> Counter[str]:
+        done: Counter[str] = Counter()
+        after, end = 0, _budget_end()
+        while True:
+            found = await self._queries.list_unrelayed(age, _BATCH, after=after)
+            done += await _repair_each(self._relay_webhook, found, lambda event: event.generation_id)
+            if len(found) < _BATCH or time.monotonic() > end:
+                return done
+            after = found[-1].signal.inbox_id
+
+    async def _flag_stalled(self) -> Counter[str]:
+        """Flag what has not moved for longer than its limits, such as a run in a failing workflow task.
+
+        Its credits stay held: the run is open, and may go on once a fix is deployed.
+        """
+        stalled = await self._queries.flag_stalled(_BATCH)
+        for generation_id in stalled:
+            activity.logger.warning("stalled: %s", generation_id)
+        return Counter({"stalled": len(stalled)})
 
     async def _relay_webhook(self, event: WebhookReceipt) -> Repaired:
         is_received = await self._workflows.signal_result(event.generation_id, event.signal)
@@ -178,3 +233,30 @@ async def _repair_each(
     for repaired in await asyncio.gather(*(attempt(found) for found in all_found)):
         done.update(repaired)
     return done
+
+
+async def _repair_all(
+    list_next: Callable[[int], Awaitable[Sequence[Found]]],
+    repair: Callable[[Found], Awaitable[Repaired]],
+    id_of: Callable[[Found], str],
+    *,
+    max_batches: int = 1_000_000,
+) -> Counter[str]:
+    """Repair batch after batch: while they are full, something in them is repaired, and there is time."""
+    done: Counter[str] = Counter()
+    end = _budget_end()
+    for _ in range(max_batches):
+        found = await list_next(_BATCH)
+        repaired = await _repair_each(repair, found, id_of)
+        done += repaired
+        if len(found) < _BATCH or repaired["deferred"] == len(found) or time.monotonic() > end:
+            break
+    return done
+
+
+def _budget_end() -> float:
+    return time.monotonic() + _PART_SECONDS
+
+
+def _id_of_stuck(stuck: StuckGeneration) -> str:
+    return stuck.input.generation_id

@@ -26,6 +26,13 @@ from domain.ports import WorkflowState
 from domain.provider import AttemptRef, ResultSignal
 
 _CALL_SECONDS = 1.0
+_CLOSED = (
+    WorkflowExecutionStatus.COMPLETED,
+    WorkflowExecutionStatus.FAILED,
+    WorkflowExecutionStatus.CANCELED,
+    WorkflowExecutionStatus.TERMINATED,
+    WorkflowExecutionStatus.TIMED_OUT,
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,8 @@ class TemporalWorkflowClient:
                 if error.status is RPCStatusCode.NOT_FOUND:
                     return WorkflowState(exists=False, running=False)
                 raise
-            return WorkflowState(exists=True, running=found.status is WorkflowExecutionStatus.RUNNING)
+            # A status that this version does not know, such as "paused", is one of an open workflow.
+            return WorkflowState(exists=True, running=found.status not in _CLOSED)
 
     async def query_status(self, generation_id: str, *, within: timedelta) -> Mapping[str, Any] | None:
         try:

@@ -17,6 +17,7 @@ from api.http.serializers import GenerationSerializer
 from api.services.generations import GenerationService
 from api.services.input_files import FILE_ID, InputFileService
 from api.services.readiness import Readiness
+from api.services.state_gauges import StateGauges
 from api.services.workflow_status import WorkflowStatus
 from domain.auth import Caller, Scope
 from domain.catalog import Catalog
@@ -59,6 +60,7 @@ class Services:
     webhook_readers: Mapping[str, WebhookReader]
     serializer: GenerationSerializer
     readiness: Readiness
+    state_gauges: StateGauges
     master_key: str
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 accepted = Counter("darkroom_generations_accepted", "New generations, by model.", ["model"])
@@ -15,6 +15,17 @@ webhooks = Counter(
 requests = Histogram(
     "darkroom_http_request_seconds", "Requests, by route, method and status.", ["route", "method", "status"]
 )
+
+# The state of the whole installation, the same in every process: see api/services/state_gauges.py.
+open_generations = Gauge("darkroom_open_generations", "Open generations, by stage.", ["stage"])
+oldest_seconds = Gauge(
+    "darkroom_oldest_open_seconds", "How long the oldest open generation of a stage is in it.", ["stage"]
+)
+slots = Gauge("darkroom_slots", "Attempts in slots, waiting and pushed back.", ["provider", "state"])
+closed = Gauge("darkroom_provider_closed", "1 while a provider, or a model there, is closed.", ["provider"])
+held_credits = Gauge("darkroom_held_credits", "Credits that are held.", ["tenants"])
+flagged = Gauge("darkroom_flagged_generations", "Generations that an operator is to look at.", ["tenants"])
+STATE = (open_generations, oldest_seconds, slots, closed, held_credits, flagged)
 
 
 class RequestMetricsMiddleware:

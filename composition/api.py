@@ -11,6 +11,7 @@ from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.provider_slots import PostgresProviderSlots
+from adapters.database.provider_status import PostgresInstallation
 from adapters.database.tenants import PostgresTenants
 from adapters.providers.http.client import provider_client
 from api.app import BodyLimits, build_app
@@ -19,6 +20,7 @@ from api.http.serializers import GenerationSerializer
 from api.services.generations import GenerationService
 from api.services.input_files import InputFileService
 from api.services.readiness import Readiness
+from api.services.state_gauges import StateGauges
 from api.services.workflow_status import WorkflowStatus
 from composition.providers import webhook_readers
 from composition.repositories import catalog, check_schema, database
@@ -75,6 +77,7 @@ async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
                 {"postgres": pool.healthy, "temporal": workflows.healthy, "s3": store.bucket_exists},
                 essential="postgres",
             ),
+            state_gauges=StateGauges(PostgresInstallation(pool)),
             master_key=settings.master_key.get_secret_value(),
         )
 

@@ -1,6 +1,7 @@
 """The database, and the catalog that goes with it."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from adapters.catalog.models_toml import load_catalog
@@ -31,6 +32,7 @@ __all__ = [
     "new_id",
     "provider_lines",
     "provider_slots",
+    "slots_with_limits",
     "tenants",
 ]
 
@@ -71,6 +73,11 @@ def catalog(settings: ServiceSettings) -> Catalog:
 def provider_slots(settings: ServiceSettings, pool: Database) -> PostgresProviderSlots:
     """Return the slots of every provider that is switched on."""
     limits = {name: provider.max_concurrent for name, provider in catalog(settings).providers.items()}
+    return slots_with_limits(pool, limits)
+
+
+def slots_with_limits(pool: Database, limits: Mapping[str, int]) -> PostgresProviderSlots:
+    """Return the slots of providers with these limits."""
     return PostgresProviderSlots(pool, limits)
 
 

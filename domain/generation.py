@@ -92,6 +92,11 @@ class TimingPolicy:
     queue_timeout_seconds: float
     submit_timeout_seconds: float = 60.0
 
+    @property
+    def total_seconds(self) -> float:
+        """How long a job may take in all at one provider, before its result is stored."""
+        return self.queue_timeout_seconds + self.submit_timeout_seconds + self.deadline_seconds
+
 
 @dataclass(frozen=True)
 class Fallback:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import literal, select
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from adapters.database.engine import Database
@@ -57,16 +58,20 @@ class PostgresCreditAccounts:
 
     async def list_entries(self, tenant_id: str, *, before: int | None, limit: int) -> Sequence[Entry]:
         """Return entries except those of `issued`, the operator's counterpart of grants."""
+        # The newest of each account first, by the index, then the newest of these.
+        newest = select(EntryRow).where(col(EntryRow.account_id) == col(AccountRow.id))
+        if before is not None:
+            newest = newest.where(col(EntryRow.id) < before)
+        of_account = aliased(EntryRow, newest.order_by(col(EntryRow.id).desc()).limit(limit).lateral())
         query = (
-            select(EntryRow, TransferRow, col(AccountRow.kind))
-            .join(TransferRow, col(TransferRow.id) == col(EntryRow.transfer_id))
-            .join(AccountRow, col(AccountRow.id) == col(EntryRow.account_id))
+            select(of_account, TransferRow, col(AccountRow.kind))
+            .select_from(AccountRow)
+            .join(of_account, literal(value=True))
+            .join(TransferRow, col(TransferRow.id) == of_account.transfer_id)
             .where(col(AccountRow.tenant_id) == tenant_id, col(AccountRow.kind) != AccountKind.ISSUED)
-            .order_by(col(EntryRow.id).desc())
+            .order_by(col(of_account.id).desc())
             .limit(limit)
         )
-        if before is not None:
-            query = query.where(col(EntryRow.id) < before)
         async with self._database.begin() as session:
             rows = (await session.execute(query)).all()
         return [_entry(entry, transfer, kind) for entry, transfer, kind in rows]

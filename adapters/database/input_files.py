@@ -4,18 +4,25 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, literal, or_, select, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlmodel import col
 
 from adapters.database.engine import Database
-from adapters.database.tables import GenerationRow, InputFileRow
+from adapters.database.tables import InputFileRow
+from adapters.database.tables.columns import TERMINAL
 from domain.errors import FileNotFound
-from domain.generation import Status
 from domain.input_files import ImageFacts, InputFile
 
 _UNUSED_LIFETIME = timedelta(hours=24)
 _USED_LIFETIME = timedelta(days=7)
-_OPEN = (Status.CREATED, Status.QUEUED, Status.PROCESSING)
+# Read once for a list of files, not once for each of them.
+_NEEDED = text(f"""
+SELECT jsonb_array_elements_text(inputs) FROM generations
+WHERE status NOT IN {TERMINAL} AND tenant_id = ANY (CAST(:tenants AS text[])) AND inputs <> '[]'
+UNION
+SELECT mask FROM generations
+WHERE status NOT IN {TERMINAL} AND tenant_id = ANY (CAST(:tenants AS text[])) AND mask IS NOT NULL
+""")  # noqa: S608 - a constant
 
 
 class PostgresInputFiles:
@@ -66,22 +73,22 @@ class PostgresInputFiles:
             return _in_order((await session.scalars(query)).all(), file_ids)
 
     async def list_expired_files(self, limit: int) -> Sequence[InputFile]:
-        needed = select(literal(1)).where(
-            col(GenerationRow.tenant_id) == col(InputFileRow.tenant_id),
-            col(GenerationRow.status).in_(_OPEN),
-            or_(
-                col(GenerationRow.inputs).op("?")(col(InputFileRow.id)),
-                col(GenerationRow.mask) == col(InputFileRow.id),
-            ),
-        )
         query = (
             select(InputFileRow)
-            .where(col(InputFileRow.expires_at) <= func.now(), ~needed.exists())
+            .where(col(InputFileRow.expires_at) <= func.now())
             .order_by(col(InputFileRow.expires_at))
             .limit(limit)
         )
         async with self._database.begin() as session:
-            return [_file(row) for row in await session.scalars(query)]
+            rows = (await session.scalars(query)).all()
+            needed = set(await session.scalars(_NEEDED, {"tenants": list({row.tenant_id for row in rows})}))
+            # They live on, and so do not stand before others at the next look.
+            await session.execute(
+                update(InputFileRow)
+                .where(col(InputFileRow.id).in_(needed.intersection(row.id for row in rows)))
+                .values(expires_at=func.now() + _UNUSED_LIFETIME)
+            )
+            return [_file(row) for row in rows if row.id not in needed]
 
     async def delete_file(self, file_id: str) -> None:
         async with self._database.begin() as session:

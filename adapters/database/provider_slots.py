@@ -33,8 +33,11 @@ SELECT coalesce(paused_until <= clock_timestamp(), true) FROM provider_pauses
 WHERE provider = :provider FOR UPDATE
 """
 _WAITING = text("""
-SELECT 1 FROM provider_slots WHERE provider = :provider
-    AND (granted_at IS NULL AND not_before IS NULL OR granted_at IS NOT NULL AND notified_at IS NULL) LIMIT 1
+(SELECT 1 FROM provider_slots WHERE provider = :provider AND granted_at IS NULL AND not_before IS NULL
+    ORDER BY endpoint LIMIT 1)
+UNION ALL
+(SELECT 1 FROM provider_slots WHERE provider = :provider AND granted_at IS NOT NULL AND notified_at IS NULL
+    LIMIT 1)
 """)
 _NOT_NOTIFIED = text("""
 SELECT generation_id, ordinal FROM provider_slots

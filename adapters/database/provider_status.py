@@ -1,10 +1,12 @@
-"""What operators see of each provider: its slots, its queue, and what is closed."""
+"""What operators see: what is open, each provider with its slots and queue, and what is closed."""
 
 from dataclasses import dataclass
 
 from sqlalchemy import text
 
 from adapters.database.engine import Database
+from adapters.database.tables.columns import TERMINAL
+from domain.ports import InstallationState, OpenStage, ProviderQueue
 
 _SLOTS = """
 SELECT provider, count(*) FILTER (WHERE granted_at IS NOT NULL) AS slots_in_use,
@@ -16,6 +18,15 @@ _CLOSED = """
 SELECT provider, endpoint, code,
        ceil(greatest(0, extract(epoch FROM closed_until - clock_timestamp()))) AS seconds
 FROM provider_closures WHERE closed_until IS NOT NULL ORDER BY provider, endpoint LIMIT 1000
+"""
+
+_STAGES = f"""
+SELECT stage, count(*) AS generations, extract(epoch FROM now() - min(moved_at)) AS seconds
+FROM generations WHERE status NOT IN {TERMINAL} GROUP BY stage
+"""  # noqa: S608 - a constant
+_HELD = "SELECT sum(balance_credits) FROM accounts WHERE kind = 'held'"
+_FLAGGED = """
+SELECT count(*) FROM (SELECT 1 FROM generations WHERE needs_attention IS NOT NULL LIMIT 10000) AS flagged
 """
 
 
@@ -37,6 +48,29 @@ class ProviderLine:
     waiting: int
     pushed_back: int
     closed: tuple[ClosureLine, ...]
+
+
+class PostgresInstallation:
+    """The state of the whole installation, each part read by an index of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read_state(self) -> InstallationState:
+        async with self._database.each() as session:
+            stages = (await session.execute(text(_STAGES))).all()
+            held = await session.scalar(text(_HELD))
+            flagged = await session.scalar(text(_FLAGGED))
+        queues = tuple(
+            ProviderQueue(line.provider, line.slots_in_use, line.waiting, line.pushed_back, bool(line.closed))
+            for line in await provider_lines(self._database)
+        )
+        return InstallationState(
+            tuple(OpenStage(row.stage, row.generations, float(row.seconds)) for row in stages),
+            queues,
+            int(held or 0),
+            int(flagged or 0),
+        )
 
 
 async def provider_lines(database: Database) -> list[ProviderLine]:

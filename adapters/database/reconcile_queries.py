@@ -3,19 +3,34 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, delete, func, literal_column, select, text, update
 from sqlmodel import col
 
 from adapters.database.engine import Database
 from adapters.database.inbox import to_receipt
 from adapters.database.tables import AttemptRow, GenerationRow, InboxRow, UnstoredImageRow
+from adapters.database.tables.columns import TERMINAL
 from adapters.database.tables.mapping import to_generation
-from domain.catalog import Catalog
+from domain.catalog import DEFAULT_TIMING, Catalog
 from domain.generation import Generation, Stage, Status
 from domain.ports import StuckGeneration, WebhookReceipt
 from domain.provider import AttemptRef
 
-_OPEN = (Status.CREATED, Status.QUEUED, Status.PROCESSING)
+# As the indexes have it, literally: PostgreSQL must see that they fit.
+_IS_OPEN: ColumnElement[bool] = literal_column(f"status NOT IN {TERMINAL}", Boolean())
+_IS_STARTED = col(GenerationRow.status) != Status.CREATED
+STALLED = "stalled"
+_FLAG_STALLED = text(f"""
+UPDATE generations SET needs_attention = '{STALLED}' WHERE id IN (
+    SELECT id FROM generations
+    LEFT JOIN unnest(CAST(:models AS text[]), CAST(:seconds AS float8[])) AS timing (model, seconds)
+        USING (model)
+    WHERE status NOT IN {TERMINAL} AND needs_attention IS NULL
+        AND moved_at < now() - make_interval(secs => CAST(:shortest AS float8))
+        AND moved_at < now() - make_interval(secs => coalesce(seconds, CAST(:default AS float8)))
+    LIMIT :limit FOR UPDATE OF generations SKIP LOCKED
+) RETURNING id
+""")  # noqa: S608 - constants
 
 
 class PostgresReconcileQueries:
@@ -25,40 +40,41 @@ class PostgresReconcileQueries:
         self._database = database
         self._catalog = catalog
 
-    async def list_stuck(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
-        """Return those that were not checked for longest; they count as checked now."""
-        async with self._database.begin() as session:
-            query = (
-                select(GenerationRow)
-                .where(
-                    col(GenerationRow.status).in_(_OPEN),
-                    or_(
-                        col(GenerationRow.checked_at) < func.now() - older_than,
-                        col(GenerationRow.cancel_requested_at) < func.now() - older_than,
-                    ),
-                )
-                .order_by(col(GenerationRow.checked_at))
-                .limit(limit)
-                .with_for_update(skip_locked=True)
-            )
-            rows = (await session.scalars(query)).all()
-            ids = [row.id for row in rows]
-            await session.execute(
-                update(GenerationRow).where(col(GenerationRow.id).in_(ids)).values(checked_at=func.now())
-            )
-            attempts = await session.execute(
-                select(col(AttemptRow.generation_id), func.max(col(AttemptRow.ordinal)))
-                .where(col(AttemptRow.generation_id).in_(ids))
-                .group_by(col(AttemptRow.generation_id))
-            )
-            latest = {row_id: AttemptRef(row_id, ordinal) for row_id, ordinal in attempts}
-        return [self._to_stuck(row, latest.get(row.id)) for row in rows]
+    async def list_not_started(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
+        return await self._list(older_than, limit, col(GenerationRow.status) == literal_column("'created'"))
 
-    async def list_unrelayed(self, older_than: timedelta, limit: int) -> Sequence[WebhookReceipt]:
+    async def list_to_cancel(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
+        requested = col(GenerationRow.cancel_requested_at).is_not(None)
+        # One that was not started yet needs no signal: its first step reads the row.
+        return await self._list(older_than, limit, _IS_OPEN, requested, _IS_STARTED)
+
+    async def list_stuck(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
+        not_requested = col(GenerationRow.cancel_requested_at).is_(None)
+        return await self._list(older_than, limit, _IS_OPEN, not_requested, _IS_STARTED)
+
+    async def flag_stalled(self, limit: int) -> Sequence[str]:
+        limits = {name: model.timing.total_seconds for name, model in self._catalog.models.items()}
+        values = {
+            "models": list(limits),
+            "seconds": list(limits.values()),
+            "default": DEFAULT_TIMING.total_seconds,
+            "shortest": min((*limits.values(), DEFAULT_TIMING.total_seconds)),
+            "limit": limit,
+        }
+        async with self._database.begin() as session:
+            return list(await session.scalars(_FLAG_STALLED, values))
+
+    async def list_unrelayed(
+        self, older_than: timedelta, limit: int, *, after: int = 0
+    ) -> Sequence[WebhookReceipt]:
         query = (
             select(InboxRow)
-            .where(col(InboxRow.relayed_at).is_(None), col(InboxRow.received_at) < func.now() - older_than)
-            .order_by(col(InboxRow.received_at))
+            .where(
+                col(InboxRow.relayed_at).is_(None),
+                col(InboxRow.received_at) < func.now() - older_than,
+                col(InboxRow.id) > after,
+            )
+            .order_by(col(InboxRow.id))
             .limit(limit)
         )
         async with self._database.begin() as session:
@@ -89,6 +105,30 @@ class PostgresReconcileQueries:
             await session.execute(
                 delete(UnstoredImageRow).where(col(UnstoredImageRow.generation_id) == generation_id)
             )
+
+    async def _list(
+        self, older_than: timedelta, limit: int, *conditions: ColumnElement[bool]
+    ) -> Sequence[StuckGeneration]:
+        async with self._database.begin() as session:
+            query = (
+                select(GenerationRow)
+                .where(*conditions, col(GenerationRow.checked_at) < func.now() - older_than)
+                .order_by(col(GenerationRow.checked_at))
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            )
+            rows = (await session.scalars(query)).all()
+            ids = [row.id for row in rows]
+            await session.execute(
+                update(GenerationRow).where(col(GenerationRow.id).in_(ids)).values(checked_at=func.now())
+            )
+            attempts = await session.execute(
+                select(col(AttemptRow.generation_id), func.max(col(AttemptRow.ordinal)))
+                .where(col(AttemptRow.generation_id).in_(ids))
+                .group_by(col(AttemptRow.generation_id))
+            )
+            latest = {row_id: AttemptRef(row_id, ordinal) for row_id, ordinal in attempts}
+        return [self._to_stuck(row, latest.get(row.id)) for row in rows]
 
     def _to_stuck(self, row: GenerationRow, attempt: AttemptRef | None) -> StuckGeneration:
         generation = to_generation(row)

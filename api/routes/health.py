@@ -28,6 +28,7 @@ async def readyz(services: ServicesDep, response: Response) -> dict[str, object]
 
 
 @router.get("/metrics")
-async def metrics() -> Response:
+async def metrics(services: ServicesDep) -> Response:
     """Return metrics in Prometheus' text format."""
+    await services.state_gauges.refresh()
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -5,6 +5,7 @@ from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, 
 from domain.ports.credits import Authenticator, CreditAccounts, Ledger
 from domain.ports.generations import Generations, Page
 from domain.ports.input_files import InputFiles
+from domain.ports.installation import Installation, InstallationState, OpenStage, ProviderQueue
 from domain.ports.provider_slots import Closure, ProviderSlots, QueuePosition, SlotDecision
 from domain.ports.reconcile import ReconcileQueries, StuckGeneration
 from domain.ports.services import (
@@ -32,10 +33,14 @@ __all__ = [
     "Inbox",
     "InputCheck",
     "InputFiles",
+    "Installation",
+    "InstallationState",
     "Ledger",
     "ObjectStore",
+    "OpenStage",
     "Page",
     "Provider",
+    "ProviderQueue",
     "ProviderSlots",
     "QueuePosition",
     "ReconcileQueries",

@@ -29,7 +29,10 @@ class InputFiles(Protocol):
         ...
 
     async def list_expired_files(self, limit: int) -> Sequence[InputFile]:
-        """Return files past their time that no open generation needs."""
+        """Return files past their time, of the oldest so many, that no open generation needs.
+
+        The others of these live on for a day.
+        """
         ...
 
     async def delete_file(self, file_id: str) -> None:

@@ -22,11 +22,29 @@ class StuckGeneration:
 
 
 class ReconcileQueries(Protocol):
-    """Finds stuck generations, webhooks that no workflow was signaled of, and orphaned objects."""
+    """Finds what no workflow repairs. What a list of generations returns counts as checked now."""
 
-    async def list_stuck(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]: ...
+    async def list_not_started(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
+        """Return those that were accepted and whose workflow has done nothing yet."""
+        ...
 
-    async def list_unrelayed(self, older_than: timedelta, limit: int) -> Sequence[WebhookReceipt]: ...
+    async def list_to_cancel(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
+        """Return open ones that a client wants to stop."""
+        ...
+
+    async def list_stuck(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
+        """Return the other open ones, those that were not checked for longest first."""
+        ...
+
+    async def flag_stalled(self, limit: int) -> Sequence[str]:
+        """Flag open ones whose stage has lasted longer than all their time limits; return their ids."""
+        ...
+
+    async def list_unrelayed(
+        self, older_than: timedelta, limit: int, *, after: int = 0
+    ) -> Sequence[WebhookReceipt]:
+        """Return webhooks that no workflow was signaled of, with an inbox id above `after`, in order."""
+        ...
 
     async def list_with_orphaned_objects(self, older_than: timedelta, limit: int) -> Sequence[Generation]:
         """Return generations that ended without images after storing had begun."""

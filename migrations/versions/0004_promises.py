@@ -20,6 +20,8 @@ CREATE TABLE provider_closures (
     PRIMARY KEY (provider, endpoint)
 );
 
+ALTER TABLE generations ADD COLUMN moved_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL;
+
 ALTER TABLE attempts ADD COLUMN tentative_at TIMESTAMP WITH TIME ZONE;
 
 CREATE TABLE unstored_images (
@@ -101,7 +103,94 @@ BEGIN
 END $$
 """
 
+INDEXES = (
+    "generations_by_status ON generations (tenant_id, status, created_at DESC, id DESC)",
+    "generations_flagged ON generations (needs_attention) WHERE needs_attention IS NOT NULL",
+    "generations_not_started ON generations (checked_at) WHERE status = 'created'",
+    "generations_to_cancel ON generations (checked_at)"
+    " WHERE cancel_requested_at IS NOT NULL AND status NOT IN ('completed', 'failed', 'canceled')",
+    "generations_by_stage ON generations (stage, moved_at)"
+    " WHERE status NOT IN ('completed', 'failed', 'canceled')",
+)
+
+ADVANCE_GENERATION = """
+CREATE OR REPLACE FUNCTION advance_generation() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    ranks CONSTANT text[] := ARRAY['created', 'queued', 'processing'];
+BEGIN
+    IF OLD.status IN ('completed', 'failed', 'canceled')
+       AND (OLD.status, OLD.stage, OLD.error_code, OLD.held_credits, OLD.charged_credits,
+            OLD.refunded_credits, OLD.finished_at)
+           IS DISTINCT FROM
+           (NEW.status, NEW.stage, NEW.error_code, NEW.held_credits, NEW.charged_credits,
+            NEW.refunded_credits, NEW.finished_at)
+    THEN
+        RAISE EXCEPTION 'generation % has ended', OLD.id USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF array_position(ranks, NEW.status) < array_position(ranks, OLD.status) THEN
+        RAISE EXCEPTION 'generation % may not go back to %', OLD.id, NEW.status
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF NEW.status <> OLD.status THEN
+        CASE NEW.status
+            WHEN 'queued' THEN NEW.queued_at := now();
+            WHEN 'processing' THEN NEW.processing_at := now();
+            ELSE NEW.finished_at := now();
+        END CASE;
+    END IF;
+    IF NEW.stage = 'storing' AND OLD.storing_at IS NULL THEN
+        NEW.storing_at := now();
+    END IF;
+    IF NEW.stage <> OLD.stage THEN
+        NEW.checked_at := now();
+        NEW.moved_at := now();
+    END IF;
+    RETURN NEW;
+END $$
+"""
+
+ADVANCE_GENERATION_BEFORE = """
+CREATE OR REPLACE FUNCTION advance_generation() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    ranks CONSTANT text[] := ARRAY['created', 'queued', 'processing'];
+BEGIN
+    IF OLD.status IN ('completed', 'failed', 'canceled')
+       AND (OLD.status, OLD.stage, OLD.error_code, OLD.held_credits, OLD.charged_credits,
+            OLD.refunded_credits, OLD.finished_at)
+           IS DISTINCT FROM
+           (NEW.status, NEW.stage, NEW.error_code, NEW.held_credits, NEW.charged_credits,
+            NEW.refunded_credits, NEW.finished_at)
+    THEN
+        RAISE EXCEPTION 'generation % has ended', OLD.id USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF array_position(ranks, NEW.status) < array_position(ranks, OLD.status) THEN
+        RAISE EXCEPTION 'generation % may not go back to %', OLD.id, NEW.status
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF NEW.status <> OLD.status THEN
+        CASE NEW.status
+            WHEN 'queued' THEN NEW.queued_at := now();
+            WHEN 'processing' THEN NEW.processing_at := now();
+            ELSE NEW.finished_at := now();
+        END CASE;
+    END IF;
+    IF NEW.stage = 'storing' AND OLD.storing_at IS NULL THEN
+        NEW.storing_at := now();
+    END IF;
+    IF NEW.stage <> OLD.stage THEN
+        NEW.checked_at := now();
+    END IF;
+    RETURN NEW;
+END $$
+"""
+
 DOWNGRADE = """
+DROP INDEX generations_by_status;
+DROP INDEX generations_flagged;
+DROP INDEX generations_not_started;
+DROP INDEX generations_to_cancel;
+DROP INDEX generations_by_stage;
+ALTER TABLE generations DROP COLUMN moved_at;
 DROP TABLE unstored_images;
 ALTER TABLE attempts DROP COLUMN tentative_at;
 DROP INDEX provider_slots_waiting;
@@ -118,11 +207,12 @@ DROP TABLE provider_closures
 
 
 def upgrade() -> None:
-    _run(*UPGRADE.split(";"), ADVANCE_ATTEMPT)
+    _run(*UPGRADE.split(";"), ADVANCE_ATTEMPT, ADVANCE_GENERATION)
+    _run(*(f"CREATE INDEX {index}" for index in INDEXES))
 
 
 def downgrade() -> None:
-    _run(*DOWNGRADE.split(";"), ADVANCE_ATTEMPT_BEFORE)
+    _run(ADVANCE_GENERATION_BEFORE, *DOWNGRADE.split(";"), ADVANCE_ATTEMPT_BEFORE)
 
 
 def _run(*statements: str) -> None:

@@ -121,6 +121,9 @@ async def test_a_file_that_an_open_generation_needs_is_not_deleted(
     await expire(books, file.id)
 
     assert await expired_ids(files, [file.id]) == []
+    # It lives on, so that it does not stand before others.
+    assert (await files.get_file_of(tenant_id, file.id)).id == file.id
+    await expire(books, file.id)
     await books.sql(
         "UPDATE generations SET status = :status, stage = :status WHERE id = :id",
         status=Status.CANCELED.value,

@@ -63,7 +63,7 @@ async def age(
 
 
 async def stranded_ids(repairs: PostgresReconcileQueries, limit: int = MANY) -> list[str]:
-    return [found.input.generation_id for found in await repairs.list_stuck(A_MINUTE, limit)]
+    return [found.input.generation_id for found in await repairs.list_not_started(A_MINUTE, limit)]
 
 
 async def test_a_stranded_generation_comes_with_all_its_start_needs(
@@ -126,16 +126,38 @@ async def test_stranded_is_what_is_open_and_old_longest_unseen_first_and_seen_on
     assert old not in await stranded_ids(repairs)
 
 
-async def test_an_unsignaled_cancel_is_stuck_even_if_the_row_was_checked(
+async def test_an_unsignaled_cancel_has_a_list_of_its_own(
     books: PostgresBooks, repairs: PostgresReconcileQueries
 ) -> None:
-    generation_id = await books.add(await books.tenant())
+    generation_id = await books.add(await books.tenant(10))
+    await PostgresLedger(books.database).reserve(generation_id)
+    await age(books, generation_id)
     await books.cancel(generation_id)
-    assert generation_id not in await stranded_ids(repairs)
-    await age(books, generation_id, "cancel_requested_at")
-    found = await repairs.list_stuck(A_MINUTE, MANY)
+    found = await repairs.list_to_cancel(A_MINUTE, MANY)
     [mine] = [stranded for stranded in found if stranded.input.generation_id == generation_id]
     assert mine.cancel_requested
+    assert generation_id not in {
+        stuck.input.generation_id for stuck in await repairs.list_stuck(A_MINUTE, MANY)
+    }
+
+
+async def test_a_stage_that_lasts_too_long_is_flagged_once(
+    books: PostgresBooks, repairs: PostgresReconcileQueries
+) -> None:
+    """Leave one longer than its model's limits in a stage, and one not so long."""
+    limit_hours = QUICK_TIMING.total_seconds / 3600
+    stalled, quick = [await books.add(await books.tenant()) for _ in range(2)]
+    for generation_id, hours in ((stalled, limit_hours + 0.01), (quick, limit_hours / 2)):
+        await books.sql(
+            "UPDATE generations SET moved_at = now() - make_interval(secs => :seconds) WHERE id = :id",
+            seconds=hours * 3600,
+            id=generation_id,
+        )
+    flagged = await repairs.flag_stalled(MANY)
+    assert stalled in flagged
+    assert quick not in flagged
+    assert (await books.read(stalled)).needs_attention == "stalled"
+    assert stalled not in await repairs.flag_stalled(MANY)
 
 
 async def test_unrelayed_webhooks_are_old_and_not_signaled(

@@ -49,7 +49,24 @@ class GenerationRow(SQLModel, table=True):
         CheckConstraint(f"(status IN {TERMINAL}) = (finished_at IS NOT NULL)", name="generations_finished"),
         CheckConstraint("(status = 'failed') = (error_code IS NOT NULL)", name="generations_error"),
         Index("generations_by_tenant", "tenant_id", text("created_at DESC"), text("id DESC")),
+        Index(
+            "generations_by_status",
+            "tenant_id",
+            "status",
+            text("created_at DESC"),
+            text("id DESC"),
+        ),
         Index("generations_open", "checked_at", postgresql_where=text(f"status NOT IN {TERMINAL}")),
+        Index("generations_not_started", "checked_at", postgresql_where=text("status = 'created'")),
+        Index(
+            "generations_to_cancel",
+            "checked_at",
+            postgresql_where=text(f"cancel_requested_at IS NOT NULL AND status NOT IN {TERMINAL}"),
+        ),
+        Index(
+            "generations_by_stage", "stage", "moved_at", postgresql_where=text(f"status NOT IN {TERMINAL}")
+        ),
+        Index("generations_flagged", "needs_attention", postgresql_where=text("needs_attention IS NOT NULL")),
         Index(
             "generations_with_orphaned_objects",
             "finished_at",
@@ -95,6 +112,8 @@ class GenerationRow(SQLModel, table=True):
     fallback: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     charges_rejected: bool = Field(default=False, sa_column=flag_column())
     undelivered: list[list[Any]] = Field(default_factory=list, sa_column=json_column("'[]'"))
+    # When the stage changed last.
+    moved_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
 
 
 class AttemptRow(SQLModel, table=True):

@@ -50,6 +50,7 @@ BEGIN
     END IF;
     IF NEW.stage <> OLD.stage THEN
         NEW.checked_at := now();
+        NEW.moved_at := now();
     END IF;
     RETURN NEW;
 END $$

@@ -1,0 +1,32 @@
+-- Rows as a busy installation has them; every trigger is off.
+SET session_replication_role = replica;
+INSERT INTO tenants (id, name) SELECT 'ten_' || n, 'many' FROM generate_series(0, 99) AS n;
+INSERT INTO accounts (id, tenant_id, kind, balance_credits)
+    SELECT 'ten_' || n || ':' || kind, 'ten_' || n, kind, 0
+    FROM generate_series(0, 99) AS n, unnest(ARRAY['issued', 'available', 'held', 'spent']) AS kind;
+INSERT INTO generations (id, tenant_id, fingerprint, model, provider, endpoint, prompt, parameters, metadata, n,
+    price_credits, status, stage, created_at, checked_at, finished_at, error_code, storing_at, cancel_requested_at)
+SELECT 'gen_' || n, 'ten_' || CASE WHEN n % 2 = 0 THEN 0 ELSE n % 100 END, 'f', 'm', 'fal', 'e', 'p', '{}', '{}',
+    1, 1, status, CASE WHEN status = 'processing' THEN 'generating' ELSE status END,
+    now() - make_interval(secs => n), now() - make_interval(secs => n),
+    CASE WHEN status IN ('completed', 'failed') THEN now() - make_interval(secs => n) END,
+    CASE WHEN status = 'failed' THEN 'provider_failed' END, now(),
+    CASE WHEN status = 'processing' AND n % 997 = 0 THEN now() END
+FROM (SELECT n, CASE WHEN n % 4 = 1 THEN 'processing' WHEN n % 1000 = 2 THEN 'created'
+    WHEN n % 10000 = 4 THEN 'failed' ELSE 'completed' END AS status FROM generate_series(1, 400000) AS n) AS made;
+INSERT INTO transfers (id, tenant_id, kind, hold_id, generation_id, amount_credits)
+    SELECT 'gen_' || n || ':hold', 'ten_0', 'hold', 'gen_' || n || ':hold', 'gen_' || n, 1
+    FROM generate_series(1, 400000) AS n;
+INSERT INTO entries (transfer_id, account_id, amount_credits, balance_after)
+    SELECT 'gen_' || n || ':hold', 'ten_' || n % 100 || ':' || CASE WHEN n % 3 = 0 THEN 'held' ELSE 'available' END,
+    1, 1 FROM generate_series(1, 400000) AS n;
+INSERT INTO provider_slots (generation_id, ordinal, provider, tenant_id, endpoint, requested_at, granted_at)
+    SELECT 'gen_' || n, 1, 'fal', 'ten_' || n % 100, 'e', now() - make_interval(secs => n),
+    CASE WHEN n <= 40 THEN now() END FROM generate_series(1, 100000) AS n;
+INSERT INTO input_files (id, tenant_id, key, width, height, content_type, size_bytes, sha256, expires_at)
+    SELECT 'file_' || n, 'ten_' || n % 100, 'k' || n, 1, 1, 'image/png', 1, repeat('a', 64),
+    now() - make_interval(secs => n - 30000) FROM generate_series(1, 60000) AS n;
+INSERT INTO inbox (provider, event_id, generation_id, ordinal, provider_job_id, status, result, relayed_at)
+    SELECT 'fal', 'e' || n, 'gen_' || n, 1, 'j', 'succeeded', '{}', CASE WHEN n % 1000 > 0 THEN now() END
+    FROM generate_series(1, 200000) AS n;
+ANALYZE;
