@@ -9,6 +9,8 @@ from typing import Annotated
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.pasted import unpasted
+
 Csv = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -17,10 +19,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
+    _unpaste = field_validator("*", mode="before")(unpasted)
+
     # Secrets and addresses: where the rest of the system is
     master_key: Annotated[SecretStr, Field(min_length=32)]
     database_url: SecretStr
     database_pool_size: PositiveInt = 10
+    database_pooler: bool = False
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     temporal_api_key: SecretStr | None = None
@@ -55,8 +60,9 @@ class Settings(BaseSettings):
     worker_grace_seconds: PositiveFloat = 25.0
     worker_cached_workflows: Annotated[int, Field(ge=0)] = 1000
     worker_max_activities: PositiveInt = 100
-    workflow_task_timeout_seconds: PositiveFloat = 2.0
-    worker_sticky_timeout_seconds: PositiveFloat = 2.0
+    worker_max_workflow_tasks: Annotated[int, Field(ge=2)] = 10
+    workflow_task_timeout_seconds: PositiveFloat = 10.0
+    worker_sticky_timeout_seconds: PositiveFloat = 10.0
     models_file: str = "models.toml"
 
     # Timing that an installation may shorten or stretch

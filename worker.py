@@ -48,12 +48,14 @@ class Tuning:
         submits_per_second: By provider; Temporal enforces it over all workers of the queue together.
         max_concurrent: By provider: its slots, and so the largest number of submits that can run at once.
         max_local_activities: No more than the database pool has connections.
+        max_workflow_tasks: Few, because a task that was taken must end within its timeout, or is done again.
     """
 
     submits_per_second: Mapping[str, float]
     max_concurrent: Mapping[str, int]
     max_local_activities: int
     max_activities: int
+    max_workflow_tasks: int
     cached_workflows: int
     grace: timedelta
     sticky_timeout: timedelta
@@ -83,6 +85,7 @@ def build_workers(
             "workflows": [GenerationWorkflow],
             "activities": ledger,
             "max_concurrent_local_activities": tuning.max_local_activities,
+            "max_concurrent_workflow_tasks": tuning.max_workflow_tasks,
         },
         temporal_names.ASSETS_QUEUE: {"activities": [activities.assets.store_assets]},
         temporal_names.RECONCILE_QUEUE: {
@@ -136,6 +139,7 @@ def tuning_of(settings: ServiceSettings) -> Tuning:
         max_concurrent={name: provider.max_concurrent for name, provider in providers.items()},
         max_local_activities=settings.database_pool_size,
         max_activities=settings.worker_max_activities,
+        max_workflow_tasks=settings.worker_max_workflow_tasks,
         cached_workflows=settings.worker_cached_workflows,
         grace=timedelta(seconds=settings.worker_grace_seconds),
         sticky_timeout=timedelta(seconds=settings.worker_sticky_timeout_seconds),

@@ -20,7 +20,7 @@ from runtime.process import run
 SIZES = (100, 10_000, 100_000)
 REPEATS = 30
 TENANTS = 100
-_EMPTY = "TRUNCATE provider_slots, generations CASCADE"
+_EMPTY = "DELETE FROM provider_slots; DELETE FROM generations"
 _FILL = """
 INSERT INTO tenants (id, name) SELECT 'ten_' || n, 'many' FROM generate_series(0, {tenants}) AS n
     ON CONFLICT DO NOTHING;

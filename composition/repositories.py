@@ -7,7 +7,8 @@ from pathlib import Path
 from adapters.catalog.models_toml import load_catalog
 from adapters.database.costs import CostLine, cost_lines
 from adapters.database.credits import PostgresCreditAccounts
-from adapters.database.engine import Database, async_url
+from adapters.database.dsn import async_engine
+from adapters.database.engine import Database
 from adapters.database.ids import new_id
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.provider_status import ProviderLine, provider_lines
@@ -23,7 +24,7 @@ __all__ = [
     "CostLine",
     "Database",
     "ProviderLine",
-    "async_url",
+    "async_engine",
     "catalog",
     "check_schema",
     "cost_lines",
@@ -43,7 +44,10 @@ _ROOT = Path(__file__).parents[1]
 def database(settings: Settings, *, process: str = "darkroom") -> Database:
     """Return a pool of connections, which PostgreSQL lists under the name of the process."""
     return Database(
-        settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, name=process
+        settings.database_url.get_secret_value(),
+        pool_size=settings.database_pool_size,
+        name=process,
+        pooler=settings.database_pooler,
     )
 
 

@@ -37,6 +37,7 @@ ServiceError
         StorageUnavailable
         ModerationUnavailable
         TemporalUnavailable
+        WorkerStopping
         DatabaseUnavailable
 """
 

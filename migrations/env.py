@@ -5,10 +5,9 @@ import os
 
 from alembic import context
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from composition.repositories import async_url
+from composition.repositories import async_engine
 
 _ONE_MIGRATOR = 7_237_001  # any number, as long as every version uses the same
 
@@ -22,7 +21,7 @@ def _run(connection: Connection) -> None:
 
 async def _connect() -> None:
     url = context.config.attributes.get("database_url") or os.environ["DATABASE_URL"]
-    engine = create_async_engine(async_url(url), poolclass=NullPool)
+    engine = async_engine(url, pooler=True, poolclass=NullPool)  # with or without one
     async with engine.connect() as connection:
         await connection.run_sync(_run)
         await connection.commit()

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from activities import metrics as worker_metrics
 from adapters.catalog.models_toml import _File, _Inputs, _Model, _Price, _Provider, _Timing, load_catalog
@@ -122,7 +122,13 @@ def test_histogram_of_the_api_is_documented() -> None:
 def test_every_metric_of_the_api_is_looked_at() -> None:
     held = [value for value in vars(api_metrics).values() if hasattr(value, "describe")]
     instances = {id(value) for value in held if not isinstance(value, type)}
-    assert instances == {id(value) for value in (*API_COUNTERS, api_metrics.requests)}
+    assert instances == {id(value) for value in (*API_COUNTERS, *api_metrics.STATE, api_metrics.requests)}
+
+
+@pytest.mark.parametrize("gauge", api_metrics.STATE, ids=lambda gauge: gauge.describe()[0].name)
+def test_gauge_of_the_api_is_documented(gauge: Gauge) -> None:
+    [described] = gauge.describe()
+    assert rows_of(OPERATIONS, described.name)
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ WIRE_NAMES = {
         "store_assets",
         "reconcile",
     },
-    "signal": {"report_result", "request_cancel", "grant_place"},
+    "signal": {"report_result", "request_cancel", "grant_place", "provider_closed"},
     "query": {"status"},
     "update": set[str](),
 }

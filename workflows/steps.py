@@ -160,8 +160,8 @@ async def _local_first(
     local: Coroutine[Any, Any, T] = workflow.execute_local_activity_method(
         method,
         args=arguments,
-        schedule_to_close_timeout=timedelta(seconds=3),
-        start_to_close_timeout=timedelta(seconds=2),
+        schedule_to_close_timeout=timedelta(seconds=8),
+        start_to_close_timeout=timedelta(seconds=5),
         retry_policy=LOCAL_LEDGER_RETRY,
         summary=summary,
     )

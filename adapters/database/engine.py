@@ -2,47 +2,62 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import asyncpg
-from sqlalchemy import select
+from sqlalchemy import event, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from adapters.database.dsn import async_engine
 from domain.errors import DatabaseUnavailable
 
 _CONNECT_SECONDS = 3
 _STATEMENT_SECONDS = 10
+_SESSION_SETTINGS = {"lock_timeout": "5s", "idle_in_transaction_session_timeout": "15s", "jit": "off"}
+_READ_ONLY = "25006"
+# https://www.postgresql.org/docs/current/errcodes-appendix.html: connections, rollbacks for concurrency,
+# resources, operators, the system around it, and bugs of PostgreSQL itself.
+_PASSING_CLASSES = ("08", "40", "53", "57", "58", "XX")
+# A cached plan that a migration made invalid; a server that only reads, or dropped an idle transaction; a
+# prepared statement that is gone; a password that is being changed; a lock that was not free.
+_PASSING_STATES = ("0A000", _READ_ONLY, "25P03", "26000", "28P01", "55P03")
 
 
 class Database:
     """A bounded pool. Each `begin` is one session on one connection, in one transaction.
 
-    name: what PostgreSQL lists the connections as; migrations look for it.
+    name: what PostgreSQL lists the connections as; migrations look for it. pooler: whether the URL leads to a
+    pooler of transactions, such as PgBouncer: no settings of a session, no prepared statement that outlives a
+    transaction. Raises ValueError for a URL that cannot be used.
     """
 
-    def __init__(self, url: str, *, pool_size: int, name: str = "darkroom") -> None:
-        self._engine: AsyncEngine = create_async_engine(
-            async_url(url),
+    def __init__(self, url: str, *, pool_size: int, name: str = "darkroom", pooler: bool = False) -> None:
+        server_settings = {"application_name": name} | ({} if pooler else _SESSION_SETTINGS)
+        connect_args: dict[str, Any] = {
+            "timeout": _CONNECT_SECONDS,
+            "command_timeout": _STATEMENT_SECONDS,
+            "server_settings": server_settings,
+        }
+        self._engine: AsyncEngine = async_engine(
+            url,
+            pooler=pooler,
+            connect_args=connect_args,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=_CONNECT_SECONDS,
             pool_pre_ping=False,
             hide_parameters=True,  # statements carry prompts and result URLs
-            connect_args={
-                "timeout": _CONNECT_SECONDS,
-                "command_timeout": _STATEMENT_SECONDS,
-                "server_settings": {
-                    "application_name": name,
-                    "lock_timeout": "5s",
-                    "idle_in_transaction_session_timeout": "15s",
-                    "jit": "off",
-                },
-            },
         )
+        event.listen(self._engine.sync_engine, "handle_error", _drop_read_only_connections)
 
-        # Saves the round trips of BEGIN and COMMIT.
-        self._unbound = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        # Saves the round trips of BEGIN and COMMIT. But a pooler gives a statement and its preparation to the
+        # same server only inside a transaction.
+        self._unbound = (
+            self._engine if pooler else self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
 
     def begin(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a transaction. Raises DatabaseUnavailable if the server is away, busy or goes away."""
@@ -53,9 +68,9 @@ class Database:
         return _session(self._unbound)
 
     async def healthy(self) -> bool:
-        """Raises DatabaseUnavailable."""
+        """Return whether it can be written to. Raises DatabaseUnavailable."""
         async with self.each() as session:
-            return await session.scalar(select(1)) == 1
+            return bool(await session.scalar(text("SHOW transaction_read_only")) == "off")
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -74,24 +89,16 @@ async def _session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
         raise
 
 
-def async_url(url: str) -> str:
-    """Return the URL for SQLAlchemy's asyncpg dialect."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme.split("+")[0] not in ("postgres", "postgresql"):
-        raise ValueError("DATABASE_URL must begin with postgresql://")
-    return f"postgresql+asyncpg://{rest}"
-
-
 def _is_passing(error: DBAPIError) -> bool:
-    """Return whether PostgreSQL may answer differently in a moment: restarts, deadlocks, lock timeouts."""
+    """Return whether PostgreSQL may answer differently in a moment, by its SQLSTATE or that there is none."""
     cause = error.orig.__cause__ if error.orig is not None else None
-    return isinstance(
-        cause,
-        asyncpg.exceptions.OperatorInterventionError
-        | asyncpg.exceptions.PostgresConnectionError
-        | asyncpg.exceptions.InsufficientResourcesError
-        | asyncpg.exceptions.TransactionRollbackError
-        | asyncpg.exceptions.LockNotAvailableError
-        | asyncpg.exceptions.InternalClientError
-        | OSError,
-    )
+    sqlstate = getattr(cause, "sqlstate", None)
+    if sqlstate is None:
+        return isinstance(cause, asyncpg.exceptions.InternalClientError | OSError)
+    return sqlstate in _PASSING_STATES or sqlstate[:2] in _PASSING_CLASSES
+
+
+def _drop_read_only_connections(context: ExceptionContext) -> None:
+    """Treat a server that only reads, such as one that was demoted, as one that is gone."""
+    if getattr(context.original_exception.__cause__, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True

@@ -6,8 +6,10 @@ environment variable `BFL_API_KEY`.
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, PositiveFloat, SecretStr
+from pydantic import AfterValidator, BeforeValidator, PositiveFloat, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from domain.pasted import check_header_text, unpasted
 
 
 def _split(value: object) -> object:
@@ -20,8 +22,14 @@ def _empty_is_none(value: object) -> object:
     return value or None
 
 
+def _fits_a_header(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        check_header_text(value.get_secret_value(), "the key")
+    return value
+
+
 # A key that is set to nothing disables its provider, like one that is not set.
-Credential = Annotated[SecretStr | None, BeforeValidator(_empty_is_none)]
+Credential = Annotated[SecretStr | None, BeforeValidator(_empty_is_none), AfterValidator(_fits_a_header)]
 HostList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 
@@ -39,6 +47,8 @@ class ProviderSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    _unpaste = field_validator("*", mode="before")(unpasted)
 
     submits_per_second: PositiveFloat | None = None
 

@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
 import adapters.database.tables
 import adapters.database.tables.triggers  # noqa: F401 - they are made with the tables
-from adapters.database.engine import async_url
+from adapters.database.dsn import async_engine
 from admin.bootstrap import migrate
 from devstack.install import postgres_binaries
 from devstack.process import commands
@@ -38,7 +37,7 @@ async def test_models_and_migrations_make_the_same_database(
     servers: Servers, database_url: str, pg_dump: Path
 ) -> None:
     modelled_url = await new_database(servers.postgres.url)
-    engine = create_async_engine(async_url(modelled_url))
+    engine = async_engine(modelled_url)
     async with engine.begin() as connection:
         await connection.run_sync(SQLModel.metadata.create_all)
     await engine.dispose()

@@ -27,11 +27,13 @@ def provider_client(
     max_connections: at least as many as calls that may wait at once. max_response_bytes: None where the
     caller caps the response.
     """
-    limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=20)
+
+    def transport(max_keepalive: int) -> httpx.AsyncHTTPTransport:
+        limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_keepalive)
+        return httpx.AsyncHTTPTransport(limits=limits, socket_options=_KEEPALIVE_PROBES)
+
     return httpx.AsyncClient(
-        transport=_CappedTransport(
-            httpx.AsyncHTTPTransport(limits=limits, socket_options=_KEEPALIVE_PROBES), max_response_bytes
-        ),
+        transport=_CappedTransport(transport(20), transport(0), max_response_bytes),
         timeout=httpx.Timeout(20.0, read=read_seconds, connect=5.0, pool=5.0),
         follow_redirects=False,
         trust_env=False,
@@ -43,14 +45,21 @@ class _CappedTransport(httpx.AsyncBaseTransport):
     """Ends a response that grows over the cap, as if the connection had broken.
 
     One with a content encoding ends at once: unpacked, it could be a thousand times the cap.
+
+    fresh: Opens a connection for each POST: one that was kept open might be closed by the other side just as
+    the request goes out on it, and then it is unknown whether the provider has it.
     """
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, max_bytes: int | None) -> None:
-        self._inner = inner
+    def __init__(
+        self, pooled: httpx.AsyncBaseTransport, fresh: httpx.AsyncBaseTransport, max_bytes: int | None
+    ) -> None:
+        self._pooled = pooled
+        self._fresh = fresh
         self._max_bytes = max_bytes
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await self._inner.handle_async_request(request)
+        transport = self._fresh if request.method == "POST" else self._pooled
+        response = await transport.handle_async_request(request)
         assert isinstance(response.stream, httpx.AsyncByteStream)
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()
@@ -60,7 +69,8 @@ class _CappedTransport(httpx.AsyncBaseTransport):
         return response
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        await self._pooled.aclose()
+        await self._fresh.aclose()
 
 
 class _CappedStream(httpx.AsyncByteStream):

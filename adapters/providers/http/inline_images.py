@@ -21,10 +21,12 @@ from typing import Any
 import httpx
 
 from adapters.providers.http.error_mapping import ErrorMapping, ErrorTable
+from adapters.providers.http.requests import UNSENDABLE
 from adapters.providers.http.responses import is_token, retry_after_seconds, storable
 from domain.errors import (
     NotDelivered,
     ProviderFailed,
+    ProviderRefused,
     ProviderUnavailable,
     ResultUnusable,
     ServiceError,
@@ -97,7 +99,6 @@ class InlineImageClient:
         """
         name = submission.request.provider
         body = folder / "response.json"
-        # A connection reused from an earlier call might be closed just as this request goes out on it.
         request.headers["Connection"] = "close"
         try:
             async with asyncio.timeout(self._total_seconds):
@@ -106,6 +107,8 @@ class InlineImageClient:
                 raise map_error(response)
             work = partial(_sync_result, submission, response.headers, body, folder, parse)
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except UNSENDABLE as error:
+            raise ProviderRefused(f"{name}: the request cannot be sent: {type(error).__name__}") from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise ProviderUnavailable(f"{name}: {type(error).__name__}") from error
         except (httpx.HTTPError, OSError) as error:

@@ -7,8 +7,10 @@ from urllib.parse import quote
 import httpx
 
 from adapters.providers.http.responses import is_token, retry_after_seconds
-from domain.errors import ProviderThrottled, ProviderUnavailable, SubmitAmbiguous
+from domain.errors import ProviderRefused, ProviderThrottled, ProviderUnavailable, SubmitAmbiguous
 
+# Raised by the HTTP library before a byte has left, such as for a header that no server would read.
+UNSENDABLE = (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL)
 # A timeout in front of the provider, or a connection closed on it: the provider may have the request.
 _ABANDONED_STATUSES = (httpx.codes.REQUEST_TIMEOUT, 499)
 
@@ -16,11 +18,13 @@ _ABANDONED_STATUSES = (httpx.codes.REQUEST_TIMEOUT, 499)
 async def send_submit(http: httpx.AsyncClient, name: str, url: httpx.URL, **content: Any) -> httpx.Response:
     """POST once. Return any response but a 429, a 408 or a 499.
 
-    Raises ProviderThrottled, ProviderUnavailable if nothing was sent, and SubmitAmbiguous if something was
-    sent and no response came back.
+    Raises ProviderThrottled, ProviderUnavailable if nothing was sent, ProviderRefused if our own settings
+    make it impossible, and SubmitAmbiguous if something was sent and no response came back.
     """
     try:
         response = await http.post(url, **content)
+    except UNSENDABLE as error:
+        raise ProviderRefused(f"{name}: the request cannot be sent: {type(error).__name__}") from error
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         raise ProviderUnavailable(f"{name}: {type(error).__name__}") from error
     except httpx.HTTPError as error:

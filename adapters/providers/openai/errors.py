@@ -23,6 +23,9 @@ ERRORS: ErrorTable = {
         ContentRejected, does_not_charge=False, moderated_at=ModeratedAt.INPUT
     ),
     "400 invalid_request_error": ErrorMapping(InvalidInput),
+    "400 image_generation_user_error": ErrorMapping(InvalidInput),
+    # Any other 400 is about the request, whatever its type; about the account are those named here.
+    "400": ErrorMapping(InvalidInput),
     "400 billing_hard_limit_reached": ErrorMapping(ProviderRefused),
     "4xx": ErrorMapping(ProviderRefused),
     # The provider may have read the whole request before it gave up.

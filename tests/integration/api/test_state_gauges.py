@@ -1,0 +1,27 @@
+"""The state of the installation in /metrics."""
+
+from tests.integration.api.service import Tenant, unique
+from tests.support.eventually import eventually
+
+
+async def test_metrics_have_the_state_of_the_installation(tenant: Tenant) -> None:
+    posted = await tenant.posted(unique("a lamp [sim:hang]"))
+    await tenant.generating(posted["id"])
+
+    async def is_counted() -> bool:
+        text = (await tenant.http.get("/metrics")).text
+        return all(
+            f"darkroom_{name}" in text
+            for name in (
+                'open_generations{stage="generating"}',
+                'oldest_open_seconds{stage="generating"}',
+                'slots{provider="fal",state="in_use"}',
+                'held_credits{tenants="all"}',
+                'flagged_generations{tenants="all"}',
+            )
+        )
+
+    # They are read again after ten seconds at the latest.
+    await eventually(is_counted, timeout_seconds=20)
+    await tenant.http.post(f"/v1/generations/{posted['id']}/cancel")
+    await tenant.ended(posted["id"])
