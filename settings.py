@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     # The API
     api_host: str = "127.0.0.1"
     api_port: int = 8000
+    api_background_starts: Annotated[int, Field(ge=0)] = 500
     public_url: str = "http://127.0.0.1:8000"
     webhook_base_url: str | None = None
     show_temporal_ui_links: bool = False

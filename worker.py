@@ -17,11 +17,12 @@ from activities.interceptors import FailureMappingInterceptor, HeartbeatIntercep
 from composition import ServiceSettings, read_settings
 from composition.activities import Activities, worker_activities
 from composition.providers import submits_per_second
-from composition.repositories import catalog, check_schema, database
+from composition.repositories import Database, catalog, check_schema, database
 from composition.temporal import temporal_client
 from domain import temporal_names
 from runtime.health import health_server
 from runtime.process import configure_logging, run
+from runtime.work_folder import work_folder
 from runtime.workers import run_workers
 from workflows.generation import GenerationWorkflow
 from workflows.reconcile import ReconcileWorkflow
@@ -158,6 +159,15 @@ async def serve(settings: ServiceSettings, queues: Sequence[str], stop: asyncio.
     client = await temporal_client(settings, runtime=runtime)
     pool = database(settings)
     await check_schema(pool)
+    with work_folder():
+        await _work(settings, client, pool, queues, stop)
+    await pool.close()
+    return 0
+
+
+async def _work(
+    settings: ServiceSettings, client: Client, pool: Database, queues: Sequence[str], stop: asyncio.Event
+) -> None:
     async with worker_activities(settings, client, pool) as activities:
         workers = build_workers(client, activities, tuning_of(settings), queues, stop=stop)
 
@@ -168,8 +178,6 @@ async def serve(settings: ServiceSettings, queues: Sequence[str], stop: asyncio.
             _log.info("serving %s", ", ".join(worker.task_queue for worker in workers))
             await run_workers(workers, stop)
             _log.info("stopped")
-    await pool.close()
-    return 0
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Temporal from outside a workflow: start, signal, describe, query."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -25,7 +26,10 @@ from domain.generation import GenerationInput, Stage
 from domain.ports import WorkflowState
 from domain.provider import AttemptRef, ResultSignal
 
+_log = logging.getLogger("darkroom.temporal")
 _CALL_SECONDS = 1.0
+# A busy Temporal; after this the reconciler has looked.
+_START_SECONDS = 10.0
 _CLOSED = (
     WorkflowExecutionStatus.COMPLETED,
     WorkflowExecutionStatus.FAILED,
@@ -61,14 +65,32 @@ class TemporalWorkflowClient:
     """A generation's workflow, addressed by the generation's id.
 
     Every call is bounded by one second: a timeout given to the RPC alone does not bound it.
+
+    background_starts: how many starts may go on after that second, while their callers wait no longer. So the
+    starts that a busy Temporal is slow to take are not left to the reconciler, which would repeat them all.
     """
 
-    def __init__(self, client: Client, *, task_timeout: timedelta) -> None:
+    def __init__(self, client: Client, *, task_timeout: timedelta, background_starts: int = 0) -> None:
         self._client = client
         self._task_timeout = task_timeout
+        self._background_starts = background_starts
+        self._starting: set[asyncio.Task[None]] = set()
 
     async def start_workflow(self, generation: GenerationInput, title: str) -> None:
-        async with _bounded():
+        start = asyncio.create_task(self._start(generation, title))
+        await asyncio.wait((start,), timeout=_CALL_SECONDS)
+        if start.done():
+            start.result()
+        elif len(self._starting) < self._background_starts:
+            self._starting.add(start)
+            start.add_done_callback(self._starting.discard)
+            start.add_done_callback(_log_failed_start)
+        else:
+            start.cancel()
+            raise TemporalUnavailable("no answer in time")
+
+    async def _start(self, generation: GenerationInput, title: str) -> None:
+        async with _bounded(_START_SECONDS):
             with suppress(WorkflowAlreadyStartedError):
                 await self._client.start_workflow(
                     temporal_names.GENERATION_WORKFLOW,
@@ -135,11 +157,16 @@ class TemporalWorkflowClient:
             return True
 
 
+def _log_failed_start(start: asyncio.Task[None]) -> None:
+    if not start.cancelled() and start.exception() is not None:
+        _log.warning("a start failed, and is left to the reconciler: %s", start.exception())
+
+
 @asynccontextmanager
-async def _bounded() -> AsyncIterator[None]:
-    """Allow one second, and raise one error for every way in which Temporal can be away."""
+async def _bounded(seconds: float = _CALL_SECONDS) -> AsyncIterator[None]:
+    """Allow so many seconds, and raise one error for every way in which Temporal can be away."""
     try:
-        async with asyncio.timeout(_CALL_SECONDS):
+        async with asyncio.timeout(seconds):
             yield
     except (RPCError, RuntimeError, TimeoutError) as error:  # RuntimeError: a lazy client cannot connect
         raise TemporalUnavailable(type(error).__name__) from error

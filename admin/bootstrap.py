@@ -4,6 +4,7 @@ Run before each new version starts, once; it may be repeated, also at the same t
 """
 
 import asyncio
+import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from composition.temporal import temporal_client
 from domain import temporal_names
 from workflows.reconcile import ReconcileWorkflow
 
+_log = logging.getLogger("darkroom.admin")
 _KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 _RPC_SECONDS = 10
 _VISIBLE_LOOKS, _VISIBLE_PAUSE_SECONDS = 150, 0.2
@@ -53,12 +55,13 @@ async def bootstrap(settings: ServiceSettings) -> dict[str, Any]:
     async with object_store(settings) as store:
         await store.ensure_bucket()
     client = await temporal_client(settings)
-    await register_search_attributes(client)
+    missing = await register_search_attributes(client)
     await schedule_reconciler(client, timedelta(seconds=settings.reconcile_every_seconds))
     return {
         "database": "migrated",
         "bucket": settings.s3_bucket,
         "schedule": temporal_names.RECONCILE_SCHEDULE,
+        **({"create_search_attributes": missing} if missing else {}),
     }
 
 
@@ -74,8 +77,28 @@ def alembic_config(database_url: str) -> Config:
     return config
 
 
-async def register_search_attributes(client: Client) -> None:
-    """Register what is missing, and wait until workflows may use it."""
+async def register_search_attributes(client: Client) -> list[str]:
+    """Register what is missing, and wait until workflows may use it.
+
+    Return what the operator must create, on a Temporal that does not let us: Temporal Cloud has no such call.
+    """
+    try:
+        await _register(client)
+    except RPCError as error:
+        if error.status not in (RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED):
+            raise
+        names = sorted(temporal_names.SEARCH_ATTRIBUTES)
+        _log.warning(
+            "this Temporal does not let us create search attributes: create %s, of type Keyword, in the"
+            " namespace %s; until then no generation can start",
+            ", ".join(names),
+            client.namespace,
+        )
+        return names
+    return []
+
+
+async def _register(client: Client) -> None:
     missing = set(temporal_names.SEARCH_ATTRIBUTES) - (await _attributes(client)).custom_attributes.keys()
     if not missing:
         return

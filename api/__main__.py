@@ -7,6 +7,7 @@ import uvicorn
 from composition import ServiceSettings, read_settings
 from composition.api import create_app
 from runtime.process import configure_logging, run
+from runtime.work_folder import work_folder
 
 _GRACE_SECONDS = 10
 # Connections and requests; above that uvicorn itself responds with 503.
@@ -27,12 +28,13 @@ def config_of(settings: ServiceSettings) -> uvicorn.Config:
 
 
 async def serve(settings: ServiceSettings, stop: asyncio.Event) -> int:
-    server = uvicorn.Server(config_of(settings))
-    serving = asyncio.create_task(server.serve())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
-    await serving
+    with work_folder():
+        server = uvicorn.Server(config_of(settings))
+        serving = asyncio.create_task(server.serve())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await serving
     return 0 if server.started else 1
 
 

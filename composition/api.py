@@ -55,7 +55,8 @@ async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
         await check_schema(pool)
         store = await stack.enter_async_context(object_store(settings))
         http = await stack.enter_async_context(provider_client())
-        workflows = workflow_client(settings, await temporal_client(settings, lazy=True))
+        temporal = await temporal_client(settings, lazy=True)
+        workflows = workflow_client(settings, temporal, background_starts=settings.api_background_starts)
         models, generations = catalog(settings), PostgresGenerations(pool)
         input_files = await stack.enter_async_context(_input_file_service(settings, pool, store))
         yield Services(

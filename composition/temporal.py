@@ -25,7 +25,11 @@ async def temporal_client(
     return await connect(address, lazy=lazy, runtime=runtime)
 
 
-def workflow_client(settings: Settings, client: Client) -> TemporalWorkflowClient:
+def workflow_client(
+    settings: Settings, client: Client, *, background_starts: int = 0
+) -> TemporalWorkflowClient:
     return TemporalWorkflowClient(
-        client, task_timeout=timedelta(seconds=settings.workflow_task_timeout_seconds)
+        client,
+        task_timeout=timedelta(seconds=settings.workflow_task_timeout_seconds),
+        background_starts=background_starts,
     )

@@ -33,32 +33,30 @@ tenants AS (
 # No row that another transaction is about to delete is waited for: two grants at two providers would wait for
 # each other, if each has removed an attempt from the queue of the other.
 _GRANT = f"""
-WITH RECURSIVE {_TENANTS}, free AS (
-    SELECT greatest(0, least(
-        CAST(:most AS bigint), CAST(:slots AS bigint) - CAST(coalesce(sum(slots), 0) AS bigint)
-    )) AS slots FROM taken
-), candidates AS (
+WITH RECURSIVE {_TENANTS}, candidates AS (
     SELECT first.*, coalesce(taken.slots, 0) + row_number() OVER (
         PARTITION BY tenant_id ORDER BY first.requested_at, first.generation_id) AS turn
     FROM tenants CROSS JOIN LATERAL (
         SELECT generation_id, requested_at, pushbacks FROM provider_slots AS slot
         WHERE {_WAITING} AND slot.endpoint = tenants.endpoint AND slot.tenant_id = tenants.tenant_id
-        ORDER BY requested_at, generation_id LIMIT (SELECT slots FROM free)
+        ORDER BY requested_at, generation_id LIMIT CAST(:free AS bigint)
     ) AS first LEFT JOIN taken USING (tenant_id)
-    WHERE (SELECT slots FROM free) > 0
-        AND tenants.endpoint <> ALL (CAST(:closed AS text[]))
+    WHERE tenants.endpoint <> ALL (CAST(:closed AS text[]))
         AND CAST(:only AS text) IN ('', tenants.endpoint)
 ), chosen AS (
     SELECT generation_id FROM candidates
-    ORDER BY CASE WHEN CAST(:as_probe AS boolean) THEN pushbacks ELSE 0 END, turn, requested_at, generation_id
-    LIMIT (SELECT slots FROM free)
+    ORDER BY CASE WHEN CAST(:as_probe AS boolean) THEN pushbacks ELSE 0 END,
+        turn, requested_at, generation_id
+    LIMIT CAST(:free AS bigint)
 ), locked AS (
-    SELECT generation_id FROM provider_slots JOIN chosen USING (generation_id) FOR UPDATE SKIP LOCKED
+    SELECT generation_id FROM provider_slots
+    WHERE generation_id = ANY (ARRAY(SELECT generation_id FROM chosen)) FOR UPDATE SKIP LOCKED
 )
-UPDATE provider_slots AS slot SET granted_at = clock_timestamp(), not_before = NULL FROM locked
-WHERE slot.generation_id = locked.generation_id AND slot.granted_at IS NULL
-RETURNING slot.generation_id, slot.ordinal
+UPDATE provider_slots SET granted_at = clock_timestamp(), not_before = NULL
+WHERE generation_id = ANY (ARRAY(SELECT generation_id FROM locked)) AND granted_at IS NULL
+RETURNING generation_id, ordinal
 """  # noqa: S608 - all parts are constants
+_IN_USE = "SELECT count(*) FROM provider_slots WHERE provider = :provider AND granted_at IS NOT NULL"
 _OWN = """
 SELECT provider, tenant_id, requested_at, pushback_code,
        greatest(0, extract(epoch FROM not_before - clock_timestamp())) AS pause_seconds
@@ -113,8 +111,11 @@ async def grant(
     closed: endpoints whose jobs are passed over. only: the one endpoint whose jobs count, if not empty.
     as_probe: prefer those that were pushed back least.
     """
-    values: dict[str, object] = {"provider": provider, "slots": slots, "closed": closed, "only": only}
-    values |= {"most": most, "as_probe": as_probe}
+    in_use = await session.scalar(text(_IN_USE), {"provider": provider})
+    free = min(most, slots - int(in_use or 0))
+    if free <= 0:
+        return []
+    values = {"provider": provider, "free": free, "closed": closed, "only": only, "as_probe": as_probe}
     return [AttemptRef(*found) for found in await session.execute(text(_GRANT), values)]
 
 

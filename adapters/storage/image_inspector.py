@@ -6,7 +6,7 @@ import warnings
 from concurrent.futures import Executor
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageFile, PngImagePlugin
 
 from domain.errors import ResultUnusable
 from domain.input_files import ImageFacts
@@ -14,6 +14,23 @@ from domain.input_files import ImageFacts
 _FORMATS = ("PNG", "JPEG", "WEBP")
 # Pillow's name for a JPEG with further pictures behind its first, which is the one that everybody shows.
 _CONTENT_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "MPO": "image/jpeg"}
+
+
+class _WithoutMetadata(PngImagePlugin.PngStream):
+    """Skips texts and color profiles, which are compressed and may be large: none of them is looked at.
+
+    Pillow refuses a picture for one of over a megabyte. Design tools make such ones, and so do calibrated
+    screens, and tools that store a workflow in its picture. Skipped, they cost no more than the file's bytes.
+    """
+
+    def _skip(self, pos: int, length: int) -> bytes:
+        assert self.fp is not None
+        return ImageFile._safe_read(self.fp, length)
+
+    chunk_iCCP = chunk_tEXt = chunk_zTXt = chunk_iTXt = _skip  # noqa: N815 - Pillow's names
+
+
+PngImagePlugin.PngStream = _WithoutMetadata  # type: ignore[misc]  # for every PNG of this process
 
 
 class PillowInspector:

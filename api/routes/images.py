@@ -1,15 +1,18 @@
 """The stable address of an image."""
 
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, status
+from fastapi import APIRouter, Depends, Query, Request, Response, status
 from fastapi.responses import RedirectResponse
 
 from api.deps import GenerationId, ServicesDep, _caller
+from api.http.object_response import ObjectResponse
 from domain.auth import Scope
 from domain.errors import ImageNotFound
-from domain.generation import Generation
+from domain.generation import Generation, Image
+from domain.ports import ObjectStore
 from domain.url_signatures import check_image_signature
 
 router = APIRouter(prefix="/v1/generations", tags=["images"])
@@ -39,12 +42,33 @@ async def get_image(
     request: Request,
     services: ServicesDep,
     generation: Annotated[Generation, Depends(_readable_generation)],
-) -> RedirectResponse:
-    """Redirect to a signed address in the object store that is valid for five minutes."""
-    for image in generation.images:
-        if image.index == index:
-            url = await services.store.signed_url(image.key, method=request.method, lifetime=_LIFETIME)
-            return RedirectResponse(
-                url, status.HTTP_302_FOUND, headers={"Cache-Control": "private, no-store"}
-            )
-    raise ImageNotFound
+    signature: Annotated[str | None, Query(max_length=100)] = None,
+) -> Response:
+    """Get an image: to an API key its bytes, with ranges; to our signature a redirect to the object store.
+
+    A key is not redirected: many clients would take it along, and the store would see it and refuse.
+    """
+    image = next((image for image in generation.images if image.index == index), None)
+    if image is None:
+        raise ImageNotFound
+    if signature is None:
+        return await _send(image, request, services.store)
+    url = await services.store.signed_url(image.key, method=request.method, lifetime=_LIFETIME)
+    return RedirectResponse(url, status.HTTP_302_FOUND, headers={"Cache-Control": "private, no-store"})
+
+
+async def _send(image: Image, request: Request, store: ObjectStore) -> Response:
+    """Return the image itself. Its bytes never change, so their hash is its entity tag."""
+    tag = f'"{image.sha256}"'
+    headers = {"ETag": tag, "Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
+    known = (
+        known.strip().removeprefix("W/") for known in request.headers.get("if-none-match", "").split(",")
+    )
+    if tag in known:
+        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
+    if request.method == "HEAD":
+        size = {"Content-Length": str(image.size_bytes), "Accept-Ranges": "bytes"}
+        return Response(headers=headers | size, media_type=image.content_type)
+    copy = AsyncExitStack()
+    path = await copy.enter_async_context(store.open_object(image.key))
+    return ObjectResponse(path, copy, media_type=image.content_type, headers=headers)

@@ -38,6 +38,7 @@ class DataDir:
         self.path.chmod(FOLDER_MODE)
         self._state_file = self.path / STATE_FILE
         self._lock = threading.Lock()
+        self._ports: dict[str, int] = {}
 
     @contextmanager
     def held(self) -> Iterator[list[str]]:
@@ -58,12 +59,15 @@ class DataDir:
             return str(state.setdefault("secrets", {}).setdefault(name, secrets.token_hex(24)))
 
     def port(self, name: str) -> int:
-        """Return the port of the last run if it is free, else another free one. Call once per start."""
+        """Return the port of the last run if it is free, else another one; in one run always the same."""
+        if name in self._ports:
+            return self._ports[name]
         with self._changing_state() as state:
             known = state.setdefault("ports", {})
             if name not in known or not ports.is_free(known[name]):
                 known[name] = ports.pick_free(taken=known.values())
-            return int(known[name])
+            self._ports[name] = int(known[name])
+            return self._ports[name]
 
     def folder(self, name: str, account: UnixUser | None) -> Path:
         """Return a folder for one server's data that the user can reach; it may not exist yet.

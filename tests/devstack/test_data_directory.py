@@ -87,3 +87,10 @@ def test_a_temporary_folder_whose_user_died_goes_with_the_next_one(
 
     assert left == {in_use, foreign, mine}
     assert not mine.exists()
+
+
+def test_a_port_that_is_in_use_by_now_stays_the_one_of_this_run(tmp_path: Path) -> None:
+    data = DataDir(tmp_path)
+    port = data.port("simulator-bfl-region")
+    with socket.create_server(("127.0.0.1", port)):
+        assert data.port("simulator-bfl-region") == port

@@ -162,13 +162,16 @@ async def test_where_the_limit_is_the_accounts_every_model_is_closed(world: Worl
 
 async def test_one_probe_opens_a_closed_provider(world: World) -> None:
     world.limits["fal"] = 3
-    jobs = await several_pushed_back(world, seconds=2)
+    jobs = await several_pushed_back(world)
     probe, behind = await world.start(), await world.start()
     for job in (probe, behind):
         job.script.submit_release.clear()
-    assert not probe.script.begun.is_set()
+        await eventually(job.is_queued)
 
-    # The first of the pushed back ones to come back finds that one may try: a job that was never refused.
+    # The pause ends, and all may ask again; but one may try, a job that was never refused.
+    await world.books.sql("UPDATE provider_closures SET closed_until = now()")
+    await world.books.sql("UPDATE provider_slots SET not_before = NULL")
+    assert await SlotGranter(world.slots, world.workflows).grant_free_slots("fal") == 1
     await eventually(probe.script.begun.is_set, timeout_seconds=20)
     assert not behind.script.begun.is_set()
     assert [len(job.script.submitted) for job in jobs] == [0, 0, 0]

@@ -21,12 +21,11 @@ from typing import Any
 import httpx
 
 from adapters.providers.http.error_mapping import ErrorMapping, ErrorTable
-from adapters.providers.http.requests import UNSENDABLE
+from adapters.providers.http.requests import UNSENDABLE, unsendable
 from adapters.providers.http.responses import is_token, retry_after_seconds, storable
 from domain.errors import (
     NotDelivered,
     ProviderFailed,
-    ProviderRefused,
     ProviderUnavailable,
     ResultUnusable,
     ServiceError,
@@ -108,7 +107,7 @@ class InlineImageClient:
             work = partial(_sync_result, submission, response.headers, body, folder, parse)
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except UNSENDABLE as error:
-            raise ProviderRefused(f"{name}: the request cannot be sent: {type(error).__name__}") from error
+            raise unsendable(name, error) from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise ProviderUnavailable(f"{name}: {type(error).__name__}") from error
         except (httpx.HTTPError, OSError) as error:

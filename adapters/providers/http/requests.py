@@ -9,7 +9,6 @@ import httpx
 from adapters.providers.http.responses import is_token, retry_after_seconds
 from domain.errors import ProviderRefused, ProviderThrottled, ProviderUnavailable, SubmitAmbiguous
 
-# Raised by the HTTP library before a byte has left, such as for a header that no server would read.
 UNSENDABLE = (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL)
 # A timeout in front of the provider, or a connection closed on it: the provider may have the request.
 _ABANDONED_STATUSES = (httpx.codes.REQUEST_TIMEOUT, 499)
@@ -24,7 +23,7 @@ async def send_submit(http: httpx.AsyncClient, name: str, url: httpx.URL, **cont
     try:
         response = await http.post(url, **content)
     except UNSENDABLE as error:
-        raise ProviderRefused(f"{name}: the request cannot be sent: {type(error).__name__}") from error
+        raise unsendable(name, error) from error
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         raise ProviderUnavailable(f"{name}: {type(error).__name__}") from error
     except httpx.HTTPError as error:
@@ -33,6 +32,17 @@ async def send_submit(http: httpx.AsyncClient, name: str, url: httpx.URL, **cont
     if response.status_code in _ABANDONED_STATUSES:
         raise SubmitAmbiguous(f"{name}: {response.status_code}")
     return response
+
+
+def unsendable(name: str, error: Exception) -> ProviderRefused | SubmitAmbiguous:
+    """Return what an error of the HTTP library about our own request means.
+
+    An address or a header that it refuses is found before a byte has left: our settings are wrong, and
+    nothing was taken. Whatever else breaks its rules may do so in the middle of the request.
+    """
+    if isinstance(error, httpx.LocalProtocolError) and not str(error).startswith("Illegal header"):
+        return SubmitAmbiguous(f"{name}: {type(error).__name__}")
+    return ProviderRefused(f"{name}: the request cannot be sent: {type(error).__name__}")
 
 
 def _never(_response: httpx.Response) -> bool:

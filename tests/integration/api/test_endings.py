@@ -1,8 +1,10 @@
 """A generation from the POST to its ending, by every way in which a result comes or does not come."""
 
+import asyncio
 import hashlib
 from io import BytesIO
 from typing import Any
+from urllib.request import Request, urlopen
 
 import httpx
 import pytest
@@ -10,6 +12,7 @@ from PIL import Image
 
 from tests.integration.api.service import PRICE, Service, Tenant, unique
 from tests.support.eventually import eventually
+from tests.support.time_limits import scaled
 
 
 async def test_a_webhook_completes_a_generation(service: Service, tenant: Tenant) -> None:
@@ -31,27 +34,55 @@ async def test_a_webhook_completes_a_generation(service: Service, tenant: Tenant
     assert await tenant.credits() == (100 - 2 * PRICE, 0, 2 * PRICE)
 
 
-async def test_images_open_by_signed_address_and_by_api_key(service: Service, tenant: Tenant) -> None:
+async def test_images_open_by_signed_address(service: Service, tenant: Tenant) -> None:
     job = await tenant.ended((await tenant.posted(unique("a harbour"), output_format="png"))["id"])
     described = job["images"][0]
     stranger = await service.client(service.url)
 
-    for client, url in ((stranger, described["url"]), (tenant.http, described["url"].partition("?")[0])):
-        redirect = await client.get(url)
-        assert redirect.status_code == 302
-        assert redirect.headers["cache-control"] == "private, no-store"
-        content = await stranger.get(redirect.headers["location"])
-        assert content.status_code == 200
-        assert content.headers["content-type"] == described["content_type"] == "image/png"
-        assert hashlib.sha256(content.content).hexdigest() == described["sha256"]
-        with Image.open(BytesIO(content.content)) as picture:
-            assert picture.size == (described["width"], described["height"]) == (512, 512)
+    redirect = await stranger.get(described["url"])
+    assert redirect.status_code == 302
+    assert redirect.headers["cache-control"] == "private, no-store"
+    content = await stranger.get(redirect.headers["location"])
+    assert content.status_code == 200
+    assert content.headers["content-type"] == described["content_type"] == "image/png"
+    assert hashlib.sha256(content.content).hexdigest() == described["sha256"]
+    with Image.open(BytesIO(content.content)) as picture:
+        assert picture.size == (described["width"], described["height"]) == (512, 512)
 
-        asked = await client.head(url)
-        assert (asked.status_code, asked.content) == (302, b"")
-        facts = await stranger.head(asked.headers["location"])
-        assert facts.status_code == 200
-        assert int(facts.headers["content-length"]) == described["size_bytes"]
+    asked = await stranger.head(described["url"])
+    assert (asked.status_code, asked.content) == (302, b"")
+    facts = await stranger.head(asked.headers["location"])
+    assert facts.status_code == 200
+    assert int(facts.headers["content-length"]) == described["size_bytes"]
+
+
+async def test_an_api_key_gets_the_bytes_with_any_client(tenant: Tenant) -> None:
+    """Ask as clients do that take their headers along to wherever they are redirected."""
+    job = await tenant.ended((await tenant.posted(unique("a pier"), output_format="png"))["id"])
+    described = job["images"][0]
+    url = described["url"].partition("?")[0]
+    headers = {"Authorization": tenant.http.headers["authorization"]}
+
+    def fetch(**more: str) -> tuple[int, dict[str, str], bytes]:
+        with urlopen(Request(url, headers=headers | more), timeout=scaled(10)) as response:  # noqa: S310 - ours
+            return response.status, dict(response.headers), response.read()
+
+    status, answered, content = await asyncio.to_thread(fetch)
+    assert status == 200
+    assert hashlib.sha256(content).hexdigest() == described["sha256"]
+    assert answered["content-type"] == "image/png"
+    assert answered["etag"] == f'"{described["sha256"]}"'
+
+    status, answered, part = await asyncio.to_thread(fetch, Range="bytes=10-19")
+    assert (status, part) == (206, content[10:20])
+    assert answered["content-range"] == f"bytes 10-19/{len(content)}"
+
+    beyond = await tenant.http.get(url, headers={"Range": f"bytes={len(content)}-"})
+    assert beyond.status_code == 416
+    unchanged = await tenant.http.get(url, headers={"If-None-Match": f'"other", W/{answered["etag"]}'})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    head = await tenant.http.head(url)
+    assert (head.status_code, head.headers["content-length"]) == (200, str(len(content)))
 
 
 async def test_an_image_stays_shut_without_its_own_signature(service: Service, tenant: Tenant) -> None:

@@ -1,13 +1,18 @@
 """The reconciler carries out what was accepted while the API could not reach Temporal."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
+from temporalio.client import Client
 
+from adapters.temporal import TemporalWorkflowClient
 from devstack.process.ports import pick_free
+from domain.errors import TemporalUnavailable
 from tests.integration.api.service import PRICE, Tenant, listening, serving, unique
 from tests.integration.reconcile.conftest import Site, delivered, job_at_work
 from tests.support.eventually import eventually
+from tests.support.requests import generation_input, new_id
 from tests.support.time_limits import scaled
 
 # What clients are promised: yes or no, within this time.
@@ -121,3 +126,19 @@ async def test_a_webhook_whose_signal_was_lost_is_relayed_and_ends_the_job(
     assert await site.service.inbox_rows(generation_id) == 1
     untold = "SELECT count(*) FROM inbox WHERE generation_id = :id AND relayed_at IS NULL"
     assert await site.service.count(untold, id=generation_id) == 0
+
+
+async def test_a_start_goes_on_while_temporal_is_busy(site: Site, tenant: Tenant) -> None:
+    """Return after a second, and start all the same once Temporal answers."""
+    through = await Client.connect(site.proxy.address, namespace=site.temporal.namespace)
+    timeout = timedelta(seconds=10)
+    busy = TemporalWorkflowClient(through, task_timeout=timeout, background_starts=1)
+    jobs = [generation_input(new_id("gen"), tenant.id) for _ in range(2)]
+    async with site.proxy.hanging():
+        await busy.start_workflow(jobs[0], "one")
+        with pytest.raises(TemporalUnavailable):  # there is room for one
+            await busy.start_workflow(jobs[1], "two")
+        assert not await site.has_run(jobs[0].generation_id)
+
+    await eventually(lambda: site.has_run(jobs[0].generation_id), 20)
+    assert not await site.has_run(jobs[1].generation_id)

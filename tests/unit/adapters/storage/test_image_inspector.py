@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from adapters.storage.image_inspector import PillowInspector
 from domain.errors import ResultUnusable
@@ -176,3 +178,30 @@ async def test_a_bomb_by_pillows_own_measure_is_refused_under_any_cap(put: Calla
 async def test_a_file_that_is_not_there_is_unusable(inspector: PillowInspector, tmp_path: Path) -> None:
     with pytest.raises(ResultUnusable):
         await inspector.inspect(tmp_path / "gone")
+
+
+@pytest.mark.parametrize("chunk", ["zTXt", "iTXt", "iCCP"])
+async def test_metadata_of_megabytes_is_no_reason_to_refuse(
+    inspector: PillowInspector, put: Callable[..., Path], chunk: str
+) -> None:
+    text, info = "x" * 3_000_000, PngInfo()
+    options: dict[str, Any] = {"pnginfo": info}
+    if chunk == "zTXt":
+        info.add_text("workflow", text, zip=True)
+    elif chunk == "iTXt":
+        info.add_itxt("workflow", text, zip=True)
+    else:
+        options["icc_profile"] = text.encode()
+    content = saved("PNG", **options)
+    assert chunk.encode() in content
+    assert (await inspector.inspect(put(content))).width == SIZE[0]
+
+
+async def test_a_png_that_ends_inside_its_metadata_is_refused(
+    inspector: PillowInspector, put: Callable[..., Path]
+) -> None:
+    info = PngInfo()
+    info.add_text("workflow", "x" * 100_000)
+    content = saved("PNG", pnginfo=info)
+    with pytest.raises(ResultUnusable):
+        await inspector.inspect(put(content[: content.index(b"tEXt") + 1000]))

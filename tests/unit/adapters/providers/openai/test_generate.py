@@ -189,7 +189,9 @@ REFUSALS: list[tuple[int, object, type[ServiceError], ModeratedAt | None]] = [
     (400, error("invalid_value"), InvalidInput, None),
     (400, error(None), InvalidInput, None),
     (400, error("billing_hard_limit_reached"), ProviderRefused, None),
-    (400, error("else", "image_generation_user_error"), ProviderRefused, None),
+    (400, error("else", "image_generation_user_error"), InvalidInput, None),
+    (400, error("invalid_image_file", "image_generation_user_error"), InvalidInput, None),
+    (400, error("of a new kind", "of_a_new_type"), InvalidInput, None),
     (401, error("invalid_api_key"), ProviderRefused, None),
     (403, error(None), ProviderRefused, None),
     (404, error("model_not_found"), ProviderRefused, None),
@@ -237,7 +239,7 @@ async def test_a_requested_pause_is_reported(
 
 @pytest.mark.parametrize("body", [*NONSENSE, *({"error": each} for each in NONSENSE)], ids=repr)
 @pytest.mark.parametrize(
-    ("status", "kind"), [(400, ProviderRefused), (429, ProviderThrottled), (500, SubmitAmbiguous)]
+    ("status", "kind"), [(400, InvalidInput), (429, ProviderThrottled), (500, SubmitAmbiguous)]
 )
 async def test_a_refusal_of_another_form_goes_by_its_status(
     tmp_path: Path, status: int, kind: type[ServiceError], body: object
