@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -63,6 +64,7 @@ class Submitter:
 
     webhook_url: builds the address at which a provider may report on an attempt; empty if it is not to.
     account_wide: providers whose rate limit is known to hold for all models together.
+    stop_grace_seconds: for how long a call goes on after the worker was told to stop.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Submitter:
         slots: SlotGranter,
         webhook_url: Callable[[str, AttemptRef], str],
         account_wide: Collection[str],
+        stop_grace_seconds: float,
     ) -> None:
         self._providers = providers
         self._synchronous = synchronous
@@ -84,6 +87,7 @@ class Submitter:
         self._slots = slots
         self._webhook_url = webhook_url
         self._account_wide = account_wide
+        self._stop_grace_seconds = stop_grace_seconds
 
     async def submit(self, submit: Submit) -> SubmitResult:
         """Finish even if Temporal timed the activity out for missed heartbeats.
@@ -92,15 +96,20 @@ class Submitter:
         a worker that stops cuts the call, after its grace; it writes down that it did.
         """
         task = asyncio.create_task(self._submit(submit))
+        cut = asyncio.create_task(self._cut_after_grace(submit))
         while not task.done():
-            try:
-                await asyncio.shield(task)
-            except asyncio.CancelledError:
-                if activity.is_worker_shutdown():
-                    submit.cut.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait((task,))
+        cut.cancel()
         result = task.result()
         count_submit(submit.request.provider, result.state.value)
         return result
+
+    async def _cut_after_grace(self, submit: Submit) -> None:
+        """Keep our own time: Temporal cancels an activity once, and may have for a missed heartbeat."""
+        await activity.wait_for_worker_shutdown()
+        await asyncio.sleep(self._stop_grace_seconds)
+        submit.cut.set()
 
     async def _submit(self, submit: Submit) -> SubmitResult:
         closure = await self._slots.closure_for(submit.request, submit.attempt.generation_id)

@@ -70,6 +70,7 @@ class ActivityPorts:
         account_wide: Providers whose rate limit holds for all models together.
         result_lifetimes: By provider, for how many seconds a result can be fetched.
         tentative_seconds: How long a provider must report a failure that it may not mean.
+        stop_grace_seconds: For how long a submit goes on after the worker was told to stop.
     """
 
     providers: Mapping[str, Provider]
@@ -92,6 +93,7 @@ class ActivityPorts:
     account_wide: Collection[str] = ()
     result_lifetimes: Mapping[str, float] = field(default_factory=dict)
     tentative_seconds: float = 60.0
+    stop_grace_seconds: float = 25.0
 
 
 def build_activities(ports: ActivityPorts) -> Activities:
@@ -107,6 +109,7 @@ def build_activities(ports: ActivityPorts) -> Activities:
         granter,
         ports.webhook_url,
         ports.account_wide,
+        ports.stop_grace_seconds,
     )
     provider = ProviderActivities(
         ports.providers, ports.attempts, submitter, ports.webhook_url, ports.tentative_seconds
@@ -172,5 +175,6 @@ async def worker_activities(
                     name: limits.result_lifetime_seconds for name, limits in models.providers.items()
                 },
                 account_wide=[name for name, limits in models.providers.items() if limits.is_account_wide],
+                stop_grace_seconds=settings.worker_grace_seconds,
             )
         )

@@ -19,21 +19,21 @@ from domain.provider import Pushback
 WHOLE_ACCOUNT = ""
 _MIN_EVIDENCE = 3
 # A probe that was neither taken nor pushed back in this time, such as a call that takes a minute, passes.
-_PROBE_SECONDS = 10
+PROBE_SECONDS = 10.0
 
-_STATES = f"""
+_STATES = """
 SELECT endpoint, code, closed_until > clock_timestamp() AS is_shut,
        greatest(0, extract(epoch FROM closed_until - clock_timestamp())) AS seconds,
-       CASE WHEN probe_at > clock_timestamp() - interval '{_PROBE_SECONDS} seconds' THEN probe END AS probe
+       CASE WHEN probe_at > clock_timestamp() - make_interval(secs => :probe_seconds) THEN probe END AS probe
 FROM provider_closures WHERE provider = :provider AND endpoint = ANY (CAST(:endpoints AS text[]))
-"""  # noqa: S608 - a constant
-_CLOSED = f"""
+"""
+_CLOSED = """
 SELECT closure.endpoint, closed_until > clock_timestamp() OR EXISTS (
     SELECT FROM provider_slots AS slot
     WHERE slot.generation_id = closure.probe AND slot.granted_at IS NOT NULL
-        AND closure.probe_at > clock_timestamp() - interval '{_PROBE_SECONDS} seconds') AS is_shut
+        AND closure.probe_at > clock_timestamp() - make_interval(secs => :probe_seconds)) AS is_shut
 FROM provider_closures AS closure WHERE provider = :provider AND closed_until IS NOT NULL
-"""  # noqa: S608 - a constant
+"""
 # The row is locked first, so what one request adds is seen by the next.
 _EVIDENCE = f"""
 INSERT INTO provider_closures AS closure (provider, endpoint, pushed_back, code)
@@ -70,7 +70,11 @@ class GrantRule:
 
 
 async def state_of(session: AsyncSession, provider: str, endpoint: str, generation_id: str) -> Closure:
-    values = {"provider": provider, "endpoints": [WHOLE_ACCOUNT, endpoint]}
+    values = {
+        "provider": provider,
+        "endpoints": [WHOLE_ACCOUNT, endpoint],
+        "probe_seconds": PROBE_SECONDS,
+    }
     rows = (await session.execute(text(_STATES), values)).all()
     for row in rows:
         if row.is_shut or (row.probe is not None and row.probe != generation_id):
@@ -79,7 +83,9 @@ async def state_of(session: AsyncSession, provider: str, endpoint: str, generati
 
 
 async def grant_rule(session: AsyncSession, provider: str) -> GrantRule:
-    rows = (await session.execute(text(_CLOSED), {"provider": provider})).all()
+    rows = (
+        await session.execute(text(_CLOSED), {"provider": provider, "probe_seconds": PROBE_SECONDS})
+    ).all()
     return GrantRule(
         [row.endpoint for row in rows if row.is_shut], [row.endpoint for row in rows if not row.is_shut]
     )

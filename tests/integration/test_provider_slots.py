@@ -221,3 +221,46 @@ async def test_an_ended_generation_needs_no_slot(
     await ledger.refund(attempt.generation_id, CANCELED)
     assert await slots.request(attempt) == GRANTED
     assert await taken(books, provider) == 0
+
+
+async def test_two_attempts_that_change_providers_in_opposite_directions_do_not_block_each_other(
+    books: PostgresBooks,
+) -> None:
+    """Move many at once between two full providers: a grant must not wait for a row that another deletes."""
+    first, second = new_id("provider"), new_id("provider")
+    slots = PostgresProviderSlots(books.database, {first: 2, second: 2})
+    tenant = await books.tenant(1000)
+    attempts = []
+    for here, there in [(first, second), (second, first)] * 10:
+        asked = replace(request(provider=here), fallback=request(provider=there))
+        generation_id = await books.add(tenant, asked)
+        await PostgresLedger(books.database).reserve(generation_id)
+        attempts.append(AttemptRef(generation_id))
+    await request_each(slots, attempts)
+
+    moved = await asyncio.gather(
+        *(slots.request(AttemptRef(attempt.generation_id, 2)) for attempt in attempts),
+        *(slots.grant_free(provider) for provider in (first, second) * 5),
+    )
+
+    assert len(moved) == 30
+    assert [await taken(books, provider) for provider in (first, second)] == [2, 2]
+
+
+async def test_a_position_far_back_is_a_lower_bound(
+    books: PostgresBooks, slots: PostgresProviderSlots, provider: str
+) -> None:
+    template = await held(books, await books.tenant(100), provider)
+    await slots.request(template)
+    await books.sql(_COPY_GENERATION, template=template.generation_id, copies=1500)
+    await books.sql(_COPY_SLOT, template=template.generation_id)
+    last = (
+        await books.sql(
+            "SELECT generation_id FROM provider_slots WHERE provider = :provider AND granted_at IS NULL"
+            " ORDER BY requested_at DESC, generation_id DESC LIMIT 1",
+            provider=provider,
+        )
+    )[0][0]
+    position = await slots.queue_position(last)
+    assert position is not None
+    assert (position.ahead >= 1000, position.is_exact) == (True, False)

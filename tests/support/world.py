@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlmodel import col
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 
 from adapters.database.assets import PostgresAssets
 from adapters.database.engine import Database
@@ -160,6 +161,7 @@ class World:
     check: ForbiddenWords = field(default_factory=ForbiddenWords)
     downloader: ScriptedDownloader = field(default_factory=ScriptedDownloader)
     store: MemoryStore = field(default_factory=MemoryStore)
+    started: list[Job] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.books = PostgresBooks(self.database)
@@ -210,13 +212,23 @@ class World:
             fallback=where,
             checks_input=checks_input,
         )
-        return Job(self, generation_id, tenant_id, script, await self.run(job))
+        started = Job(self, generation_id, tenant_id, script, await self.run(job))
+        self.started.append(started)
+        return started
+
+    async def end_all(self) -> None:
+        """End what a test has left open, so that the next one finds the slots free."""
+        for job in self.started:
+            job.script.submit_release.set()
+            with suppress(RPCError):  # it is closed already
+                await job.handle.terminate()
+        self.started.clear()
 
     async def run(self, job: GenerationInput) -> Handle:
         await self.workflows.start_workflow(job, "FLUX.1 [schnell]")
         return self.client.get_workflow_handle_for(GenerationWorkflow.run, job.generation_id)
 
-    def activities(self) -> Activities:
+    def activities(self, stop_grace_seconds: float = 2) -> Activities:
         return build_activities(
             ActivityPorts(
                 providers={"fal": self.provider, "replicate": self.fallback},
@@ -239,6 +251,7 @@ class World:
                 account_wide=self.account_wide,
                 result_lifetimes=self.result_lifetimes,
                 tentative_seconds=self.tentative_seconds,
+                stop_grace_seconds=stop_grace_seconds,
             )
         )
 
@@ -259,7 +272,7 @@ async def working(
         sticky_timeout=timedelta(seconds=2),
     )
     stop = asyncio.Event()
-    workers = build_workers(world.client, world.activities(), tuning, stop=stop)
+    workers = build_workers(world.client, world.activities(grace_seconds), tuning, stop=stop)
     running = asyncio.create_task(run_workers(workers, stop))
     try:
         yield stop

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from activities.provider_slots import SlotGranter
+from adapters.database import closures
 from adapters.database.engine import Database
 from devstack.servers.running import Servers
 from domain.errors import ProviderThrottled, ProviderUnavailable, TransientError
@@ -33,6 +34,7 @@ async def world(servers: Servers, database: Database) -> AsyncIterator[World]:
 async def one_slot(world: World) -> AsyncIterator[None]:
     world.limits["fal"] = 1
     yield
+    await world.end_all()
     world.limits.clear()
     world.account_wide.clear()
     for table in ("provider_slots", "provider_pauses", "provider_closures"):
@@ -55,7 +57,7 @@ async def pushed_back(job: Job) -> Job:
     return job
 
 
-async def several_pushed_back(world: World, seconds: float = 60) -> list[Job]:
+async def several_pushed_back(world: World, seconds: float = 3600) -> list[Job]:
     """Have as many generations pushed back as it takes to close the model."""
     error = ProviderThrottled("429", retry_after_seconds=seconds)
     return [await pushed_back(await world.start(refusing(error))) for _ in range(3)]
@@ -160,13 +162,17 @@ async def test_where_the_limit_is_the_accounts_every_model_is_closed(world: Worl
     await cancel_all([*jobs, other])
 
 
-async def test_one_probe_opens_a_closed_provider(world: World) -> None:
+async def test_one_probe_opens_a_closed_provider(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closures, "PROBE_SECONDS", 3600.0)
     world.limits["fal"] = 3
     jobs = await several_pushed_back(world)
-    probe, behind = await world.start(), await world.start()
-    for job in (probe, behind):
-        job.script.submit_release.clear()
-        await eventually(job.is_queued)
+    waiting = []
+    for _ in range(2):
+        script = Script()
+        script.submit_release.clear()
+        waiting.append(await world.start(script))
+        await eventually(waiting[-1].is_queued)
+    probe, behind = waiting
 
     # The pause ends, and all may ask again; but one may try, a job that was never refused.
     await world.books.sql("UPDATE provider_closures SET closed_until = now()")
@@ -183,7 +189,7 @@ async def test_one_probe_opens_a_closed_provider(world: World) -> None:
 
 
 async def test_an_operator_opens_a_closed_provider(world: World) -> None:
-    jobs = await several_pushed_back(world, seconds=3600)
+    jobs = await several_pushed_back(world)
     for job in jobs:
         job.script.submits = [JOB]
     behind = await world.start()
@@ -223,7 +229,7 @@ async def test_with_a_fallback_a_short_pause_is_waited_for(world: World) -> None
 
 
 async def test_a_job_that_comes_to_a_closed_provider_goes_to_its_fallback(world: World) -> None:
-    jobs, other = await several_pushed_back(world, seconds=3600), fallback_script()
+    jobs, other = await several_pushed_back(world), fallback_script()
     job = await world.start(fallback=other, timing=QUICK_POLL)
 
     assert (await job.outcome()).status is Status.COMPLETED

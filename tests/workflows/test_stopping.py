@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -12,7 +14,7 @@ from domain.generation import Outcome, Status
 from domain.provider import ProviderJob, SubmitRequest
 from tests.conftest import namespaced_client
 from tests.support.eventually import eventually
-from tests.support.requests import new_id
+from tests.support.requests import QUICK_TIMING, new_id
 from tests.support.scripted import Call, Script, success
 from tests.support.time_limits import scaled
 from tests.support.world import Job, World, working
@@ -41,6 +43,10 @@ def held_call() -> Call:
 
 async def state(job: Job) -> str:
     return (await job.attempts())[1].state
+
+
+async def is_in(job: Job, wanted: str) -> bool:
+    return await state(job) == wanted
 
 
 async def test_all_queues_drain_within_one_grace(world: World) -> None:
@@ -94,6 +100,19 @@ async def test_a_call_that_was_cut_ends_its_job_at_once(world: World) -> None:
     assert attempt.provider_message == "the worker was stopped during the call"
     assert (await job.balance()).held == 0
     assert call.calls == 1
+
+
+async def test_a_call_that_temporal_gave_up_is_cut_too(world: World) -> None:
+    """Temporal cancels an activity once: for the timeout, so not again when the grace is over."""
+    script = held_script()
+    async with working(world, cached_workflows=100, grace_seconds=0.5) as stop:
+        job = await world.start(script, timing=replace(QUICK_TIMING, submit_timeout_seconds=1))
+        await asyncio.wait_for(script.begun.wait(), scaled(20))
+        await eventually(partial(is_in, job, "unknown"))
+        # The worker learns it with its next heartbeat.
+        await asyncio.sleep(scaled(3))
+        stop.set()
+    assert await state(job) == "unknown"
 
 
 async def test_what_begins_after_the_stop_is_given_to_another_worker(world: World) -> None:

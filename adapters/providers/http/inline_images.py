@@ -43,6 +43,7 @@ _MAX_TEXT_BYTES = 1_000_000
 # Divisible by 4, so that the pieces of a base64 text are base64 themselves.
 _DECODED_CHARACTERS = 1 << 20
 _MAX_TOKENS = 1_000_000_000
+_REQUEST_ID_HEADERS = ("x-request-id", "x-goog-request-id", "x-guploader-uploadid", "cf-ray")
 
 NO_IMAGE = ErrorMapping(ProviderFailed, does_not_charge=False)
 BROKEN_IMAGE = ErrorMapping(ResultUnusable, does_not_charge=False)
@@ -149,12 +150,21 @@ def map_error_response(
     status = response.status_code
     found = (table[name] for name in (*names, str(status), f"{status // 100}xx") if name in table)
     mapping = next(found, ErrorMapping(SubmitAmbiguous, does_not_charge=False))
+    if mapping.error is SubmitAmbiguous:
+        message += _request_id(response, message)  # what the provider's support asks for
     if issubclass(mapping.error, TransientError):
         stated = retry_after_seconds(response)
         return mapping.error(
             storable(message), retry_after_seconds=pause_seconds if stated is None else stated
         )
     return mapping.to_error(message)
+
+
+def _request_id(response: httpx.Response, message: str) -> str:
+    """Return the provider's id of the request as a suffix, where a header has one that was not told yet."""
+    ids = (response.headers.get(name, "") for name in _REQUEST_ID_HEADERS)
+    found = next((each for each in ids if is_token(each)), "")
+    return f" (request {found})" if found and found not in message else ""
 
 
 def base64_images(body: Mapping[str, Any]) -> list[str | None]:

@@ -169,3 +169,18 @@ async def test_what_ends_while_it_is_looked_at_is_not_taken_for_lost(site: Site,
     await eventually(was_looked_at)
     assert (await site.row(generation_id)).needs_attention is None
     assert await site.service.transfers(generation_id) == ["hold", "settle"]
+
+
+async def test_a_part_that_fails_hides_no_other(
+    site: Site, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a query that times out")
+
+    for query in ("list_unrelayed", "list_to_cancel", "flag_stalled"):
+        monkeypatch.setattr(PostgresReconcileQueries, query, broken)
+    async with site.proxy.refusing():
+        posted = await tenant.posted(unique("a mill"))
+
+    assert await reconcile(site) == {"started": 1}
+    assert (await tenant.ended(posted["id"]))["status"] == "completed"
