@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,15 +39,20 @@ from domain.provider import AttemptRef, JobStatus, ResultFile, StoreRequest, Sto
 # An outage that lasts longer than this is one that the images of a response do not wait for in memory.
 _STORE_SECONDS = 3.0
 _DEFAULT_LIFETIME_SECONDS = 3600.0
+_BROKEN_IMAGE_PAUSES = (0.5, 2.0)
 # How long an address that does not work (yet, or any more) is tried, whatever its lifetime.
 _MAX_MISSING_SECONDS = 600.0
 
 _NOT_FETCHED = (ResultExpired, ResultUnavailable, ProviderUnavailable, ProviderThrottled)
 
 
-def object_prefix(tenant_id: str, generation_id: str) -> str:
-    """Return the prefix of all objects of a generation, and of no other."""
-    return f"{tenant_id}/{generation_id}/"
+def object_key(generation: Generation, index: int) -> str:
+    return f"{generation.tenant_id}/{generation.id}/{index}"
+
+
+def object_keys(generation: Generation) -> list[str]:
+    """Return every key that an image of the generation can have."""
+    return [object_key(generation, index) for index in range(generation.request.n)]
 
 
 def delivered_indexes(count: int, undelivered: Sequence[Undelivered]) -> list[int]:
@@ -67,7 +73,7 @@ class ImageWriter:
 
         Raises ResultUnusable, StorageUnavailable.
         """
-        key = f"{object_prefix(generation.tenant_id, generation.id)}{index}"
+        key = object_key(generation, index)
         facts = await self._inspector.inspect(path)
         await self._store.put_object(key, path, facts)
         count_stored(provider, facts.size_bytes)
@@ -96,7 +102,7 @@ class ImageWriter:
 
     async def discard(self, generation: Generation) -> None:
         """Delete what was put for a generation that has ended without it."""
-        await self._store.delete_objects(object_prefix(generation.tenant_id, generation.id))
+        await self._store.delete_objects(object_keys(generation))
 
 
 class AssetActivities:
@@ -213,7 +219,13 @@ class AssetActivities:
         return images, (*result.undelivered, *unusable, *missing)
 
     async def _copy_one(self, result: ResultToStore, index: int, file: ResultFile) -> Image:
+        """Copy an image. One that is broken is fetched again: a body without a length may have been cut."""
         hosts = self._providers[result.provider].result_hosts
+        for pause_seconds in _BROKEN_IMAGE_PAUSES:
+            async with self._downloader.download(file.url, hosts) as path:
+                with suppress(ResultUnusable):
+                    return await self._writer.store(result.generation, result.provider, index, path)
+            await asyncio.sleep(pause_seconds)
         async with self._downloader.download(file.url, hosts) as path:
             return await self._writer.store(result.generation, result.provider, index, path)
 

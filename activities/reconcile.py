@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from temporalio import activity
 
-from activities.assets import object_prefix
+from activities.assets import object_keys
 from activities.metrics import count_finished, count_reconcile, count_repair
 from activities.provider import ProviderActivities
 from activities.provider_slots import SlotGranter
@@ -198,7 +198,7 @@ class ReconcileActivities:
 
     async def _delete_expired_file(self, file: InputFile) -> Repaired:
         """Delete the object first: a record without an object is found again, the reverse never is."""
-        await self._store.delete_objects(file.key)
+        await self._store.delete_objects([file.key])
         await self._files.delete_file(file.id)
         return {"files_expired": 1}
 
@@ -210,7 +210,7 @@ class ReconcileActivities:
 
     async def _delete_orphaned_objects(self, generation: Generation) -> Repaired:
         """Delete objects of a generation that ended without images; storing may have been interrupted."""
-        deleted = await self._store.delete_objects(object_prefix(generation.tenant_id, generation.id))
+        deleted = await self._store.delete_objects(object_keys(generation))
         await self._queries.mark_objects_deleted(generation.id)
         return {"orphaned_objects_deleted": deleted}
 

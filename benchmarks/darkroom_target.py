@@ -22,8 +22,10 @@ REQUEST = {
 SAMPLE_TIMEOUT_SECONDS = 120.0
 REQUEST_TIMEOUT_SECONDS = 30.0
 CONNECTIONS_MAX = 10
+# One query for all who wait: forty clients that ask the API again and again would be most of its load. It is
+# rarer the more wait, so that it costs the same.
 LOOK_EVERY_SECONDS = 0.05
-# One query for all who wait: forty clients that ask the API again and again would be most of its load.
+_OPEN_AT_FULL_RATE = 40
 _ENDED = """
     select id, status, error_code, extract(epoch from finished_at - received_at)::float8 as reaction_seconds
     from generations
@@ -64,7 +66,7 @@ class DarkroomTarget:
     async def look(self) -> None:
         """Wake those whose generations have ended, until canceled."""
         while True:
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            await asyncio.sleep(LOOK_EVERY_SECONDS * max(1.0, len(self._open) / _OPEN_AT_FULL_RATE))
             if self._open:
                 for row in await self._connection.fetch(_ENDED, list(self._open)):
                     self._tell(row)

@@ -9,10 +9,11 @@ import argparse
 import asyncio
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import Client, WorkflowHistory
 
 from benchmarks.blocking import in_thread, run_until_stopped, stop_flag_for
@@ -34,13 +35,16 @@ _REPEATED = ("task timeouts", "task failures", "retries", "steps not local")
 
 @dataclass(frozen=True)
 class Level:
-    """A run with so many at once. cpu_ms: per generation, of the worker and of all parts together."""
+    """A run with so many at once. cpu_ms: per generation, of each part of the stack and of this client."""
 
     at_once: int
     run: Run
-    worker_ms: float
-    total_ms: float
+    cpu_ms: dict[str, float]
     repeated: Counter[str]
+
+    @property
+    def worker_ms(self) -> float:
+        return self.cpu_ms["worker"]
 
 
 def repeated_work(history: WorkflowHistory) -> Counter[str]:
@@ -51,6 +55,8 @@ def repeated_work(history: WorkflowHistory) -> Counter[str]:
             found["task timeouts"] += 1
         elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
             found["task failures"] += 1
+            cause = event.workflow_task_failed_event_attributes.cause
+            log(f"a workflow task failed: {WorkflowTaskFailedCause.Name(cause)}")
         elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
             found["retries"] += event.activity_task_started_event_attributes.attempt - 1
         elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
@@ -69,52 +75,63 @@ async def _level(
     repeated: Counter[str] = Counter()
     for sample in load.samples:
         repeated += repeated_work(await client.get_workflow_handle(sample.workflow_id).fetch_history())
-    parts = {name: ms for name, ms in cpu_ms.items() if name in pids}
-    return Level(at_once, load, parts["worker"], sum(parts.values()), repeated)
+    return Level(at_once, load, cpu_ms, repeated)
 
 
-async def _measured(stack: Stack, pids: dict[str, int], per_level: int) -> list[Level]:
+async def _measured(stack: Stack, pids: dict[str, int], levels: Sequence[int], per_level: int) -> list[Level]:
     where = TemporalAddress(stack.servers.temporal.address, stack.servers.temporal.namespace)
     client = await connect(where)
     async with darkroom_target(stack) as target:
         log("warming up …")
         await run_samples(target, 20, at_once=5)
-        counts = [min(per_level, max(20, 10 * at_once)) for at_once in AT_ONCE]
+        counts = [min(per_level, max(20, 10 * at_once)) for at_once in levels]
         return [
             await _level(at_once, max(at_once, count), target, client, pids)
-            for at_once, count in zip(AT_ONCE, counts, strict=True)
+            for at_once, count in zip(levels, counts, strict=True)
         ]
 
 
 def show(levels: list[Level]) -> None:
     """Print a line a level, and the two ratios that matter."""
     out = sys.stdout.write
-    out("at once    per s   worker ms   all ms   accept p50 ms   " + "   ".join(_REPEATED) + "\n")
+    parts = list(levels[0].cpu_ms)
+    columns = [
+        "at once",
+        "per s",
+        *(f"{name} ms" for name in parts),
+        "together ms",
+        "accept p50 ms",
+        *_REPEATED,
+    ]
+    out("   ".join(columns) + "\n")
     for level in levels:
-        counts = "   ".join(f"{level.repeated[name]:>{len(name)}}" for name in _REPEATED)
-        accept_ms = 1000 * level.run.accept.p50_seconds
-        out(
-            f"{level.at_once:>7}   {level.run.per_second:>6.1f}   {level.worker_ms:>9.0f}"
-            f"   {level.total_ms:>6.0f}   {accept_ms:>13.0f}   {counts}\n"
-        )
+        cpu_ms = [level.cpu_ms[name] for name in parts]
+        found = [
+            f"{level.at_once}",
+            f"{level.run.per_second:.1f}",
+            *(f"{ms:.0f}" for ms in (*cpu_ms, sum(cpu_ms), 1000 * level.run.accept.p50_seconds)),
+            *(f"{level.repeated[name]}" for name in _REPEATED),
+        ]
+        out("   ".join(each.rjust(len(name)) for each, name in zip(found, columns, strict=True)) + "\n")
     last, best = levels[-1], max(level.run.per_second for level in levels)
     out(f"throughput at {last.at_once}: {last.run.per_second / best:.2f} of the best\n")
     cheapest = min(level.worker_ms for level in levels)
     out(f"worker's processor time at {last.at_once}: {last.worker_ms / cheapest:.2f} of the least\n")
 
 
-async def bench(per_level: int, stop: asyncio.Event) -> int:
+async def bench(levels: Sequence[int], per_level: int, stop: asyncio.Event) -> int:
     async with AsyncExitStack() as exits:
         flag = await exits.enter_async_context(stop_flag_for(stop))
         starting = running_stack(settings=SETTINGS, simulator_arguments=SIMULATOR, stop=flag)
         stack = await exits.enter_async_context(in_thread(starting))
         pids = {name: pid for name, pid in stack.supervisor.pids.items() if name != SUPERVISOR}
-        show(await run_until_stopped(stop, _measured(stack, pids, per_level)))
+        show(await run_until_stopped(stop, _measured(stack, pids, levels, per_level)))
     return 0
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--generations", type=int, default=400, help="at each level, at most")
+    parser.add_argument("--at-once", type=int, nargs="+", default=AT_ONCE, help="the levels")
     asked = parser.parse_args()
-    run(lambda stop: bench(asked.generations, stop))
+    run(lambda stop: bench(asked.at_once, asked.generations, stop))

@@ -1,15 +1,17 @@
 """Which addresses a download may connect to, decided when it connects.
 
-The name is resolved once, every answer is checked, and the connection goes to the checked address, so no
-second look-up can return another address. TLS still verifies the name.
+The name is resolved once, every answer is checked, and the connection goes to a checked address, so no
+second look-up can return another address. TLS still verifies the name. Of several addresses some may be dead,
+or of a family that this machine has no way to: they are tried one after the other, without waiting for long.
 """
 
 import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from fnmatch import fnmatchcase
+from itertools import zip_longest
 
 import httpcore
 import httpx
@@ -18,8 +20,13 @@ from domain.errors import ResultUnusable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_MAX_ADDRESSES = 6
+_NEXT_ADDRESS_SECONDS = 0.25
+
 # All that is given out for IPv6 today.
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+# How a network without IPv4 reaches it; the last 32 bits are the IPv4 address (RFC 6052).
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Over what `ipaddress` calls global but should not be reached for a stranger's address: multicast,
 # translations of IPv4 addresses, ranges that Python 3.11 still counts as public, and the public address
 # by which Azure serves its machines their own secrets.
@@ -36,6 +43,8 @@ def is_public(address: Address) -> bool:
     """Return whether an untrusted address may be connected to."""
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
+    if isinstance(address, ipaddress.IPv6Address) and address in _NAT64:
+        address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST:
         return False
     if any(address.version == network.version and address in network for network in _REFUSED):
@@ -75,7 +84,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         self,
         trusted: Iterable[str],
         inner: httpcore.AsyncNetworkBackend | None = None,
-        resolve: Callable[[str, int], Awaitable[list[Address]]] | None = None,
+        resolve: Callable[[str, int], Coroutine[None, None, list[Address]]] | None = None,
     ) -> None:
         urls = [httpx.URL(entry) for entry in trusted if "://" in entry]
         self._trusted = {(_host(url), url.port or (443 if url.scheme == "https" else 80)) for url in urls}
@@ -93,13 +102,11 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         addresses = await self._resolve(host, port)
         if (host, port) not in self._trusted and not all(is_public(address) for address in addresses):
             raise ResultUnusable(f"{host} is not a public address")
-        return await self._inner.connect_tcp(
-            str(addresses[0]),
-            port,
-            timeout=timeout,
-            local_address=local_address,
-            socket_options=socket_options,
-        )
+
+        async def connect(address: Address) -> httpcore.AsyncNetworkStream:
+            return await self._inner.connect_tcp(str(address), port, timeout, local_address, socket_options)
+
+        return await connect_first(interleaved(addresses), connect)
 
     async def connect_unix_socket(
         self,
@@ -122,6 +129,50 @@ def guarded_pool(hosts: Iterable[str], tls: ssl.SSLContext | None = None) -> htt
         max_keepalive_connections=10,
         keepalive_expiry=10,
     )
+
+
+def interleaved(addresses: Sequence[Address]) -> list[Address]:
+    """Return a few of the addresses, the families in turn, the first one's first (RFC 8305, section 4)."""
+    unique = list(dict.fromkeys(addresses))
+    first = [address for address in unique if address.version == unique[0].version]
+    second = [address for address in unique if address.version != unique[0].version]
+    mixed = [address for pair in zip_longest(first, second) for address in pair if address is not None]
+    return mixed[:_MAX_ADDRESSES]
+
+
+async def connect_first(
+    addresses: Sequence[Address],
+    connect: Callable[[Address], Coroutine[None, None, httpcore.AsyncNetworkStream]],
+) -> httpcore.AsyncNetworkStream:
+    """Return the first connection that is made; the others are closed. Raises what the last one failed with.
+
+    The next address is tried when one fails, or has not succeeded after a quarter of a second.
+    """
+    waiting, tasks = list(addresses), set[asyncio.Task[httpcore.AsyncNetworkStream]]()
+    error: BaseException = httpcore.ConnectError("no address")
+    try:
+        while waiting or tasks:
+            if waiting:
+                tasks.add(asyncio.create_task(connect(waiting.pop(0))))
+            delay = _NEXT_ADDRESS_SECONDS if waiting else None
+            done, _ = await asyncio.wait(tasks, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                tasks.remove(task)
+                failed_with = task.exception()
+                if failed_with is None:
+                    return task.result()
+                error = failed_with
+    finally:
+        await _discard(tasks)
+    raise error
+
+
+async def _discard(tasks: Iterable[asyncio.Task[httpcore.AsyncNetworkStream]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for found in await asyncio.gather(*tasks, return_exceptions=True):
+        if not isinstance(found, BaseException):
+            await found.aclose()
 
 
 async def _resolve(host: str, port: int) -> list[Address]:

@@ -11,6 +11,7 @@ import httpcore
 import httpx
 
 from adapters.storage.address_guard import is_allowed, origin
+from adapters.storage.content_encoding import Body, BrokenBodyError, UnknownEncodingError
 from domain.errors import ResultExpired, ResultUnavailable, ResultUnusable
 
 _MAX_REDIRECTS = 3
@@ -39,6 +40,10 @@ class GuardedDownloader:
                 raise ResultUnavailable(f"download took over {self._total_seconds} s") from error
             except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
                 raise ResultUnavailable(f"download: {type(error).__name__}") from error
+            except BrokenBodyError as error:
+                raise ResultUnavailable(f"download: {error}") from error
+            except UnknownEncodingError as error:
+                raise ResultUnusable(f"the result came with {error}") from error
             file.flush()
             yield Path(file.name)
 
@@ -65,14 +70,14 @@ class GuardedDownloader:
                 raise ResultExpired(f"result responded with {response.status}")
             if response.status != httpx.codes.OK:
                 raise ResultUnavailable(f"result responded with {response.status}")
-            if fields.get(b"content-encoding", "identity") != "identity":
-                raise ResultUnusable("the result came with a content encoding that was not asked for")
-            total = 0
+            body, total = Body(fields.get(b"content-encoding", "")), 0
             async for chunk in response.aiter_stream():
-                total += len(chunk)
-                if total > self._largest_bytes:
-                    raise ResultUnusable(f"the result is over {self._largest_bytes} bytes")
-                file.write(chunk)
+                for piece in body.pieces(chunk):
+                    total += len(piece)
+                    if total > self._largest_bytes:
+                        raise ResultUnusable(f"the result is over {self._largest_bytes} bytes")
+                    file.write(piece)
+            body.end()
             return None
 
 

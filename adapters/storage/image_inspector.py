@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageFile, PngImagePlugin
 
+from adapters.storage.image_normalizer import normalize, size_as_seen
 from domain.errors import ResultUnusable
 from domain.input_files import ImageFacts
 
@@ -17,7 +18,7 @@ _CONTENT_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"
 
 
 class _WithoutMetadata(PngImagePlugin.PngStream):
-    """Skips texts and color profiles, which are compressed and may be large: none of them is looked at.
+    """Skips texts and large color profiles, which are compressed: none of them is looked at.
 
     Pillow refuses a picture for one of over a megabyte. Design tools make such ones, and so do calibrated
     screens, and tools that store a workflow in its picture. Skipped, they cost no more than the file's bytes.
@@ -27,7 +28,15 @@ class _WithoutMetadata(PngImagePlugin.PngStream):
         assert self.fp is not None
         return ImageFile._safe_read(self.fp, length)
 
-    chunk_iCCP = chunk_tEXt = chunk_zTXt = chunk_iTXt = _skip  # noqa: N815 - Pillow's names
+    def chunk_iCCP(self, pos: int, length: int) -> bytes:  # noqa: N802 - Pillow's name
+        assert self.fp is not None
+        try:
+            return super().chunk_iCCP(pos, length)
+        except ValueError:
+            self.fp.seek(pos)
+            return self._skip(pos, length)
+
+    chunk_tEXt = chunk_zTXt = chunk_iTXt = _skip  # noqa: N815 - Pillow's names
 
 
 PngImagePlugin.PngStream = _WithoutMetadata  # type: ignore[misc]  # for every PNG of this process
@@ -43,6 +52,9 @@ class PillowInspector:
     async def inspect(self, path: Path) -> ImageFacts:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, _inspect, path, self._largest_pixels)
+
+    async def normalize(self, path: Path) -> bool:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, normalize, path)
 
 
 def _inspect(path: Path, max_pixels: int) -> ImageFacts:
@@ -69,5 +81,6 @@ def _decode(path: Path, max_pixels: int) -> tuple[int, int, str, bool]:
     with Image.open(path, formats=_FORMATS) as image:
         image.load()
         assert image.format is not None
-        # Only a real alpha channel: a palette's single transparent color cannot mark what to repaint.
-        return image.width, image.height, image.format, "A" in image.getbands()
+        width, height = size_as_seen(image)
+        # Only a real alpha channel: what a palette's transparent color means differs between programs.
+        return width, height, image.format, "A" in image.getbands()

@@ -1,8 +1,9 @@
 """Object storage: any S3-compatible server, through the `minio` client."""
 
 import asyncio
+import io
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,21 +14,25 @@ from xml.etree.ElementTree import ParseError
 
 import urllib3
 from minio import Minio
-from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
 from domain.errors import StorageUnavailable
 from domain.input_files import ImageFacts
 
 _MIN_PART_BYTES = 5 * 1024 * 1024
-_MAX_DELETED = 1000
+_DENIED = "AccessDenied"
+_MISSING = ("NoSuchKey", "NoSuchObject")
+_MADE_MEANWHILE = "BucketAlreadyOwnedByYou"
+# An object that is looked at by a key that may not look at the bucket itself.
+_MARKER = "darkroom-bucket"
 T = TypeVar("T")
 
 
 class S3Store:
     """Puts, checks, fetches, deletes and signs. The blocking client runs on a bounded pool of threads.
 
-    The region is explicit: asking the server for it would cost a request, and rclone cannot answer.
+    The region is explicit: asking the server for it would cost a request, and rclone cannot answer. The
+    key needs the rights to get, put and delete objects, and none on the bucket: nothing is listed.
     """
 
     def __init__(self, client: Minio, signer: Minio, executor: Executor, *, bucket: str) -> None:
@@ -38,11 +43,10 @@ class S3Store:
 
     async def ensure_bucket(self) -> None:
         """Make the bucket unless it is there."""
-        if not await self.bucket_exists():
-            await self._call(lambda: self._client.make_bucket(self._bucket))
+        await self._call(self._ensure_bucket)
 
     async def bucket_exists(self) -> bool:
-        return await self._call(lambda: self._client.bucket_exists(self._bucket))
+        return await self._call(self._bucket_exists)
 
     async def put_object(self, key: str, path: Path, facts: ImageFacts) -> None:
         await self._call(lambda: self._put(key, path, facts))
@@ -55,8 +59,8 @@ class S3Store:
             await self._call(lambda: self._client.fget_object(self._bucket, key, str(path)))
             yield path
 
-    async def delete_objects(self, prefix: str) -> int:
-        return await self._call(lambda: self._delete_objects(prefix))
+    async def delete_objects(self, keys: Sequence[str]) -> int:
+        return await self._call(lambda: sum(self._delete(key) for key in keys))
 
     async def signed_url(self, key: str, *, method: str, lifetime: timedelta) -> str:
         # Signing sends no request, so it needs no thread.
@@ -77,13 +81,37 @@ class S3Store:
         if found.size != facts.size_bytes:
             raise StorageUnavailable(f"stored {facts.size_bytes} bytes, found {found.size}")
 
-    def _delete_objects(self, prefix: str) -> int:
-        listed = self._client.list_objects(self._bucket, prefix=prefix, recursive=True)
-        names = [item.object_name for item, _ in zip(listed, range(_MAX_DELETED), strict=False)]
-        errors = self._client.remove_objects(self._bucket, [DeleteObject(name) for name in names if name])
-        for error in errors:
-            raise StorageUnavailable(f"delete: {error.code}")
-        return len(names)
+    def _delete(self, key: str) -> bool:
+        try:
+            self._client.stat_object(self._bucket, key)
+            existed = True
+        except S3Error as error:
+            # Without the right to list, an object that is missing is denied.
+            if error.code not in (*_MISSING, _DENIED):
+                raise
+            existed = False
+        self._client.remove_object(self._bucket, key)
+        return existed
+
+    def _ensure_bucket(self) -> None:
+        try:
+            if not self._client.bucket_exists(self._bucket):
+                self._client.make_bucket(self._bucket)
+        except S3Error as error:
+            if error.code == _MADE_MEANWHILE:
+                return
+            if error.code != _DENIED:
+                raise
+            self._client.put_object(self._bucket, _MARKER, io.BytesIO(), 0)
+
+    def _bucket_exists(self) -> bool:
+        try:
+            return self._client.bucket_exists(self._bucket)
+        except S3Error as error:
+            if error.code != _DENIED:
+                raise
+            self._client.stat_object(self._bucket, _MARKER)
+            return True
 
     async def _call(self, work: Callable[[], T]) -> T:
         try:

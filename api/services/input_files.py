@@ -26,7 +26,7 @@ _MAX_CONCURRENT = 4
 _MAX_REQUESTS_PER_TENANT, _MAX_WAIT_SECONDS = 4, 30.0
 _MAX_URL_CHARACTERS = 4096
 FILE_ID = re.compile(r"file_[0-9a-z]{1,64}")
-_DATA_URI = re.compile(r"data:image/(?:png|jpeg|webp);base64,([A-Za-z0-9+/]+={0,2})")
+_DATA_URI = re.compile(r"data:(?i:image/(?:png|jpe?g|webp);base64),([A-Za-z0-9+/]+={0,2})")
 _FORMS = "a file id, an https URL, or a data URI with base64 of a PNG, JPEG or WebP image"
 _EXPIRED = "no such file: it is unknown or has expired"
 
@@ -158,6 +158,8 @@ class InputFileService:
     async def _store_file(self, tenant_id: str, path: Path) -> InputFile:
         try:
             facts = await self._inspector.inspect(path)
+            if await self._inspector.normalize(path):
+                facts = await self._inspector.inspect(path)
         except ResultUnusable as error:
             raise _UnusableInput("a whole PNG, JPEG or WebP image, not larger than we decode") from error
         if facts.size_bytes > self._largest_bytes:

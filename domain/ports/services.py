@@ -107,6 +107,13 @@ class ImageInspector(Protocol):
         """Decode the whole image. Raises ResultUnusable."""
         ...
 
+    async def normalize(self, path: Path) -> bool:
+        """Rewrite an inspected image in which programs may see something else than its maker did.
+
+        Return whether that was needed. Raises ResultUnusable.
+        """
+        ...
+
 
 class ObjectStore(Protocol):
     """Our own S3-compatible storage. Every call raises StorageUnavailable."""
@@ -119,8 +126,8 @@ class ObjectStore(Protocol):
         """Open the whole object as a temporary file. Raises StorageUnavailable also where there is none."""
         ...
 
-    async def delete_objects(self, prefix: str) -> int:
-        """Delete every object under the prefix, at most 1000; return how many."""
+    async def delete_objects(self, keys: Sequence[str]) -> int:
+        """Delete the objects that there are; return how many."""
         ...
 
     async def signed_url(self, key: str, *, method: str, lifetime: timedelta) -> str: ...

@@ -179,22 +179,21 @@ def _with_another_signature(url: str) -> str:
     return url[:place] + flipped + url[place + 1 :]
 
 
-async def test_delete_takes_what_is_under_the_prefix_and_nothing_else(
-    subject: Subject, tenant: str, image: Image
-) -> None:
+async def test_delete_takes_exactly_these_objects(subject: Subject, tenant: str, image: Image) -> None:
     path, facts = image()
-    for key in ("gen_1/0", "gen_1/1", "gen_1/deeper/0", "gen_10/0", "gen_2/0"):
+    for key in ("gen_1/0", "gen_1/1", "gen_1/10", "gen_10/0", "gen_2/0"):
         await subject.store.put_object(f"{tenant}/{key}", path, facts)
-    deleted = await subject.store.delete_objects(f"{tenant}/gen_1/")
+    deleted = await subject.store.delete_objects([f"{tenant}/gen_1/{index}" for index in range(4)])
 
-    assert deleted == 3
-    assert keys_of(subject, tenant) == {"gen_10/0", "gen_2/0"}
+    assert deleted == 2
+    assert keys_of(subject, tenant) == {"gen_1/10", "gen_10/0", "gen_2/0"}
 
 
-async def test_delete_under_nothing_deletes_nothing(subject: Subject, tenant: str, image: Image) -> None:
+async def test_delete_of_nothing_deletes_nothing(subject: Subject, tenant: str, image: Image) -> None:
     await subject.store.put_object(f"{tenant}/gen_1/0", *image())
 
-    assert await subject.store.delete_objects(f"{tenant}/gen_2/") == 0
+    assert await subject.store.delete_objects([f"{tenant}/gen_2/0"]) == 0
+    assert await subject.store.delete_objects([]) == 0
     assert keys_of(subject, tenant) == {"gen_1/0"}
 
 
@@ -203,7 +202,7 @@ async def test_a_store_that_is_away_is_unavailable(subject: Subject, tenant: str
     with pytest.raises(StorageUnavailable):
         await away.put_object(f"{tenant}/gen_1/0", *image())
     with pytest.raises(StorageUnavailable):
-        await away.delete_objects(f"{tenant}/")
+        await away.delete_objects([f"{tenant}/gen_1/0"])
     with pytest.raises(StorageUnavailable):
         async with away.open_object(f"{tenant}/gen_1/0"):
             pass
@@ -225,7 +224,7 @@ async def test_without_its_bucket_a_store_is_unavailable(s3: S3Subject, image: I
     with pytest.raises(StorageUnavailable):
         await store.put_object("ten_1/gen_1/0", *image())
     with pytest.raises(StorageUnavailable):
-        await store.delete_objects("ten_1/")
+        await store.delete_objects(["ten_1/gen_1/0"])
 
 
 async def test_a_wrong_secret_puts_nothing_and_signs_nothing(
@@ -236,7 +235,7 @@ async def test_a_wrong_secret_puts_nothing_and_signs_nothing(
     with pytest.raises(StorageUnavailable):
         await stranger.put_object(f"{tenant}/gen_2/0", *image())
     with pytest.raises(StorageUnavailable):
-        await stranger.delete_objects(f"{tenant}/")
+        await stranger.delete_objects([f"{tenant}/gen_1/0"])
     url = await stranger.signed_url(f"{tenant}/gen_1/0", method="GET", lifetime=MINUTE)
 
     assert s3.served("GET", url).status in REFUSED

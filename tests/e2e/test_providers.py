@@ -15,6 +15,7 @@ from devstack.process.log import silent
 from devstack.stack import control
 from devstack.stack.running import WAITS, Stack, running_stack
 from domain.auth import Scope
+from tests.integration.api.pictures import data_uri, photograph, png
 from tests.integration.api.service import Tenant, unique
 from tests.support.books import PostgresBooks
 from tests.support.eventually import eventually
@@ -102,6 +103,38 @@ async def test_what_one_provider_does_not_take_another_makes(
     )
     assert attempts == [("fal", "not_sent"), ("replicate", "succeeded")]
     assert await tenant.credits() == (CREDITS - 1, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "marker"),
+    [
+        # The file ends in the middle, without a length to compare with; the next time it is whole.
+        ("flux-schnell", "[sim:truncated_body=none,times=1]"),
+        # Only the address in the response to the submit, at another origin, knows the task.
+        ("flux-2-klein", "[sim:wrong_region]"),
+    ],
+)
+async def test_what_comes_right_in_the_end_is_delivered(
+    stack: Stack, database: Database, exits: AsyncExitStack, model: str, marker: str
+) -> None:
+    tenant = await new_tenant(stack, database, exits)
+    job = await ended(tenant, await asked(tenant, model, unique(f"a bridge {marker}"), size="512x512"))
+    assert (job["status"], job["cost"]["charged"]) == ("completed", job["cost"]["estimated"])
+
+
+async def test_a_mask_is_drawn_on_what_the_user_sees(
+    stack: Stack, database: Database, exits: AsyncExitStack
+) -> None:
+    """Mask a photograph that a phone stored sideways, with a mask of the size that it is shown in."""
+    tenant = await new_tenant(stack, database, exits)
+    uploaded = await tenant.http.post("/v1/files", files={"file": photograph(400, 300)})
+    fields = {"model": "flux-fill", "prompt": "a hat", "inputs": [uploaded.json()["id"]]}
+    stored, seen = (fields | {"mask": data_uri(png(*size, "RGBA"))} for size in ((300, 400), (400, 300)))
+
+    refused = await tenant.http.post("/v1/generations", json=stored)
+    assert [error["field"] for error in refused.json()["errors"]] == ["mask"]
+    job = await ended(tenant, (await tenant.http.post("/v1/generations", json=seen)).json())
+    assert job["status"] == "completed"
 
 
 async def test_a_worker_that_dies_in_a_synchronous_call_pays_once_and_charges_nothing(

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,8 +11,6 @@ from uuid import uuid4
 
 from domain.errors import StorageUnavailable
 from domain.input_files import ImageFacts
-
-_MAX_DELETED = 1000
 
 
 @dataclass(frozen=True)
@@ -55,12 +53,12 @@ class MemoryStore:
             path.write_bytes(self.objects[key])
             yield path
 
-    async def delete_objects(self, prefix: str) -> int:
+    async def delete_objects(self, keys: Sequence[str]) -> int:
         self._reach()
-        keys = [key for key in sorted(self.objects) if key.startswith(prefix)][:_MAX_DELETED]
-        for key in keys:
+        found = [key for key in keys if key in self.objects]
+        for key in found:
             del self.objects[key], self.types[key]
-        return len(keys)
+        return len(found)
 
     async def signed_url(self, key: str, *, method: str, lifetime: timedelta) -> str:
         """Sign without a request, so it works while the store is away."""

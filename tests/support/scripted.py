@@ -158,6 +158,9 @@ class TrustingInspector:
         content = path.read_bytes()  # noqa: ASYNC240 - a small file, in a test
         return ImageFacts(512, 512, "image/jpeg", len(content), hashlib.sha256(content).hexdigest())
 
+    async def normalize(self, path: Path) -> bool:
+        return False
+
 
 @dataclass
 class ForbiddenWords:

@@ -18,6 +18,7 @@ import httpx
 
 from adapters.providers.bfl.errors import ERRORS
 from adapters.providers.bfl.webhooks import webhook_secret
+from adapters.providers.http.gateways import canonical, field_of
 from adapters.providers.http.jobs import accepted_job_id, running
 from adapters.providers.http.masks import white_where_transparent
 from adapters.providers.http.request_bodies import (
@@ -41,6 +42,7 @@ from domain.model_schema import pixels
 from domain.provider import JobStatus, ProviderJob, ProviderResult, ResultFile, Submission
 
 _ENDED = ("Request Moderated", "Content Moderated", "Error", "Failed")
+_READ = ("Ready", "Task not found")
 _RUNNING = ("Pending", "Queued", "Reasoning", "Generating")
 _UNIT = "bfl_credit"
 # How models name their first input image; the second is `input_image_2`, and so on.
@@ -102,12 +104,12 @@ class BflProvider:
         url = self._polling_url(job)
         response = await send_repeatable(self._http, self.name, "GET", url, headers=self._headers)
         task = json_object(response)
-        status = task.get("status")
+        status = canonical(field_of(task, "status"), (*_ENDED, *_READ))
         if status == "Ready":
             return _ready(task)
         if status == "Task not found" or response.status_code == httpx.codes.NOT_FOUND:
             return _not_found(job)
-        if status in _ENDED:
+        if isinstance(status, str) and status in _ENDED:
             return ERRORS[status].to_result(f"{status}: {_message(task)}")
         if not response.is_success:
             # Our key or our address is wrong. The task still exists, and there is time to correct it.

@@ -8,7 +8,8 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
-from adapters.providers.http.responses import event_object, is_token
+from adapters.providers.http.gateways import identifier
+from adapters.providers.http.responses import event_object
 from domain.errors import SignatureInvalid
 from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderResult
 
@@ -27,8 +28,8 @@ class BflWebhookReader:
         given = headers.get("x-bfl-signature")
         if given is not None and not self._is_genuine(given, body, attempt):
             raise SignatureInvalid
-        job_id = event_object(body).get("id")
-        if not is_token(job_id):
+        job_id = identifier(event_object(body).get("id"))
+        if job_id is None:
             raise SignatureInvalid
         return ProviderEvent(hashlib.sha256(body).hexdigest(), job_id, ProviderResult(JobStatus.CHECK))
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from adapters.providers.fal.errors import ERRORS
+from adapters.providers.http.gateways import address_of, canonical, field_of
 from adapters.providers.http.jobs import accepted_job_id, running
 from adapters.providers.http.request_bodies import (
     StreamedBody,
@@ -81,7 +82,7 @@ class FalProvider:
         if response.is_client_error:
             # Our key or our address is wrong. The job still exists, and there is time to correct it.
             raise ProviderUnavailable(f"fal: {response.status_code} on a status")
-        status = body.get("status")
+        status = canonical(field_of(body, "status"), ("COMPLETED", *_RUNNING))
         if status != "COMPLETED":
             return running(status, _RUNNING)
         # COMPLETED says that the job ended, not how: it may come with an error, and the result decides.
@@ -140,8 +141,8 @@ def success(output: Mapping[str, Any], n: int | None, billable_units: str | None
     """
     images = output.get("images")
     if not isinstance(images, list):
-        images = [output.get("image")]
-    urls = [image.get("url") if isinstance(image, dict) else None for image in images]
+        images = [images or output.get("image")]
+    urls = [address_of(image) for image in images]
     files = {index: ResultFile(url) for index, url in enumerate(urls) if is_token(url)}
     blackened = _blackened(output.get("has_nsfw_concepts"), len(images))
     if images and len(blackened) == len(images):

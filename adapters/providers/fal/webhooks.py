@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from adapters.providers.fal.adapter import failure, success
+from adapters.providers.http.gateways import identifier
 from adapters.providers.http.responses import event_object, is_token, json_object
 from adapters.providers.http.webhook_timestamps import is_recent
 from domain.errors import SignatureInvalid, VerificationUnavailable
@@ -105,7 +106,7 @@ class FalWebhookReader:
         if not await self._keys.verify(signature, "\n".join(lines).encode(errors="replace")):
             raise SignatureInvalid
         event = event_object(body)
-        if not is_token(request_id) or event.get("request_id") != request_id:
+        if not is_token(request_id) or identifier(event.get("request_id")) != request_id:
             raise SignatureInvalid
         # fal repeats a delivery with a new timestamp, so the body is what identifies it.
         return ProviderEvent(hashlib.sha256(body).hexdigest(), request_id, _result(event))

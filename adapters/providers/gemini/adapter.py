@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from adapters.providers.gemini.errors import ERRORS
+from adapters.providers.http.gateways import field_of
 from adapters.providers.http.inline_images import (
     InlineImageClient,
     ParsedResponse,
@@ -77,21 +78,21 @@ def _body(request: GenerationRequest, images: Mapping[str, LocalInputFile]) -> d
 
 
 def _parse(_headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
-    usage, response_id = _get(body, "usageMetadata"), _get(body, "responseId")
-    cost = token_cost(_get(usage, "totalTokenCount"))
-    feedback = _get(body, "promptFeedback")
-    if (reason := _get(feedback, "blockReason")) and reason != _NO_REASON:
+    usage, response_id = field_of(body, "usageMetadata"), field_of(body, "responseId")
+    cost = token_cost(field_of(usage, "totalTokenCount"))
+    feedback = field_of(body, "promptFeedback")
+    if (reason := field_of(feedback, "blockReason")) and reason != _NO_REASON:
         mapping = ERRORS.get(f"blockReason {reason}", ERRORS["blockReason"])
-        message = f"gemini: blockReason {reason} {_get(feedback, 'blockReasonMessage') or ''}"
+        message = f"gemini: blockReason {reason} {field_of(feedback, 'blockReasonMessage') or ''}"
         return ParsedResponse(response_id, message=message, cost=cost, failure=mapping)
-    candidate = _first(_get(body, "candidates"))
-    reason = _get(candidate, "finishReason")
-    parts = _list(_get(_get(candidate, "content"), "parts"))
+    candidate = _first(field_of(body, "candidates"))
+    reason = field_of(candidate, "finishReason")
+    parts = _list(field_of(field_of(candidate, "content"), "parts"))
     final = [part for part in parts if isinstance(part, dict) and part.get("thought") is not True]
     text = " ".join(part["text"] for part in final if isinstance(part.get("text"), str))
-    details = f"{_get(candidate, 'finishMessage') or ''} {text[:MAX_MESSAGE_CHARACTERS]}"
+    details = f"{field_of(candidate, 'finishMessage') or ''} {text[:MAX_MESSAGE_CHARACTERS]}"
     message = f"gemini: finishReason {reason} {details}"
-    found = [_get(_get(part, "inlineData"), "data") for part in final]
+    found = [field_of(field_of(part, "inlineData"), "data") for part in final]
     images = [image for image in found if isinstance(image, str)]
     return ParsedResponse(
         response_id, images[-1:], message, cost, failure=ERRORS.get(f"finishReason {reason}")
@@ -102,21 +103,13 @@ def _map_error(response: httpx.Response) -> ServiceError:
     body = json_object(response)
     error = body.get("error")
     status = response.status_code
-    details = [detail for detail in _list(_get(error, "details")) if isinstance(detail, dict)]
+    details = [detail for detail in _list(field_of(error, "details")) if isinstance(detail, dict)]
     reasons = [f"{status} {detail.get('reason')}" for detail in details]
-    message = f"gemini: {status} {_get(error, 'status')} {_get(error, 'message') or response.text}"
-    pauses = [_SECONDS.fullmatch(str(_get(detail, "retryDelay"))) for detail in details]
+    message = f"gemini: {status} {field_of(error, 'status')} {field_of(error, 'message') or response.text}"
+    pauses = [_SECONDS.fullmatch(str(field_of(detail, "retryDelay"))) for detail in details]
     pause = next((min(float(found[1]), MAX_RETRY_AFTER_SECONDS) for found in pauses if found), None)
-    names = (*reasons, f"{status} {_get(error, 'status')}")
+    names = (*reasons, f"{status} {field_of(error, 'status')}")
     return map_error_response(ERRORS, names, response, message, pause_seconds=pause)
-
-
-def _get(container: object, name: str) -> Any:
-    """Return a field by its name in camelCase or in snake_case; None if there is none."""
-    if not isinstance(container, dict):
-        return None
-    snake = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
-    return container.get(name, container.get(snake))
 
 
 def _list(value: object) -> list[Any]:

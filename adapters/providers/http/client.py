@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 
 import httpx
 
+from adapters.storage.content_encoding import Body, BrokenBodyError, UnknownEncodingError
+
 _MAX_RESPONSE_BYTES = 2_000_000
 _MAX_CONNECTIONS = 100
 # Gateways forget a connection on which nothing moves for minutes unless it is probed.
@@ -44,7 +46,7 @@ def provider_client(
 class _CappedTransport(httpx.AsyncBaseTransport):
     """Ends a response that grows over the cap, as if the connection had broken.
 
-    One with a content encoding ends at once: unpacked, it could be a thousand times the cap.
+    What a gateway compressed without being asked counts as it is unpacked, in small pieces.
 
     fresh: Opens a connection for each POST: one that was kept open might be closed by the other side just as
     the request goes out on it, and then it is unknown whether the provider has it.
@@ -61,11 +63,12 @@ class _CappedTransport(httpx.AsyncBaseTransport):
         transport = self._fresh if request.method == "POST" else self._pooled
         response = await transport.handle_async_request(request)
         assert isinstance(response.stream, httpx.AsyncByteStream)
-        if response.headers.get("content-encoding", "identity") != "identity":
+        try:
+            body = Body(response.headers.pop("content-encoding", ""))
+        except UnknownEncodingError as error:
             await response.aclose()
-            raise httpx.ReadError("response with a content encoding that was not requested")
-        if self._max_bytes is not None:
-            response.stream = _CappedStream(response.stream, self._max_bytes)
+            raise httpx.ReadError(f"response with {error}") from error
+        response.stream = _CappedStream(response.stream, body, self._max_bytes)
         return response
 
     async def aclose(self) -> None:
@@ -74,17 +77,23 @@ class _CappedTransport(httpx.AsyncBaseTransport):
 
 
 class _CappedStream(httpx.AsyncByteStream):
-    def __init__(self, inner: httpx.AsyncByteStream, max_bytes: int) -> None:
+    def __init__(self, inner: httpx.AsyncByteStream, body: Body, max_bytes: int | None) -> None:
         self._inner = inner
+        self._body = body
         self._max_bytes = max_bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         total = 0
-        async for chunk in self._inner:
-            total += len(chunk)
-            if total > self._max_bytes:
-                raise httpx.ReadError(f"response over {self._max_bytes} bytes")
-            yield chunk
+        try:
+            async for chunk in self._inner:
+                for piece in self._body.pieces(chunk):
+                    total += len(piece)
+                    if self._max_bytes is not None and total > self._max_bytes:
+                        raise httpx.ReadError(f"response over {self._max_bytes} bytes")
+                    yield piece
+            self._body.end()
+        except BrokenBodyError as error:
+            raise httpx.ReadError(f"response: {error}") from error
 
     async def aclose(self) -> None:
         await self._inner.aclose()

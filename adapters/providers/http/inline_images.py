@@ -8,7 +8,6 @@ sent until the whole response is parsed, the provider may have made the images a
 
 import asyncio
 import base64
-import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from typing import Any
 import httpx
 
 from adapters.providers.http.error_mapping import ErrorMapping, ErrorTable
+from adapters.providers.http.gateways import field_of, identifier, wrapped_error
 from adapters.providers.http.requests import UNSENDABLE, unsendable
 from adapters.providers.http.responses import is_token, retry_after_seconds, storable
 from domain.errors import (
@@ -43,6 +43,8 @@ _MAX_TEXT_BYTES = 1_000_000
 # Divisible by 4, so that the pieces of a base64 text are base64 themselves.
 _DECODED_CHARACTERS = 1 << 20
 _MAX_TOKENS = 1_000_000_000
+# Lines and the alphabet for addresses are base64 too (RFC 4648, RFC 2045).
+_PLAIN_BASE64 = str.maketrans("-_", "+/", " \t\r\n")
 _REQUEST_ID_HEADERS = ("x-request-id", "x-goog-request-id", "x-guploader-uploadid", "cf-ray")
 
 NO_IMAGE = ErrorMapping(ProviderFailed, does_not_charge=False)
@@ -106,13 +108,16 @@ class InlineImageClient:
             if response.status_code != httpx.codes.OK:
                 raise map_error(response)
             work = partial(_sync_result, submission, response.headers, body, folder, parse)
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except UNSENDABLE as error:
             raise unsendable(name, error) from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise ProviderUnavailable(f"{name}: {type(error).__name__}") from error
         except (httpx.HTTPError, OSError) as error:
             raise SubmitAmbiguous(f"{name}: {type(error).__name__}") from error
+        if isinstance(found, httpx.Response):  # an error in a 200
+            raise map_error(found)
+        return found
 
     async def _download(self, request: httpx.Request, body: Path) -> httpx.Response:
         """Return the response, its body in the file for a 200 and in memory for any other status."""
@@ -170,9 +175,13 @@ def _request_id(response: httpx.Response, message: str) -> str:
 def base64_images(body: Mapping[str, Any]) -> list[str | None]:
     """Return the images of a response in the form of OpenAI's: `data`, each with a `b64_json`."""
     data = body.get("data")
-    items = data if isinstance(data, list) else []
-    images = [item.get("b64_json") if isinstance(item, dict) else None for item in items]
+    items = data if isinstance(data, list) else [data]
+    images = [field_of(item, "b64_json") or _inline(field_of(item, "url")) for item in items]
     return [image if isinstance(image, str) else None for image in images]
+
+
+def _inline(url: object) -> object:
+    return url if isinstance(url, str) and url.startswith("data:") else None
 
 
 def token_cost(count: object) -> ProviderCost | None:
@@ -184,13 +193,19 @@ def token_cost(count: object) -> ProviderCost | None:
 
 def _sync_result(
     submission: Submission, headers: httpx.Headers, body: Path, folder: Path, parse: ParseResponse
-) -> SyncResult:
-    """Parse and decode. Runs on a thread, and returns nothing that holds a body."""
-    parsed = parse(headers, _json_object(body, submission.request.provider))
+) -> SyncResult | httpx.Response:
+    """Parse and decode, or return the error that the response is. Runs on a thread, and keeps no body."""
+    content = _json_object(body, submission.request.provider)
+    parsed = parse(headers, content)
     body.unlink()
+    is_empty = parsed.failure is None and not any(parsed.images)
+    if is_empty and (error := wrapped_error(headers, content)) is not None:
+        return error
     attempt = submission.attempt
     # Our own id where the provider gave none: every call with a response has an id in our records.
-    job_id = parsed.job_id if is_token(parsed.job_id) else f"{attempt.generation_id}.{attempt.ordinal}"
+    job_id = identifier(parsed.job_id) or f"{attempt.generation_id}.{attempt.ordinal}"
+    if is_empty and content.get("error"):
+        parsed = replace(parsed, message=f"{submission.request.provider}: {content['error']}")
     if parsed.failure is not None:
         return SyncResult(job_id, replace(parsed.failure.to_result(parsed.message), cost=parsed.cost))
     wanted = submission.request.n
@@ -207,7 +222,8 @@ def _sync_result(
 def _json_object(body: Path, name: str) -> dict[str, Any]:
     is_small = body.stat().st_size <= _MAX_TEXT_BYTES
     try:
-        text = body.read_text("utf-8") if is_small else body.read_text("ascii", errors="ignore")
+        # A byte order mark or a broken character does not make what was paid for another thing.
+        text = body.read_text("utf-8-sig", "replace") if is_small else body.read_text("ascii", "ignore")
         parsed = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SubmitAmbiguous(f"{name}: a response that is not JSON") from error
@@ -217,14 +233,24 @@ def _json_object(body: Path, name: str) -> dict[str, Any]:
 
 
 def _decoded(image: str, path: Path) -> Path | None:
-    """Write the image to the file; None if it is not base64."""
+    """Write the image to the file; None if it is not base64 in any of its forms."""
+    if image.startswith("data:"):
+        image = image.partition(",")[2]
     try:
-        with path.open("wb") as file:
-            for start in range(0, len(image), _DECODED_CHARACTERS):
-                file.write(base64.b64decode(image[start : start + _DECODED_CHARACTERS], validate=True))
-    except (binascii.Error, ValueError):
-        return None
+        _decode(image, path)
+    except ValueError:
+        plain = image.translate(_PLAIN_BASE64)
+        try:
+            _decode(plain + "=" * (-len(plain) % 4), path)
+        except ValueError:
+            return None
     return path
+
+
+def _decode(image: str, path: Path) -> None:
+    with path.open("wb") as file:
+        for start in range(0, len(image), _DECODED_CHARACTERS):
+            file.write(base64.b64decode(image[start : start + _DECODED_CHARACTERS], validate=True))
 
 
 def _raise_if_larger(size: int, max_bytes: int) -> None:

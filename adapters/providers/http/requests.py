@@ -6,16 +6,18 @@ from urllib.parse import quote
 
 import httpx
 
-from adapters.providers.http.responses import is_token, retry_after_seconds
+from adapters.providers.http.gateways import field_of, wrapped_error
+from adapters.providers.http.responses import is_token, json_object, retry_after_seconds
 from domain.errors import ProviderRefused, ProviderThrottled, ProviderUnavailable, SubmitAmbiguous
 
 UNSENDABLE = (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL)
+_ID_FIELDS = ("id", "request_id")
 # A timeout in front of the provider, or a connection closed on it: the provider may have the request.
 _ABANDONED_STATUSES = (httpx.codes.REQUEST_TIMEOUT, 499)
 
 
 async def send_submit(http: httpx.AsyncClient, name: str, url: httpx.URL, **content: Any) -> httpx.Response:
-    """POST once. Return any response but a 429, a 408 or a 499.
+    """POST once. Return any response but a 429, a 408 or a 499; for an error in a 200, that error.
 
     Raises ProviderThrottled, ProviderUnavailable if nothing was sent, ProviderRefused if our own settings
     make it impossible, and SubmitAmbiguous if something was sent and no response came back.
@@ -28,6 +30,7 @@ async def send_submit(http: httpx.AsyncClient, name: str, url: httpx.URL, **cont
         raise ProviderUnavailable(f"{name}: {type(error).__name__}") from error
     except httpx.HTTPError as error:
         raise SubmitAmbiguous(f"{name}: {type(error).__name__}") from error
+    response = _unwrapped(response)
     _raise_if_throttled(name, response)
     if response.status_code in _ABANDONED_STATUSES:
         raise SubmitAmbiguous(f"{name}: {response.status_code}")
@@ -43,6 +46,13 @@ def unsendable(name: str, error: Exception) -> ProviderRefused | SubmitAmbiguous
     if isinstance(error, httpx.LocalProtocolError) and not str(error).startswith("Illegal header"):
         return SubmitAmbiguous(f"{name}: {type(error).__name__}")
     return ProviderRefused(f"{name}: the request cannot be sent: {type(error).__name__}")
+
+
+def _unwrapped(response: httpx.Response) -> httpx.Response:
+    body = json_object(response) if response.is_success else {}
+    if any(field_of(body, name) for name in _ID_FIELDS):
+        return response
+    return wrapped_error(response.headers, body) or response
 
 
 def _never(_response: httpx.Response) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 
+from adapters.providers.http.gateways import address_of, canonical, field_of
 from adapters.providers.http.jobs import accepted_job_id, running
 from adapters.providers.http.request_bodies import data_uri, form_body, parameters_named
 from adapters.providers.http.requests import (
@@ -39,6 +40,7 @@ from domain.provider import JobStatus, LocalInputFile, ProviderJob, ProviderResu
 _MODERATION_WORDS = ("flagged as sensitive", "nsfw content detected")
 _RUNNING = ("starting", "processing")
 _ENDED = ("succeeded", "failed", "canceled", "aborted")
+_OTHER_SPELLINGS = {"cancelled": "canceled"}
 _CODE = re.compile(r"\bE[0-9]{3,4}\b")
 _MAX_DATA_URI_BYTES = 256_000
 # The list is read around the time of the submit, by our clock.
@@ -214,7 +216,8 @@ def result_of(prediction: Mapping[str, Any], n: int | None) -> ProviderResult:
 
     n: how many images were requested, where that is known: a webhook does not say it.
     """
-    status = prediction.get("status")
+    status = canonical(field_of(prediction, "status"), (*_ENDED, *_OTHER_SPELLINGS))
+    status = _OTHER_SPELLINGS.get(str(status), status)
     if status not in _ENDED:
         return running(status, _RUNNING)
     if status == "failed":
@@ -234,7 +237,8 @@ def _callback_addresses(prediction: object) -> tuple[object, ...]:
 
 def _success(prediction: Mapping[str, Any], n: int | None) -> ProviderResult:
     output = prediction.get("output")
-    urls = output if isinstance(output, list) else [output]
+    listed = output if isinstance(output, list) else [output]
+    urls = [item if isinstance(item, str) else address_of(item) for item in listed]
     # We request addresses. Images instead of them would be megabytes in PostgreSQL.
     files = {index: ResultFile(str(url)) for index, url in enumerate(urls) if _is_address(url)}
     if not files:

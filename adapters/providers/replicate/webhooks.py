@@ -7,7 +7,8 @@ Reference: replicate/replicate-python `webhook.py` and Replicate's pages `topics
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from adapters.providers.http.responses import event_object, is_token
+from adapters.providers.http.gateways import identifier
+from adapters.providers.http.responses import event_object
 from adapters.providers.http.standard_webhooks import StandardWebhooks
 from adapters.providers.replicate.adapter import result_of
 from domain.errors import SignatureInvalid
@@ -24,8 +25,8 @@ class ReplicateWebhookReader:
     async def read_event(self, headers: Mapping[str, str], body: bytes, attempt: AttemptRef) -> ProviderEvent:
         message_id = self._signatures.verify(headers, body, self._now())
         prediction = event_object(body)
-        job_id = prediction.get("id")
-        if not is_token(job_id):
+        job_id = identifier(prediction.get("id"))
+        if job_id is None:
             raise SignatureInvalid
         result = result_of(prediction, None)
         if result.status is JobStatus.RUNNING:

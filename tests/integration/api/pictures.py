@@ -7,7 +7,7 @@ import struct
 import zlib
 from contextlib import AbstractAsyncContextManager
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from tests.support.raw_server import RawServer, answer, head, serving
 
@@ -17,6 +17,13 @@ LARGEST_PIXELS = 4_000_000
 
 def png(width: int = 300, height: int = 200, mode: str = "RGB") -> bytes:
     return _saved(Image.new(mode, (width, height), "red"), "PNG")
+
+
+def photograph(width: int = 300, height: int = 200) -> bytes:
+    """Return a JPEG that a phone stored sideways: it is seen with this width and height."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    return _saved(Image.new("RGB", (height, width), "red"), "JPEG", exif=exif)
 
 
 def animated_gif() -> bytes:

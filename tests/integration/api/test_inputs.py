@@ -179,6 +179,13 @@ async def test_a_mask_is_for_a_model_that_takes_one(tenant: Tenant) -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["image/jpg", "image/JPEG", "IMAGE/PNG"])
+async def test_a_picture_as_data_may_have_the_name_that_people_give_it(tenant: Tenant, kind: str) -> None:
+    given = data_uri(PICTURE).replace("image/png", kind)
+    answer = await post(tenant, [given])
+    assert answer.status_code == 202, answer.text
+
+
 @pytest.mark.parametrize(
     "options",
     [

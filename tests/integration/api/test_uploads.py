@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from domain.auth import Scope
-from tests.integration.api.pictures import LARGEST_INPUT_BYTES, PICTURE, animated_gif, bomb, png
+from tests.integration.api.pictures import LARGEST_INPUT_BYTES, PICTURE, animated_gif, bomb, photograph, png
 from tests.integration.api.service import Service, Tenant
 
 FIELD = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nabc\r\n--x--\r\n'
@@ -42,6 +42,12 @@ async def test_an_image_is_stored_with_its_facts(service: Service, tenant: Tenan
     assert file["size_bytes"] == len(png(64, 48, "RGBA"))
     assert await tenant.get(f"/v1/files/{file['id']}") == file
     assert file["id"].startswith("file_")
+
+
+async def test_a_photograph_is_stored_as_it_is_seen(tenant: Tenant) -> None:
+    file = (await upload(tenant, photograph(64, 48))).json()
+    assert (file["width"], file["height"], file["content_type"]) == (64, 48, "image/jpeg")
+    assert file["size_bytes"] != len(photograph(64, 48))
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a\0b.png", "", "x" * 1000, 'a";b=".png'])

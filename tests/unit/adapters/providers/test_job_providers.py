@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from domain.errors import ProviderThrottled, ProviderUnavailable, SubmitAmbiguous
+from domain.errors import ProviderRefused, ProviderThrottled, ProviderUnavailable, SubmitAmbiguous
 from domain.ports import Provider
-from domain.provider import ProviderJob, Submission
+from domain.provider import JobStatus, ProviderJob, ProviderResult, Submission
 from tests.unit.adapters.providers.bfl import requests as bfl
 from tests.unit.adapters.providers.fal import requests as fal
 from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
@@ -84,3 +84,56 @@ async def test_a_poll_without_a_status_may_be_repeated(
     make, submission, job = case
     with pytest.raises(error):
         await make(MockHttp(response).http).poll_job(submission.request, job)
+
+
+async def test_an_error_in_a_200_is_that_error(case: Case) -> None:
+    with pytest.raises(ProviderThrottled) as throttled:
+        await submitted(case, httpx.Response(200, json={"error": {"code": 429}, "retry_after": 7}))
+    assert throttled.value.retry_after_seconds == 7
+    with pytest.raises(ProviderRefused):
+        await submitted(case, httpx.Response(200, json={"error": "no credits", "status": 402}))
+
+
+@pytest.mark.parametrize("body", [{"error": "sorry"}, {"error": {"code": 200}}, {"detail": ["?"]}])
+async def test_an_error_in_a_200_without_a_status_is_ambiguous(case: Case, body: dict[str, Any]) -> None:
+    with pytest.raises(SubmitAmbiguous):
+        await submitted(case, httpx.Response(200, json=body))
+
+
+@pytest.mark.parametrize("names", [("id", "request_id"), ("ID", "requestId")])
+async def test_a_number_is_a_job_id_under_any_spelling_of_the_name(
+    case: Case, names: tuple[str, ...]
+) -> None:
+    body = dict.fromkeys(names, 4711) | {"error": None}
+    job = await submitted(case, httpx.Response(200, json=body))
+    assert job.job_id == "4711"
+
+
+RUNNING = {"bfl": "pending", "fal": "in-progress", "replicate": "Processing"}
+SUCCEEDED = {
+    "fal": {"status": "completed", "images": ["https://images.test/a.png"]},
+    "bfl": {"status": "READY", "result": {"sample": "https://images.test/a.png"}},
+    "replicate": {"Status": "Succeeded", "output": [{"url": "https://images.test/a.png"}]},
+}
+
+
+async def polled(name: str, response: httpx.Response) -> ProviderResult:
+    make, submission, job = CASES[name]
+    return await make(MockHttp(response).http).poll_job(submission.request, job)
+
+
+@pytest.mark.parametrize(("name", "status"), RUNNING.items())
+async def test_a_status_in_another_case_is_known(name: str, status: str) -> None:
+    result = await polled(name, httpx.Response(200, json={"status": status}))
+    assert (result.status, result.unknown_status) == (JobStatus.RUNNING, None)
+
+
+@pytest.mark.parametrize(("name", "body"), SUCCEEDED.items())
+async def test_a_success_in_another_case_is_one(name: str, body: dict[str, Any]) -> None:
+    result = await polled(name, httpx.Response(200, json=body))
+    assert [file.url for file in result.files] == ["https://images.test/a.png"]
+
+
+async def test_a_british_cancel_is_one() -> None:
+    result = await polled("replicate", httpx.Response(200, json={"status": "cancelled"}))
+    assert result.status is JobStatus.FAILED

@@ -1,5 +1,6 @@
 """No socket is opened to an address that is not public, for any name at any time."""
 
+import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Iterable
 
@@ -12,6 +13,7 @@ from composition import ServiceSettings
 from composition.providers import result_hosts
 from domain.errors import ResultUnusable
 from tests.support.raw_server import RawServer, always, answer, serving
+from tests.support.time_limits import scaled
 from tests.unit.adapters.storage.hostile_urls import PRIVATE_HOSTS, PUBLIC_HOSTS
 
 ALLOWED = ("fal.media", "*.fal.media")
@@ -150,6 +152,62 @@ async def test_a_public_address_is_connected_to_as_it_was_checked(host: str, log
     await stream.aclose()
 
     assert (log.connected, resolver.asked) == ([(host, 443)], ["fal.media"])
+
+
+class Network(httpcore.AnyIOBackend):
+    """Answers at some addresses only; at others it refuses, or lets one wait for ever."""
+
+    def __init__(self, canary: RawServer, *, refused: Iterable[str] = (), silent: Iterable[str] = ()) -> None:
+        self.tried: list[str] = []
+        self.refused, self.silent = set(refused), set(silent)
+        self.open: list[httpcore.AsyncNetworkStream] = []
+        self._canary = canary
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        self.tried.append(host)
+        if host in self.refused:
+            raise httpcore.ConnectError("no route to host")
+        if host in self.silent:
+            await asyncio.Event().wait()
+        return await super().connect_tcp("127.0.0.1", self._canary.port, timeout)
+
+
+SIX, FOUR = ["2606:4700:4700::1111", "2606:4700:4700::1001"], ["1.1.1.1", "1.0.0.1"]
+
+
+@pytest.mark.parametrize("state", ["refused", "silent"])
+@pytest.mark.parametrize("dead", [SIX, SIX[:1] + FOUR[:1], [*SIX, FOUR[0]]])
+async def test_a_dead_address_is_passed_over(canary: RawServer, state: str, dead: list[str]) -> None:
+    network = Network(canary, **{state: dead})
+    backend = GuardedBackend(ALLOWED, network, Resolver(SIX + FOUR))
+    async with asyncio.timeout(scaled(3)):
+        stream = await backend.connect_tcp("fal.media", 443, timeout=5)
+    await stream.aclose()
+
+    assert network.tried[:2] == [SIX[0], FOUR[0]]
+    assert network.tried[-1] not in dead
+
+
+async def test_if_no_address_answers_it_is_no_connection(canary: RawServer) -> None:
+    network = Network(canary, refused=SIX + FOUR)
+    with pytest.raises(httpcore.ConnectError):
+        await GuardedBackend(ALLOWED, network, Resolver(SIX + FOUR)).connect_tcp("fal.media", 443)
+    assert sorted(network.tried) == sorted(SIX + FOUR)
+
+
+async def test_a_name_with_hundreds_of_addresses_is_not_tried_for_ever(canary: RawServer) -> None:
+    many = [f"1.1.{high}.{low}" for high in range(2) for low in range(256)]
+    network = Network(canary, refused=many)
+    with pytest.raises(httpcore.ConnectError):
+        await GuardedBackend(ALLOWED, network, Resolver(many)).connect_tcp("fal.media", 443)
+    assert len(network.tried) < 10
 
 
 async def test_a_name_that_rebinds_is_caught_when_it_is_connected_to_again(log: ConnectLog) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import ssl
 import tempfile
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -74,6 +75,26 @@ async def test_a_body_without_a_length_arrives_too(exits: AsyncExitStack) -> Non
     assert await (await site_of(exits, always(chunked))).get() == b"abcde"
 
 
+@pytest.mark.parametrize("name", ["", "identity", "Identity", "none", "binary", "aws-chunked", "utf-8"])
+async def test_an_encoding_that_changes_nothing_is_none(exits: AsyncExitStack, name: str) -> None:
+    site = await site_of(exits, always(answer(200, BODY, f"Content-Encoding: {name}")))
+    assert await site.get() == BODY
+
+
+@pytest.mark.parametrize("name", ["gzip", "x-gzip", "GZIP, aws-chunked"])
+async def test_what_is_compressed_without_being_asked_is_read(exits: AsyncExitStack, name: str) -> None:
+    encoding = f"Content-Encoding: {name}"
+    site = await site_of(exits, always(answer(200, gzip.compress(BODY), encoding)))
+    assert await site.get() == BODY
+
+
+async def test_what_is_only_said_to_be_compressed_is_read(exits: AsyncExitStack) -> None:
+    image = b"\x89PNG" + BODY
+    for name, body in (("gzip", image), ("deflate", zlib.compress(image)), ("deflate", image)):
+        site = await site_of(exits, always(answer(200, body, f"Content-Encoding: {name}")))
+        assert await site.get() == image
+
+
 async def test_the_request_asks_for_the_bytes_as_they_are_and_carries_no_key(exits: AsyncExitStack) -> None:
     site = await site_of(exits, always(answer(200, BODY)))
     await site.get(f"{site.server.origin}/files/a%20b.png?sig=x%2Fy")
@@ -90,6 +111,8 @@ UNAVAILABLE = {
     "half of it": always(answer(200, BODY[: len(BODY) // 2], length=len(BODY))),
     "chunks cut off": always(head(200, "Transfer-Encoding: chunked") + b"5\r\nabc"),
     "chunks without an end": always(head(200, "Transfer-Encoding: chunked") + b"3\r\nabc\r\n"),
+    "half of a gzip": always(answer(200, gzip.compress(BODY)[:90], "Content-Encoding: gzip")),
+    "a broken gzip": always(answer(200, gzip.compress(BODY)[:90] + BODY, "Content-Encoding: gzip")),
     "a broken chunk": always(head(200, "Transfer-Encoding: chunked") + b"zz\r\nabc\r\n0\r\n\r\n"),
     "a negative length": always(head(200, "Content-Length: -1") + BODY),
     "two lengths": always(head(200, "Content-Length: 3", "Content-Length: 4") + b"abcd"),
@@ -128,7 +151,7 @@ UNUSABLE = {
     "endless chunks": flooding(
         head(200, "Transfer-Encoding: chunked"), b"2710\r\n" + b"z" * 10_000 + b"\r\n"
     ),
-    "gzip": always(answer(200, gzip.compress(BODY), "Content-Encoding: gzip")),
+    "a bomb": always(answer(200, gzip.compress(bytes(300_000_000)), "Content-Encoding: gzip")),
     "gzip twice": always(answer(200, gzip.compress(gzip.compress(BODY)), "Content-Encoding: gzip, gzip")),
     "br": always(answer(200, BODY, "Content-Encoding: br")),
     "an unknown encoding": always(answer(200, BODY, "Content-Encoding: x-unknown")),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,13 +18,6 @@ from tests.support.raw_server import Reply, always, answer, serving
 FACTS = ImageFacts(1, 1, "image/png", 10, "0" * 64)
 STORED = answer(200, b"", 'ETag: "1"')
 NOT_FOUND = answer(404, b"<Error><Code>NoSuchKey</Code></Error>", "Content-Type: application/xml")
-LISTED = """<?xml version="1.0" encoding="UTF-8"?>
-<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>darkroom</Name>
-<IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken>%s</ListBucketResult>"""
-ENTRY = (
-    "<Contents><Key>ten_1/gen_1/%d</Key><LastModified>2026-01-15T12:00:00.000Z</LastModified>"
-    '<ETag>"1"</ETag><Size>1</Size></Contents>'
-)
 
 
 @pytest.fixture
@@ -102,27 +96,57 @@ async def test_a_fetch_that_ends_too_early_failed(threads: Executor) -> None:
                 pass
 
 
-async def test_a_delete_stops_at_a_thousand(threads: Executor) -> None:
-    page = (LISTED % "".join(ENTRY % number for number in range(600))).encode()
-    listed = answer(200, page, "Content-Type: application/xml")
-    deleted = answer(200, b"<DeleteResult/>", "Content-Type: application/xml")
-    async with serving(by_method(GET=listed, POST=deleted)) as server:
-        count = await store_on(server.origin, threads).delete_objects("ten_1/gen_1/")
+class LeastRights:
+    """A store whose key may get, put and delete objects, and may not look at the bucket.
 
-    assert count == 1000
-    assert [head.split()[0] for head in server.heads] == [b"GET", b"GET", b"POST"]
+    So a look at an object that is not there is denied too, as by every such store.
+    """
+
+    def __init__(self) -> None:
+        self.keys: set[str] = set()
+
+    async def __call__(self, head: bytes, writer: asyncio.StreamWriter) -> None:
+        method, target = head.decode().split()[:2]
+        key = target.removeprefix("/darkroom/")
+        if target == "/darkroom" or "?" in target or (method == "HEAD" and key not in self.keys):
+            writer.write(answer(403))
+        elif method == "HEAD":
+            writer.write(there(0))
+        elif method == "PUT":
+            self.keys.add(key)
+            writer.write(STORED)
+        else:
+            assert method == "DELETE"
+            self.keys.discard(key)
+            writer.write(answer(204))
 
 
-async def test_a_delete_that_the_server_refuses_in_part_failed(threads: Executor) -> None:
-    page = (LISTED % (ENTRY % 0)).replace("true", "false").encode()
-    refusal = b"<DeleteResult><Error><Key>ten_1/gen_1/0</Key><Code>AccessDenied</Code></Error></DeleteResult>"
-    replies = by_method(
-        GET=answer(200, page, "Content-Type: application/xml"),
-        POST=answer(200, refusal, "Content-Type: application/xml"),
-    )
-    async with serving(replies) as server:
-        with pytest.raises(StorageUnavailable, match="AccessDenied"):
-            await store_on(server.origin, threads).delete_objects("ten_1/gen_1/")
+async def test_a_key_that_may_only_use_objects_is_enough(threads: Executor, path: Path) -> None:
+    rights = LeastRights()
+    async with serving(rights) as server:
+        store = store_on(server.origin, threads)
+        with pytest.raises(StorageUnavailable):
+            await store.bucket_exists()  # a wrong key looks the same until the bucket was prepared
+        await store.ensure_bucket()
+        assert await store.bucket_exists()
+        await store.put_object("ten_1/gen_1/0", path, replace(FACTS, size_bytes=0))
+        deleted = await store.delete_objects(["ten_1/gen_1/0", "ten_1/gen_1/1"])
+
+    assert (deleted, rights.keys) == (1, {"darkroom-bucket"})
+
+
+@pytest.mark.parametrize("status", [403, 500, 503])
+async def test_a_delete_that_the_server_refuses_failed(threads: Executor, status: int) -> None:
+    async with serving(by_method(HEAD=there(1), DELETE=answer(status))) as server:
+        with pytest.raises(StorageUnavailable):
+            await store_on(server.origin, threads).delete_objects(["ten_1/gen_1/0"])
+
+
+async def test_a_bucket_that_another_process_made_meanwhile_is_there(threads: Executor) -> None:
+    code = b"<Error><Code>BucketAlreadyOwnedByYou</Code></Error>"
+    made = answer(409, code, "Content-Type: application/xml")
+    async with serving(by_method(HEAD=answer(404), PUT=made)) as server:
+        await store_on(server.origin, threads).ensure_bucket()
 
 
 async def test_an_address_is_signed_for_the_public_host_without_a_request(threads: Executor) -> None:

@@ -56,6 +56,9 @@ class LengthInspector:
             raise ResultUnusable
         return ImageFacts(64, 64, "image/png", size_bytes, "0" * 64)
 
+    async def normalize(self, path: Path) -> bool:
+        return False
+
 
 class HeldFiles(MemoryInputFiles):
     """Finds nothing, once released; counts how many wait at a time."""

@@ -32,7 +32,7 @@ async def test_a_recorded_pending_task_is_running() -> None:
     assert await fetched(recorded("bfl", "pending")) == ProviderResult(JobStatus.RUNNING)
 
 
-@pytest.mark.parametrize("word", ["Warming Up", "ready", "PENDING", "request moderated"])
+@pytest.mark.parametrize("word", ["Warming Up", "Ready soon", "Not ready"])
 async def test_an_unknown_status_word_is_running_and_reported(word: str) -> None:
     assert await polled(status=word) == ProviderResult(JobStatus.RUNNING, unknown_status=word)
 

@@ -199,7 +199,7 @@ async def test_a_region_is_polled_at_its_own_address_with_our_key() -> None:
     assert wire.requests[0].headers["x-key"] == KEY
 
 
-@pytest.mark.parametrize("body", [None, [], {}, {"id": 5}, {"id": ""}, {"id": "two words"}])
+@pytest.mark.parametrize("body", [None, [], {}, {"id": 5.5}, {"id": ""}, {"id": "two words"}])
 async def test_an_acceptance_that_cannot_be_read_is_ambiguous(body: object) -> None:
     with pytest.raises(SubmitAmbiguous):
         await bfl_answering(httpx.Response(200, json=body)).submit(SUBMISSION)

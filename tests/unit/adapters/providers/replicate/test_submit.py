@@ -178,7 +178,7 @@ async def test_every_status_of_an_acceptance_counts(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [None, [], {}, {"id": 5}, {"id": ""}, {"id": "two words"}, {"id": "x" * 4001}]
+    "body", [None, [], {}, {"id": 5.5}, {"id": ""}, {"id": "two words"}, {"id": "x" * 4001}]
 )
 async def test_an_acceptance_that_cannot_be_read_is_ambiguous(body: object) -> None:
     with pytest.raises(SubmitAmbiguous):
