@@ -6,12 +6,13 @@ each provider are in its folder, and `composition/settings.py` reads them all.
 
 from typing import Annotated
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from domain.pasted import unpasted
+from domain.pasted import host_and_port, http_address, unpasted
 
 Csv = Annotated[tuple[str, ...], NoDecode]
+HttpAddress = Annotated[str, AfterValidator(http_address)]
 
 
 class Settings(BaseSettings):
@@ -26,13 +27,13 @@ class Settings(BaseSettings):
     database_url: SecretStr
     database_pool_size: PositiveInt = 10
     database_pooler: bool = False
-    temporal_address: str = "127.0.0.1:7233"
+    temporal_address: Annotated[str, AfterValidator(host_and_port)] = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     temporal_api_key: SecretStr | None = None
     temporal_tls: bool = False
-    temporal_ui_url: str | None = None
-    s3_endpoint: str = "http://127.0.0.1:9000"
-    s3_public_endpoint: str | None = None
+    temporal_ui_url: HttpAddress | None = None
+    s3_endpoint: HttpAddress = "http://127.0.0.1:9000"
+    s3_public_endpoint: HttpAddress | None = None
     s3_access_key: SecretStr
     s3_secret_key: SecretStr
     s3_bucket: str = "darkroom"
@@ -42,8 +43,8 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = 8000
     api_background_starts: Annotated[int, Field(ge=0)] = 500
-    public_url: str = "http://127.0.0.1:8000"
-    webhook_base_url: str | None = None
+    public_url: HttpAddress = "http://127.0.0.1:8000"
+    webhook_base_url: HttpAddress | None = None
     show_temporal_ui_links: bool = False
     max_body_bytes: PositiveInt = 30_000_000
 
@@ -92,4 +93,4 @@ class Settings(BaseSettings):
     @property
     def callback_base_url(self) -> str:
         """Return where providers reach the API: the public URL unless another one is set."""
-        return (self.webhook_base_url or self.public_url).rstrip("/")
+        return self.webhook_base_url or self.public_url

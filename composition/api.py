@@ -102,6 +102,6 @@ async def _input_file_service(
 def _serializer(settings: ServiceSettings) -> GenerationSerializer:
     ui = None
     if settings.show_temporal_ui_links and settings.temporal_ui_url:
-        base = settings.temporal_ui_url.rstrip("/")
+        base = settings.temporal_ui_url
         ui = f"{base}/namespaces/{settings.temporal_namespace}/workflows"
-    return GenerationSerializer(settings.public_url.rstrip("/"), settings.master_key.get_secret_value(), ui)
+    return GenerationSerializer(settings.public_url, settings.master_key.get_secret_value(), ui)

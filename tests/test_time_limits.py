@@ -59,10 +59,17 @@ def test_a_hang_fails_alone_wherever_it_is() -> None:
         ("PASSED", "test_sync_teardown"),
         ("ERROR", "test_sync_teardown"),
         ("PASSED", "test_at_last"),
+        ("PASSED", "test_that_changes_the_setting"),
     }, printed
     for name in ("test test_async", "fixture hangs_in_setup", "fixture hangs_in_teardown", "test test_sync"):
         assert f"TimeoutError: {name} took more than 1" in printed
     assert re.search(r"hanging\.py:\d+ hang", printed), "it does not show what the test waited for"
+
+
+def test_a_test_that_changes_the_setting_shortens_no_teardown() -> None:
+    """Let the servers of a whole session stop after such a test: it once ended the process under them."""
+    ended, printed = run_hanging("-k", "changes", test_seconds=10)
+    assert ended == {("PASSED", "test_that_changes_the_setting")}, printed
 
 
 def test_the_last_resort_ends_a_process_and_not_the_run() -> None:

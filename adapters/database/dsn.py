@@ -1,5 +1,6 @@
 """DATABASE_URL as libpq understands it, for asyncpg under SQLAlchemy."""
 
+import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,13 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+_SYSTEM_ROOTS = ("sslrootcert", "system")
+_ROOTS = (
+    ssl.get_default_verify_paths().cafile,
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+)
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 # What asyncpg reads itself.
@@ -61,8 +69,20 @@ def checked_dsn(url: str) -> str:
     parameters = parse_qsl(parts.query, keep_blank_values=True)
     for name, value in parameters:
         _check(name, value)
+    parameters = _with_system_roots(parameters)
     kept = urlencode([(name, value) for name, value in parameters if name not in _IGNORED])
     return urlunsplit(parts._replace(scheme="postgresql", query=kept))
+
+
+def _with_system_roots(parameters: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Replace `system`, which libpq knows since version 16 and which implies verify-full, with a file."""
+    if _SYSTEM_ROOTS not in parameters:
+        return parameters
+    roots = next((path for path in _ROOTS if path and Path(path).is_file()), None)
+    if roots is None:
+        raise ValueError("DATABASE_URL: sslrootcert=system finds no certificates; name a file")
+    others = [(name, value) for name, value in parameters if name not in ("sslrootcert", "sslmode")]
+    return [*others, ("sslmode", "verify-full"), ("sslrootcert", roots)]
 
 
 def _check(name: str, value: str) -> None:
@@ -70,5 +90,5 @@ def _check(name: str, value: str) -> None:
         raise ValueError(f"DATABASE_URL: the parameter {name} is not known")
     if name == "sslmode" and value not in _SSL_MODES:
         raise ValueError(f"DATABASE_URL: sslmode must be one of {', '.join(_SSL_MODES)}")
-    if name in _FILES and not Path(value).is_file():
+    if name in _FILES and (name, value) != _SYSTEM_ROOTS and not Path(value).is_file():
         raise ValueError(f"DATABASE_URL: {name} names no file")

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, PositiveFloat, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from domain.pasted import check_header_text, unpasted
+from domain.pasted import api_key, http_address, unpasted
 
 
 def _split(value: object) -> object:
@@ -22,14 +22,13 @@ def _empty_is_none(value: object) -> object:
     return value or None
 
 
-def _fits_a_header(value: SecretStr | None) -> SecretStr | None:
-    if value is not None:
-        check_header_text(value.get_secret_value(), "the key")
-    return value
+def _api_key(value: SecretStr | None) -> SecretStr | None:
+    return None if value is None else SecretStr(api_key(value.get_secret_value()))
 
 
 # A key that is set to nothing disables its provider, like one that is not set.
-Credential = Annotated[SecretStr | None, BeforeValidator(_empty_is_none), AfterValidator(_fits_a_header)]
+Credential = Annotated[SecretStr | None, BeforeValidator(_empty_is_none), AfterValidator(_api_key)]
+HttpAddress = Annotated[str, AfterValidator(http_address)]
 HostList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 

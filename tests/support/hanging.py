@@ -3,12 +3,15 @@
 import asyncio
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.support.time_limits import SETTING
 
 
 async def hang() -> None:
@@ -107,3 +110,13 @@ def test_not_even_a_signal_interrupts() -> None:
 
 async def test_at_last() -> None:
     await asyncio.sleep(0)
+
+
+@pytest.fixture(scope="module")
+def takes_a_moment_to_end() -> Iterator[None]:
+    yield
+    time.sleep(0.5)
+
+
+def test_that_changes_the_setting(monkeypatch: pytest.MonkeyPatch, takes_a_moment_to_end: None) -> None:
+    monkeypatch.setenv(SETTING, "0.0001")

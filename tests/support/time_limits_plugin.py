@@ -26,11 +26,14 @@ LAST_RESORT_SECONDS = 1.2 * FIXTURE_SECONDS * MAX_AUTOMATIC_SCALE
 
 Function = Callable[..., Any]
 _stderr = pytest.StashKey[int]()
+_last_resort_seconds = pytest.StashKey[float]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # While a test runs, pytest captures what is written to file descriptor 2.
     config.stash[_stderr] = os.dup(2)
+    # Read once: a test may change the setting, and the teardown that follows may have every server to stop.
+    config.stash[_last_resort_seconds] = float(os.environ.get(SETTING) or 1) * LAST_RESORT_SECONDS
 
 
 def pytest_report_header() -> str:
@@ -80,7 +83,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
 @contextmanager
 def _last_resort(item: pytest.Item) -> Iterator[None]:
     """Show every thread and end the process if this phase of the test hangs for good."""
-    seconds = float(os.environ.get(SETTING) or 1) * LAST_RESORT_SECONDS
+    seconds = item.config.stash[_last_resort_seconds]
     faulthandler.dump_traceback_later(seconds, exit=True, file=item.config.stash[_stderr])
     try:
         yield

@@ -16,6 +16,7 @@ from tests.conftest import namespaced_client
 from tests.support.eventually import eventually
 from tests.support.requests import QUICK_TIMING, request
 from tests.support.scripted import Script, success
+from tests.support.time_limits import scaled
 from tests.support.world import Job, World, running_world
 
 JOB = ProviderJob("job-1", {})
@@ -73,7 +74,7 @@ async def cancel_all(jobs: list[Job]) -> None:
 async def test_the_slot_goes_on_and_the_job_ends_when_its_own_time_is_over(
     world: World, error: type[TransientError]
 ) -> None:
-    timing = replace(QUICK_TIMING, queue_timeout_seconds=4)
+    timing = replace(QUICK_TIMING, queue_timeout_seconds=scaled(4))
     script = refusing(error("come back later", retry_after_seconds=1))
     first = await pushed_back(await world.start(script, timing=timing))
     second = await world.start()
@@ -181,10 +182,14 @@ async def test_one_probe_opens_a_closed_provider(world: World, monkeypatch: pyte
     await eventually(probe.script.begun.is_set, timeout_seconds=20)
     assert not behind.script.begun.is_set()
     assert [len(job.script.submitted) for job in jobs] == [0, 0, 0]
+    world.limits["fal"] = 5
+    for job in jobs:
+        job.script.submits = [JOB]
     for job in (probe, behind):
         job.script.submit_release.set()
 
-    await behind.reaches(Stage.GENERATING)
+    for job in (*jobs, probe, behind):
+        await job.reaches(Stage.GENERATING)
     await cancel_all([*jobs, probe, behind])
 
 

@@ -2,7 +2,7 @@
 
 from pydantic_settings import SettingsConfigDict
 
-from adapters.providers.settings import Credential, HostList, JobProviderSettings
+from adapters.providers.settings import Credential, HostList, HttpAddress, JobProviderSettings
 
 
 class BflSettings(JobProviderSettings):
@@ -12,7 +12,7 @@ class BflSettings(JobProviderSettings):
 
     api_key: Credential = None
     webhooks: bool = False
-    url: str = "https://api.bfl.ai"
+    url: HttpAddress = "https://api.bfl.ai"
     polling_hosts: HostList = ("bfl.ai", "*.bfl.ai")
     result_hosts: HostList = ("bfl.ai", "*.bfl.ai", "bfldelivery*.blob.core.windows.net")
 

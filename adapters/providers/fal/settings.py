@@ -2,7 +2,7 @@
 
 from pydantic_settings import SettingsConfigDict
 
-from adapters.providers.settings import Credential, HostList, JobProviderSettings
+from adapters.providers.settings import Credential, HostList, HttpAddress, JobProviderSettings
 
 
 class FalSettings(JobProviderSettings):
@@ -12,8 +12,8 @@ class FalSettings(JobProviderSettings):
 
     key: Credential = None
     user_id: str | None = None
-    queue_url: str = "https://queue.fal.run"
-    jwks_url: str = "https://rest.fal.ai/.well-known/jwks.json"
+    queue_url: HttpAddress = "https://queue.fal.run"
+    jwks_url: HttpAddress = "https://rest.fal.ai/.well-known/jwks.json"
     result_hosts: HostList = ("fal.media", "*.fal.media")
 
     @property

@@ -2,7 +2,7 @@
 
 from pydantic_settings import SettingsConfigDict
 
-from adapters.providers.settings import Credential, ProviderSettings
+from adapters.providers.settings import Credential, HttpAddress, ProviderSettings
 
 
 class GeminiSettings(ProviderSettings):
@@ -11,7 +11,7 @@ class GeminiSettings(ProviderSettings):
     model_config = SettingsConfigDict(env_prefix="GEMINI_")
 
     api_key: Credential = None
-    url: str = "https://generativelanguage.googleapis.com/v1beta"
+    url: HttpAddress = "https://generativelanguage.googleapis.com/v1beta"
 
     @property
     def is_enabled(self) -> bool:

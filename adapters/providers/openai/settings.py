@@ -2,7 +2,7 @@
 
 from pydantic_settings import SettingsConfigDict
 
-from adapters.providers.settings import Credential, ProviderSettings
+from adapters.providers.settings import Credential, HttpAddress, ProviderSettings
 
 
 class OpenAiSettings(ProviderSettings):
@@ -11,7 +11,7 @@ class OpenAiSettings(ProviderSettings):
     model_config = SettingsConfigDict(env_prefix="OPENAI_")
 
     api_key: Credential = None
-    url: str = "https://api.openai.com/v1"
+    url: HttpAddress = "https://api.openai.com/v1"
 
     @property
     def is_enabled(self) -> bool:

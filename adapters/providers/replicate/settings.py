@@ -2,7 +2,7 @@
 
 from pydantic_settings import SettingsConfigDict
 
-from adapters.providers.settings import Credential, HostList, JobProviderSettings, SecretList
+from adapters.providers.settings import Credential, HostList, HttpAddress, JobProviderSettings, SecretList
 
 
 class ReplicateSettings(JobProviderSettings):
@@ -12,7 +12,7 @@ class ReplicateSettings(JobProviderSettings):
 
     api_token: Credential = None
     webhook_secrets: SecretList = ()
-    url: str = "https://api.replicate.com/v1"
+    url: HttpAddress = "https://api.replicate.com/v1"
     result_hosts: HostList = ("replicate.delivery", "*.replicate.delivery")
 
     @property

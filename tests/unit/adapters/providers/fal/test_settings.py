@@ -7,7 +7,7 @@ from adapters.providers.fal.settings import FalSettings
 
 def test_without_the_accounts_id_the_key_is_rejected() -> None:
     with pytest.raises(ValueError, match="FAL_USER_ID"):
-        _ = FalSettings(key="a key", user_id=None).is_enabled
+        _ = FalSettings(key="a-key", user_id=None).is_enabled
 
 
 def test_hosts_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ from adapters.providers.replicate.spec import SPEC
 
 
 def test_webhooks_need_a_signing_secret() -> None:
-    without = ReplicateSettings(api_token="a token", webhook_secrets=())  # noqa: S106 - of nobody
-    with_secret = ReplicateSettings(api_token="a token", webhook_secrets="whsec_b2xkIHNlY3JldA==")  # noqa: S106
+    without = ReplicateSettings(api_token="a-token", webhook_secrets=())  # noqa: S106 - of nobody
+    with_secret = ReplicateSettings(api_token="a-token", webhook_secrets="whsec_b2xkIHNlY3JldA==")  # noqa: S106
 
     assert not SPEC.reads_webhooks(without)
     assert SPEC.reads_webhooks(with_secret)
