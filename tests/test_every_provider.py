@@ -31,8 +31,8 @@ CATALOG = set(tomllib.loads((ROOT / "models.toml").read_text())["providers"])
 def settings_of_cases() -> list[ProviderSettings]:
     """Return the settings of every contract case, as if its simulator ran."""
     simulator = SimulatedProvider(ROOT)
-    with_jobs = [case.settings(simulator, "a key") for case in JOB_CASES]
-    return [*with_jobs, *(case.settings("http://127.0.0.1:1", "a key") for case in SYNCHRONOUS_CASES)]
+    with_jobs = [case.settings(simulator, "a-key") for case in JOB_CASES]
+    return [*with_jobs, *(case.settings("http://127.0.0.1:1", "a-key") for case in SYNCHRONOUS_CASES)]
 
 
 def given_values(settings: ProviderSettings) -> dict[str, Any]:

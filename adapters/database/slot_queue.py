@@ -15,6 +15,7 @@ from domain.provider import AttemptRef
 # What is counted at most for a position; beyond, it is a lower bound.
 MAX_COUNTED = 1000
 _MAX_TENANTS_COUNTED = 200
+_SPARE = 10
 
 _WAITING = "provider = :provider AND granted_at IS NULL AND not_before IS NULL"
 _TENANTS = f"""
@@ -31,7 +32,8 @@ tenants AS (
     WHERE provider = :provider AND granted_at IS NOT NULL GROUP BY tenant_id
 )"""  # noqa: S608 - a constant
 # No row that another transaction is about to delete is waited for: two grants at two providers would wait for
-# each other, if each has removed an attempt from the queue of the other.
+# each other, if each has removed an attempt from the queue of the other. It is passed over, so a few more are
+# looked at than there are slots.
 _GRANT = f"""
 WITH RECURSIVE {_TENANTS}, candidates AS (
     SELECT first.*, coalesce(taken.slots, 0) + row_number() OVER (
@@ -39,18 +41,19 @@ WITH RECURSIVE {_TENANTS}, candidates AS (
     FROM tenants CROSS JOIN LATERAL (
         SELECT generation_id, requested_at, pushbacks FROM provider_slots AS slot
         WHERE {_WAITING} AND slot.endpoint = tenants.endpoint AND slot.tenant_id = tenants.tenant_id
-        ORDER BY requested_at, generation_id LIMIT CAST(:free AS bigint)
+        ORDER BY requested_at, generation_id LIMIT CAST(:free AS bigint) + {_SPARE}
     ) AS first LEFT JOIN taken USING (tenant_id)
     WHERE tenants.endpoint <> ALL (CAST(:closed AS text[]))
         AND CAST(:only AS text) IN ('', tenants.endpoint)
 ), chosen AS (
-    SELECT generation_id FROM candidates
-    ORDER BY CASE WHEN CAST(:as_probe AS boolean) THEN pushbacks ELSE 0 END,
-        turn, requested_at, generation_id
-    LIMIT CAST(:free AS bigint)
+    SELECT generation_id, row_number() OVER (
+        ORDER BY CASE WHEN CAST(:as_probe AS boolean) THEN pushbacks ELSE 0 END,
+            turn, requested_at, generation_id) AS place
+    FROM candidates ORDER BY place LIMIT CAST(:free AS bigint) + {_SPARE}
 ), locked AS (
-    SELECT generation_id FROM provider_slots
-    WHERE generation_id = ANY (ARRAY(SELECT generation_id FROM chosen)) FOR UPDATE SKIP LOCKED
+    SELECT slot.generation_id FROM chosen JOIN provider_slots AS slot USING (generation_id)
+    WHERE slot.granted_at IS NULL
+    ORDER BY place LIMIT CAST(:free AS bigint) FOR UPDATE OF slot SKIP LOCKED
 )
 UPDATE provider_slots SET granted_at = clock_timestamp(), not_before = NULL
 WHERE generation_id = ANY (ARRAY(SELECT generation_id FROM locked)) AND granted_at IS NULL
