@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
 import httpcore
 import httpx
@@ -154,29 +155,21 @@ async def test_a_public_address_is_connected_to_as_it_was_checked(host: str, log
     assert (log.connected, resolver.asked) == ([(host, 443)], ["fal.media"])
 
 
-class Network(httpcore.AnyIOBackend):
+class Network(ConnectLog):
     """Answers at some addresses only; at others it refuses, or lets one wait for ever."""
 
     def __init__(self, canary: RawServer, *, refused: Iterable[str] = (), silent: Iterable[str] = ()) -> None:
+        super().__init__(canary)
         self.tried: list[str] = []
-        self.refused, self.silent = set(refused), set(silent)
-        self.open: list[httpcore.AsyncNetworkStream] = []
-        self._canary = canary
+        self._refused, self._silent = set(refused), set(silent)
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    async def connect_tcp(self, host: str, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
         self.tried.append(host)
-        if host in self.refused:
+        if host in self._refused:
             raise httpcore.ConnectError("no route to host")
-        if host in self.silent:
+        if host in self._silent:
             await asyncio.Event().wait()
-        return await super().connect_tcp("127.0.0.1", self._canary.port, timeout)
+        return await super().connect_tcp(host, *args, **options)
 
 
 SIX, FOUR = ["2606:4700:4700::1111", "2606:4700:4700::1001"], ["1.1.1.1", "1.0.0.1"]
