@@ -30,7 +30,13 @@ class BodyLimits:
 
 def build_app(limits: BodyLimits, *, lifespan: Lifespan | None = None) -> FastAPI:
     """Build the application. `lifespan` sets `app.state.services`; without it that is the caller's task."""
-    app = FastAPI(title="Darkroom", summary="AI image generation as a durable workflow.", lifespan=lifespan)
+    app = FastAPI(
+        title="Darkroom",
+        summary="AI image generation as a durable workflow.",
+        lifespan=lifespan,
+        # A redirect would name the host that the client says it called.
+        redirect_slashes=False,
+    )
     for routes in (generations, images, files, models, credits, webhooks, health):
         app.include_router(routes.router)
     problems.install(app)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import bindparam, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -22,6 +22,7 @@ from domain.errors import GenerationNotFound, IdempotencyKeyReused, TooLateToCan
 from domain.generation import Generation, GenerationRequest, Stage, Status
 from domain.ports import Page
 
+_OWNER = select(col(GenerationRow.tenant_id)).where(col(GenerationRow.id) == bindparam("id"))
 _PAST_CANCELING = (Stage.STORING, Stage.SETTLING)
 
 
@@ -94,9 +95,10 @@ class PostgresGenerations:
 
     async def record_cancel_request(self, tenant_id: str, generation_id: str) -> Generation:
         async with self._database.begin() as session:
-            row = await locked_generation(session, generation_id)
-            if row.tenant_id != tenant_id:
+            # Before the lock: another tenant must not wait for it, nor learn that there is one.
+            if await session.scalar(_OWNER, {"id": generation_id}) != tenant_id:
                 raise GenerationNotFound
+            row = await locked_generation(session, generation_id)
             if row.status != Status.CANCELED:
                 if is_terminal(row) or row.stage in _PAST_CANCELING:
                     raise TooLateToCancel

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from domain.credits import AccountKind
 from domain.errors import TenantNotFound, Unauthenticated
 
 _KEY_BYTES = 32
+_TENANT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 # Built once, because every request asks it.
 _KEY = select(ApiKeyRow).where(col(ApiKeyRow.id) == bindparam("id"))
 
@@ -38,8 +40,13 @@ class PostgresTenants:
         self._database = database
 
     async def create(self, name: str, tenant_id: str | None = None) -> str:
-        """Create a tenant with its four accounts, once per id; return the id."""
+        """Create a tenant with its four accounts, once per id; return the id.
+
+        Raises ValueError for an id that could not be part of an object's key or of an address.
+        """
         tenant_id = tenant_id or new_id("ten")
+        if _TENANT_ID.fullmatch(tenant_id) is None:
+            raise ValueError("a tenant's id has 1 to 64 letters, digits, _ and -, and begins with a letter")
         accounts = [
             {"id": account_id(tenant_id, kind), "tenant_id": tenant_id, "kind": kind} for kind in AccountKind
         ]

@@ -9,6 +9,7 @@ from domain.generation import Generation
 from domain.ports import Page
 
 _MAX_ID = 2**63 - 1
+_FIRST_YEAR, _LAST_YEAR = 2000, 9999
 
 
 def generation_cursor(last: Generation) -> str:
@@ -24,7 +25,9 @@ def read_generation_cursor(cursor: str | None) -> Page | None:
         created_at = datetime.fromisoformat(moment)
     except ValueError:
         raise _invalid() from None
-    if created_at.tzinfo is None or not generation_id.isprintable():
+    # At the ends of time a moment has no equal in another time zone, and the database would fail on it.
+    is_a_row = created_at.tzinfo is not None and _FIRST_YEAR <= created_at.year < _LAST_YEAR
+    if not is_a_row or not generation_id.isprintable():
         raise _invalid()
     return Page(created_at, generation_id)
 

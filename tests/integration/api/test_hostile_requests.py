@@ -1,5 +1,6 @@
 """Hostile requests: each is refused with a problem, and nothing is stored."""
 
+import base64
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -185,3 +186,19 @@ async def test_a_bad_address_is_refused(
     tenant: Tenant, method: str, path: str, status: int, code: str
 ) -> None:
     assert_problem(await tenant.http.request(method, path), status, code)
+
+
+@pytest.mark.parametrize("path", ["/v1/generations/", "/v1/models/", "/healthz/"])
+async def test_a_slash_at_the_end_redirects_nowhere(tenant: Tenant, path: str) -> None:
+    answer = await tenant.http.get(path, headers={"Host": "attacker.example"})
+    assert answer.status_code == 404
+    assert "attacker" not in str(answer.headers) + answer.text
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999-14:00", "2000-01-01T00:00:00+00:00"]
+)
+async def test_a_cursor_at_the_end_of_time_is_no_error_of_ours(tenant: Tenant, moment: str) -> None:
+    cursor = base64.urlsafe_b64encode(f"{moment} gen_1".encode()).decode().rstrip("=")
+    answer = await tenant.http.get("/v1/generations", params={"cursor": cursor})
+    assert answer.status_code == (200 if moment.startswith("2000") else 422), answer.text

@@ -102,6 +102,28 @@ async def main(stop):
     assert (code, output) == (0, "done\n")
 
 
+def test_nothing_that_others_wrote_looks_like_a_record_of_ours() -> None:
+    _, _, errors = ended(
+        """
+async def main(stop):
+    configure_logging("INFO")
+    forged = "no\\n2026-01-15 12:00:00,000 INFO darkroom forged\\r\\x1b[2J\\u2028end"
+    logging.getLogger("darkroom").info("the provider says: %s", forged)
+    try:
+        raise ValueError(forged)
+    except ValueError:
+        logging.getLogger("darkroom").exception("failed")
+    return 0
+"""
+    )
+    lines = errors.splitlines()
+    records = [line for line in lines if line.startswith("20")]
+    assert len(records) == 2, errors
+    assert r"says: no\n2026" in records[0]
+    assert "\x1b" not in records[0]
+    assert all(line.startswith("    ") for line in lines if line not in records)
+
+
 def test_addresses_that_httpx_asks_for_are_not_logged() -> None:
     _, _, errors = ended(
         """
