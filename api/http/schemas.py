@@ -129,13 +129,17 @@ class UrlsView(BaseModel):
 
 
 class GenerationView(BaseModel):
-    """A job, as its client sees it."""
+    """A job, as its client sees it.
+
+    To a key without the scope `generations:read`, which gets it from a POST, `prompt` is null, and inputs,
+    mask, images and metadata are left out.
+    """
 
     id: str
     status: Status
     stage: Stage
     model: str
-    prompt: str
+    prompt: str | None
     inputs: list[str]
     mask: str | None
     images: list[ImageView]

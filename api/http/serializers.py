@@ -16,6 +16,7 @@ from api.http.schemas import (
     UndeliveredView,
     UrlsView,
 )
+from domain.auth import Caller, Scope
 from domain.catalog import Catalog
 from domain.credits import Entry
 from domain.generation import Generation, GenerationError, Image
@@ -38,6 +39,13 @@ class GenerationSerializer:
     public_url: str
     master_key: str
     temporal_ui: str | None
+
+    def serialize_for(self, caller: Caller, generation: Generation) -> GenerationView:
+        """Leave out what the client sent and got, for a key that may write and not read."""
+        view = self.serialize(generation)
+        if Scope.READ_GENERATIONS not in caller.scopes:
+            view.prompt, view.mask, view.inputs, view.images, view.metadata = None, None, [], [], {}
+        return view
 
     def serialize(self, generation: Generation) -> GenerationView:
         url = self.generation_url(generation.id)

@@ -45,7 +45,7 @@ async def create_generation(
     response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
     if not is_new:
         response.headers["Idempotency-Replayed"] = "true"
-    return services.serializer.serialize(generation)
+    return services.serializer.serialize_for(caller, generation)
 
 
 @router.get("")
@@ -97,6 +97,6 @@ async def cancel_generation(
     generation_id: GenerationId, caller: CanWriteGenerations, services: ServicesDep
 ) -> GenerationView:
     """Stop and refund. 409 `too_late_to_cancel` once the images are being stored."""
-    return services.serializer.serialize(
-        await services.generation_service.cancel(caller.tenant_id, generation_id)
+    return services.serializer.serialize_for(
+        caller, await services.generation_service.cancel(caller.tenant_id, generation_id)
     )

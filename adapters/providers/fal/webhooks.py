@@ -25,7 +25,9 @@ from domain.errors import SignatureInvalid, VerificationUnavailable
 from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderResult
 
 _log = logging.getLogger("darkroom.fal")
-_KEYS_LIFETIME_SECONDS = 24 * 3600
+_KEYS_LIFETIME_SECONDS = 3600
+# fal's page asks to keep them for no longer than a day.
+_KEYS_MAX_AGE_SECONDS = 24 * 3600
 _KEYS_MIN_INTERVAL_SECONDS = 30
 _KEYS_TIMEOUT_SECONDS = 5
 _MAX_KEYS = 20
@@ -33,7 +35,9 @@ _STATUS_CODE = re.compile(r"status code: ([1-5][0-9]{2})\b")
 
 
 class FalKeys:
-    """fal's public keys, downloaded when first needed and cached for a day.
+    """fal's public keys, downloaded when first needed and again after an hour, so that a withdrawn one goes.
+
+    While their page is unavailable they are believed for a day at most.
 
     A signature that no cached key verifies may come from a new key, so the keys are downloaded again, at most
     every 30 seconds, whether or not that succeeds.
@@ -51,14 +55,14 @@ class FalKeys:
         self._lock = asyncio.Lock()
 
     async def verify(self, signature: bytes, message: bytes) -> bool:
-        """Return whether a key verifies the signature. Raises VerificationUnavailable without keys."""
+        """Return whether a key verifies the signature. Raises VerificationUnavailable without recent keys."""
         is_fresh = self._clock() - self._downloaded_at < _KEYS_LIFETIME_SECONDS
         if is_fresh and self._matches(signature, message):
             return True
         async with self._lock:
             if self._clock() - self._requested_at > _KEYS_MIN_INTERVAL_SECONDS:
                 await self._download()
-        if not self._keys:
+        if self._clock() - self._downloaded_at >= _KEYS_MAX_AGE_SECONDS:
             raise VerificationUnavailable("fal's keys are not available")
         return self._matches(signature, message)
 

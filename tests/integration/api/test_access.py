@@ -88,3 +88,35 @@ async def test_another_tenants_generation_looks_like_none(service: Service, tena
 
 def without_date(headers: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name != "date"}
+
+
+async def test_a_key_that_only_writes_reads_nothing_through_a_replay_or_a_cancel(service: Service) -> None:
+    reader = await service.tenant()
+    key = await PostgresTenants(service.database).create_key(reader.id, [Scope.WRITE_GENERATIONS])
+    writer = await service.client(service.url, key.api_key)
+    secret = unique("a secret lake")
+    body = {"model": "flux-schnell", "prompt": secret, "metadata": {"for": secret}}
+    headers = {"Idempotency-Key": unique("key")}
+    job = (await reader.http.post("/v1/generations", json=body, headers=headers)).json()
+    assert (await reader.ended(job["id"]))["status"] == "completed"
+
+    replayed = await writer.post("/v1/generations", json=body, headers=headers)
+    assert (replayed.status_code, replayed.json()["id"]) == (202, job["id"])
+    slow = {"model": "flux-schnell", "prompt": f"{secret} [sim:hang]"}
+    other = (await reader.http.post("/v1/generations", json=slow)).json()
+    canceled = await writer.post(f"/v1/generations/{other['id']}/cancel")
+    assert canceled.status_code == 202
+    for answer in (replayed, canceled):
+        view = answer.json()
+        assert (view["prompt"], view["inputs"], view["images"], view["metadata"]) == (None, [], [], {})
+        assert "lake" not in answer.text
+        assert "signature" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/v1/generations", "/v1/models", "/v1/nothing", "/healthz"])
+async def test_no_response_may_be_framed_sniffed_or_kept(tenant: Tenant, path: str) -> None:
+    headers = (await tenant.http.get(path)).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert headers.get("Cache-Control") == ("no-store" if path.startswith("/v1/") else None)

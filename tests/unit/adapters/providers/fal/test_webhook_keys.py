@@ -9,7 +9,8 @@ from adapters.providers.fal.webhooks import FalKeys
 from domain.errors import VerificationUnavailable
 from tests.unit.adapters.providers.fal.signing import JWKS_URL, Account, Clock, KeyPage, page_of
 
-DAY_SECONDS = 24 * 3600
+HOUR_SECONDS = 3600
+DAY_SECONDS = 24 * HOUR_SECONDS
 OLD, NEW = Account(b"o" * 32), Account(b"n" * 32)
 MESSAGE = b"message"
 
@@ -22,11 +23,11 @@ async def is_believed(keys: FalKeys, account: Account) -> bool:
     return await keys.verify(account.sign(MESSAGE), MESSAGE)
 
 
-async def test_keys_are_fetched_once_a_day() -> None:
+async def test_keys_are_fetched_once_an_hour() -> None:
     page, clock = KeyPage(page_of(OLD)), Clock()
     keys = keys_on(page, clock)
     asked = []
-    for passing in (0, 1, DAY_SECONDS - 2, 2):
+    for passing in (0, 1, HOUR_SECONDS - 2, 2):
         clock.seconds += passing
         assert await is_believed(keys, OLD)
         asked.append(page.asked)
@@ -116,16 +117,29 @@ async def test_without_any_key_nothing_can_be_verified(answer: object) -> None:
 
 
 @pytest.mark.parametrize("answer", BROKEN_PAGES.values(), ids=BROKEN_PAGES)
-async def test_cached_keys_stay_valid_while_the_page_is_broken(answer: object) -> None:
+async def test_cached_keys_stay_valid_for_a_day_while_the_page_is_broken(answer: object) -> None:
     page, clock = KeyPage(page_of(OLD)), Clock()
     keys = keys_on(page, clock)
     assert await is_believed(keys, OLD)
     page.answer = answer
-    clock.seconds += 2 * DAY_SECONDS
+    clock.seconds += DAY_SECONDS - 1
 
     assert await is_believed(keys, OLD)
     assert not await is_believed(keys, NEW)
     assert page.asked == 2
+    clock.seconds += 1
+    for account in (OLD, NEW):
+        with pytest.raises(VerificationUnavailable):
+            await is_believed(keys, account)
+
+
+async def test_a_withdrawn_key_is_believed_for_an_hour_at_most() -> None:
+    page, clock = KeyPage(page_of(OLD, NEW)), Clock()
+    keys = keys_on(page, clock)
+    assert await is_believed(keys, OLD)
+    page.answer = page_of(NEW)
+    clock.seconds += HOUR_SECONDS
+    assert not await is_believed(keys, OLD)
 
 
 async def test_a_page_that_recovers_is_used_again() -> None:

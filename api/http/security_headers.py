@@ -1,0 +1,42 @@
+"""Headers of every response that tell browsers and caches what not to do with it."""
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_EVERYWHERE = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+}
+# What the API responds with is no page: nothing in it may load, run or be framed (OWASP REST security).
+_NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
+_PAGES = ("/docs", "/redoc")
+_PRIVATE = "/v1/"
+
+
+class SecurityHeadersMiddleware:
+    """Adds the headers that a route has not set. No cache keeps a response under /v1/ unless it says so."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _add(MutableHeaders(scope=message), scope["path"])
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def _add(headers: MutableHeaders, path: str) -> None:
+    for name, value in _EVERYWHERE.items():
+        headers.setdefault(name, value)
+    if not path.startswith(_PAGES):
+        headers.setdefault("Content-Security-Policy", _NO_PAGE)
+    if path.startswith(_PRIVATE):
+        headers.setdefault("Cache-Control", "no-store")
