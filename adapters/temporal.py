@@ -27,7 +27,6 @@ from domain.ports import WorkflowState
 from domain.provider import AttemptRef, ResultSignal
 
 _log = logging.getLogger("darkroom.temporal")
-_CALL_SECONDS = 1.0
 # A busy Temporal; after this the reconciler has looked.
 _START_SECONDS = 10.0
 _CLOSED = (
@@ -64,21 +63,30 @@ async def connect(where: TemporalAddress, *, lazy: bool = False, runtime: Runtim
 class TemporalWorkflowClient:
     """A generation's workflow, addressed by the generation's id.
 
-    Every call is bounded by one second: a timeout given to the RPC alone does not bound it.
+    Every call is bounded: a timeout given to the RPC alone does not bound it.
 
-    background_starts: how many starts may go on after that second, while their callers wait no longer. So the
-    starts that a busy Temporal is slow to take are not left to the reconciler, which would repeat them all.
+    call_seconds: for each call. background_starts: how many starts may go on after that time, while their
+    callers wait no longer. So the starts that a busy Temporal is slow to take are not left to the reconciler,
+    which would repeat them all.
     """
 
-    def __init__(self, client: Client, *, task_timeout: timedelta, background_starts: int = 0) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        task_timeout: timedelta,
+        background_starts: int = 0,
+        call_seconds: float = 1.0,
+    ) -> None:
         self._client = client
         self._task_timeout = task_timeout
+        self._call_seconds = call_seconds
         self._background_starts = background_starts
         self._starting: set[asyncio.Task[None]] = set()
 
     async def start_workflow(self, generation: GenerationInput, title: str) -> None:
         start = asyncio.create_task(self._start(generation, title))
-        await asyncio.wait((start,), timeout=_CALL_SECONDS)
+        await asyncio.wait((start,), timeout=self._call_seconds)
         if start.done():
             start.result()
         elif len(self._starting) < self._background_starts:
@@ -119,7 +127,7 @@ class TemporalWorkflowClient:
         return await self._signal(generation_id, temporal_names.CANCEL_SIGNAL)
 
     async def describe_workflow(self, generation_id: str) -> WorkflowState:
-        async with _bounded():
+        async with _bounded(self._call_seconds):
             try:
                 found = await self._client.get_workflow_handle(generation_id).describe()
             except RPCError as error:
@@ -140,13 +148,13 @@ class TemporalWorkflowClient:
 
     async def healthy(self) -> bool:
         try:
-            async with _bounded():
+            async with _bounded(self._call_seconds):
                 return await self._client.service_client.check_health()
         except TemporalUnavailable:
             return False
 
     async def _signal(self, generation_id: str, name: str, *arguments: object) -> bool:
-        async with _bounded():
+        async with _bounded(self._call_seconds):
             try:
                 await self._client.get_workflow_handle(generation_id).signal(name, args=arguments)
             except RPCError as error:
@@ -163,7 +171,7 @@ def _log_failed_start(start: asyncio.Task[None]) -> None:
 
 
 @asynccontextmanager
-async def _bounded(seconds: float = _CALL_SECONDS) -> AsyncIterator[None]:
+async def _bounded(seconds: float) -> AsyncIterator[None]:
     """Allow so many seconds, and raise one error for every way in which Temporal can be away."""
     try:
         async with asyncio.timeout(seconds):

@@ -29,6 +29,9 @@ from composition.storage import input_images, object_store
 from composition.temporal import temporal_client, workflow_client
 from domain.ports import ObjectStore
 
+# For each call to Temporal while a client waits for its response; what is not done then is done later.
+_TEMPORAL_SECONDS = 1.0
+
 
 def create_app(settings: ServiceSettings) -> FastAPI:
     """Build the application; its services open when it starts."""
@@ -56,7 +59,12 @@ async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
         store = await stack.enter_async_context(object_store(settings))
         http = await stack.enter_async_context(provider_client())
         temporal = await temporal_client(settings, lazy=True)
-        workflows = workflow_client(settings, temporal, background_starts=settings.api_background_starts)
+        workflows = workflow_client(
+            settings,
+            temporal,
+            background_starts=settings.api_background_starts,
+            call_seconds=_TEMPORAL_SECONDS,
+        )
         models, generations = catalog(settings), PostgresGenerations(pool)
         input_files = await stack.enter_async_context(_input_file_service(settings, pool, store))
         yield Services(

@@ -10,6 +10,9 @@ from settings import Settings
 
 __all__ = ["TemporalAddress", "connect", "temporal_client", "workflow_client"]
 
+# For workers and operators: nobody waits for a response, and what a busy Temporal did not take is done again.
+_CALL_SECONDS = 3.0
+
 
 async def temporal_client(
     settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None
@@ -26,10 +29,15 @@ async def temporal_client(
 
 
 def workflow_client(
-    settings: Settings, client: Client, *, background_starts: int = 0
+    settings: Settings,
+    client: Client,
+    *,
+    background_starts: int = 0,
+    call_seconds: float = _CALL_SECONDS,
 ) -> TemporalWorkflowClient:
     return TemporalWorkflowClient(
         client,
         task_timeout=timedelta(seconds=settings.workflow_task_timeout_seconds),
         background_starts=background_starts,
+        call_seconds=call_seconds,
     )

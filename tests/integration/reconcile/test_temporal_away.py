@@ -57,10 +57,12 @@ async def test_many_posts_while_temporal_hangs_do_not_wait_for_each_other(site: 
     async with site.proxy.hanging():
         async with asyncio.timeout(scaled(ACCEPT_MANY_SECONDS)):
             posted = await asyncio.gather(*(tenant.posted(unique("a queue")) for _ in range(MANY)))
-        repairs = await site.reconcile()
+        started = 0
+        while started < MANY:  # a run leaves what a busy Temporal is slow to take to the next one
+            started += (await site.reconcile())["started"]
         jobs = [await tenant.ended(each["id"]) for each in posted]
 
-    assert repairs == {"started": MANY}
+    assert started == MANY
     assert {job["status"] for job in jobs} == {"completed"}
     assert await tenant.credits() == (100 - MANY * PRICE, 0, MANY * PRICE)
 
