@@ -40,6 +40,7 @@ from domain.provider import AttemptRef, JobStatus, ResultFile, StoreRequest, Sto
 _STORE_SECONDS = 3.0
 _DEFAULT_LIFETIME_SECONDS = 3600.0
 _BROKEN_IMAGE_PAUSES = (0.5, 2.0)
+_MAX_EXTRA_IMAGES = 10
 # How long an address that does not work (yet, or any more) is tried, whatever its lifetime.
 _MAX_MISSING_SECONDS = 600.0
 
@@ -52,7 +53,12 @@ def object_key(generation: Generation, index: int) -> str:
 
 def object_keys(generation: Generation) -> list[str]:
     """Return every key that an image of the generation can have."""
-    return [object_key(generation, index) for index in range(generation.request.n)]
+    return [object_key(generation, index) for index in range(_max_images(generation))]
+
+
+def _max_images(generation: Generation) -> int:
+    """Return below which index images are stored: one that is unusable may have another in its place."""
+    return generation.request.n + _MAX_EXTRA_IMAGES
 
 
 def delivered_indexes(count: int, undelivered: Sequence[Undelivered]) -> list[int]:
@@ -200,6 +206,8 @@ class AssetActivities:
         indexes = delivered_indexes(len(files), result.undelivered)
         images, unusable, expired = [], [], None
         for index, file in zip(indexes, files, strict=True):
+            if index >= _max_images(result.generation):
+                break
             try:
                 images.append(await self._copy_one(result, index, file))
             except ResultUnusable as error:

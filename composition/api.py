@@ -110,6 +110,5 @@ async def _input_file_service(
 def _serializer(settings: ServiceSettings) -> GenerationSerializer:
     ui = None
     if settings.show_temporal_ui_links and settings.temporal_ui_url:
-        base = settings.temporal_ui_url
-        ui = f"{base}/namespaces/{settings.temporal_namespace}/workflows"
+        ui = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows"
     return GenerationSerializer(settings.public_url, settings.master_key.get_secret_value(), ui)

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import urlsplit
 
-_SCHEME_OF_A_KEY = re.compile(r"(?:authorization:\s*)?(?:bearer|key|token)\s+", re.IGNORECASE)
+_SCHEME_OF_A_KEY = re.compile(r"^(?:authorization:\s*)?(?:bearer|key|token)\s+", re.IGNORECASE)
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060\xa0"
 
 
@@ -22,7 +22,7 @@ def api_key(value: str) -> str:
 
     Raises ValueError, which does not show it, for one that no header can carry.
     """
-    key = _SCHEME_OF_A_KEY.sub("", value, count=1) if _SCHEME_OF_A_KEY.match(value) else value
+    key = _SCHEME_OF_A_KEY.sub("", value)
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise ValueError("the key has a blank, a line break or a character that is not ASCII inside")
     return key

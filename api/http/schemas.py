@@ -65,7 +65,11 @@ class GenerationCreate(_Body):
 
 
 class ImageView(BaseModel):
-    """One stored image. `url` never changes; it redirects to a short-lived signed address."""
+    """One stored image. `url` never changes.
+
+    With its signature it redirects to a short-lived address of the object store. Without, it gives the image
+    itself to an API key.
+    """
 
     index: int
     url: str

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from activities.assets import object_keys
 from domain.credits import Balance
 from domain.errors import (
     ContentRejected,
@@ -16,7 +17,7 @@ from domain.errors import (
 )
 from domain.generation import GenerationInput, Stage, Status, TerminalState, Undelivered
 from domain.moderation import ModeratedAt
-from domain.provider import AttemptRef, JobStatus, ProviderJob, ProviderResult
+from domain.provider import AttemptRef, JobStatus, ProviderJob, ProviderResult, ResultFile
 from tests.support.eventually import eventually
 from tests.support.requests import QUICK_TIMING, new_id
 from tests.support.scripted import RUNNING, Script, success
@@ -283,3 +284,16 @@ async def test_one_dead_address_of_several_costs_only_its_own_image(world: World
     assert (outcome.status, outcome.images, outcome.charged_credits) == (Status.COMPLETED, 2, 6)
     assert [image.index for image in (await job.generation()).images] == [0, 2]
     assert (await job.generation()).undelivered == (Undelivered(1, "not_delivered"),)
+
+
+async def test_an_image_in_the_place_of_an_unusable_one_can_be_cleared(world: World) -> None:
+    files = (ResultFile(new_id("result")), ResultFile(new_id("result")))
+    undelivered = (Undelivered(0, "content_rejected"),)
+    result = ProviderResult(JobStatus.SUCCEEDED, files=files, undelivered=undelivered)
+    job = await world.start()
+    await job.webhook(result)
+
+    assert (await job.outcome()).status is Status.COMPLETED
+    stored = {key for key in world.store.objects if job.id in key}
+    assert [key.rpartition("/")[2] for key in stored] == ["1"]
+    assert stored <= set(object_keys(await job.generation()))
