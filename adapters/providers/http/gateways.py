@@ -1,7 +1,7 @@
 """What gateways that are compatible with a provider do in their own way, and old or new versions of one too.
 
-They write names and statuses in another case, give numbers for ids, and put an error into a 200. Public
-clients and bug reports tell of each; no provider documents them.
+They write names and statuses in another case, give numbers for ids, and put an error into a 200. No provider
+documents that (unconfirmed), so what is not recognized here counts as it would without this module.
 """
 
 import re
