@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from domain.charging import ChargePolicies
 from domain.errors import describe
 from domain.moderation import ModeratedAt
 
@@ -135,7 +136,7 @@ class GenerationRequest:
         price_credits: Whole credits for all images; fixed for the life of the generation.
         inputs: Ids of the client's stored images, in order.
         mask: Id of the stored image whose alpha marks what of the first input to repaint.
-        charges_rejected: Whether a request that moderation refuses is charged.
+        charging: What is paid for work that is not delivered.
         fallback: The same request for another model; its price is not used.
     """
 
@@ -149,7 +150,7 @@ class GenerationRequest:
     metadata: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     mask: str | None = None
-    charges_rejected: bool = False
+    charging: ChargePolicies = field(default_factory=ChargePolicies)
     fallback: "GenerationRequest | None" = None
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
+from domain.charging import ChargePolicies
 from domain.errors import InvalidInput
 from domain.generation import GenerationRequest, TimingPolicy
 from domain.input_files import InputFile
@@ -55,7 +56,7 @@ class Model:
         timing: Poll intervals and deadlines.
         typical_seconds: From submit to result.
         fallback: A model on another provider that may take over.
-        charges_rejected: Whether a request that moderation refuses is charged.
+        charging: What a client pays for work that is not delivered.
     """
 
     id: str
@@ -71,7 +72,7 @@ class Model:
     edit_endpoint: str | None = None
     inputs: InputLimits | None = None
     fallback: str | None = None
-    charges_rejected: bool = False
+    charging: ChargePolicies = field(default_factory=ChargePolicies)
 
     def validate(
         self, fields: Mapping[str, Any], metadata: Mapping[str, str], inputs: int, *, mask: bool
@@ -114,7 +115,7 @@ class Model:
             metadata=dict(metadata),
             inputs=tuple(file.id for file in files),
             mask=mask.id if mask else None,
-            charges_rejected=self.charges_rejected,
+            charging=self.charging,
         )
 
     def _with_defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:

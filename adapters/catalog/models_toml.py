@@ -1,6 +1,5 @@
 """Loads models.toml into the catalog, and refuses to start on a mistake in it."""
 
-import math
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -9,8 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
+from adapters.catalog.history_bound import check_history
 from adapters.catalog.json_schema import parameter
 from domain.catalog import Catalog, Model, ProviderLimits
+from domain.charging import ChargePolicies, ChargePolicy
 from domain.generation import TimingPolicy
 from domain.model import Price
 from domain.model_schema import InputLimits, Parameter
@@ -24,15 +25,11 @@ Kind = Literal["text_to_image", "edit", "reference"]
 ContentType = Literal["image/png", "image/jpeg", "image/webp"]
 Endpoint = Annotated[str, Field(min_length=1, max_length=200)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+CostUnit = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
 Credits = Annotated[int, Field(ge=0, le=1_000_000, strict=True)]
 
 _MAX_IMAGES = 16
-# Temporal's limit is 51,200. Seen in histories: 11 events a poll, 12 a pushback; each waits 30 s in the end.
-_MAX_EVENTS = 50_000
-_MAX_OTHER_EVENTS = 500
-_EVENTS_PER_POLL = 11
-_EVENTS_PER_PUSHBACK = 12
-_MIN_PUSHBACK_SECONDS = 30.0
+_CHARGING = ("cancel_after_submit", "moderation")
 
 
 class _Strict(BaseModel):
@@ -88,7 +85,8 @@ class _Model(_Strict):
     typical_seconds: Seconds
     timing: str | _Timing
     fallback: Name | None = None
-    moderation: Literal["refund", "charge"] = "refund"
+    cancel_after_submit: ChargePolicy = ChargePolicy.REFUND
+    moderation: ChargePolicy = ChargePolicy.REFUND
 
     @model_validator(mode="after")
     def _kinds_fit_inputs(self) -> "_Model":
@@ -105,6 +103,9 @@ class _Provider(_Strict):
     max_concurrent: Annotated[int, Field(ge=1, le=10_000)]
     rate_limit_of: Literal["model", "account"] = "model"
     result_lifetime_seconds: Seconds = 3600.0
+    credits_per_cost_unit: dict[CostUnit, Annotated[float, Field(gt=0, le=1_000_000)]] = Field(
+        default_factory=dict
+    )
 
 
 class _File(_Strict):
@@ -125,7 +126,14 @@ class _File(_Strict):
                 if isinstance(schema, str) and schema not in self.schemas:
                     raise ValueError(f"models.{name}: no schemas.{schema}")
             self._check_fallback(name, model)
+            self._check_charging(name, model)
         return self
+
+    def _check_charging(self, name: str, model: _Model) -> None:
+        has_rates = bool(self.providers[model.provider].credits_per_cost_unit)
+        if ChargePolicy.PROVIDER_COST in (model.cancel_after_submit, model.moderation) and not has_rates:
+            needed = f"providers.{model.provider}.credits_per_cost_unit"
+            raise ValueError(f"models.{name}: provider_cost needs {needed}")
 
     def _check_fallback(self, name: str, model: _Model) -> None:
         if model.fallback is None:
@@ -181,7 +189,7 @@ def load_catalog(
     installation = _InstallationTiming(queue_timeout_seconds, deadline_cap_seconds, first_poll_cap_seconds)
     models = {name: _model(name, model, file, installation) for name, model in file.models.items()}
     for name in models:
-        _check_history(name, models)
+        check_history(name, models)
     limits = {
         name: ProviderLimits(
             name,
@@ -214,44 +222,13 @@ def _model(name: str, model: _Model, file: _File, installation: _InstallationTim
             file.timing[model.timing] if isinstance(model.timing, str) else model.timing
         ),
         inputs=_limits(model.inputs) if model.inputs is not None else None,
-        charges_rejected=model.moderation == "charge",
-        **model.model_dump(exclude={"parameters", "price", "timing", "inputs", "moderation"}),
+        charging=ChargePolicies(
+            model.cancel_after_submit,
+            model.moderation,
+            file.providers[model.provider].credits_per_cost_unit,
+        ),
+        **model.model_dump(exclude={"parameters", "price", "timing", "inputs", *_CHARGING}),
     )
-
-
-def _check_history(name: str, models: Mapping[str, Model]) -> None:
-    """Check that no job of the model can outgrow the history of its workflow.
-
-    Temporal ends a workflow at 51,200 events. One at its limits is pushed back and polls as often as its
-    timing allows; its fallback does so too.
-    """
-    model = models[name]
-    fallback = models.get(model.fallback or "")
-    # The time in the queue is one for both.
-    events = _MAX_OTHER_EVENTS + _queue_events(model.timing) + _poll_events(model.timing)
-    if fallback is not None:
-        events += _poll_events(fallback.timing)
-    if events > _MAX_EVENTS:
-        raise ValueError(
-            f"models.{name}: timing: up to {events} events, and a workflow ends at {_MAX_EVENTS}:"
-            " raise max_poll_seconds or poll_factor, or lower deadline_seconds or QUEUE_TIMEOUT_SECONDS"
-        )
-
-
-def _queue_events(timing: TimingPolicy) -> int:
-    return math.ceil(timing.queue_timeout_seconds / _MIN_PUSHBACK_SECONDS) * _EVENTS_PER_PUSHBACK
-
-
-def _poll_events(timing: TimingPolicy) -> int:
-    """Return the events of all polls until the deadline, without the jitter that makes them fewer."""
-    polls, elapsed, pause = 0, 0.0, timing.first_poll_seconds
-    while (
-        elapsed < timing.deadline_seconds and pause < timing.longest_poll_seconds and timing.poll_factor > 1
-    ):
-        polls, elapsed, pause = polls + 1, elapsed + pause, pause * timing.poll_factor
-    pause = min(pause, timing.longest_poll_seconds)
-    polls += math.ceil(max(0.0, timing.deadline_seconds - elapsed) / pause)
-    return polls * _EVENTS_PER_POLL
 
 
 def _limits(inputs: _Inputs) -> InputLimits:

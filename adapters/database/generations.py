@@ -18,6 +18,7 @@ from adapters.database.tables.mapping import (
     locked_generation,
     to_generation,
 )
+from domain.charging import ChargePolicy
 from domain.errors import GenerationNotFound, IdempotencyKeyReused, TooLateToCancel
 from domain.generation import Generation, GenerationRequest, Stage, Status
 from domain.ports import Page
@@ -126,7 +127,11 @@ def _values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
         "inputs": list(request.inputs),
         "mask": request.mask,
         "fallback": fallback_fields(request),
-        "charges_rejected": request.charges_rejected,
+        "cancel_after_submit": request.charging.cancel_after_submit,
+        "moderation": request.charging.moderation,
+        "credits_per_cost_unit": dict(request.charging.credits_per_cost_unit),
+        # Processes of the version before read this one.
+        "charges_rejected": request.charging.moderation is ChargePolicy.CHARGE,
         "n": request.n,
         "price_credits": request.price_credits,
         "status": Status.CREATED,

@@ -12,9 +12,10 @@ from sqlmodel import col
 from adapters.database.engine import Database
 from adapters.database.tables import AccountRow, AttemptRow, GenerationRow, ImageRow, TransferRow
 from adapters.database.tables.mapping import is_terminal, locked_generation, outcome_of, set_stage
+from adapters.database.undelivered import charge_undelivered
 from domain.attempt import AttemptState
 from domain.credits import AccountKind, HoldState, Refund, Reservation, TransferKind
-from domain.errors import ContentRejected, InsufficientCredits, ResultUnusable, WorkflowLost
+from domain.errors import InsufficientCredits, ResultUnusable, WorkflowLost
 from domain.generation import Outcome, Stage, Status, TerminalState
 
 Changes = dict[AccountKind, int]
@@ -170,14 +171,16 @@ async def _end(session: AsyncSession, row: GenerationRow, terminal_state: Termin
     if terminal_state.status is Status.FAILED:
         row.error_code, row.error_stage = terminal_state.code, terminal_state.moderated_at or row.stage
     row.needs_attention = terminal_state.attention or row.needs_attention
-    # Some providers bill what their moderation refuses; a model of theirs may pass that on.
-    charges = holds and row.charges_rejected and terminal_state.code == ContentRejected.code
-    charged = held if charges else 0
+    charged = await charge_undelivered(session, row, terminal_state) if holds else 0
     row.charged_credits, row.refunded_credits = charged, held - charged
     set_stage(row, Stage(terminal_state.status))
-    if charges:
-        changes = {AccountKind.HELD: -held, AccountKind.SPENT: held}
-        await _transfer(session, row, TransferKind.SETTLE, held, changes)
+    if charged:
+        changes = {
+            AccountKind.AVAILABLE: held - charged,
+            AccountKind.HELD: -held,
+            AccountKind.SPENT: charged,
+        }
+        await _transfer(session, row, TransferKind.SETTLE, charged, changes)
     elif holds:
         kind = TransferKind.EXPIRE if terminal_state.code == WorkflowLost.code else TransferKind.REFUND
         changes = {AccountKind.AVAILABLE: held, AccountKind.HELD: -held}

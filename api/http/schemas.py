@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 
+from domain.charging import ChargePolicy
 from domain.credits import AccountKind, TransferKind
 from domain.generation import Stage, Status
 from domain.moderation import ModeratedAt
@@ -105,12 +106,20 @@ class QueueView(BaseModel):
 
 
 class CostView(BaseModel):
-    """Whole credits. `reserved` is what was held; in the end it equals `charged` + `refunded`."""
+    """Whole credits. `reserved` is what was held; in the end it equals `charged` + `refunded`.
+
+    Attributes:
+        cancel_after_submit: What a cancel costs once the provider has the job: nothing (`refund`), the price
+            (`charge`), or what the provider says that it cost (`provider_cost`).
+        moderation: What it costs if the provider refuses the content.
+    """
 
     estimated: int
     reserved: int
     charged: int
     refunded: int
+    cancel_after_submit: ChargePolicy
+    moderation: ChargePolicy
 
 
 class ErrorView(BaseModel):
@@ -208,7 +217,8 @@ class ModelView(BaseModel):
     max_seconds: float
     webhook: bool
     fallback: str | None
-    moderation: Literal["refund", "charge"]
+    cancel_after_submit: ChargePolicy
+    moderation: ChargePolicy
 
 
 class ModelList(BaseModel):

@@ -67,6 +67,8 @@ class GenerationSerializer:
                 reserved=generation.held_credits,
                 charged=generation.charged_credits,
                 refunded=generation.refunded_credits,
+                cancel_after_submit=request.charging.cancel_after_submit,
+                moderation=request.charging.moderation,
             ),
             error=_serialize_error(error) if error is not None else None,
             metadata=dict(request.metadata),
@@ -124,7 +126,8 @@ def serialize_model(catalog: Catalog, model: Model) -> ModelView:
         max_seconds=timing.submit_timeout_seconds + timing.deadline_seconds,
         webhook=model.webhook,
         fallback=model.fallback,
-        moderation="charge" if model.charges_rejected else "refund",
+        cancel_after_submit=model.charging.cancel_after_submit,
+        moderation=model.charging.moderation,
     )
 
 

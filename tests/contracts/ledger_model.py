@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from domain.charging import ChargePolicies, ChargePolicy
 from domain.credits import Balance, HoldState, Refund, Reservation
 from domain.errors import (
     ContentRejected,
@@ -27,10 +28,12 @@ from tests.support.books import images
 from tests.support.requests import request
 
 UNCHARGED = failed(does_not_charge=True)
+CHARGE = ChargePolicies(ChargePolicy.CHARGE, ChargePolicy.CHARGE)
 # The answer to a submit that is run again, by the attempt's state.
 STORED = {
     "sending": SubmitResult(SubmitState.UNKNOWN),
     "rejected": SubmitResult(SubmitState.REJECTED, code=ProviderRefused.code),
+    "refused": SubmitResult(SubmitState.REJECTED, code=ContentRejected.code, moderated_at=ModeratedAt.INPUT),
     "accepted": SubmitResult(SubmitState.ACCEPTED, job_id="job-1"),
     "failed_uncharged": SubmitResult(SubmitState.ACCEPTED, job_id="job-1", verdict=PollResult.of(UNCHARGED)),
 }
@@ -54,7 +57,7 @@ class Life:
     id: str
     n: int
     price: int
-    charges_rejected: bool = False
+    charges: bool = False
     cancel: bool = False
     held: bool = False
     attempts: dict[int, str] = field(default_factory=dict)
@@ -89,12 +92,19 @@ class Life:
 
     def end(self, status: Status, code: str | None = None) -> Outcome:
         """End it as a reserve or a refund does: the hold is returned, or charged for refused content."""
-        charges = self.held and self.charges_rejected and code == ContentRejected.code
+        charged = self.price if self.held and self._is_charged(status, code) else 0
         if self.held:
             kind = "expire" if code == WorkflowLost.code else "refund"
-            self.resolution = ("settle" if charges else kind, self.price)
-        self.outcome = Outcome(self.id, status, code, self.price if charges else 0)
+            self.resolution = ("settle" if charged else kind, self.price)
+        self.outcome = Outcome(self.id, status, code, charged)
         return self.outcome
+
+    def _is_charged(self, status: Status, code: str | None) -> bool:
+        """Return whether the client caused the end, and its model charges that."""
+        states = self.attempts.values()
+        is_canceled = status is Status.CANCELED and self.cancel and "accepted" in states
+        is_refused = code == ContentRejected.code and "refused" in states
+        return self.charges and (is_canceled or is_refused)
 
 
 @dataclass
@@ -115,10 +125,10 @@ class LedgerModel:
         spent = sum(life.outcome.charged_credits for life in self.lives if life.outcome)
         return Balance(self.granted - held - spent, held, spent)
 
-    async def create(self, n: int, price: int, *, charges_rejected: bool) -> None:
-        wanted = replace(request(n=n, price_credits=price), charges_rejected=charges_rejected)
+    async def create(self, n: int, price: int, *, charges: bool) -> None:
+        wanted = request(n=n, price_credits=price, charging=CHARGE if charges else ChargePolicies())
         generation_id = await self.subject.books.add(self.tenant_id, wanted)
-        self.lives.append(Life(generation_id, n, price, charges_rejected))
+        self.lives.append(Life(generation_id, n, price, charges))
 
     async def grant(self, life: Life, number: int) -> None:
         await self.subject.books.grant(self.tenant_id, number)
@@ -130,7 +140,7 @@ class LedgerModel:
             await self.reserve(life, number)
         elif life.attempt in (None, "not_sent"):
             await self.begin(life, number)
-        elif life.attempt in ("rejected", "failed_uncharged"):
+        elif life.attempt in ("rejected", "refused", "failed_uncharged"):
             await self.switch_attempt(life, number)
         elif life.attempt == "sending":
             await self.accept(life, number)
@@ -184,8 +194,8 @@ class LedgerModel:
             rejected = SubmitResult(SubmitState.REJECTED, code=error.code)
             assert answer == SubmitPermit(stored=rejected)
         else:
-            wanted = request(n=life.n, price_credits=life.price)
-            assert answer.request == replace(wanted, charges_rejected=life.charges_rejected)
+            charging = CHARGE if life.charges else ChargePolicies()
+            assert answer.request == request(n=life.n, price_credits=life.price, charging=charging)
             life.attempts[life.ordinal] = "sending"
 
     async def switch_attempt(self, life: Life, number: int) -> None:
@@ -201,6 +211,12 @@ class LedgerModel:
         if life.attempt == "sending":
             await self.subject.attempts.record_rejected(life.ref, ProviderRefused())
             life.attempts[life.ordinal] = "rejected"
+
+    async def refuse(self, life: Life, number: int) -> None:
+        if life.attempt == "sending":
+            refusal = ContentRejected("no", at=ModeratedAt.INPUT)
+            await self.subject.attempts.record_rejected(life.ref, refusal)
+            life.attempts[life.ordinal] = "refused"
 
     async def accept(self, life: Life, number: int) -> None:
         if life.attempt in ("sending", "accepted"):

@@ -1,14 +1,12 @@
 """What the ledger promises."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import pytest
 
 from domain.credits import Balance, HoldState, Refund, Reservation
-from domain.errors import ContentRejected, GenerationNotFound, ProviderFailed, ResultUnusable, WorkflowLost
+from domain.errors import GenerationNotFound, ProviderFailed, ResultUnusable, WorkflowLost
 from domain.generation import GenerationError, Outcome, Stage, Status, TerminalState
-from domain.moderation import ModeratedAt
 from tests.contracts.subjects import Subject
 from tests.support.requests import new_id, request
 
@@ -87,75 +85,6 @@ async def test_images_of_a_refunded_generation_are_neither_counted_nor_shown(sub
     assert await subject.ledger.settle(generation_id) == refund.outcome
     generation = await subject.books.read(generation_id)
     assert (generation.outcome, generation.images) == (refund.outcome, ())
-
-
-@pytest.mark.parametrize("at", list(ModeratedAt))
-@pytest.mark.parametrize("price", [PRICE, 0])
-async def test_refused_content_is_charged_once_where_the_model_says_so(
-    subject: Subject, at: ModeratedAt, price: int
-) -> None:
-    ledger, books = subject.ledger, subject.books
-    tenant_id = await books.tenant(10)
-    wanted = replace(request(n=3, price_credits=price), charges_rejected=True)
-    generation_id = await books.add(tenant_id, wanted)
-    await ledger.reserve(generation_id)
-    refused = TerminalState(Status.FAILED, ContentRejected.code, moderated_at=at)
-
-    refund = await ledger.refund(generation_id, refused)
-
-    assert refund == Refund(Outcome(generation_id, Status.FAILED, ContentRejected.code, price))
-    for ending in (refused, FAILED, TerminalState(Status.CANCELED)):
-        assert await ledger.refund(generation_id, ending) == refund
-    assert await ledger.settle(generation_id) == refund.outcome
-    generation = await books.read(generation_id)
-    assert (generation.outcome, generation.error) == (
-        refund.outcome,
-        GenerationError(ContentRejected.code, at),
-    )
-    assert (generation.charged_credits, generation.refunded_credits) == (price, 0)
-    assert await books.balance(tenant_id) == Balance(10 - price, 0, price)
-    assert await books.transfers(generation_id) == [("hold", price), ("settle", price)]
-    await books.assert_consistent(tenant_id)
-
-
-@pytest.mark.parametrize("at", list(ModeratedAt))
-async def test_refused_content_is_free_where_the_model_does_not_charge_it(
-    subject: Subject, at: ModeratedAt
-) -> None:
-    tenant_id, generation_id = await held(subject)
-    await subject.ledger.refund(
-        generation_id, TerminalState(Status.FAILED, ContentRejected.code, moderated_at=at)
-    )
-    generation = await subject.books.read(generation_id)
-    assert generation.error == GenerationError(ContentRejected.code, at)
-    assert await subject.books.balance(tenant_id) == Balance(10, 0, 0)
-    assert await subject.books.transfers(generation_id) == [("hold", PRICE), ("refund", PRICE)]
-
-
-@pytest.mark.parametrize(
-    "ending",
-    [FAILED, TerminalState(Status.CANCELED), TerminalState(Status.FAILED, WorkflowLost.code)],
-    ids=str,
-)
-async def test_a_model_that_charges_refused_content_charges_nothing_else(
-    subject: Subject, ending: TerminalState
-) -> None:
-    tenant_id = await subject.books.tenant(10)
-    generation_id = await subject.books.add(tenant_id, replace(request(), charges_rejected=True))
-    await subject.ledger.reserve(generation_id)
-    refund = await subject.ledger.refund(generation_id, ending)
-    assert refund == Refund(Outcome(generation_id, ending.status, ending.code))
-    assert await subject.books.balance(tenant_id) == Balance(10, 0, 0)
-
-
-async def test_what_was_refused_before_a_hold_is_never_charged(subject: Subject) -> None:
-    tenant_id = await subject.books.tenant(10)
-    generation_id = await subject.books.add(tenant_id, replace(request(), charges_rejected=True))
-    refused = TerminalState(Status.FAILED, ContentRejected.code, moderated_at=ModeratedAt.INPUT)
-    refund = await subject.ledger.refund(generation_id, refused)
-    assert refund == Refund(Outcome(generation_id, Status.FAILED, ContentRejected.code))
-    assert await subject.books.balance(tenant_id) == Balance(10, 0, 0)
-    assert await subject.books.transfers(generation_id) == []
 
 
 async def test_a_refund_without_a_hold_moves_nothing(subject: Subject) -> None:

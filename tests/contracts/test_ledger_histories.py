@@ -16,6 +16,7 @@ STEPS: tuple[Step, ...] = (
     LedgerModel.begin,
     LedgerModel.never_send,
     LedgerModel.reject,
+    LedgerModel.refuse,
     LedgerModel.accept,
     LedgerModel.fail_uncharged,
     LedgerModel.switch_attempt,
@@ -48,8 +49,8 @@ async def test_any_history_leaves_the_ledger_consistent(
     subject: Subject, credits: int, lives: list[tuple[int, int, bool]], history: list[tuple[Step, int, int]]
 ) -> None:
     model = LedgerModel(subject, await subject.books.tenant(credits), credits)
-    for n, price, charges_rejected in lives:
-        await model.create(n, price, charges_rejected=charges_rejected)
+    for n, price, charges in lives:
+        await model.create(n, price, charges=charges)
     for step, index, number in history:
         await step(model, model.lives[index], number)
         await model.compare()

@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from domain.charging import ChargePolicies
 from domain.generation import GenerationInput, GenerationRequest, TimingPolicy
 
+NO_CHARGES = ChargePolicies()
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 QUICK_TIMING = TimingPolicy(
     first_poll_seconds=30,
@@ -21,7 +23,12 @@ def new_id(prefix: str) -> str:
 
 
 def request(
-    prompt: str = "a fox in the snow", *, n: int = 1, price_credits: int = 4, provider: str = "fal"
+    prompt: str = "a fox in the snow",
+    *,
+    n: int = 1,
+    price_credits: int = 4,
+    provider: str = "fal",
+    charging: ChargePolicies = NO_CHARGES,
 ) -> GenerationRequest:
     return GenerationRequest(
         model="flux-schnell",
@@ -31,6 +38,7 @@ def request(
         parameters={"n": n, "size": "512x512", "output_format": "jpeg"},
         n=n,
         price_credits=price_credits,
+        charging=charging,
     )
 
 

@@ -9,6 +9,7 @@ from temporalio.testing import ActivityEnvironment
 
 from adapters.database.engine import Database
 from devstack.servers.running import Servers
+from domain.charging import ChargePolicies, ChargePolicy
 from domain.errors import ContentRejected, ProviderUnavailable, SubmitAmbiguous
 from domain.generation import Outcome, Stage, Status, Undelivered
 from domain.moderation import ModeratedAt
@@ -64,7 +65,7 @@ async def test_a_refusal_in_the_response_is_refunded(world: World) -> None:
 
 async def test_where_the_model_says_so_a_refusal_is_charged(world: World) -> None:
     result = ProviderResult(JobStatus.FAILED, "content_rejected", moderated_at=ModeratedAt.OUTPUT)
-    asked = replace(request(price_credits=PRICE), charges_rejected=True)
+    asked = request(price_credits=PRICE, charging=ChargePolicies(moderation=ChargePolicy.CHARGE))
     job = await world.start(call=Call(result, ()), asked=asked)
     assert await job.outcome() == Outcome(job.id, Status.FAILED, "content_rejected", PRICE)
     assert ((await job.balance()).held, (await job.balance()).spent) == (0, PRICE)

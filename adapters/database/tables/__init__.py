@@ -1,6 +1,14 @@
 """The tables, as SQLModel classes. `migrations/` makes them; a test holds that both agree."""
 
-from adapters.database.tables.accounts import AccountRow, ApiKeyRow, EntryRow, TenantRow, TransferRow
+from adapters.database.tables.accounts import (
+    AccountRow,
+    ApiKeyRow,
+    AuditEventRow,
+    EntryRow,
+    TenantRow,
+    TransferRow,
+    UnchargedCostRow,
+)
 from adapters.database.tables.generations import (
     AttemptRow,
     GenerationRow,
@@ -15,6 +23,7 @@ __all__ = [
     "AccountRow",
     "ApiKeyRow",
     "AttemptRow",
+    "AuditEventRow",
     "EntryRow",
     "GenerationRow",
     "ImageRow",
@@ -25,5 +34,6 @@ __all__ = [
     "ProviderSlotRow",
     "TenantRow",
     "TransferRow",
+    "UnchargedCostRow",
     "UnstoredImageRow",
 ]

@@ -1,11 +1,13 @@
 """Tenants, keys, credits."""
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     Identity,
     Index,
@@ -16,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-from adapters.database.tables.columns import count_column, moment_column, text_column
+from adapters.database.tables.columns import count_column, json_column, moment_column, text_column
 
 
 class TenantRow(SQLModel, table=True):
@@ -27,12 +29,21 @@ class TenantRow(SQLModel, table=True):
     id: str = Field(sa_column=text_column(primary_key=True))
     name: str = Field(sa_column=text_column())
     created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
+    suspended_at: datetime | None = Field(default=None, sa_column=moment_column())
+    erasure_requested_at: datetime | None = Field(default=None, sa_column=moment_column())
+    erased_at: datetime | None = Field(default=None, sa_column=moment_column())
+    # What differs from the installation's settings: domain/tenant.py.
+    limits: dict[str, float] = Field(default_factory=dict, sa_column=json_column("'{}'"))
+    retention_days: dict[str, float | None] = Field(default_factory=dict, sa_column=json_column("'{}'"))
+    # Up to which end of a generation each kind of data has been erased, in ISO 8601.
+    erased_until: dict[str, str] = Field(default_factory=dict, sa_column=json_column("'{}'"))
 
 
 class ApiKeyRow(SQLModel, table=True):
     """An API key. The secret is kept as SHA-256: it is 32 random bytes, so a slow hash adds nothing."""
 
     __tablename__ = "api_keys"
+    __table_args__ = (Index("api_keys_by_tenant", "tenant_id", "created_at", "id"),)
 
     id: str = Field(sa_column=text_column(primary_key=True))
     tenant_id: str = Field(sa_column=text_column(ForeignKey("tenants.id", ondelete="RESTRICT")))
@@ -40,6 +51,10 @@ class ApiKeyRow(SQLModel, table=True):
     scopes: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
     revoked_at: datetime | None = Field(default=None, sa_column=moment_column())
+    name: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=text("''")))
+    limits: dict[str, float] = Field(default_factory=dict, sa_column=json_column("'{}'"))
+    expires_at: datetime | None = Field(default=None, sa_column=moment_column())
+    last_used_at: datetime | None = Field(default=None, sa_column=moment_column())
 
 
 class AccountRow(SQLModel, table=True):
@@ -66,10 +81,14 @@ class TransferRow(SQLModel, table=True):
 
     __tablename__ = "transfers"
     __table_args__ = (
-        CheckConstraint("kind IN ('grant', 'hold', 'settle', 'refund', 'expire')", name="transfers_kind"),
+        CheckConstraint(
+            "kind IN ('grant', 'withdraw', 'hold', 'settle', 'refund', 'expire')", name="transfers_kind"
+        ),
         CheckConstraint("amount_credits >= 0", name="transfers_amount"),
-        CheckConstraint("(kind = 'grant') = (hold_id IS NULL)", name="transfers_hold"),
-        CheckConstraint("(kind = 'grant') = (generation_id IS NULL)", name="transfers_generation"),
+        CheckConstraint("(kind IN ('grant', 'withdraw')) = (hold_id IS NULL)", name="transfers_hold"),
+        CheckConstraint(
+            "(kind IN ('grant', 'withdraw')) = (generation_id IS NULL)", name="transfers_generation"
+        ),
         # The guarantee behind "a hold is resolved exactly once".
         Index(
             "transfers_one_resolution",
@@ -108,3 +127,34 @@ class EntryRow(SQLModel, table=True):
     account_id: str = Field(sa_column=text_column(ForeignKey("accounts.id", ondelete="RESTRICT")))
     amount_credits: int = Field(sa_column=count_column())
     balance_after: int = Field(sa_column=count_column())
+
+
+class UnchargedCostRow(SQLModel, table=True):
+    """What a tenant had providers do in a day (UTC) that was neither delivered nor charged."""
+
+    __tablename__ = "uncharged_costs"
+    __table_args__ = (Index("uncharged_costs_by_day", "day"),)
+
+    tenant_id: str = Field(
+        sa_column=text_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)
+    )
+    day: date = Field(sa_column=Column(Date, primary_key=True))
+    generations: int = Field(sa_column=count_column(0))
+    # Of the prices: what a provider asks is seldom known, and the operator's price stands for it.
+    price_credits: int = Field(sa_column=count_column(0))
+
+
+class AuditEventRow(SQLModel, table=True):
+    """One action of an operator or on a key, never changed. Holds no secret and no content."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (Index("audit_events_by_tenant", "tenant_id", "id"),)
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
+    at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
+    actor: str = Field(sa_column=text_column())
+    action: str = Field(sa_column=text_column())
+    tenant_id: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    subject: str = Field(sa_column=text_column())
+    reason: str = Field(sa_column=text_column())
+    details: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("'{}'"))

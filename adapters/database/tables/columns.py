@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, Boolean, Column, DateTime, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 TERMINAL = "('completed', 'failed', 'canceled')"
+CHARGE_POLICIES = "('refund', 'charge', 'provider_cost')"
 
 
 def moment_column(*, nullable: bool = True) -> Any:
@@ -24,6 +25,10 @@ def count_column(default: int | None = None) -> Any:
 
 def flag_column() -> Any:
     return Column(Boolean, nullable=False, server_default=text("false"))
+
+
+def policy_column() -> Any:
+    return Column(Text, nullable=False, server_default=text("'refund'"))
 
 
 def json_column(default: str) -> Any:

@@ -21,11 +21,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from adapters.database.tables.columns import (
+    CHARGE_POLICIES,
     TERMINAL,
     count_column,
     flag_column,
     json_column,
     moment_column,
+    policy_column,
     text_column,
 )
 from domain.attempt import AttemptState
@@ -66,12 +68,24 @@ class GenerationRow(SQLModel, table=True):
         Index(
             "generations_by_stage", "stage", "moved_at", postgresql_where=text(f"status NOT IN {TERMINAL}")
         ),
+        CheckConstraint(
+            f"cancel_after_submit IN {CHARGE_POLICIES} AND moderation IN {CHARGE_POLICIES}",
+            name="generations_charging",
+        ),
+        Index(
+            "generations_by_end",
+            "tenant_id",
+            "finished_at",
+            "id",
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
         Index("generations_flagged", "needs_attention", postgresql_where=text("needs_attention IS NOT NULL")),
         Index(
             "generations_with_orphaned_objects",
             "finished_at",
             postgresql_where=text(
-                "status IN ('failed', 'canceled') AND storing_at IS NOT NULL AND objects_deleted_at IS NULL"
+                "(status IN ('failed', 'canceled') OR images_erased_at IS NOT NULL)"
+                " AND storing_at IS NOT NULL AND objects_deleted_at IS NULL"
             ),
         ),
     )
@@ -110,10 +124,19 @@ class GenerationRow(SQLModel, table=True):
     mask: str | None = Field(default=None, sa_column=text_column(nullable=True))
     # The same request as another provider's model takes it, where the client's model names one.
     fallback: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+    # Read by processes of the version before; what holds is `moderation`.
     charges_rejected: bool = Field(default=False, sa_column=flag_column())
     undelivered: list[list[Any]] = Field(default_factory=list, sa_column=json_column("'[]'"))
     # When the stage changed last.
     moved_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
+    # What is paid for work that is not delivered: domain/charging.py.
+    cancel_after_submit: str = Field(default="refund", sa_column=policy_column())
+    moderation: str = Field(default="refund", sa_column=policy_column())
+    credits_per_cost_unit: dict[str, float] = Field(default_factory=dict, sa_column=json_column("'{}'"))
+    # When the client deleted it; when its texts, and when its images went, for this or any other reason.
+    deleted_at: datetime | None = Field(default=None, sa_column=moment_column())
+    content_erased_at: datetime | None = Field(default=None, sa_column=moment_column())
+    images_erased_at: datetime | None = Field(default=None, sa_column=moment_column())
 
 
 class AttemptRow(SQLModel, table=True):

@@ -24,6 +24,7 @@ class InputFileRow(SQLModel, table=True):
             "width > 0 AND height > 0 AND size_bytes > 0 AND length(sha256) = 64", name="input_files_facts"
         ),
         Index("input_files_by_expiry", "expires_at"),
+        Index("input_files_by_tenant", "tenant_id", "expires_at"),
     )
 
     id: str = Field(sa_column=text_column(primary_key=True))

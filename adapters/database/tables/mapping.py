@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.tables import GenerationRow, ImageRow
+from domain.charging import ChargePolicies, ChargePolicy
 from domain.errors import GenerationNotFound
 from domain.generation import (
     Generation,
@@ -105,7 +106,9 @@ def _request(row: GenerationRow) -> GenerationRequest:
         metadata=row.client_metadata,
         inputs=tuple(row.inputs),
         mask=row.mask,
-        charges_rejected=row.charges_rejected,
+        charging=ChargePolicies(
+            ChargePolicy(row.cancel_after_submit), ChargePolicy(row.moderation), row.credits_per_cost_unit
+        ),
     )
 
 

@@ -102,6 +102,8 @@ TRIGGERS = (
     " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
     "CREATE TRIGGER entries_balanced AFTER INSERT ON entries REFERENCING NEW TABLE AS written"
     " FOR EACH STATEMENT EXECUTE FUNCTION refuse_imbalance()",
+    "CREATE TRIGGER audit_events_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_events"
+    " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
     "CREATE TRIGGER generations_forward BEFORE UPDATE ON generations"
     " FOR EACH ROW EXECUTE FUNCTION advance_generation()",
     "CREATE TRIGGER generations_release_slot AFTER UPDATE ON generations"

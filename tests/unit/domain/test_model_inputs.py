@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from domain.catalog import Catalog
+from domain.charging import ChargePolicy
 from domain.errors import InvalidInput
 from domain.input_files import InputFile
 from tests.support.small_models import small_catalog, stored
@@ -33,7 +34,7 @@ def test_images_go_to_the_edit_endpoint_in_their_order(catalog: Catalog) -> None
         ("file_b", "file_a"),
         "file_m",
     )
-    assert request.charges_rejected
+    assert request.charging.moderation is ChargePolicy.CHARGE
     assert catalog.build_request("painter", {"prompt": "x"}, {}).endpoint == "painter/1"
 
 

@@ -9,6 +9,7 @@ import pytest
 from adapters.catalog.models_toml import load_catalog
 from adapters.providers.spec import provider_specs
 from domain.catalog import Catalog, ProviderLimits
+from domain.charging import ChargePolicies, ChargePolicy
 from domain.errors import ModelNotFound, ModelUnavailable
 from domain.generation import TimingPolicy
 from domain.model_schema import InputLimits
@@ -72,7 +73,7 @@ def test_a_model_is_read_as_it_is_written(models_file: Path) -> None:
     assert (model.id, model.provider, model.endpoint) == ("one", "fal", "fal-ai/flux/dev")
     assert (model.kinds, model.price.per_image, model.webhook) == (("text_to_image",), 2, True)
     assert model.parameters["n"].schema == {"type": "integer", "minimum": 1, "maximum": 4, "default": 1}
-    assert (model.inputs, model.fallback, model.charges_rejected) == (None, None, False)
+    assert (model.inputs, model.fallback, model.charging) == (None, None, ChargePolicies())
     assert model.timing == TimingPolicy(10, 1.5, 60, 0.2, 600, 3600)
     assert catalog.providers == {"fal": ProviderLimits("fal", 10.0, 40)}
 
@@ -86,11 +87,20 @@ def test_timing_and_schemas_can_be_shared_by_name(models_file: Path) -> None:
 
 
 def test_limits_of_inputs_are_read_and_filled_in(models_file: Path) -> None:
-    content = text(kinds='["text_to_image", "edit"]', inputs=INPUTS, moderation='"charge"')
+    content = text(
+        kinds='["text_to_image", "edit"]',
+        inputs=INPUTS,
+        moderation='"charge"',
+        cancel_after_submit='"provider_cost"',
+    )
+    rates = "max_concurrent = 40\ncredits_per_cost_unit = { billable_unit = 2 }"
+    content = content.replace("max_concurrent = 40", rates)
     model = load(models_file, content).get_model("one")
 
     assert model.inputs == InputLimits(0, 2, 1000, 2000, 100, 1, ("image/png",), "no", 1000)
-    assert model.charges_rejected
+    assert model.charging == ChargePolicies(
+        ChargePolicy.PROVIDER_COST, ChargePolicy.CHARGE, {"billable_unit": 2}
+    )
 
 
 def test_the_models_of_a_provider_that_is_off_are_listed_and_off(models_file: Path) -> None:
