@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -52,7 +52,7 @@ async def charge_undelivered(session: AsyncSession, row: GenerationRow, end: Ter
     return charged
 
 
-def _charge(policy: ChargePolicy, row: GenerationRow, attempts: Sequence[Row[Any]]) -> int:
+def _charge(policy: ChargePolicy, row: GenerationRow, attempts: Sequence[Any]) -> int:
     if not attempts:
         return 0
     costs = [(attempt.cost_amount, attempt.cost_unit) for attempt in attempts]

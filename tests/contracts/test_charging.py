@@ -218,6 +218,7 @@ async def test_without_a_hold_nothing_is_charged(subject: Subject) -> None:
 
 async def test_uncharged_costs_of_a_day_add_up(subject: Subject) -> None:
     tenant_id = await subject.books.tenant(100)
+    generations = []
     for _ in range(3):
         generation = Held(
             subject, tenant_id, await subject.books.add(tenant_id, request(price_credits=PRICE))
@@ -226,4 +227,5 @@ async def test_uncharged_costs_of_a_day_add_up(subject: Subject) -> None:
         await generation.submit()
         await generation.cancel()
         await subject.ledger.refund(generation.id, CANCELED)
-    assert await generation.uncharged() == [(3, 3 * PRICE)]
+        generations.append(generation)
+    assert await generations[-1].uncharged() == [(3, 3 * PRICE)]
