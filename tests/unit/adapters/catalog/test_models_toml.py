@@ -9,7 +9,7 @@ import pytest
 from adapters.catalog.models_toml import load_catalog
 from adapters.providers.spec import provider_specs
 from domain.catalog import Catalog, ProviderLimits
-from domain.charging import ChargePolicies, ChargePolicy
+from domain.charging import ChargePolicies
 from domain.errors import ModelNotFound, ModelUnavailable
 from domain.generation import TimingPolicy
 from domain.model_schema import InputLimits
@@ -87,20 +87,10 @@ def test_timing_and_schemas_can_be_shared_by_name(models_file: Path) -> None:
 
 
 def test_limits_of_inputs_are_read_and_filled_in(models_file: Path) -> None:
-    content = text(
-        kinds='["text_to_image", "edit"]',
-        inputs=INPUTS,
-        moderation='"charge"',
-        cancel_after_submit='"provider_cost"',
-    )
-    rates = "max_concurrent = 40\ncredits_per_cost_unit = { billable_unit = 2 }"
-    content = content.replace("max_concurrent = 40", rates)
+    content = text(kinds='["text_to_image", "edit"]', inputs=INPUTS)
     model = load(models_file, content).get_model("one")
 
     assert model.inputs == InputLimits(0, 2, 1000, 2000, 100, 1, ("image/png",), "no", 1000)
-    assert model.charging == ChargePolicies(
-        ChargePolicy.PROVIDER_COST, ChargePolicy.CHARGE, {"billable_unit": 2}
-    )
 
 
 def test_the_models_of_a_provider_that_is_off_are_listed_and_off(models_file: Path) -> None:
