@@ -46,7 +46,20 @@ class Settings(BaseSettings):
     public_url: HttpAddress = "http://127.0.0.1:8000"
     webhook_base_url: HttpAddress | None = None
     show_temporal_ui_links: bool = False
-    max_body_bytes: PositiveInt = 30_000_000
+    max_body_bytes: PositiveInt = 1_000_000
+
+    # What each tenant may do, unless `python -m admin set-limits` says otherwise: domain/tenant.py
+    tenant_creates_per_second: PositiveFloat = 100.0
+    tenant_create_burst: PositiveInt = 2000
+    tenant_reads_per_second: PositiveFloat = 500.0
+    tenant_read_burst: PositiveInt = 5000
+    tenant_cancels_per_second: PositiveFloat = 100.0
+    tenant_cancel_burst: PositiveInt = 2000
+    tenant_max_open_generations: Annotated[int, Field(ge=0)] = 10_000
+    tenant_max_waiting_generations: Annotated[int, Field(ge=0)] = 5000
+    tenant_max_files: Annotated[int, Field(ge=0)] = 10_000
+    tenant_max_file_bytes: Annotated[int, Field(ge=0)] = 10_000_000_000
+    tenant_max_uncharged_credits: Annotated[int, Field(ge=0)] = 10_000
 
     # Images that clients upload
     max_input_bytes: PositiveInt = 50_000_000

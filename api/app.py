@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from api.http import problems
 from api.http.body_limits import BodyLimitMiddleware
+from api.http.rate_limit_headers import RateLimitHeadersMiddleware
 from api.http.security_headers import SecurityHeadersMiddleware
 from api.metrics import RequestMetricsMiddleware
 from api.routes import credits, files, generations, health, images, models, webhooks
@@ -51,6 +52,7 @@ def build_app(limits: BodyLimits, *, lifespan: Lifespan | None = None) -> FastAP
         by_prefix=caps,
         whole_within_seconds=_BODY_TIMEOUT_SECONDS,
     )
+    app.add_middleware(RateLimitHeadersMiddleware)
     app.add_middleware(RequestMetricsMiddleware)
     app.add_middleware(SecurityHeadersMiddleware)
     return app

@@ -3,21 +3,23 @@
 Each is a coroutine: FastAPI would call a plain function on a thread for every request.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request, status
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from fastapi import Depends, Request
 
+from api.http.json_body import read_generation
 from api.http.schemas import GenerationCreate
 from api.http.serializers import GenerationSerializer
+from api.services.admission import Admission
 from api.services.generations import GenerationService
 from api.services.input_files import FILE_ID, InputFileService
+from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
 from api.services.state_gauges import StateGauges
+from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.workflow_status import WorkflowStatus
 from domain.auth import Caller, Scope
 from domain.catalog import Catalog
@@ -25,7 +27,6 @@ from domain.errors import (
     FileNotFound,
     GenerationNotFound,
     IdempotencyKeyInvalid,
-    InvalidInput,
     Unauthenticated,
 )
 from domain.ports import (
@@ -37,12 +38,9 @@ from domain.ports import (
     ProviderSlots,
     WebhookReader,
 )
+from domain.tenant import RatePolicy
 
 _MAX_KEY_CHARACTERS = 255
-# More than any field takes; the schema checks each field's own, smaller limit.
-_MAX_ITEMS = 50
-_STRUCTURE = (b"[", b"{", b",", b":")
-_MAX_STRUCTURE = 60_000
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,9 @@ class Services:
     serializer: GenerationSerializer
     readiness: Readiness
     state_gauges: StateGauges
+    admission: Admission
+    rate_limiter: RateLimiter
+    large_bodies: TenantConcurrencyLimiter
     master_key: str
 
 
@@ -85,17 +86,24 @@ async def _caller(request: Request, services: ServicesDep) -> Caller:
 AnyCaller = Annotated[Caller, Depends(_caller)]
 
 
-def _with_scope(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
-    async def check(caller: AnyCaller) -> Caller:
+def _with_scope(scope: Scope, policy: RatePolicy) -> Callable[..., Awaitable[Caller]]:
+    """Return a dependency that checks the scope, and takes the request from the caller's allowance."""
+
+    async def check(request: Request, caller: AnyCaller, services: ServicesDep) -> Caller:
         caller.require(scope)
+        request.state.rate_allowance = partial(services.rate_limiter.allowance, caller, policy)
+        # With a key it may be a replay, which is always answered: the service takes it, once it knows.
+        if not (policy is RatePolicy.CREATE and "idempotency-key" in request.headers):
+            services.rate_limiter.take(caller, policy)
         return caller
 
     return check
 
 
-CanReadGenerations = Annotated[Caller, Depends(_with_scope(Scope.READ_GENERATIONS))]
-CanWriteGenerations = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS))]
-CanReadCredits = Annotated[Caller, Depends(_with_scope(Scope.READ_CREDITS))]
+CanReadGenerations = Annotated[Caller, Depends(_with_scope(Scope.READ_GENERATIONS, RatePolicy.READ))]
+CanCreateGenerations = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CREATE))]
+CanCancelGenerations = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CANCEL))]
+CanReadCredits = Annotated[Caller, Depends(_with_scope(Scope.READ_CREDITS, RatePolicy.READ))]
 
 
 async def _idempotency_key(request: Request) -> str | None:
@@ -122,43 +130,10 @@ async def _generation_id(generation_id: str) -> str:
     return generation_id
 
 
-async def _generation_body(request: Request, _: CanWriteGenerations) -> GenerationCreate:
-    """Read the body by hand: FastAPI would parse megabytes before it authenticates the caller."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = await request.body()
-    if media_type != "application/json" or not body:
-        raise InvalidInput(errors=(("body", "a JSON object, sent as application/json"),))
-    _refuse_many_values(body)
-    try:
-        given = json.loads(body)
-        _refuse_many_items(given)
-        return GenerationCreate.model_validate(given)
-    except ValidationError as error:
-        raise RequestValidationError(error.errors(include_input=False)) from error
-    except (ValueError, RecursionError) as error:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST) from error
-
-
-def _refuse_many_values(body: bytes) -> None:
-    """Refuse what would take seconds to parse, during which nobody else is served.
-
-    Images as data URIs are long and have none of these characters; a prompt may have thousands.
-    """
-    if sum(body.count(character) for character in _STRUCTURE) > _MAX_STRUCTURE:
-        raise InvalidInput(errors=(("body", f"at most {_MAX_STRUCTURE} brackets, commas and colons"),))
-
-
-def _refuse_many_items(given: object) -> None:
-    """Refuse what would make validation write a hundred thousand errors."""
-    if not isinstance(given, dict):
-        return
-    if len(given) > _MAX_ITEMS:
-        raise InvalidInput(errors=(("body", f"at most {_MAX_ITEMS} fields"),))
-    for name in GenerationCreate.model_fields:
-        value = given.get(name)
-        if isinstance(value, dict | list) and len(value) > _MAX_ITEMS:
-            what = "fields" if isinstance(value, dict) else "items"
-            raise InvalidInput(errors=((name, f"at most {_MAX_ITEMS} {what}"),))
+async def _generation_body(
+    request: Request, caller: CanCreateGenerations, services: ServicesDep
+) -> GenerationCreate:
+    return await read_generation(request, caller.tenant_id, services.large_bodies)
 
 
 async def _file_id(file_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import fields
 
 from fastapi import FastAPI
 
@@ -12,15 +13,19 @@ from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.provider_status import PostgresInstallation
+from adapters.database.tenant_usage import PostgresTenantUsages
 from adapters.database.tenants import PostgresTenants
 from adapters.providers.http.client import provider_client
 from api.app import BodyLimits, build_app
 from api.deps import Services
 from api.http.serializers import GenerationSerializer
+from api.services.admission import Admission
 from api.services.generations import GenerationService
 from api.services.input_files import InputFileService
+from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
 from api.services.state_gauges import StateGauges
+from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.workflow_status import WorkflowStatus
 from composition.providers import webhook_readers
 from composition.repositories import catalog, check_schema, database
@@ -28,9 +33,12 @@ from composition.settings import ServiceSettings
 from composition.storage import input_images, object_store
 from composition.temporal import temporal_client, workflow_client
 from domain.ports import ObjectStore
+from domain.tenant import TenantLimits
 
 # For each call to Temporal while a client waits for its response; what is not done then is done later.
 _TEMPORAL_SECONDS = 1.0
+# Of one tenant at once.
+_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS = 4, 30.0
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
@@ -66,6 +74,8 @@ async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
             call_seconds=_TEMPORAL_SECONDS,
         )
         models, generations = catalog(settings), PostgresGenerations(pool)
+        limits = tenant_limits(settings)
+        admission, rate_limiter = Admission(PostgresTenantUsages(pool), limits), RateLimiter(limits)
         input_files = await stack.enter_async_context(_input_file_service(settings, pool, store))
         yield Services(
             catalog=models,
@@ -76,7 +86,7 @@ async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
             credits=PostgresCreditAccounts(pool),
             authenticator=PostgresTenants(pool),
             generation_service=GenerationService(
-                models, generations, input_files, PostgresInbox(pool), workflows
+                models, generations, input_files, PostgresInbox(pool), workflows, admission, rate_limiter
             ),
             workflow_status=WorkflowStatus(workflows),
             store=store,
@@ -87,6 +97,9 @@ async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
                 essential="postgres",
             ),
             state_gauges=StateGauges(PostgresInstallation(pool)),
+            admission=admission,
+            rate_limiter=rate_limiter,
+            large_bodies=TenantConcurrencyLimiter(_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS),
             master_key=settings.master_key.get_secret_value(),
         )
 
@@ -112,3 +125,10 @@ def _serializer(settings: ServiceSettings) -> GenerationSerializer:
     if settings.show_temporal_ui_links and settings.temporal_ui_url:
         ui = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows"
     return GenerationSerializer(settings.public_url, settings.master_key.get_secret_value(), ui)
+
+
+def tenant_limits(settings: ServiceSettings) -> TenantLimits:
+    """Return the limits of every tenant that has none of its own."""
+    return TenantLimits(
+        **{each.name: getattr(settings, f"tenant_{each.name}") for each in fields(TenantLimits)}
+    )

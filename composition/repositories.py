@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from adapters.catalog.models_toml import load_catalog
+from adapters.database.audit import audit_events, record_alone
 from adapters.database.costs import CostLine, cost_lines
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.dsn import async_engine
@@ -13,6 +14,7 @@ from adapters.database.ids import new_id
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.provider_status import ProviderLine, provider_lines
 from adapters.database.schema import require_revision
+from adapters.database.tenant_lists import KeyLine, TenantLine, key_lines, tenant_lines
 from adapters.database.tenants import PostgresTenants
 from composition.providers import checks_input, enabled_providers
 from composition.settings import ServiceSettings
@@ -23,17 +25,23 @@ from settings import Settings
 __all__ = [
     "CostLine",
     "Database",
+    "KeyLine",
     "ProviderLine",
+    "TenantLine",
     "async_engine",
+    "audit_events",
     "catalog",
     "check_schema",
     "cost_lines",
     "credit_accounts",
     "database",
+    "key_lines",
     "new_id",
     "provider_lines",
     "provider_slots",
+    "record_alone",
     "slots_with_limits",
+    "tenant_lines",
     "tenants",
 ]
 

@@ -1,6 +1,7 @@
 """Who calls the API and what they may do. Pure data."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from domain.errors import ScopeMissing
@@ -16,11 +17,16 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """An authenticated API key, the only source of the tenant id."""
+    """An authenticated API key, the only source of the tenant id.
+
+    tenant_limits, key_limits: What differs from the defaults, by the name in domain/tenant.py.
+    """
 
     tenant_id: str
     key_id: str
     scopes: frozenset[str]
+    tenant_limits: Mapping[str, float] = field(default_factory=dict)
+    key_limits: Mapping[str, float] = field(default_factory=dict)
 
     def require(self, scope: Scope) -> None:
         """Raises ScopeMissing."""

@@ -17,9 +17,13 @@ class AccountKind(StrEnum):
 
 
 class TransferKind(StrEnum):
-    """Why credits moved. A hold is resolved once, by one of SETTLE, REFUND and EXPIRE."""
+    """Why credits moved.
+
+    An operator grants and withdraws. A hold is resolved once, by one of SETTLE, REFUND and EXPIRE.
+    """
 
     GRANT = "grant"
+    WITHDRAW = "withdraw"
     HOLD = "hold"
     SETTLE = "settle"
     REFUND = "refund"

@@ -17,6 +17,16 @@ ServiceError
         TooLateToCancel
         SignatureInvalid
         InsufficientCredits
+        TenantSuspended
+        FileQuotaExceeded
+        UnchargedCostExceeded
+        LimitReached
+            RateLimited
+            TooManyOpenGenerations
+            TooManyWaitingGenerations
+        NotTerminal
+        FileInUse
+        ImageErased
         ContentRejected
         NotDelivered
         ProviderRefused
@@ -179,6 +189,77 @@ class InsufficientCredits(PermanentError):
 
     code = "insufficient_credits"
     message = "The account does not have enough available credits."
+
+
+class TenantSuspended(PermanentError):
+    """An operator has suspended the tenant. None of its keys may do anything; what is open goes on."""
+
+    code = "tenant_suspended"
+    message = "This account is suspended."
+
+
+class FileQuotaExceeded(PermanentError):
+    """The tenant has as many files, or bytes in files, as it may. They expire, and may be deleted."""
+
+    code = "file_quota_exceeded"
+    message = "The account has as many files as it may; delete some, or wait until they expire."
+
+
+class UnchargedCostExceeded(PermanentError):
+    """Too much of what the tenant had providers do today was canceled late or refused, and not charged."""
+
+    code = "uncharged_cost_exceeded"
+    message = "Too much was canceled late or refused today; new generations are accepted tomorrow."
+
+
+class LimitReached(PermanentError):
+    """A limit of the tenant that passes by itself. `retry_after_seconds`: when to ask again."""
+
+    def __init__(self, detail: str | None = None, *, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RateLimited(LimitReached):
+    """The tenant, or this key, has used up its requests."""
+
+    code = "rate_limited"
+    message = "Too many requests; Retry-After says when the next one is accepted."
+
+
+class TooManyOpenGenerations(LimitReached):
+    """As many generations of the tenant are open as may be."""
+
+    code = "too_many_open_generations"
+    message = "Too many generations are open; post again when some have ended."
+
+
+class TooManyWaitingGenerations(LimitReached):
+    """As many generations of the tenant wait for a provider as may."""
+
+    code = "too_many_waiting_generations"
+    message = "Too many generations wait for a provider; post again when some have been submitted."
+
+
+class NotTerminal(PermanentError):
+    """A generation can only be deleted once it has ended."""
+
+    code = "not_terminal"
+    message = "The generation has not ended; cancel it, and delete it then."
+
+
+class FileInUse(PermanentError):
+    """A generation that has not ended needs the file."""
+
+    code = "file_in_use"
+    message = "A generation that has not ended needs this file."
+
+
+class ImageErased(PermanentError):
+    """The image was deleted, by its owner or after the time that images are kept."""
+
+    code = "image_erased"
+    message = "The image was deleted."
 
 
 class ContentRejected(PermanentError):

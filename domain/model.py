@@ -118,6 +118,12 @@ class Model:
             charging=self.charging,
         )
 
+    def price_of(self, fields: Mapping[str, Any]) -> int:
+        """Return the price of a request with these valid fields, in whole credits."""
+        values = self._with_defaults(without_none(fields))
+        credits_for_all: int = self.price.credits_for(values) * values["n"]
+        return credits_for_all
+
     def _with_defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
         values = {name: given.get(name, parameter.default) for name, parameter in self.parameters.items()}
         return without_none(values)

@@ -6,13 +6,19 @@ from sqlalchemy import literal, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from adapters.database.audit import record
 from adapters.database.engine import Database
 from adapters.database.ledger import locked_balances, post
 from adapters.database.tables import AccountRow, EntryRow, TransferRow
+from domain.audit import SYSTEM, Actor, AuditAction
 from domain.credits import AccountKind, Balance, Entry, TransferKind
-from domain.errors import InvalidInput, TenantNotFound
+from domain.errors import InsufficientCredits, InvalidInput, TenantNotFound
 
 _MAX_GRANT_CREDITS = 1_000_000_000_000
+_ACTIONS = {
+    TransferKind.GRANT: AuditAction.GRANT_CREDITS,
+    TransferKind.WITHDRAW: AuditAction.WITHDRAW_CREDITS,
+}
 
 
 class PostgresCreditAccounts:
@@ -21,26 +27,39 @@ class PostgresCreditAccounts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def grant(self, tenant_id: str, amount_credits: int, reference: str) -> Balance:
+    async def grant(
+        self, tenant_id: str, amount_credits: int, reference: str, *, by: Actor = SYSTEM
+    ) -> Balance:
+        return await self._issue(TransferKind.GRANT, tenant_id, amount_credits, reference, by)
+
+    async def withdraw(self, tenant_id: str, amount_credits: int, reference: str, *, by: Actor) -> Balance:
+        return await self._issue(TransferKind.WITHDRAW, tenant_id, amount_credits, reference, by)
+
+    async def _issue(
+        self, kind: TransferKind, tenant_id: str, amount_credits: int, reference: str, by: Actor
+    ) -> Balance:
+        """Move credits between the operator and the tenant, once per kind and reference."""
         if not 1 <= amount_credits <= _MAX_GRANT_CREDITS:
             raise InvalidInput(errors=(("amount", f"1 to {_MAX_GRANT_CREDITS}"),))
-        transfer_id = f"grant:{tenant_id}:{reference}"
+        transfer_id = f"{kind}:{tenant_id}:{reference}"
         async with self._database.begin() as session:
-            if not await locked_balances(session, tenant_id):
+            balances = await locked_balances(session, tenant_id)
+            if not balances:
                 raise TenantNotFound
             existing = await session.get(TransferRow, transfer_id)
             if existing is None:
+                change = amount_credits if kind is TransferKind.GRANT else -amount_credits
+                if balances[AccountKind.AVAILABLE] + change < 0:
+                    raise InsufficientCredits(f"{balances[AccountKind.AVAILABLE]} credits are available")
                 transfer = TransferRow(
-                    id=transfer_id,
-                    tenant_id=tenant_id,
-                    kind=TransferKind.GRANT,
-                    amount_credits=amount_credits,
+                    id=transfer_id, tenant_id=tenant_id, kind=kind, amount_credits=amount_credits
                 )
-                changes = {AccountKind.AVAILABLE: amount_credits, AccountKind.ISSUED: -amount_credits}
-                await post(session, transfer, changes)
+                await post(session, transfer, {AccountKind.AVAILABLE: change, AccountKind.ISSUED: -change})
+                details = {"amount_credits": amount_credits, "reference": reference}
+                await record(session, by, _ACTIONS[kind], tenant_id, tenant_id, **details)
             elif existing.amount_credits != amount_credits:
                 raise InvalidInput(
-                    errors=(("reference", f"already granted {existing.amount_credits} credits"),)
+                    errors=(("reference", f"already used for {existing.amount_credits} credits"),)
                 )
         return await self.balance(tenant_id)
 

@@ -1,28 +1,55 @@
-"""Tenants and their API keys."""
+"""Tenants and their API keys, as operators manage them and requests are authenticated by them."""
 
 import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from adapters.database.audit import record
 from adapters.database.engine import Database
 from adapters.database.ids import new_id
 from adapters.database.ledger import account_id
 from adapters.database.tables import AccountRow, ApiKeyRow, TenantRow
+from domain.audit import SYSTEM, Actor, AuditAction
 from domain.auth import Caller, Scope
 from domain.credits import AccountKind
-from domain.errors import TenantNotFound, Unauthenticated
+from domain.errors import InvalidInput, TenantNotFound, TenantSuspended, Unauthenticated
 
 _KEY_BYTES = 32
+_MAX_NAME_CHARACTERS = 200
 _TENANT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+# How often the use of a key is noted.
+_USED_EVERY = timedelta(minutes=1)
 # Built once, because every request asks it.
-_KEY = select(ApiKeyRow).where(col(ApiKeyRow.id) == bindparam("id"))
+_KEY = (
+    select(
+        ApiKeyRow,
+        col(TenantRow.limits),
+        col(TenantRow.suspended_at),
+        func.coalesce(col(ApiKeyRow.expires_at) <= func.now(), False),
+        func.coalesce(col(ApiKeyRow.last_used_at) < func.now() - _USED_EVERY, True),
+    )
+    .join(TenantRow, col(TenantRow.id) == col(ApiKeyRow.tenant_id))
+    .where(col(ApiKeyRow.id) == bindparam("id"))
+)
+_NOTE_USE = (
+    update(ApiKeyRow)
+    .where(
+        col(ApiKeyRow.id) == bindparam("key"),
+        or_(col(ApiKeyRow.last_used_at).is_(None), col(ApiKeyRow.last_used_at) < func.now() - _USED_EVERY),
+    )
+    .values(last_used_at=func.now())
+    .execution_options(synchronize_session=False)
+)
 
 
 @dataclass(frozen=True)
@@ -34,12 +61,12 @@ class NewKey:
 
 
 class PostgresTenants:
-    """Creates tenants and keys, and authenticates keys."""
+    """Creates tenants and keys, and authenticates keys. Every change is in the audit trail."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, name: str, tenant_id: str | None = None) -> str:
+    async def create(self, name: str, tenant_id: str | None = None, *, by: Actor = SYSTEM) -> str:
         """Create a tenant with its four accounts, once per id; return the id.
 
         Raises ValueError for an id that could not be part of an object's key or of an address.
@@ -50,32 +77,86 @@ class PostgresTenants:
         accounts = [
             {"id": account_id(tenant_id, kind), "tenant_id": tenant_id, "kind": kind} for kind in AccountKind
         ]
+        made = (
+            insert(TenantRow)
+            .values(id=tenant_id, name=name)
+            .on_conflict_do_nothing()
+            .returning(col(TenantRow.id))
+        )
         async with self._database.begin() as session:
-            await session.execute(insert(TenantRow).values(id=tenant_id, name=name).on_conflict_do_nothing())
+            if await session.scalar(made) is not None:
+                await record(session, by, AuditAction.CREATE_TENANT, tenant_id, tenant_id)
             await session.execute(insert(AccountRow).values(accounts).on_conflict_do_nothing())
         return tenant_id
 
-    async def create_key(self, tenant_id: str, scopes: Sequence[Scope]) -> NewKey:
-        """Raises TenantNotFound."""
+    async def create_key(
+        self,
+        tenant_id: str,
+        scopes: Sequence[Scope],
+        *,
+        name: str = "",
+        lifetime: timedelta | None = None,
+        limits: Mapping[str, float] | None = None,
+        by: Actor = SYSTEM,
+    ) -> NewKey:
+        """Create a key; without a `lifetime` it does not expire. Raises TenantNotFound, InvalidInput."""
+        if len(name) > _MAX_NAME_CHARACTERS:
+            raise InvalidInput(errors=(("name", f"at most {_MAX_NAME_CHARACTERS} characters"),))
+        if lifetime is not None and lifetime <= timedelta(0):
+            raise InvalidInput(errors=(("lifetime", "more than 0"),))
         key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(_KEY_BYTES)
         async with self._database.begin() as session:
-            if await session.get(TenantRow, tenant_id) is None:
-                raise TenantNotFound
+            await _locked(session, tenant_id)
+            now = await session.scalar(select(func.now()))
+            assert now is not None
+            expires_at = None if lifetime is None else now + lifetime
             session.add(
-                ApiKeyRow(id=key_id, tenant_id=tenant_id, secret_sha256=_digest(secret), scopes=list(scopes))
+                ApiKeyRow(
+                    id=key_id,
+                    tenant_id=tenant_id,
+                    secret_sha256=_digest(secret),
+                    scopes=list(scopes),
+                    name=name,
+                    limits=dict(limits or {}),
+                    expires_at=expires_at,
+                )
+            )
+            shown = expires_at.isoformat() if expires_at else None
+            await record(
+                session, by, AuditAction.CREATE_KEY, key_id, tenant_id, scopes=list(scopes), expires_at=shown
             )
         return NewKey(key_id, f"dk_{key_id}_{secret}")
 
-    async def revoke_key(self, key_id: str) -> bool:
+    async def revoke_key(self, key_id: str, *, by: Actor = SYSTEM) -> bool:
         """Revoke a key from the next request on; False for an unknown or revoked key."""
         async with self._database.begin() as session:
-            revoked = await session.scalar(
+            tenant_id = await session.scalar(
                 update(ApiKeyRow)
                 .where(col(ApiKeyRow.id) == key_id, col(ApiKeyRow.revoked_at).is_(None))
                 .values(revoked_at=func.now())
-                .returning(col(ApiKeyRow.id))
+                .returning(col(ApiKeyRow.tenant_id))
             )
-        return revoked is not None
+            if tenant_id is not None:
+                await record(session, by, AuditAction.REVOKE_KEY, key_id, tenant_id)
+        return tenant_id is not None
+
+    async def suspend(self, tenant_id: str, *, by: Actor) -> bool:
+        """Refuse all of the tenant's keys from the next request on; False if it was suspended already."""
+        return await self._set_suspended(tenant_id, by, is_suspended=True)
+
+    async def resume(self, tenant_id: str, *, by: Actor) -> bool:
+        """Admit the tenant's keys again; False if it was not suspended. Raises TenantNotFound."""
+        return await self._set_suspended(tenant_id, by, is_suspended=False)
+
+    async def set_limits(
+        self, tenant_id: str, changes: Mapping[str, float | None], *, by: Actor
+    ) -> Mapping[str, float]:
+        """Change what differs from the settings, None for no difference; return all that does."""
+        async with self._database.begin() as session:
+            row = await _locked(session, tenant_id)
+            row.limits = _changed(row.limits, changes)
+            await record(session, by, AuditAction.SET_LIMITS, tenant_id, tenant_id, changes=dict(changes))
+            return row.limits
 
     async def authenticate(self, api_key: str) -> Caller:
         prefix, _, rest = api_key.partition("_")
@@ -83,13 +164,41 @@ class PostgresTenants:
         if prefix != "dk" or not (key_id.isascii() and key_id.isalnum() and len(key_id) == 2 * 8):
             raise Unauthenticated
         async with self._database.each() as session:
-            row = await session.scalar(_KEY, {"id": key_id})
-        # An unknown key costs the same comparison as a known one.
-        expected = row.secret_sha256 if row is not None else _digest("")
-        matches = hmac.compare_digest(expected, _digest(secret))
-        if row is None or row.revoked_at is not None or not matches:
-            raise Unauthenticated
-        return Caller(row.tenant_id, row.id, frozenset(row.scopes))
+            found = (await session.execute(_KEY, {"id": key_id})).one_or_none()
+            key, limits, suspended_at, is_expired, is_use_due = found or (None, {}, None, False, False)
+            # An unknown key costs the same comparison as a known one.
+            expected = key.secret_sha256 if key is not None else _digest("")
+            matches = hmac.compare_digest(expected, _digest(secret))
+            if key is None or key.revoked_at is not None or is_expired or not matches:
+                raise Unauthenticated
+            if suspended_at is not None:
+                raise TenantSuspended
+            if is_use_due:
+                await session.execute(_NOTE_USE, {"key": key_id})
+        return Caller(key.tenant_id, key.id, frozenset(key.scopes), limits, key.limits)
+
+    async def _set_suspended(self, tenant_id: str, by: Actor, *, is_suspended: bool) -> bool:
+        async with self._database.begin() as session:
+            row = await _locked(session, tenant_id)
+            if (row.suspended_at is not None) is is_suspended:
+                return False
+            if row.erasure_requested_at is not None:
+                raise InvalidInput(errors=(("tenant_id", "a tenant that is erased stays suspended"),))
+            row.suspended_at = await session.scalar(select(func.now())) if is_suspended else None
+            action = AuditAction.SUSPEND_TENANT if is_suspended else AuditAction.RESUME_TENANT
+            await record(session, by, action, tenant_id, tenant_id)
+            return True
+
+
+async def _locked(session: AsyncSession, tenant_id: str) -> TenantRow:
+    row: TenantRow | None = await session.get(TenantRow, tenant_id, with_for_update=True)
+    if row is None:
+        raise TenantNotFound
+    return row
+
+
+def _changed(known: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in {**known, **changes}.items() if value is not None}
 
 
 def _digest(secret: str) -> str:

@@ -1,6 +1,7 @@
 """Every error as problem+json with a stable code. What a client sent is never echoed."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
@@ -12,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from api.http.schemas import FieldProblem, Problem
 from domain import errors
-from domain.errors import InvalidInput, ServiceError, TransientError
+from domain.errors import InvalidInput, LimitReached, ServiceError, TransientError
 
 _log = logging.getLogger("darkroom.api")
 _STATUS: dict[type[ServiceError], HTTPStatus] = {
@@ -30,6 +31,16 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.ModelUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TooLateToCancel: HTTPStatus.CONFLICT,
     errors.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
+    errors.InsufficientCredits: HTTPStatus.PAYMENT_REQUIRED,
+    errors.TenantSuspended: HTTPStatus.FORBIDDEN,
+    errors.FileQuotaExceeded: HTTPStatus.FORBIDDEN,
+    errors.UnchargedCostExceeded: HTTPStatus.FORBIDDEN,
+    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyOpenGenerations: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyWaitingGenerations: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.NotTerminal: HTTPStatus.CONFLICT,
+    errors.FileInUse: HTTPStatus.CONFLICT,
+    errors.ImageErased: HTTPStatus.GONE,
 }
 _CODES = {
     HTTPStatus.NOT_FOUND: "not_found",
@@ -74,6 +85,8 @@ async def _service_error(_: Request, error: Exception) -> JSONResponse:
     status = _STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     if isinstance(error, TransientError):
         status, headers["Retry-After"] = HTTPStatus.SERVICE_UNAVAILABLE, "1"
+    if isinstance(error, LimitReached):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, InvalidInput):

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, status
 
-from api.deps import CanReadGenerations, CanWriteGenerations, FileId, ServicesDep
+from api.deps import CanCreateGenerations, CanReadGenerations, FileId, ServicesDep
 from api.http.multipart import uploaded_file
 from api.http.schemas import FileView
 from api.http.serializers import serialize_file
@@ -26,8 +26,9 @@ _BODY = {
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, openapi_extra=_BODY)
-async def upload_file(request: Request, caller: CanWriteGenerations, services: ServicesDep) -> FileView:
+async def upload_file(request: Request, caller: CanCreateGenerations, services: ServicesDep) -> FileView:
     """Store a PNG, JPEG or WebP image for 24 hours; each use in a generation makes that 7 days."""
+    await services.admission.admit_files(caller)
     async with services.input_file_service.limit(caller.tenant_id), uploaded_file(request) as path:
         return serialize_file(await services.input_file_service.store_upload(caller.tenant_id, path))
 

@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 
 from api.deps import (
+    CanCancelGenerations,
+    CanCreateGenerations,
     CanReadGenerations,
-    CanWriteGenerations,
     GenerationBody,
     GenerationId,
     IdempotencyKey,
@@ -32,7 +33,7 @@ _BODY = {
 async def create_generation(
     body: GenerationBody,
     key: IdempotencyKey,
-    caller: CanWriteGenerations,
+    caller: CanCreateGenerations,
     services: ServicesDep,
     response: Response,
 ) -> GenerationView:
@@ -40,7 +41,7 @@ async def create_generation(
     command = GenerationCommand(
         body.model, body.parameters(), body.metadata or {}, tuple(body.inputs or ()), body.mask
     )
-    generation, is_new = await services.generation_service.accept(caller.tenant_id, command, key)
+    generation, is_new = await services.generation_service.accept(caller, command, key)
     response.headers["Location"] = services.serializer.generation_url(generation.id)
     response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
     if not is_new:
@@ -94,7 +95,7 @@ async def get_generation(
 
 @router.post("/{generation_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
 async def cancel_generation(
-    generation_id: GenerationId, caller: CanWriteGenerations, services: ServicesDep
+    generation_id: GenerationId, caller: CanCancelGenerations, services: ServicesDep
 ) -> GenerationView:
     """Stop and refund. 409 `too_late_to_cancel` once the images are being stored."""
     return services.serializer.serialize_for(

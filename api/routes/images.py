@@ -13,6 +13,7 @@ from domain.auth import Scope
 from domain.errors import ImageNotFound
 from domain.generation import Generation, Image
 from domain.ports import ObjectStore
+from domain.tenant import RatePolicy
 from domain.url_signatures import check_image_signature
 
 router = APIRouter(prefix="/v1/generations", tags=["images"])
@@ -32,6 +33,7 @@ async def _readable_generation(
         return await services.generations.get_generation(generation_id)
     caller = await _caller(request, services)
     caller.require(Scope.READ_GENERATIONS)
+    services.rate_limiter.take(caller, RatePolicy.READ)
     return await services.generations.get_generation_of(caller.tenant_id, generation_id)
 
 

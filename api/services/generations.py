@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from api import metrics
-from api.services.input_files import InputFileService
+from api.services.admission import Admission
+from api.services.input_files import FILE_ID, InputFileService
+from api.services.rate_limiter import RateLimiter
+from domain.auth import Caller
 from domain.catalog import Catalog
 from domain.errors import IdempotencyKeyReused, TemporalUnavailable
 from domain.generation import Generation, GenerationRequest, Status
 from domain.ports import Generations, Inbox, WebhookReader, WorkflowClient
 from domain.provider import AttemptRef
+from domain.tenant import RatePolicy
 
 _log = logging.getLogger("darkroom.api")
 
@@ -34,6 +38,11 @@ class GenerationCommand:
     metadata: Mapping[str, str]
     inputs: tuple[str, ...] = ()
     mask: str | None = None
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Return all its images: inputs, and the mask."""
+        return self.inputs if self.mask is None else (*self.inputs, self.mask)
 
     def fingerprint(self) -> str:
         """Return a hash of the request's meaning, not of its bytes."""
@@ -58,27 +67,34 @@ class GenerationService:
         inputs: InputFileService,
         inbox: Inbox,
         workflows: WorkflowClient,
+        admission: Admission,
+        rate_limiter: RateLimiter,
     ) -> None:
         self._catalog = catalog
         self._generations = generations
         self._inputs = inputs
         self._inbox = inbox
         self._workflows = workflows
+        self._admission = admission
+        self._rate_limiter = rate_limiter
 
     async def accept(
-        self, tenant_id: str, command: GenerationCommand, key: str | None
+        self, caller: Caller, command: GenerationCommand, key: str | None
     ) -> tuple[Generation, bool]:
         """Store a generation; return it and whether it is new.
 
-        Raises ModelNotFound, ModelUnavailable, InvalidInput, IdempotencyKeyReused.
+        Raises ModelNotFound, ModelUnavailable, InvalidInput, IdempotencyKeyReused; what Admission raises;
+        and, with a key, RateLimited: without one, the request was taken from the allowance before its body.
         """
-        # Looked up first: a repeat must not store the images again.
-        fingerprint = await asyncio.to_thread(command.fingerprint)  # data URIs may be megabytes
-        generation = await self._find_earlier(tenant_id, key, fingerprint)
+        # Looked up first: a repeat is answered whatever the limits say, and must not store its images again.
+        fingerprint = command.fingerprint()
+        generation = await self._find_earlier(caller.tenant_id, key, fingerprint)
         is_new = False
         if generation is None:
-            request = await self._build_request(tenant_id, command)
-            generation, is_new = await self._generations.create(tenant_id, request, key, fingerprint)
+            if key is not None:
+                self._rate_limiter.take(caller, RatePolicy.CREATE)
+            request = await self._build_request(caller, command)
+            generation, is_new = await self._generations.create(caller.tenant_id, request, key, fingerprint)
         if is_new:
             metrics.accepted.labels(generation.request.model).inc()
         # A repeat of a request whose start was lost may start it: an id starts once, however often asked.
@@ -95,11 +111,15 @@ class GenerationService:
             raise IdempotencyKeyReused
         return generation
 
-    async def _build_request(self, tenant_id: str, command: GenerationCommand) -> GenerationRequest:
+    async def _build_request(self, caller: Caller, command: GenerationCommand) -> GenerationRequest:
         model = self._catalog.get_available_model(command.model)
         has_mask = command.mask is not None
         model.validate(command.parameters, command.metadata, len(command.inputs), mask=has_mask)
-        files, mask = await self._inputs.resolve(tenant_id, command.inputs, command.mask)
+        # Before its images are fetched and stored.
+        await self._admission.admit_generation(caller, model.price_of(command.parameters))
+        if new_files := sum(not FILE_ID.fullmatch(source) for source in command.sources):
+            await self._admission.admit_files(caller, new_files)
+        files, mask = await self._inputs.resolve(caller.tenant_id, command.inputs, command.mask)
         return self._catalog.build_request(model.id, command.parameters, command.metadata, files, mask)
 
     async def _start(self, generation: Generation) -> None:

@@ -19,6 +19,7 @@ from domain.ports.services import (
     WorkflowClient,
     WorkflowState,
 )
+from domain.ports.tenants import TenantUsages
 
 __all__ = [
     "Assets",
@@ -50,6 +51,7 @@ __all__ = [
     "StuckGeneration",
     "SubmitPermit",
     "SynchronousProvider",
+    "TenantUsages",
     "WebhookReader",
     "WebhookReceipt",
     "WorkflowClient",

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from domain.audit import SYSTEM, Actor
 from domain.auth import Caller
 from domain.credits import Balance, Entry, Refund, Reservation
 from domain.generation import Outcome, TerminalState
@@ -34,8 +35,17 @@ class Ledger(Protocol):
 class CreditAccounts(Protocol):
     """A tenant's balances and entries."""
 
-    async def grant(self, tenant_id: str, amount_credits: int, reference: str) -> Balance:
+    async def grant(
+        self, tenant_id: str, amount_credits: int, reference: str, *, by: Actor = SYSTEM
+    ) -> Balance:
         """Add credits, once per reference. Raises TenantNotFound, InvalidInput."""
+        ...
+
+    async def withdraw(self, tenant_id: str, amount_credits: int, reference: str, *, by: Actor) -> Balance:
+        """Take available credits back, once per reference.
+
+        Raises TenantNotFound, InvalidInput, InsufficientCredits.
+        """
         ...
 
     async def balance(self, tenant_id: str) -> Balance: ...

@@ -1,0 +1,51 @@
+"""What counts against a tenant's limits, each read by an index of its own and no further than needed."""
+
+from sqlalchemy import text
+
+from adapters.database.engine import Database
+from adapters.database.ledger import account_id
+from domain.credits import AccountKind
+from domain.tenant import FileUsage, TenantUsage
+
+_USAGE = text("""
+SELECT (SELECT balance_credits FROM accounts WHERE id = :account) AS available,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM generations WHERE tenant_id = :tenant AND status = 'processing' LIMIT :cap) AS busy
+    ) AS processing,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM generations WHERE tenant_id = :tenant AND status IN ('created', 'queued') LIMIT :cap
+    ) AS idle) AS waiting,
+    (SELECT sum(price_credits) FROM uncharged_costs
+        WHERE tenant_id = :tenant AND day = (now() AT TIME ZONE 'UTC')::date) AS uncharged
+""")
+_FILES = text("""
+SELECT count(*), coalesce(sum(size_bytes), 0) FROM (
+    SELECT size_bytes FROM input_files WHERE tenant_id = :tenant AND expires_at > now() LIMIT :cap
+) AS kept
+""")
+
+
+class PostgresTenantUsages:
+    """Reads the usage of one tenant in one statement."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read_usage(self, tenant_id: str, *, max_generations: int) -> TenantUsage:
+        values = {
+            "tenant": tenant_id,
+            "account": account_id(tenant_id, AccountKind.AVAILABLE),
+            "cap": max_generations + 1,
+        }
+        async with self._database.each() as session:
+            row = (await session.execute(_USAGE, values)).one()
+        return TenantUsage(
+            row.available or 0, row.processing + row.waiting, row.waiting, int(row.uncharged or 0)
+        )
+
+    async def read_file_usage(self, tenant_id: str, *, max_files: int) -> FileUsage:
+        async with self._database.each() as session:
+            files, size_bytes = (
+                await session.execute(_FILES, {"tenant": tenant_id, "cap": max_files + 1})
+            ).one()
+        return FileUsage(files, int(size_bytes))

@@ -1,0 +1,138 @@
+"""Commands for tenants, keys, credits and limits, and for the audit trail."""
+
+import argparse
+from datetime import timedelta
+from typing import Any
+
+from admin.command_line import Commands, actor_of, plain_line
+from composition import ServiceSettings
+from composition.repositories import (
+    Database,
+    audit_events,
+    credit_accounts,
+    key_lines,
+    tenant_lines,
+    tenants,
+)
+from domain.auth import Scope
+from domain.errors import InvalidInput
+from domain.tenant import KEY_LIMITS, NAMES, read_limit
+
+_MAX_KEY_DAYS = 3660
+
+
+async def _create_tenant(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
+    return {"tenant_id": await tenants(pool).create(wanted.name, wanted.id, by=actor_of(wanted))}
+
+
+async def _list_tenants(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
+    return {"tenants": [plain_line(line) for line in await tenant_lines(pool, after=wanted.after)]}
+
+
+async def _suspend_tenant(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
+    return {"suspended": await tenants(pool).suspend(wanted.tenant_id, by=actor_of(wanted))}
+
+
+async def _resume_tenant(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
+    return {"resumed": await tenants(pool).resume(wanted.tenant_id, by=actor_of(wanted))}
+
+
+async def _set_limits(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
+    changes = _limits(wanted.limits, NAMES)
+    return {"limits": dict(await tenants(pool).set_limits(wanted.tenant_id, changes, by=actor_of(wanted)))}
+
+
+async def _create_key(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
+    scopes = [Scope(scope) for scope in wanted.scopes.split(",")]
+    lifetime = timedelta(days=wanted.expires_in_days) if wanted.expires_in_days else None
+    limits = {name: value for name, value in _limits(wanted.limit, KEY_LIMITS).items() if value is not None}
+    key = await tenants(pool).create_key(
+        wanted.tenant_id, scopes, name=wanted.name, lifetime=lifetime, limits=limits, by=actor_of(wanted)
+    )
+    return {"key_id": key.key_id, "api_key": key.api_key}
+
+
+async def _list_keys(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
+    return {"keys": [plain_line(line) for line in await key_lines(pool, wanted.tenant_id)]}
+
+
+async def _revoke_key(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
+    return {"revoked": await tenants(pool).revoke_key(wanted.key_id, by=actor_of(wanted))}
+
+
+async def _grant(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
+    accounts = credit_accounts(pool)
+    balance = await accounts.grant(wanted.tenant_id, wanted.amount, wanted.reference, by=actor_of(wanted))
+    return {"available_credits": balance.available}
+
+
+async def _withdraw(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
+    accounts = credit_accounts(pool)
+    balance = await accounts.withdraw(wanted.tenant_id, wanted.amount, wanted.reference, by=actor_of(wanted))
+    return {"available_credits": balance.available}
+
+
+async def _audit(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
+    events = await audit_events(pool, wanted.tenant, wanted.limit)
+    return {"events": [plain_line(event) for event in events]}
+
+
+def _limits(written: list[str], known: tuple[str, ...]) -> dict[str, float | None]:
+    """Return `name=number` and `name=default` as values; None for the default."""
+    found: dict[str, float | None] = {}
+    for entry in written:
+        name, equals, value = entry.partition("=")
+        if not equals:
+            raise InvalidInput(errors=((name, "is to be name=number, or name=default"),))
+        limit = read_limit(name, "1" if value == "default" else value, known=known)
+        found[name] = None if value == "default" else limit
+    return found
+
+
+def add_to(commands: Commands) -> None:
+    """Declare the commands."""
+    _add_tenants(commands)
+    _add_keys(commands)
+    for name, do, needs_reason, what in (
+        ("grant", _grant, False, "add credits, once per reference"),
+        ("withdraw", _withdraw, True, "take available credits back, once per reference"),
+    ):
+        added = commands.add_audited(name, do, what, needs_reason=needs_reason)
+        added.add_argument("tenant_id")
+        added.add_argument("amount", type=int)
+        added.add_argument("--reference", required=True, help="what this is for; repeats do nothing")
+    audit = commands.add("audit", _audit, "the audit trail, newest first")
+    audit.add_argument("--tenant", help="only what is about this tenant")
+    audit.add_argument("--limit", type=int, choices=range(1, 1001), metavar="1-1000", default=100)
+
+
+def _add_tenants(commands: Commands) -> None:
+    tenant = commands.add_audited("create-tenant", _create_tenant, "make a tenant with its accounts")
+    tenant.add_argument("name")
+    tenant.add_argument("--id", help="use this id, and do nothing if it exists")
+    listed = commands.add("list-tenants", _list_tenants, "tenants by id: credits, limits, suspensions")
+    listed.add_argument("--after", default="", help="continue after this id")
+    suspended = commands.add_audited(
+        "suspend-tenant", _suspend_tenant, "refuse all keys of a tenant", needs_reason=True
+    )
+    suspended.add_argument("tenant_id")
+    resumed = commands.add_audited("resume-tenant", _resume_tenant, "admit the keys of a tenant again")
+    resumed.add_argument("tenant_id")
+    limits = commands.add_audited("set-limits", _set_limits, "change limits of a tenant")
+    limits.add_argument("tenant_id")
+    limits.add_argument("limits", nargs="+", metavar="name=number", help=f"{', '.join(NAMES)}; or =default")
+
+
+def _add_keys(commands: Commands) -> None:
+    key = commands.add_audited("create-key", _create_key, "make an API key; it is shown this once")
+    key.add_argument("tenant_id")
+    key.add_argument("--scopes", default=",".join(Scope), help="comma-separated (default: all)")
+    key.add_argument("--name", default="", help="what it is for, for list-keys")
+    key.add_argument("--expires-in-days", type=int, choices=range(1, _MAX_KEY_DAYS + 1), metavar="DAYS")
+    key.add_argument(
+        "--limit", action="append", default=[], metavar="name=number", help=", ".join(KEY_LIMITS)
+    )
+    listed = commands.add("list-keys", _list_keys, "keys of a tenant: scopes, last use, expiry")
+    listed.add_argument("tenant_id")
+    revoke = commands.add_audited("revoke-key", _revoke_key, "revoke an API key, from the next request on")
+    revoke.add_argument("key_id")

@@ -1,0 +1,56 @@
+"""Who did what to whose account, and why. Append-only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class AuditAction(StrEnum):
+    """What is recorded: every action of an operator, and every change of a key."""
+
+    CREATE_TENANT = "create_tenant"
+    SUSPEND_TENANT = "suspend_tenant"
+    RESUME_TENANT = "resume_tenant"
+    ERASE_TENANT = "erase_tenant"
+    SET_LIMITS = "set_limits"
+    SET_RETENTION = "set_retention"
+    CREATE_KEY = "create_key"
+    REVOKE_KEY = "revoke_key"
+    GRANT_CREDITS = "grant_credits"
+    WITHDRAW_CREDITS = "withdraw_credits"
+    OPEN_PROVIDER = "open_provider"
+    LOOK_UP = "look_up"
+    TRY_PROVIDER = "try_provider"
+    DELETE_GENERATION = "delete_generation"
+    DELETE_FILE = "delete_file"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts, and why: an operator's name, or `key:` and the id of an API key."""
+
+    name: str
+    reason: str = ""
+
+
+SYSTEM = Actor("system")
+
+
+@dataclass(frozen=True)
+class AuditEvent:
+    """One action. `details` holds no secret and no content.
+
+    Attributes:
+        subject: What was acted on: a tenant, a key, a generation, a file, a provider.
+    """
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    tenant_id: str | None
+    subject: str
+    reason: str
+    details: Mapping[str, Any] = field(default_factory=dict)

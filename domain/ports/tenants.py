@@ -1,0 +1,17 @@
+"""What a tenant has in use, read to hold its limits."""
+
+from typing import Protocol
+
+from domain.tenant import FileUsage, TenantUsage
+
+
+class TenantUsages(Protocol):
+    """Reads what counts against a tenant's limits."""
+
+    async def read_usage(self, tenant_id: str, *, max_generations: int) -> TenantUsage:
+        """Return credits and generations; these are counted up to one more than `max_generations`."""
+        ...
+
+    async def read_file_usage(self, tenant_id: str, *, max_files: int) -> FileUsage:
+        """Return the files that have not expired, counted up to one more than `max_files`."""
+        ...
