@@ -44,7 +44,7 @@ def build_app(limits: BodyLimits, *, lifespan: Lifespan | None = None) -> FastAP
     problems.install(app)
     caps = {
         files.router.prefix: limits.max_input_bytes + _MULTIPART_OVERHEAD_BYTES,
-        webhooks.router.prefix: min(limits.max_body_bytes, _MAX_WEBHOOK_BYTES),
+        webhooks.router.prefix: _MAX_WEBHOOK_BYTES,
     }
     app.add_middleware(
         BodyLimitMiddleware,

@@ -91,13 +91,29 @@ def _with_scope(scope: Scope, policy: RatePolicy) -> Callable[..., Awaitable[Cal
 
     async def check(request: Request, caller: AnyCaller, services: ServicesDep) -> Caller:
         caller.require(scope)
-        request.state.rate_allowance = partial(services.rate_limiter.allowance, caller, policy)
         # With a key it may be a replay, which is always answered: the service takes it, once it knows.
-        if not (policy is RatePolicy.CREATE and "idempotency-key" in request.headers):
-            services.rate_limiter.take(caller, policy)
+        is_taken = policy is not RatePolicy.CREATE or "idempotency-key" not in request.headers
+        _take(request, services.rate_limiter, caller, policy, is_taken=is_taken)
         return caller
 
     return check
+
+
+def _take(
+    request: Request, limiter: RateLimiter, caller: Caller, policy: RatePolicy, *, is_taken: bool
+) -> None:
+    """Take the request from the allowance, and let the response say what is left of it."""
+    request.state.rate_allowance = partial(limiter.allowance, caller, policy)
+    if is_taken:
+        limiter.take(caller, policy)
+
+
+async def reader_of(request: Request, services: Services) -> Caller:
+    """Return the caller of a route that a key is one of several ways into. Raises as `CanReadGenerations`."""
+    caller = await _caller(request, services)
+    caller.require(Scope.READ_GENERATIONS)
+    _take(request, services.rate_limiter, caller, RatePolicy.READ, is_taken=True)
+    return caller
 
 
 CanReadGenerations = Annotated[Caller, Depends(_with_scope(Scope.READ_GENERATIONS, RatePolicy.READ))]

@@ -25,7 +25,12 @@ slots = Gauge("darkroom_slots", "Attempts in slots, waiting and pushed back.", [
 closed = Gauge("darkroom_provider_closed", "1 while a provider, or a model there, is closed.", ["provider"])
 held_credits = Gauge("darkroom_held_credits", "Credits that are held.", ["tenants"])
 flagged = Gauge("darkroom_flagged_generations", "Generations that an operator is to look at.", ["tenants"])
-STATE = (open_generations, oldest_seconds, slots, closed, held_credits, flagged)
+uncharged_credits = Gauge(
+    "darkroom_uncharged_credits",
+    "Prices of what was canceled late or refused today and not charged: of all tenants, and the most of one.",
+    ["tenants"],
+)
+STATE = (open_generations, oldest_seconds, slots, closed, held_credits, flagged, uncharged_credits)
 
 
 class RequestMetricsMiddleware:

@@ -28,6 +28,10 @@ _HELD = "SELECT sum(balance_credits) FROM accounts WHERE kind = 'held'"
 _FLAGGED = """
 SELECT count(*) FROM (SELECT 1 FROM generations WHERE needs_attention IS NOT NULL LIMIT 10000) AS flagged
 """
+_UNCHARGED = """
+SELECT sum(price_credits), max(price_credits) FROM uncharged_costs
+WHERE day = (now() AT TIME ZONE 'UTC')::date
+"""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class PostgresInstallation:
             stages = (await session.execute(text(_STAGES))).all()
             held = await session.scalar(text(_HELD))
             flagged = await session.scalar(text(_FLAGGED))
+            uncharged, most = (await session.execute(text(_UNCHARGED))).one()
         queues = tuple(
             ProviderQueue(line.provider, line.slots_in_use, line.waiting, line.pushed_back, bool(line.closed))
             for line in await provider_lines(self._database)
@@ -70,6 +75,8 @@ class PostgresInstallation:
             queues,
             int(held or 0),
             int(flagged or 0),
+            int(uncharged or 0),
+            int(most or 0),
         )
 
 

@@ -7,13 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response, status
 from fastapi.responses import RedirectResponse
 
-from api.deps import GenerationId, ServicesDep, _caller
+from api.deps import GenerationId, ServicesDep, reader_of
 from api.http.object_response import ObjectResponse
-from domain.auth import Scope
 from domain.errors import ImageNotFound
 from domain.generation import Generation, Image
 from domain.ports import ObjectStore
-from domain.tenant import RatePolicy
 from domain.url_signatures import check_image_signature
 
 router = APIRouter(prefix="/v1/generations", tags=["images"])
@@ -31,9 +29,7 @@ async def _readable_generation(
     if signature is not None:
         check_image_signature(services.master_key, generation_id, index, signature)
         return await services.generations.get_generation(generation_id)
-    caller = await _caller(request, services)
-    caller.require(Scope.READ_GENERATIONS)
-    services.rate_limiter.take(caller, RatePolicy.READ)
+    caller = await reader_of(request, services)
     return await services.generations.get_generation_of(caller.tenant_id, generation_id)
 
 

@@ -47,3 +47,5 @@ def _report(state: InstallationState) -> None:
         metrics.closed.labels(queue.provider).set(queue.is_closed)
     metrics.held_credits.labels("all").set(state.held_credits)
     metrics.flagged.labels("all").set(state.flagged)
+    metrics.uncharged_credits.labels("all").set(state.uncharged_credits)
+    metrics.uncharged_credits.labels("max").set(state.max_uncharged_credits)

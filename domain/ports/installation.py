@@ -26,12 +26,20 @@ class ProviderQueue:
 
 @dataclass(frozen=True)
 class InstallationState:
-    """Everything open at one moment. flagged: generations that an operator is to look at, at most 10,000."""
+    """Everything open at one moment.
+
+    Attributes:
+        flagged: Generations that an operator is to look at, at most 10,000.
+        uncharged_credits: What providers had taken on today (UTC) and no tenant paid, by the prices.
+        max_uncharged_credits: The most of one tenant.
+    """
 
     stages: tuple[OpenStage, ...]
     queues: tuple[ProviderQueue, ...]
     held_credits: int
     flagged: int
+    uncharged_credits: int
+    max_uncharged_credits: int
 
 
 class Installation(Protocol):

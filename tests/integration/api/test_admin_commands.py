@@ -99,6 +99,36 @@ async def test_the_commands_print_one_line_of_json(service: Service) -> None:
     assert await printed(service, "open-provider", "fal") == (0, {"granted": 0})
 
 
+async def test_accounts_are_managed_by_commands(service: Service) -> None:
+    tenant_id = str((await printed(service, "create-tenant", "Acme", "--actor", "ada"))[1]["tenant_id"])
+    await printed(service, "grant", tenant_id, "10", "--reference", "first")
+    taken = await printed(
+        service, "withdraw", tenant_id, "4", "--reference", "first", "--reason", "a mistake"
+    )
+    assert taken == (0, {"available_credits": 6})
+    limits = await printed(service, "set-limits", tenant_id, "max_files=3", "create_burst=default")
+    assert limits == (0, {"limits": {"max_files": 3}})
+    key = (await printed(service, "create-key", tenant_id, "--name", "ci", "--expires-in-days", "30"))[1]
+    [listed] = (await printed(service, "list-keys", tenant_id))[1]["keys"]
+    assert (listed["key_id"], listed["name"], listed["is_valid"]) == (key["key_id"], "ci", True)
+    assert key["api_key"] not in str(listed)
+
+    assert (await printed(service, "suspend-tenant", tenant_id))[0] == 2, "without a reason"
+    assert await printed(service, "suspend-tenant", tenant_id, "--reason", "fraud") == (
+        0,
+        {"suspended": True},
+    )
+    [line] = (await printed(service, "list-tenants", "--after", tenant_id[:-1]))[1]["tenants"][:1]
+    assert (line["tenant_id"], line["available_credits"]) == (tenant_id, 6)
+    assert line["suspended_at"] is not None
+
+    events = (await printed(service, "audit", "--tenant", tenant_id))[1]["events"]
+    assert [event["action"] for event in events] == [
+        *("suspend_tenant", "create_key", "set_limits", "withdraw_credits", "grant_credits", "create_tenant"),
+    ]
+    assert (events[0]["reason"], events[-1]["actor"]) == ("fraud", "ada")
+
+
 @pytest.mark.parametrize("arguments", [("open-provider", "acme"), ("look-up", "gen_0")])
 async def test_what_cannot_be_done_is_one_sentence(service: Service, arguments: tuple[str, ...]) -> None:
     code, text = await printed(service, *arguments)

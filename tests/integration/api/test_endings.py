@@ -27,7 +27,9 @@ async def test_a_webhook_completes_a_generation(service: Service, tenant: Tenant
 
     assert job["status"] == job["stage"] == "completed"
     assert (job["prompt"], job["metadata"], job["error"]) == (prompt, {"order": "7"}, None)
-    assert job["cost"] == {"estimated": 2 * PRICE, "reserved": 2 * PRICE, "charged": 2 * PRICE, "refunded": 0}
+    policies = {"cancel_after_submit": "refund", "moderation": "refund"}
+    credits = {"estimated": 2 * PRICE, "reserved": 2 * PRICE, "charged": 2 * PRICE, "refunded": 0}
+    assert job["cost"] == credits | policies
     assert [image["index"] for image in job["images"]] == [0, 1]
     assert await service.inbox_rows(generation_id) == 1
     assert await service.fal_log(prompt, "result_served") == [], "a poll brought the result"
@@ -117,19 +119,9 @@ async def test_refused_content_fails_and_is_refunded(service: Service, tenant: T
     assert job["error"]["code"] == "content_rejected"
     assert job["error"]["retryable"] is False
     assert job["images"] == []
-    assert job["cost"] == {"estimated": PRICE, "reserved": PRICE, "charged": 0, "refunded": PRICE}
+    assert (job["cost"]["reserved"], job["cost"]["charged"], job["cost"]["refunded"]) == (PRICE, 0, PRICE)
     assert await tenant.credits() == (100, 0, 0)
     assert await service.transfers(job["id"]) == ["hold", "refund"]
-
-
-async def test_no_credits_no_submit(service: Service) -> None:
-    poor = await service.tenant(credits=0)
-    prompt = unique("a palace")
-    job = await poor.ended((await poor.posted(prompt))["id"])
-
-    assert (job["status"], job["error"]["code"]) == ("failed", "insufficient_credits")
-    assert job["cost"]["reserved"] == 0
-    assert await service.fal_log(prompt, "submit_accepted") == []
 
 
 async def test_a_repeated_webhook_counts_once(service: Service, tenant: Tenant) -> None:

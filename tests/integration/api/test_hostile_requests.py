@@ -53,7 +53,7 @@ BODIES: dict[str, tuple[bytes, str, int]] = {
     "deep objects": (b'{"a":' * 20_000, JSON, 400),
     "deeper lists": (b'{"prompt":' + b"[" * 100_000 + b"]" * 100_000 + b"}", JSON, 422),
     "deeper objects": (b'{"a":' * 100_000, JSON, 422),
-    "millions of empty lists": (b'{"prompt":[' + b"[]," * 3_000_000 + b"[]]}", JSON, 422),
+    "millions of empty lists": (b'{"prompt":[' + b"[]," * 300_000 + b"[]]}", JSON, 422),
     "as many in UTF-16": (('{"prompt":[' + "[]," * 100_000 + "[]]}").encode("utf-16"), JSON, 422),
     "plain text": (json.dumps(GOOD).encode(), "text/plain", 422),
     "a form": (b"model=flux-schnell&prompt=a", "application/x-www-form-urlencoded", 422),

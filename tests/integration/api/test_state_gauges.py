@@ -18,6 +18,8 @@ async def test_metrics_have_the_state_of_the_installation(tenant: Tenant) -> Non
                 'slots{provider="fal",state="in_use"}',
                 'held_credits{tenants="all"}',
                 'flagged_generations{tenants="all"}',
+                'uncharged_credits{tenants="all"}',
+                'uncharged_credits{tenants="max"}',
             )
         )
 

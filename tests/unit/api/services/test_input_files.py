@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
+from unittest.mock import AsyncMock
 
 import pytest
 from starlette.requests import ClientDisconnect, Request
@@ -138,7 +139,7 @@ async def test_an_upload_is_not_read_before_its_turn(world: World) -> None:
 
     headers = [(b"content-type", b"multipart/form-data; boundary=x")]
     request = Request({"type": "http", "headers": headers}, receive)
-    parts = cast("Services", SimpleNamespace(input_file_service=world.inputs))
+    parts = cast("Services", SimpleNamespace(input_file_service=world.inputs, admission=AsyncMock()))
     async with AsyncExitStack() as turns:
         for _ in range(4):
             await turns.enter_async_context(world.inputs.limit(TENANT))
