@@ -24,6 +24,7 @@ class Settings(BaseSettings):
 
     # Secrets and addresses: where the rest of the system is
     master_key: Annotated[SecretStr, Field(min_length=32)]
+    other_master_keys: Annotated[tuple[Annotated[SecretStr, Field(min_length=32)], ...], NoDecode] = ()
     database_url: SecretStr
     database_pool_size: PositiveInt = 10
     database_pooler: bool = False
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
     public_url: HttpAddress = "http://127.0.0.1:8000"
     webhook_base_url: HttpAddress | None = None
     show_temporal_ui_links: bool = False
+    image_link_days: Annotated[float, Field(gt=0, le=3660)] = 7.0
     max_body_bytes: PositiveInt = 1_000_000
 
     # What each tenant may do, unless `python -m admin set-limits` says otherwise: domain/tenant.py
@@ -96,7 +98,7 @@ class Settings(BaseSettings):
 
     log_level: str = "INFO"
 
-    @field_validator("input_hosts", mode="before")
+    @field_validator("input_hosts", "other_master_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):

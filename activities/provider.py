@@ -1,6 +1,6 @@
 """Submitting a job to its provider, polling it, and canceling it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from temporalio import activity
@@ -24,8 +24,9 @@ from domain.provider import (
 class ProviderActivities:
     """Talks to the provider that the attempt's row names.
 
-    webhook_url: as for Submitter; by it a provider may find a lost job. tentative_seconds: how long a
-    provider must report a failure that it may not mean, before it is believed.
+    webhook_urls: builds every address that an attempt may have been submitted with; by them a provider may
+    find a lost job. tentative_seconds: how long a provider must report a failure that it may not mean, before
+    it is believed.
     """
 
     def __init__(
@@ -33,13 +34,13 @@ class ProviderActivities:
         providers: Mapping[str, Provider],
         attempts: Attempts,
         submitter: Submitter,
-        webhook_url: Callable[[str, AttemptRef], str],
+        webhook_urls: Callable[[str, AttemptRef], Collection[str]],
         tentative_seconds: float,
     ) -> None:
         self._providers = providers
         self._attempts = attempts
         self._submitter = submitter
-        self._webhook_url = webhook_url
+        self._webhook_urls = webhook_urls
         self._tentative_seconds = tentative_seconds
 
     @activity.defn
@@ -80,11 +81,11 @@ class ProviderActivities:
         """
         record = await self._attempts.get_attempt(attempt)
         name = record.request.provider
-        provider, url = self._providers.get(name), self._webhook_url(name, attempt)
-        if record.job is not None or provider is None or not url:
+        provider, urls = self._providers.get(name), self._webhook_urls(name, attempt)
+        if record.job is not None or provider is None or not urls:
             return record.job
         try:
-            job = await provider.find_job(url, record.begun_at)
+            job = await provider.find_job(urls, record.begun_at)
         except TransientError as error:
             activity.logger.warning("%s could not be looked up: %s", attempt.generation_id, error)
             return None

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from admin import accounts, providers
+from admin import accounts, master_keys, providers
 from admin.bootstrap import bootstrap
 from admin.command_line import Commands
 from composition import ServiceSettings, read_settings
@@ -25,6 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add("bootstrap", _bootstrap, "migrate the database; make search attributes, schedule and bucket")
     accounts.add_to(commands)
     providers.add_to(commands)
+    master_keys.add_to(commands)
     return parser
 
 

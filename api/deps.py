@@ -29,6 +29,7 @@ from domain.errors import (
     IdempotencyKeyInvalid,
     Unauthenticated,
 )
+from domain.keyring import Keyring
 from domain.ports import (
     Authenticator,
     CreditAccounts,
@@ -64,7 +65,7 @@ class Services:
     admission: Admission
     rate_limiter: RateLimiter
     large_bodies: TenantConcurrencyLimiter
-    master_key: str
+    keyring: Keyring
 
 
 async def _services(request: Request) -> Services:

@@ -23,7 +23,7 @@ from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
 from adapters.database.reconcile_queries import PostgresReconcileQueries
-from composition.providers import input_check, providers, webhook_url
+from composition.providers import input_check, providers, webhook_url, webhook_urls
 from composition.repositories import catalog, provider_slots
 from composition.settings import ServiceSettings
 from composition.storage import object_store, result_images
@@ -67,6 +67,7 @@ class ActivityPorts:
     Attributes:
         limited_providers: Those whose slots the reconciler grants.
         webhook_url: Builds the address at which a provider may report on an attempt; empty if it is not to.
+        webhook_urls: Builds every address that it may have been given before.
         account_wide: Providers whose rate limit holds for all models together.
         result_lifetimes: By provider, for how many seconds a result can be fetched.
         tentative_seconds: How long a provider must report a failure that it may not mean.
@@ -77,6 +78,7 @@ class ActivityPorts:
     synchronous: Mapping[str, SynchronousProvider]
     limited_providers: Collection[str]
     webhook_url: Callable[[str, AttemptRef], str]
+    webhook_urls: Callable[[str, AttemptRef], Collection[str]]
     input_check: InputCheck | None
     ledger: Ledger
     attempts: Attempts
@@ -112,7 +114,7 @@ def build_activities(ports: ActivityPorts) -> Activities:
         ports.stop_grace_seconds,
     )
     provider = ProviderActivities(
-        ports.providers, ports.attempts, submitter, ports.webhook_url, ports.tentative_seconds
+        ports.providers, ports.attempts, submitter, ports.webhook_urls, ports.tentative_seconds
     )
     return Activities(
         credits=CreditActivities(ports.ledger, granter),
@@ -158,6 +160,7 @@ async def worker_activities(
                 synchronous=found.synchronous,
                 limited_providers=models.providers.keys(),
                 webhook_url=webhook_url(settings),
+                webhook_urls=webhook_urls(settings),
                 input_check=await stack.enter_async_context(input_check(settings)),
                 ledger=PostgresLedger(database),
                 attempts=PostgresAttempts(database),

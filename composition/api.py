@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import fields
+from datetime import timedelta
 
 from fastapi import FastAPI
 
@@ -29,7 +30,7 @@ from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.workflow_status import WorkflowStatus
 from composition.providers import webhook_readers
 from composition.repositories import catalog, check_schema, database
-from composition.settings import ServiceSettings
+from composition.settings import ServiceSettings, keyring
 from composition.storage import input_images, object_store
 from composition.temporal import temporal_client, workflow_client
 from domain.ports import ObjectStore
@@ -100,7 +101,7 @@ async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
             admission=admission,
             rate_limiter=rate_limiter,
             large_bodies=TenantConcurrencyLimiter(_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS),
-            master_key=settings.master_key.get_secret_value(),
+            keyring=keyring(settings),
         )
 
 
@@ -124,7 +125,8 @@ def _serializer(settings: ServiceSettings) -> GenerationSerializer:
     ui = None
     if settings.show_temporal_ui_links and settings.temporal_ui_url:
         ui = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows"
-    return GenerationSerializer(settings.public_url, settings.master_key.get_secret_value(), ui)
+    lifetime = timedelta(days=settings.image_link_days)
+    return GenerationSerializer(settings.public_url, keyring(settings), lifetime, ui)
 
 
 def tenant_limits(settings: ServiceSettings) -> TenantLimits:

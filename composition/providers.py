@@ -14,10 +14,10 @@ from adapters.providers.http.inline_images import InlineImageClient
 from adapters.providers.openai.settings import OpenAiSettings
 from adapters.providers.settings import ProviderSettings
 from adapters.providers.spec import AdapterTools, Providers, ProviderSpec, provider_specs
-from composition.settings import ServiceSettings
+from composition.settings import ServiceSettings, keyring
 from domain.ports import InputCheck, WebhookReader
 from domain.provider import AttemptRef
-from domain.url_signatures import callback_token
+from domain.url_signatures import accepted_callback_tokens
 from settings import Settings
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "submits_per_second",
     "webhook_readers",
     "webhook_url",
+    "webhook_urls",
 ]
 
 _DECODING_THREADS = 2
@@ -65,7 +66,7 @@ async def providers(settings: ServiceSettings) -> AsyncIterator[Providers]:
         )
         threads = stack.enter_context(ThreadPoolExecutor(_DECODING_THREADS, thread_name_prefix="inline"))
         inline_images = InlineImageClient(http, threads, total_seconds=seconds)
-        tools = AdapterTools(open_client, inline_images, settings.master_key.get_secret_value())
+        tools = AdapterTools(open_client, inline_images, keyring(settings))
         found = Providers()
         for spec, own in _configured(settings):
             if own.is_enabled:
@@ -75,8 +76,8 @@ async def providers(settings: ServiceSettings) -> AsyncIterator[Providers]:
 
 def webhook_readers(settings: ServiceSettings, http: httpx.AsyncClient) -> dict[str, WebhookReader]:
     """Return the reader of every provider whose webhooks can be verified here."""
-    master_key = settings.master_key.get_secret_value()
-    readers = {spec.name: spec.webhook_reader(own, http, master_key) for spec, own in _configured(settings)}
+    keys = keyring(settings)
+    readers = {spec.name: spec.webhook_reader(own, http, keys) for spec, own in _configured(settings)}
     return {name: reader for name, reader in readers.items() if reader is not None}
 
 
@@ -117,16 +118,26 @@ def webhook_url(settings: ServiceSettings) -> Callable[[str, AttemptRef], str]:
     The address is empty for a provider whose webhooks cannot be verified here. Its last part admits reports
     on that attempt only.
     """
-    master_key, base = settings.master_key.get_secret_value(), settings.callback_base_url
-    verified = providers_with_webhooks(settings)
+    urls = webhook_urls(settings)
 
     def url(provider: str, attempt: AttemptRef) -> str:
-        if provider not in verified:
-            return ""
-        token = callback_token(master_key, attempt)
-        return f"{base}/v1/webhooks/{provider}/{attempt.generation_id}/{token}"
+        return next(iter(urls(provider, attempt)), "")
 
     return url
+
+
+def webhook_urls(settings: ServiceSettings) -> Callable[[str, AttemptRef], tuple[str, ...]]:
+    """Return what builds every address that is accepted for an attempt, the one that is given out first."""
+    keys, base = keyring(settings), settings.callback_base_url
+    verified = providers_with_webhooks(settings)
+
+    def urls(provider: str, attempt: AttemptRef) -> tuple[str, ...]:
+        if provider not in verified:
+            return ()
+        path = f"{base}/v1/webhooks/{provider}/{attempt.generation_id}"
+        return tuple(f"{path}/{token}" for token in accepted_callback_tokens(keys, attempt))
+
+    return urls
 
 
 def result_hosts(settings: ServiceSettings) -> tuple[str, ...]:

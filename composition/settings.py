@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from adapters.providers.settings import ProviderSettings
 from adapters.providers.spec import provider_specs
+from domain.keyring import Keyring
 from settings import Settings
 
 S = TypeVar("S", bound=ProviderSettings)
@@ -66,3 +67,9 @@ class ServiceSettings(Settings):
     @property
     def providers(self) -> AllProviderSettings:
         return self._providers
+
+
+def keyring(settings: Settings) -> Keyring:
+    """Return the master keys: the one that signs, and those that are accepted beside it."""
+    others = [key.get_secret_value() for key in settings.other_master_keys]
+    return Keyring.of(settings.master_key.get_secret_value(), others)

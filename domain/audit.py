@@ -20,6 +20,7 @@ class AuditAction(StrEnum):
     REVOKE_KEY = "revoke_key"
     GRANT_CREDITS = "grant_credits"
     WITHDRAW_CREDITS = "withdraw_credits"
+    ROTATE_MASTER_KEY = "rotate_master_key"
     OPEN_PROVIDER = "open_provider"
     LOOK_UP = "look_up"
     TRY_PROVIDER = "try_provider"

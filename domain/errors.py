@@ -16,6 +16,7 @@ ServiceError
         TenantNotFound
         TooLateToCancel
         SignatureInvalid
+        LinkExpired
         InsufficientCredits
         TenantSuspended
         FileQuotaExceeded
@@ -182,6 +183,13 @@ class SignatureInvalid(PermanentError):
 
     code = "signature_invalid"
     message = "The signature is not valid."
+
+
+class LinkExpired(PermanentError):
+    """The signature in an image's address was ours, and its time is over."""
+
+    code = "link_expired"
+    message = "The link has expired; read the generation for a new one."
 
 
 class InsufficientCredits(PermanentError):

@@ -14,6 +14,7 @@ import httpx
 from adapters.providers.http.error_mapping import ErrorTable
 from adapters.providers.http.inline_images import InlineImageClient
 from adapters.providers.settings import JobProviderSettings, ProviderSettings
+from domain.keyring import Keyring
 from domain.ports import Provider, SynchronousProvider, WebhookReader
 
 S = TypeVar("S", bound=ProviderSettings)
@@ -36,12 +37,12 @@ class AdapterTools:
         open_client: Opens an HTTP client. Each adapter with jobs has its own: a provider that hangs must not
             use up the connections of the others.
         inline_images: The client that all synchronous adapters share.
-        master_key: What secrets for a provider's webhooks are derived from.
+        keyring: What secrets for a provider's webhooks are derived from.
     """
 
     open_client: Callable[[], httpx.AsyncClient]
     inline_images: InlineImageClient
-    master_key: str
+    keyring: Keyring
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class ProviderSpec(ABC, Generic[S]):
         """Return where results may be downloaded from; nothing for a provider that sends the images."""
         return ()
 
-    def webhook_reader(self, settings: S, http: httpx.AsyncClient, master_key: str) -> WebhookReader | None:
+    def webhook_reader(self, settings: S, http: httpx.AsyncClient, keyring: Keyring) -> WebhookReader | None:
         """Return the reader of its webhooks; None where webhooks are not requested."""
         return None
 
@@ -73,22 +74,22 @@ class ProviderSpec(ABC, Generic[S]):
 class JobProviderSpec(ProviderSpec[J]):
     """A provider with jobs.
 
-    make_adapter: From its settings, an HTTP client and the master key; so is `make_webhook_reader`.
+    make_adapter: From its settings, an HTTP client and the master keys; so is `make_webhook_reader`.
     """
 
-    make_adapter: Callable[[J, httpx.AsyncClient, str], Provider]
-    make_webhook_reader: Callable[[J, httpx.AsyncClient, str], WebhookReader] | None = None
+    make_adapter: Callable[[J, httpx.AsyncClient, Keyring], Provider]
+    make_webhook_reader: Callable[[J, httpx.AsyncClient, Keyring], WebhookReader] | None = None
 
     def add_adapter(self, providers: Providers, settings: J, tools: AdapterTools) -> None:
-        providers.with_jobs[self.name] = self.make_adapter(settings, tools.open_client(), tools.master_key)
+        providers.with_jobs[self.name] = self.make_adapter(settings, tools.open_client(), tools.keyring)
 
     def result_hosts(self, settings: J) -> tuple[str, ...]:
         return settings.result_hosts
 
-    def webhook_reader(self, settings: J, http: httpx.AsyncClient, master_key: str) -> WebhookReader | None:
+    def webhook_reader(self, settings: J, http: httpx.AsyncClient, keyring: Keyring) -> WebhookReader | None:
         if self.make_webhook_reader is None or not self.reads_webhooks(settings):
             return None
-        return self.make_webhook_reader(settings, http, master_key)
+        return self.make_webhook_reader(settings, http, keyring)
 
     def reads_webhooks(self, settings: J) -> bool:
         return self.make_webhook_reader is not None and settings.is_enabled and settings.reads_webhooks

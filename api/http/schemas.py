@@ -66,10 +66,10 @@ class GenerationCreate(_Body):
 
 
 class ImageView(BaseModel):
-    """One stored image. `url` never changes.
+    """One stored image.
 
-    With its signature it redirects to a short-lived address of the object store. Without, it gives the image
-    itself to an API key.
+    Its address with the signature opens it for anybody, for days, by a redirect to a short-lived address of
+    the object store. Without the signature it never changes, and gives the image itself to an API key.
     """
 
     index: int

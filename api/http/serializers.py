@@ -1,6 +1,7 @@
 """From domain types to what a client sees."""
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 
 from api.http.schemas import (
     CostView,
@@ -21,9 +22,10 @@ from domain.catalog import Catalog
 from domain.credits import Entry
 from domain.generation import Generation, GenerationError, Image
 from domain.input_files import InputFile
+from domain.keyring import Keyring
 from domain.model import Model
 from domain.ports import QueuePosition
-from domain.url_signatures import image_signature
+from domain.url_signatures import image_link_expiry, image_signature
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,14 @@ class GenerationSerializer:
 
     Attributes:
         public_url: Where clients reach this API.
+        image_link_lifetime: How long a link to an image opens it, at least.
         temporal_ui: Where operators see workflows, such as `http://…/namespaces/default/workflows`; None
             leaves the link out.
     """
 
     public_url: str
-    master_key: str
+    keyring: Keyring
+    image_link_lifetime: timedelta
     temporal_ui: str | None
 
     def serialize_for(self, caller: Caller, generation: Generation) -> GenerationView:
@@ -84,7 +88,8 @@ class GenerationSerializer:
         return f"{self.public_url}/v1/generations/{generation_id}"
 
     def _image(self, generation_id: str, image: Image) -> ImageView:
-        signature = image_signature(self.master_key, generation_id, image.index)
+        expires_at = image_link_expiry(datetime.now(UTC), self.image_link_lifetime)
+        signature = image_signature(self.keyring, generation_id, image.index, expires_at)
         return ImageView(
             index=image.index,
             url=f"{self.generation_url(generation_id)}/images/{image.index}?signature={signature}",

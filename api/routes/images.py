@@ -1,7 +1,7 @@
 """The stable address of an image."""
 
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response, status
@@ -27,7 +27,7 @@ async def _readable_generation(
 ) -> Generation:
     """Return the generation to a caller with our signature or an API key of its tenant."""
     if signature is not None:
-        check_image_signature(services.master_key, generation_id, index, signature)
+        check_image_signature(services.keyring, generation_id, index, signature, datetime.now(UTC))
         return await services.generations.get_generation(generation_id)
     caller = await reader_of(request, services)
     return await services.generations.get_generation_of(caller.tenant_id, generation_id)

@@ -14,7 +14,7 @@ async def receive_webhook(
     provider: str, generation_id: str, token: str, request: Request, services: ServicesDep
 ) -> dict[str, str]:
     """Store a provider's webhook and relay it. Repeats and late arrivals get the same response."""
-    attempt = read_callback_token(services.master_key, generation_id, token)
+    attempt = read_callback_token(services.keyring, generation_id, token)
     if provider not in services.webhook_readers:
         raise SignatureInvalid
     await services.generation_service.accept_webhook(

@@ -1,6 +1,6 @@
 """Services outside the process: providers, moderation, downloads, object store, Temporal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -42,11 +42,11 @@ class Provider(Protocol):
         """Ask to stop; False if it is too late or the provider cannot. Raises a TransientError."""
         ...
 
-    async def find_job(self, webhook_url: str, begun_at: datetime) -> ProviderJob | None:
+    async def find_job(self, webhook_urls: Collection[str], begun_at: datetime) -> ProviderJob | None:
         """Look for the job of a submit whose response was lost, by its callback address and nothing else.
 
-        begun_at: When it was submitted. None proves nothing: lists lag, and are not complete, and some
-        providers have none. Raises a TransientError.
+        webhook_urls: Every address that it may have been given. begun_at: When it was submitted. None proves
+        nothing: lists lag, and are not complete, and some providers have none. Raises a TransientError.
         """
         ...
 

@@ -17,6 +17,7 @@ from composition import ServiceSettings, repositories
 from composition.providers import enabled_providers, webhook_readers
 from composition.settings import AllProviderSettings, setting_fields
 from domain.errors import ServiceError
+from domain.keyring import Keyring
 from simulator.__main__ import ALL
 from simulator.__main__ import _parser as simulator_parser
 from simulator.core.app import create_app
@@ -104,7 +105,7 @@ async def submit_address(
     mock = MockHttp(httpx.Response(500))
     with suppress(ServiceError):
         if isinstance(case, JobCase):
-            job_adapter = case.spec.make_adapter(settings, mock.http, "m" * 32)
+            job_adapter = case.spec.make_adapter(settings, mock.http, Keyring.of("m" * 32))
             await job_adapter.submit(case.submission("a fox"))
         else:
             adapter = case.spec.make_adapter(settings, client_on(mock.http))

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -85,7 +85,8 @@ class ScriptedProvider:
         self.scripts[request.prompt].cancels.append(job.job_id)
         return True
 
-    async def find_job(self, webhook_url: str, begun_at: datetime) -> ProviderJob | None:
+    async def find_job(self, webhook_urls: Collection[str], begun_at: datetime) -> ProviderJob | None:
+        [webhook_url] = webhook_urls
         self.looked_up.append(webhook_url)
         found = (script.listed.get(webhook_url) for script in self.scripts.values())
         return next((job for job in found if job is not None), None)

@@ -235,6 +235,7 @@ class World:
                 synchronous={"openai": self.synchronous},
                 limited_providers=(),
                 webhook_url=lambda name, attempt: f"https://api.test/{name}/{attempt.ordinal}",
+                webhook_urls=lambda name, attempt: (f"https://api.test/{name}/{attempt.ordinal}",),
                 input_check=self.check,
                 ledger=self.ledger,
                 attempts=self.attempts,

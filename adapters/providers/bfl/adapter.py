@@ -8,7 +8,7 @@ newer clients know. There is no cancel, no list, and one image per request.
 A submit whose response was lost stays lost: a task is found by its id alone, which is in that response.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -38,6 +38,7 @@ from adapters.providers.http.requests import (
 from adapters.providers.http.responses import cost_of, is_token, json_object
 from adapters.storage.address_guard import is_allowed
 from domain.generation import GenerationRequest
+from domain.keyring import Keyring
 from domain.model_schema import pixels
 from domain.provider import JobStatus, ProviderJob, ProviderResult, ResultFile, Submission
 
@@ -61,7 +62,7 @@ class BflProvider:
     """Submits, and polls the address in the response, which is in one of BFL's regions.
 
     polling_hosts: where our key may be sent besides `url`: host patterns, or a whole origin.
-    master_key: what webhook secrets are derived from; without it no webhook is requested.
+    keyring: what webhook secrets are derived from; without it no webhook is requested.
     """
 
     name = "bfl"
@@ -74,19 +75,19 @@ class BflProvider:
         url: str,
         polling_hosts: tuple[str, ...],
         result_hosts: tuple[str, ...],
-        master_key: str | None = None,
+        keyring: Keyring | None = None,
     ) -> None:
         self._http = http
         self._url = httpx.URL(url)
         self._headers = {"x-key": key}
         self._polling_hosts = polling_hosts
-        self._master_key = master_key
+        self._keyring = keyring
         self.result_hosts = result_hosts
 
     async def submit(self, submission: Submission) -> ProviderJob:
         webhook: dict[str, Any] = {}
-        if self._master_key is not None and submission.webhook_url:
-            secret = webhook_secret(self._master_key, submission.attempt)
+        if self._keyring is not None and submission.webhook_url:
+            secret = webhook_secret(self._keyring.current, submission.attempt)
             webhook = {"webhook_url": submission.webhook_url, "webhook_secret": secret}
         url = join_path(self._url, f"v1/{submission.request.endpoint}")
         async with _with_white_mask(submission) as masked:
@@ -120,7 +121,7 @@ class BflProvider:
         """Return False: BFL has no cancel."""
         return False
 
-    async def find_job(self, webhook_url: str, begun_at: datetime) -> ProviderJob | None:
+    async def find_job(self, webhook_urls: Collection[str], begun_at: datetime) -> ProviderJob | None:
         """Return None: BFL lists no tasks. A webhook may still report the task."""
         return None
 

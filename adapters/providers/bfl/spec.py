@@ -8,21 +8,22 @@ from adapters.providers.bfl.settings import BflSettings
 from adapters.providers.bfl.webhooks import BflWebhookReader
 from adapters.providers.settings import secret
 from adapters.providers.spec import JobProviderSpec
+from domain.keyring import Keyring
 
 
-def _adapter(settings: BflSettings, http: httpx.AsyncClient, master_key: str) -> BflProvider:
+def _adapter(settings: BflSettings, http: httpx.AsyncClient, keyring: Keyring) -> BflProvider:
     return BflProvider(
         http,
         key=secret(settings.api_key),
         url=settings.url,
         polling_hosts=settings.polling_hosts,
         result_hosts=settings.result_hosts,
-        master_key=master_key if settings.webhooks else None,
+        keyring=keyring if settings.webhooks else None,
     )
 
 
-def _webhook_reader(_settings: BflSettings, _http: httpx.AsyncClient, master_key: str) -> BflWebhookReader:
-    return BflWebhookReader(master_key)
+def _webhook_reader(_settings: BflSettings, _http: httpx.AsyncClient, keyring: Keyring) -> BflWebhookReader:
+    return BflWebhookReader(keyring)
 
 
 SPEC = JobProviderSpec(BflProvider.name, BflSettings, ERRORS, _adapter, _webhook_reader)

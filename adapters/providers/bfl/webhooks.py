@@ -11,18 +11,19 @@ from collections.abc import Mapping
 from adapters.providers.http.gateways import identifier
 from adapters.providers.http.responses import event_object
 from domain.errors import SignatureInvalid
+from domain.keyring import Keyring, MasterKey, mac
 from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderResult
 
 
 class BflWebhookReader:
     """Accepts a webhook without a signature, and rejects one with a wrong signature.
 
-    Forgeries are kept out by the callback address, which contains a token of its attempt. master_key: the
+    Forgeries are kept out by the callback address, which contains a token of its attempt. keyring: the
     same as the provider's.
     """
 
-    def __init__(self, master_key: str) -> None:
-        self._master_key = master_key
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
 
     async def read_event(self, headers: Mapping[str, str], body: bytes, attempt: AttemptRef) -> ProviderEvent:
         given = headers.get("x-bfl-signature")
@@ -34,15 +35,14 @@ class BflWebhookReader:
         return ProviderEvent(hashlib.sha256(body).hexdigest(), job_id, ProviderResult(JobStatus.CHECK))
 
     def _is_genuine(self, given: str, body: bytes, attempt: AttemptRef) -> bool:
-        return hmac.compare_digest(
-            given.encode(errors="replace"), signature(webhook_secret(self._master_key, attempt), body)
-        )
+        sent = given.encode(errors="replace")
+        secrets = [webhook_secret(key, attempt) for key in self._keyring.accepted]
+        return any(hmac.compare_digest(sent, signature(secret, body)) for secret in secrets)
 
 
-def webhook_secret(master_key: str, attempt: AttemptRef) -> str:
+def webhook_secret(key: MasterKey, attempt: AttemptRef) -> str:
     """Return the secret of one attempt's webhook. It is sent in plain text, so each attempt has its own."""
-    message = f"bfl webhook:{attempt.generation_id}/{attempt.ordinal}"
-    return hmac.new(master_key.encode(), message.encode(), hashlib.sha256).hexdigest()
+    return mac(key, "bfl webhook", attempt.generation_id, str(attempt.ordinal))
 
 
 def signature(secret: str, body: bytes) -> bytes:

@@ -6,7 +6,7 @@ early (400 is what two independent clients expect), whether a finished cancel ge
 a locked account gets.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -95,7 +95,7 @@ class FalProvider:
         response = await self._send("PUT", self._job_url(request, job, "cancel"))
         return response.is_success
 
-    async def find_job(self, webhook_url: str, begun_at: datetime) -> ProviderJob | None:
+    async def find_job(self, webhook_urls: Collection[str], begun_at: datetime) -> ProviderJob | None:
         """Return None: what fal lists of a request does not name its callback address (not confirmed).
 
         A webhook may still report the request.

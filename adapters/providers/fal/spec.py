@@ -8,9 +8,10 @@ from adapters.providers.fal.settings import FalSettings
 from adapters.providers.fal.webhooks import FalKeys, FalWebhookReader
 from adapters.providers.settings import secret
 from adapters.providers.spec import JobProviderSpec
+from domain.keyring import Keyring
 
 
-def _adapter(settings: FalSettings, http: httpx.AsyncClient, _master_key: str) -> FalProvider:
+def _adapter(settings: FalSettings, http: httpx.AsyncClient, _keyring: Keyring) -> FalProvider:
     return FalProvider(
         http,
         key=secret(settings.key),
@@ -19,7 +20,7 @@ def _adapter(settings: FalSettings, http: httpx.AsyncClient, _master_key: str) -
     )
 
 
-def _webhook_reader(settings: FalSettings, http: httpx.AsyncClient, _master_key: str) -> FalWebhookReader:
+def _webhook_reader(settings: FalSettings, http: httpx.AsyncClient, _keyring: Keyring) -> FalWebhookReader:
     assert settings.user_id is not None
     return FalWebhookReader(FalKeys(http, settings.jwks_url), user_id=settings.user_id)
 

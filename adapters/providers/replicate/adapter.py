@@ -13,7 +13,7 @@ prediction with the same input could be another generation's. That it is not in 
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -121,7 +121,7 @@ class ReplicateProvider:
         response = await self._send("POST", self._job_url(job, "cancel"))
         return response.is_success and json_object(response).get("status") not in ("succeeded", "failed")
 
-    async def find_job(self, webhook_url: str, begun_at: datetime) -> ProviderJob | None:
+    async def find_job(self, webhook_urls: Collection[str], begun_at: datetime) -> ProviderJob | None:
         """Look through the list of the minutes around the submit for exactly this callback address."""
         window = {
             "created_after": (begun_at - _LOOK_UP_MARGIN).isoformat(),
@@ -136,7 +136,8 @@ class ReplicateProvider:
                 raise unavailable(self.name, response)
             page = json_object(response)
             for prediction in page.get("results") or ():
-                if webhook_url in _callback_addresses(prediction) and is_token(prediction.get("id")):
+                is_ours = any(address in webhook_urls for address in _callback_addresses(prediction))
+                if is_ours and is_token(prediction.get("id")):
                     return ProviderJob(prediction["id"], self._trusted_urls(prediction))
             url = parse_url(page.get("next")) if has_same_origin(page.get("next"), self._url) else None
         return None

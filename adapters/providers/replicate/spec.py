@@ -8,9 +8,10 @@ from adapters.providers.replicate.settings import ReplicateSettings
 from adapters.providers.replicate.webhooks import ReplicateWebhookReader
 from adapters.providers.settings import secret
 from adapters.providers.spec import JobProviderSpec
+from domain.keyring import Keyring
 
 
-def _adapter(settings: ReplicateSettings, http: httpx.AsyncClient, _master_key: str) -> ReplicateProvider:
+def _adapter(settings: ReplicateSettings, http: httpx.AsyncClient, _keyring: Keyring) -> ReplicateProvider:
     return ReplicateProvider(
         http,
         token=secret(settings.api_token),
@@ -20,7 +21,7 @@ def _adapter(settings: ReplicateSettings, http: httpx.AsyncClient, _master_key: 
 
 
 def _webhook_reader(
-    settings: ReplicateSettings, _http: httpx.AsyncClient, _master_key: str
+    settings: ReplicateSettings, _http: httpx.AsyncClient, _keyring: Keyring
 ) -> ReplicateWebhookReader:
     return ReplicateWebhookReader(secret.get_secret_value() for secret in settings.webhook_secrets)
 

@@ -14,6 +14,7 @@ from adapters.providers.settings import JobProviderSettings
 from adapters.providers.spec import JobProviderSpec
 from domain.errors import PermanentError, ServiceError
 from domain.generation import GenerationRequest
+from domain.keyring import Keyring
 from domain.moderation import ModeratedAt
 from domain.ports import Provider, WebhookReader
 from domain.provider import AttemptRef, LocalInputFile, Submission
@@ -21,7 +22,7 @@ from tests.contracts.providers.simulated import SimulatedProvider
 from tests.simulator.process import KEY
 
 USER_ID = "user-1"
-MASTER_KEY = "a master key that only this suite uses"
+KEYRING = Keyring.of("a master key that only this suite uses")
 ATTEMPT = AttemptRef("gen_contract", 1)
 
 
@@ -75,14 +76,14 @@ class JobCase:
 
     def make(self, http: httpx.AsyncClient, simulator: SimulatedProvider, key: str) -> Provider:
         """Build the adapter as composition does."""
-        return self.spec.make_adapter(self.settings(simulator, key), http, MASTER_KEY)
+        return self.spec.make_adapter(self.settings(simulator, key), http, KEYRING)
 
     async def make_reader(self, http: httpx.AsyncClient, simulator: SimulatedProvider) -> WebhookReader:
         """Build the reader of its webhooks as composition does."""
         settings = self.settings(simulator, KEY)
         if self.webhook_settings is not None:
             settings = settings.model_copy(update=dict(await self.webhook_settings(http, simulator)))
-        reader = self.spec.webhook_reader(settings, http, MASTER_KEY)
+        reader = self.spec.webhook_reader(settings, http, KEYRING)
         assert reader is not None
         return reader
 

@@ -65,6 +65,7 @@ async def reconcile(
             synchronous={},
             limited_providers=(),
             webhook_url=lambda *_: "",
+            webhook_urls=lambda *_: (),
             input_check=None,
             ledger=PostgresLedger(database),
             attempts=PostgresAttempts(database),

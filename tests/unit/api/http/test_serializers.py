@@ -1,17 +1,19 @@
 """What the API returns of the domain's objects."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from api.http.serializers import GenerationSerializer, serialize_file, serialize_model
 from domain.catalog import Catalog
 from domain.generation import Generation, GenerationError, Stage, Status, Undelivered
+from domain.keyring import Keyring
 from domain.moderation import ModeratedAt
 from tests.support.requests import NOW, request
 from tests.support.small_models import small_catalog, stored
 
-VIEWS = GenerationSerializer("https://example.com", "a master key", None)
+VIEWS = GenerationSerializer("https://example.com", Keyring.of("a master key"), timedelta(days=1), None)
 FAILED = Generation(
     id="gen_1",
     tenant_id="ten_1",

@@ -8,11 +8,12 @@ import httpx
 
 from adapters.providers.bfl.adapter import BflProvider
 from domain.generation import GenerationRequest
+from domain.keyring import Keyring
 from domain.provider import AttemptRef, ProviderJob, Submission
 from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
 
 KEY = "bfl-key"
-MASTER_KEY = "master key"
+KEYRING = Keyring.of("master key", ["a key before"])
 API = "https://api.bfl.ai"
 REGION = "https://api.us1.bfl.ai/v1/get_result"
 JOB_ID = "7c5a8f30-0000-4000-8000-000000000001"
@@ -29,14 +30,14 @@ SUBMISSION = Submission(AttemptRef("gen_1"), REQUEST, "https://darkroom.test/v1/
 JOB = ProviderJob(JOB_ID, {"polling": f"{REGION}?id={JOB_ID}"})
 
 
-def bfl_on(http: httpx.AsyncClient, master_key: str | None = None, url: str = API) -> BflProvider:
+def bfl_on(http: httpx.AsyncClient, keyring: Keyring | None = None, url: str = API) -> BflProvider:
     return BflProvider(
         http,
         key=KEY,
         url=url,
         polling_hosts=("bfl.ai", "*.bfl.ai", "http://127.0.0.1:4100"),
         result_hosts=("*.bfl.ai",),
-        master_key=master_key,
+        keyring=keyring,
     )
 
 

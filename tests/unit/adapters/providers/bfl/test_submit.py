@@ -25,7 +25,7 @@ from tests.unit.adapters.providers.bfl.requests import (
     JOB,
     JOB_ID,
     KEY,
-    MASTER_KEY,
+    KEYRING,
     REGION,
     REQUEST,
     SUBMISSION,
@@ -69,19 +69,19 @@ async def test_a_submit_sends_everything_and_the_response_has_the_polling_addres
 
 async def test_with_a_master_key_a_webhook_with_its_own_secret_is_requested() -> None:
     wire = MockHttp(recorded("bfl", "submitted with a webhook"))
-    job = await bfl_on(wire.http, MASTER_KEY).submit(SUBMISSION)
+    job = await bfl_on(wire.http, KEYRING).submit(SUBMISSION)
 
     body = body_of(wire.requests[0])
     assert body["webhook_url"] == SUBMISSION.webhook_url
-    assert body["webhook_secret"] == webhook_secret(MASTER_KEY, SUBMISSION.attempt)
-    assert MASTER_KEY not in body["webhook_secret"]
+    assert body["webhook_secret"] == webhook_secret(KEYRING.current, SUBMISSION.attempt)
+    assert KEYRING.current.secret not in body["webhook_secret"]
     assert job == ProviderJob(JOB_ID, {}, THREE)
 
 
 async def test_each_attempt_has_another_secret() -> None:
     attempts = [replace(SUBMISSION.attempt, generation_id=name, ordinal=n) for name in "ab" for n in (1, 2)]
 
-    assert len({webhook_secret(MASTER_KEY, attempt) for attempt in attempts}) == 4
+    assert len({webhook_secret(KEYRING.current, attempt) for attempt in attempts}) == 4
 
 
 async def test_a_task_without_an_address_is_polled_by_its_id() -> None:

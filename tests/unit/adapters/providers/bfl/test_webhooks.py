@@ -6,17 +6,20 @@ import pytest
 
 from adapters.providers.bfl.webhooks import BflWebhookReader, signature, webhook_secret
 from domain.errors import SignatureInvalid
+from domain.keyring import MasterKey
 from domain.provider import AttemptRef, JobStatus, ProviderResult
-from tests.unit.adapters.providers.bfl.requests import JOB_ID, MASTER_KEY
+from tests.unit.adapters.providers.bfl.requests import JOB_ID, KEYRING
 from tests.unit.adapters.providers.recorded import recorded_body
 
 ATTEMPT = AttemptRef("gen_1", 2)
 BODY = json.dumps(recorded_body("bfl", "webhook")).encode()
-READER = BflWebhookReader(MASTER_KEY)
+READER = BflWebhookReader(KEYRING)
 
 
-def signed(attempt: AttemptRef = ATTEMPT, body: bytes = BODY, master_key: str = MASTER_KEY) -> dict[str, str]:
-    return {"x-bfl-signature": signature(webhook_secret(master_key, attempt), body).decode()}
+def signed(
+    attempt: AttemptRef = ATTEMPT, body: bytes = BODY, key: MasterKey = KEYRING.current
+) -> dict[str, str]:
+    return {"x-bfl-signature": signature(webhook_secret(key, attempt), body).decode()}
 
 
 def test_the_published_vector_has_the_same_signature() -> None:
@@ -26,7 +29,7 @@ def test_the_published_vector_has_the_same_signature() -> None:
     assert signature("test-secret", body) == b"sha256=" + digest
 
 
-@pytest.mark.parametrize("headers", [{}, signed()])
+@pytest.mark.parametrize("headers", [{}, signed(), signed(key=KEYRING.others[0])])
 async def test_every_webhook_is_only_a_reason_to_poll(headers: dict[str, str]) -> None:
     event = await READER.read_event(headers, BODY, ATTEMPT)
 
@@ -50,7 +53,7 @@ async def test_a_repeat_is_the_same_event_and_another_body_is_not() -> None:
         signed(AttemptRef("gen_2", 2)),
         signed(AttemptRef("gen_1", 1)),
         signed(body=BODY + b" "),
-        signed(master_key="guessed"),
+        signed(key=MasterKey("guessed")),
         {"x-bfl-signature": signed()["x-bfl-signature"].removeprefix("sha256=")},
         {"x-bfl-signature": ""},
         {"x-bfl-signature": "\u00e9"},
