@@ -63,6 +63,11 @@ class Settings(BaseSettings):
     tenant_max_file_bytes: Annotated[int, Field(ge=0)] = 10_000_000_000
     tenant_max_uncharged_credits: Annotated[int, Field(ge=0)] = 10_000
 
+    # How long what belongs to clients is kept after a generation has ended; unset: for ever
+    retain_images_days: Annotated[float, Field(ge=0)] | None = None
+    retain_content_days: Annotated[float, Field(ge=0)] | None = None
+    retain_provider_data_days: Annotated[float, Field(ge=0)] | None = 30.0
+
     # Images that clients upload
     max_input_bytes: PositiveInt = 50_000_000
     input_hosts: Csv = ("*",)

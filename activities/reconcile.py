@@ -16,6 +16,7 @@ from typing import TypeVar
 from temporalio import activity
 
 from activities.assets import object_keys
+from activities.erasure import Eraser
 from activities.metrics import count_finished, count_reconcile, count_repair
 from activities.provider import ProviderActivities
 from activities.provider_slots import SlotGranter
@@ -71,6 +72,7 @@ class ReconcileActivities:
         files: InputFiles,
         slots: SlotGranter,
         providers: Collection[str],
+        eraser: Eraser,
     ) -> None:
         self._queries = queries
         self._workflows = workflows
@@ -81,6 +83,7 @@ class ReconcileActivities:
         self._files = files
         self._slots = slots
         self._providers = providers
+        self._eraser = eraser
 
     @activity.defn
     async def reconcile(self, plan: ReconcilePlan) -> dict[str, int]:
@@ -121,6 +124,8 @@ class ReconcileActivities:
                 _id_of_stuck,
                 max_batches=_MAX_OPEN_BATCHES,
             ),
+            "tenants": self._eraser.erase_tenants,
+            "retention": self._eraser.erase_old,
             "objects": lambda: _repair_all(
                 partial(queries.list_with_orphaned_objects, orphan_age),
                 self._delete_orphaned_objects,
@@ -209,7 +214,7 @@ class ReconcileActivities:
             activity.logger.warning("cancel of %s: %r", attempt.generation_id, error)
 
     async def _delete_orphaned_objects(self, generation: Generation) -> Repaired:
-        """Delete objects of a generation that ended without images; storing may have been interrupted."""
+        """Delete objects of a generation without images: its storing was interrupted, or they were erased."""
         deleted = await self._store.delete_objects(object_keys(generation))
         await self._queries.mark_objects_deleted(generation.id)
         return {"orphaned_objects_deleted": deleted}

@@ -11,11 +11,14 @@ from composition.repositories import (
     audit_events,
     credit_accounts,
     key_lines,
+    request_erasure,
+    set_retention,
     tenant_lines,
     tenants,
 )
 from domain.auth import Scope
 from domain.errors import InvalidInput
+from domain.retention import DataKind, read_days
 from domain.tenant import KEY_LIMITS, NAMES, read_limit
 
 _MAX_KEY_DAYS = 3660
@@ -40,6 +43,16 @@ async def _resume_tenant(wanted: argparse.Namespace, _: ServiceSettings, pool: D
 async def _set_limits(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
     changes = _limits(wanted.limits, NAMES)
     return {"limits": dict(await tenants(pool).set_limits(wanted.tenant_id, changes, by=actor_of(wanted)))}
+
+
+async def _set_retention(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
+    changes = dict(read_days(*entry.partition("=")[::2]) for entry in wanted.days)
+    return {"retention_days": await set_retention(pool, wanted.tenant_id, changes, by=actor_of(wanted))}
+
+
+async def _erase_tenant(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
+    open_generations = await request_erasure(pool, wanted.tenant_id, by=actor_of(wanted))
+    return {"tenant_id": wanted.tenant_id, "open_generations": open_generations}
 
 
 async def _create_key(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
@@ -118,6 +131,13 @@ def _add_tenants(commands: Commands) -> None:
     suspended.add_argument("tenant_id")
     resumed = commands.add_audited("resume-tenant", _resume_tenant, "admit the keys of a tenant again")
     resumed.add_argument("tenant_id")
+    kept = commands.add_audited("set-retention", _set_retention, "change how long a tenant's data is kept")
+    kept.add_argument("tenant_id")
+    kept.add_argument("days", nargs="+", metavar="kind=days", help=f"{', '.join(DataKind)}; or =never")
+    erased = commands.add_audited(
+        "erase-tenant", _erase_tenant, "suspend a tenant for good and erase all of it", needs_reason=True
+    )
+    erased.add_argument("tenant_id")
     limits = commands.add_audited("set-limits", _set_limits, "change limits of a tenant")
     limits.add_argument("tenant_id")
     limits.add_argument("limits", nargs="+", metavar="name=number", help=f"{', '.join(NAMES)}; or =default")

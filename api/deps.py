@@ -21,6 +21,7 @@ from api.services.readiness import Readiness
 from api.services.state_gauges import StateGauges
 from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.workflow_status import WorkflowStatus
+from domain.audit import Actor
 from domain.auth import Caller, Scope
 from domain.catalog import Catalog
 from domain.errors import (
@@ -33,6 +34,7 @@ from domain.keyring import Keyring
 from domain.ports import (
     Authenticator,
     CreditAccounts,
+    Erasure,
     Generations,
     InputFiles,
     ObjectStore,
@@ -63,6 +65,7 @@ class Services:
     readiness: Readiness
     state_gauges: StateGauges
     admission: Admission
+    erasure: Erasure
     rate_limiter: RateLimiter
     large_bodies: TenantConcurrencyLimiter
     keyring: Keyring
@@ -121,6 +124,11 @@ CanReadGenerations = Annotated[Caller, Depends(_with_scope(Scope.READ_GENERATION
 CanCreateGenerations = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CREATE))]
 CanCancelGenerations = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CANCEL))]
 CanReadCredits = Annotated[Caller, Depends(_with_scope(Scope.READ_CREDITS, RatePolicy.READ))]
+
+
+def actor_of(caller: Caller) -> Actor:
+    """Return the key as the audit trail names it."""
+    return Actor(f"key:{caller.key_id}")
 
 
 async def _idempotency_key(request: Request) -> str | None:

@@ -8,6 +8,7 @@ from temporalio.client import Client
 
 from activities.assets import AssetActivities, ImageWriter
 from activities.credits import CreditActivities
+from activities.erasure import Eraser
 from activities.input_files import InputFileLoader
 from activities.moderation import ModerationActivities
 from activities.provider import ProviderActivities
@@ -18,6 +19,7 @@ from activities.sync_results import SyncResultRecorder
 from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
 from adapters.database.engine import Database
+from adapters.database.erasure import PostgresErasure
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
@@ -32,6 +34,7 @@ from domain.ports import (
     Assets,
     Attempts,
     Downloader,
+    Erasure,
     Generations,
     ImageInspector,
     Inbox,
@@ -46,6 +49,7 @@ from domain.ports import (
     WorkflowClient,
 )
 from domain.provider import AttemptRef
+from domain.retention import DataKind, Retention
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class ActivityPorts:
         account_wide: Providers whose rate limit holds for all models together.
         result_lifetimes: By provider, for how many seconds a result can be fetched.
         tentative_seconds: How long a provider must report a failure that it may not mean.
+        retention: How long data is kept.
         stop_grace_seconds: For how long a submit goes on after the worker was told to stop.
     """
 
@@ -92,6 +97,8 @@ class ActivityPorts:
     store: ObjectStore
     downloader: Downloader
     inspector: ImageInspector
+    erasure: Erasure
+    retention: Retention = field(default_factory=lambda: Retention({}))
     account_wide: Collection[str] = ()
     result_lifetimes: Mapping[str, float] = field(default_factory=dict)
     tentative_seconds: float = 60.0
@@ -140,6 +147,7 @@ def build_activities(ports: ActivityPorts) -> Activities:
             ports.input_files,
             granter,
             ports.limited_providers,
+            Eraser(ports.erasure, ports.retention),
         ),
     )
 
@@ -174,6 +182,8 @@ async def worker_activities(
                 store=store,
                 downloader=images.downloader,
                 inspector=images.inspector,
+                erasure=PostgresErasure(database),
+                retention=retention(settings),
                 result_lifetimes={
                     name: limits.result_lifetime_seconds for name, limits in models.providers.items()
                 },
@@ -181,3 +191,8 @@ async def worker_activities(
                 stop_grace_seconds=settings.worker_grace_seconds,
             )
         )
+
+
+def retention(settings: ServiceSettings) -> Retention:
+    """Return how long each kind of data is kept where a tenant has nothing of its own."""
+    return Retention({kind: getattr(settings, f"retain_{kind}_days") for kind in DataKind})

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
+from adapters.database.erasure import PostgresErasure
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
@@ -99,6 +100,7 @@ async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
             ),
             state_gauges=StateGauges(PostgresInstallation(pool)),
             admission=admission,
+            erasure=PostgresErasure(pool),
             rate_limiter=rate_limiter,
             large_bodies=TenantConcurrencyLimiter(_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS),
             keyring=keyring(settings),

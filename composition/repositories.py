@@ -10,6 +10,7 @@ from adapters.database.costs import CostLine, cost_lines
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.dsn import async_engine
 from adapters.database.engine import Database
+from adapters.database.erasure import request_erasure, set_retention
 from adapters.database.ids import new_id
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.provider_status import ProviderLine, provider_lines
@@ -40,6 +41,8 @@ __all__ = [
     "provider_lines",
     "provider_slots",
     "record_alone",
+    "request_erasure",
+    "set_retention",
     "slots_with_limits",
     "tenant_lines",
     "tenants",

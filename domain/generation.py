@@ -225,7 +225,13 @@ class Undelivered:
 
 @dataclass(frozen=True)
 class Generation:
-    """A generation as the database knows it."""
+    """A generation as the database knows it.
+
+    Attributes:
+        deleted_at: When its client deleted it.
+        content_erased_at: When prompt, parameters, metadata and inputs went, then or after their time.
+        images_erased_at: When its images went. They were delivered all the same, and `images` tells of them.
+    """
 
     id: str
     tenant_id: str
@@ -244,6 +250,9 @@ class Generation:
     finished_at: datetime | None
     images: tuple[Image, ...] = ()
     undelivered: tuple[Undelivered, ...] = ()
+    deleted_at: datetime | None = None
+    content_erased_at: datetime | None = None
+    images_erased_at: datetime | None = None
 
     @property
     def outcome(self) -> Outcome:

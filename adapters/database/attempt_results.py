@@ -1,6 +1,7 @@
 """How an attempt ended, as its row keeps it: reported by a poll, a webhook or a synchronous response."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -29,6 +30,8 @@ async def store_result(
     It never raises for what is stored. A later one is kept where it says more: that what took nothing, or was
     free of charge, is charged after all; what it cost; with `has_fresh_files`, new addresses of a success.
     """
+    if row.content_erased_at is not None:
+        result = without_content(result)
     state = _state_after(result)
     old = AttemptState(record.state)
     if old is state is AttemptState.SUCCEEDED:
@@ -50,6 +53,11 @@ async def store_result(
         record.result = record.result or result_to_json(ProviderResult(JobStatus.FAILED, code=record.code))
         set_cost(record, result.cost)
         record.late_at = await database_now(session)
+
+
+def without_content(result: ProviderResult) -> ProviderResult:
+    """Return what is kept of a late report on an erased generation: how it ended, and its cost."""
+    return replace(result, files=(), provider_message=None)
 
 
 def _state_after(result: ProviderResult) -> AttemptState:

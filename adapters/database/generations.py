@@ -82,7 +82,9 @@ class PostgresGenerations:
         self, tenant_id: str, *, status: Status | None, after: Page | None, limit: int
     ) -> Sequence[Generation]:
         created_at, row_id = col(GenerationRow.created_at), col(GenerationRow.id)
-        query = select(GenerationRow).where(col(GenerationRow.tenant_id) == tenant_id)
+        query = select(GenerationRow).where(
+            col(GenerationRow.tenant_id) == tenant_id, col(GenerationRow.deleted_at).is_(None)
+        )
         if status is not None:
             query = query.where(col(GenerationRow.status) == status)
         if after is not None:

@@ -4,7 +4,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from adapters.database.attempt_results import store_result
+from adapters.database.attempt_results import store_result, without_content
 from adapters.database.engine import Database
 from adapters.database.tables import AttemptRow, InboxRow
 from adapters.database.tables.mapping import locked_generation, result_to_json, to_request
@@ -29,6 +29,9 @@ class PostgresInbox:
                 raise GenerationNotFound
             record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
             # Only about the attempt's own job, if that is known yet.
+            result = event.result
+            if generation.content_erased_at is not None:
+                result = without_content(result)
             is_own_job = record is not None and record.provider_job_id in (None, event.job_id)
             is_believed = is_own_job and not event.result.is_tentative
             row = await session.scalar(
@@ -44,7 +47,7 @@ class PostgresInbox:
                     code=event.result.code if is_believed else None,
                     moderated_at=event.result.moderated_at if is_believed else None,
                     does_not_charge=is_believed and event.result.does_not_charge,
-                    result=result_to_json(event.result),
+                    result=result_to_json(result),
                     late=Status(generation.status).is_terminal,
                 )
                 .on_conflict_do_nothing(index_elements=["provider", "event_id"])

@@ -18,6 +18,9 @@ from domain.provider import AttemptRef
 
 # As the indexes have it, literally: PostgreSQL must see that they fit.
 _IS_OPEN: ColumnElement[bool] = literal_column(f"status NOT IN {TERMINAL}", Boolean())
+_HAS_NO_IMAGES: ColumnElement[bool] = literal_column(
+    "(status IN ('failed', 'canceled') OR images_erased_at IS NOT NULL)", Boolean()
+)
 _IS_STARTED = col(GenerationRow.status) != Status.CREATED
 STALLED = "stalled"
 _FLAG_STALLED = text(f"""
@@ -84,7 +87,7 @@ class PostgresReconcileQueries:
         query = (
             select(GenerationRow)
             .where(
-                col(GenerationRow.status).in_((Status.FAILED, Status.CANCELED)),
+                _HAS_NO_IMAGES,
                 col(GenerationRow.storing_at).is_not(None),
                 col(GenerationRow.objects_deleted_at).is_(None),
                 col(GenerationRow.finished_at) < func.now() - older_than,

@@ -41,6 +41,7 @@ _KEY = (
     .join(TenantRow, col(TenantRow.id) == col(ApiKeyRow.tenant_id))
     .where(col(ApiKeyRow.id) == bindparam("id"))
 )
+_SUSPENDED_AT = select(col(TenantRow.suspended_at)).where(col(TenantRow.id) == bindparam("id"))
 _NOTE_USE = (
     update(ApiKeyRow)
     .where(
@@ -176,6 +177,11 @@ class PostgresTenants:
             if is_use_due:
                 await session.execute(_NOTE_USE, {"key": key_id})
         return Caller(key.tenant_id, key.id, frozenset(key.scopes), limits, key.limits)
+
+    async def require_active(self, tenant_id: str) -> None:
+        async with self._database.each() as session:
+            if await session.scalar(_SUSPENDED_AT, {"id": tenant_id}) is not None:
+                raise TenantSuspended
 
     async def _set_suspended(self, tenant_id: str, by: Actor, *, is_suspended: bool) -> bool:
         async with self._database.begin() as session:

@@ -145,7 +145,8 @@ class GenerationView(BaseModel):
     """A job, as its client sees it.
 
     To a key without the scope `generations:read`, which gets it from a POST, `prompt` is null, and inputs,
-    mask, images and metadata are left out.
+    mask, images and metadata are left out. So they are once they are erased: `deleted_at` tells when its
+    owner deleted all of it, `images_erased_at` when its images went.
     """
 
     id: str
@@ -164,6 +165,8 @@ class GenerationView(BaseModel):
     queued_at: datetime | None
     processing_at: datetime | None
     finished_at: datetime | None
+    deleted_at: datetime | None
+    images_erased_at: datetime | None
     urls: UrlsView
     queue: QueueView | None = None
     temporal_ui: str | None = None

@@ -59,10 +59,10 @@ class GenerationSerializer:
             status=generation.status,
             stage=generation.stage,
             model=request.model,
-            prompt=request.prompt,
+            prompt=request.prompt if generation.content_erased_at is None else None,
             inputs=list(request.inputs),
             mask=request.mask,
-            images=[self._image(generation.id, image) for image in generation.images],
+            images=[self._image(generation.id, image) for image in shown_images(generation)],
             undelivered=[
                 UndeliveredView(index=missing.index, code=missing.code) for missing in generation.undelivered
             ],
@@ -80,6 +80,8 @@ class GenerationSerializer:
             queued_at=generation.queued_at,
             processing_at=generation.processing_at,
             finished_at=generation.finished_at,
+            deleted_at=generation.deleted_at,
+            images_erased_at=generation.images_erased_at,
             urls=UrlsView(self=url, cancel=f"{url}/cancel"),
             temporal_ui=f"{self.temporal_ui}/{generation.id}" if self.temporal_ui else None,
         )
@@ -99,6 +101,11 @@ class GenerationSerializer:
             size_bytes=image.size_bytes,
             sha256=image.sha256,
         )
+
+
+def shown_images(generation: Generation) -> tuple[Image, ...]:
+    """Return the images that can still be had."""
+    return generation.images if generation.images_erased_at is None else ()
 
 
 def _serialize_error(error: GenerationError) -> ErrorView:

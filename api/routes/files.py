@@ -2,7 +2,14 @@
 
 from fastapi import APIRouter, Request, status
 
-from api.deps import CanCreateGenerations, CanReadGenerations, FileId, ServicesDep
+from api.deps import (
+    CanCancelGenerations,
+    CanCreateGenerations,
+    CanReadGenerations,
+    FileId,
+    ServicesDep,
+    actor_of,
+)
 from api.http.multipart import uploaded_file
 from api.http.schemas import FileView
 from api.http.serializers import serialize_file
@@ -37,3 +44,9 @@ async def upload_file(request: Request, caller: CanCreateGenerations, services: 
 async def get_file(file_id: FileId, caller: CanReadGenerations, services: ServicesDep) -> FileView:
     """Get a file's properties."""
     return serialize_file(await services.input_files.get_file_of(caller.tenant_id, file_id))
+
+
+@router.delete("/{file_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_file(file_id: FileId, caller: CanCancelGenerations, services: ServicesDep) -> None:
+    """Delete a file. 409 `file_in_use` while a generation that has not ended needs it."""
+    await services.erasure.expire_file(caller.tenant_id, file_id, by=actor_of(caller))

@@ -12,6 +12,7 @@ from api.deps import (
     GenerationId,
     IdempotencyKey,
     ServicesDep,
+    actor_of,
 )
 from api.http.pagination import generation_cursor, read_generation_cursor
 from api.http.schemas import GenerationCreate, GenerationPage, GenerationView
@@ -91,6 +92,14 @@ async def get_generation(
             progress = await services.workflow_status.query(caller.tenant_id, generation_id)
             view.live = dict(progress) if progress is not None else None
     return view
+
+
+@router.delete("/{generation_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_generation(
+    generation_id: GenerationId, caller: CanCancelGenerations, services: ServicesDep
+) -> None:
+    """Erase an ended generation: prompt, inputs, images. What it cost stays. 409 `not_terminal` before."""
+    await services.erasure.delete_generation(caller.tenant_id, generation_id, by=actor_of(caller))
 
 
 @router.post("/{generation_id}/cancel", status_code=status.HTTP_202_ACCEPTED)

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from api.deps import GenerationId, ServicesDep, reader_of
 from api.http.object_response import ObjectResponse
-from domain.errors import ImageNotFound
+from domain.errors import ImageErased, ImageNotFound
 from domain.generation import Generation, Image
 from domain.ports import ObjectStore
 from domain.url_signatures import check_image_signature
@@ -28,7 +28,9 @@ async def _readable_generation(
     """Return the generation to a caller with our signature or an API key of its tenant."""
     if signature is not None:
         check_image_signature(services.keyring, generation_id, index, signature, datetime.now(UTC))
-        return await services.generations.get_generation(generation_id)
+        generation = await services.generations.get_generation(generation_id)
+        await services.authenticator.require_active(generation.tenant_id)
+        return generation
     caller = await reader_of(request, services)
     return await services.generations.get_generation_of(caller.tenant_id, generation_id)
 
@@ -49,6 +51,8 @@ async def get_image(
     image = next((image for image in generation.images if image.index == index), None)
     if image is None:
         raise ImageNotFound
+    if generation.images_erased_at is not None:
+        raise ImageErased
     if signature is None:
         return await _send(image, request, services.store)
     url = await services.store.signed_url(image.key, method=request.method, lifetime=_LIFETIME)

@@ -3,6 +3,7 @@
 from domain.ports.assets import Assets, ResultToStore, StoringStart
 from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, WebhookReceipt
 from domain.ports.credits import Authenticator, CreditAccounts, Ledger
+from domain.ports.erasure import Erasure
 from domain.ports.generations import Generations, Page
 from domain.ports.input_files import InputFiles
 from domain.ports.installation import Installation, InstallationState, OpenStage, ProviderQueue
@@ -29,6 +30,7 @@ __all__ = [
     "Closure",
     "CreditAccounts",
     "Downloader",
+    "Erasure",
     "Generations",
     "ImageInspector",
     "Inbox",

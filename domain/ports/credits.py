@@ -59,5 +59,9 @@ class Authenticator(Protocol):
     """Authenticates API keys."""
 
     async def authenticate(self, api_key: str) -> Caller:
-        """Raises Unauthenticated for anything but a genuine key that was not revoked."""
+        """Raises Unauthenticated for anything but a genuine key that is valid, TenantSuspended."""
+        ...
+
+    async def require_active(self, tenant_id: str) -> None:
+        """Raises TenantSuspended."""
         ...

@@ -40,7 +40,7 @@ class Generations(Protocol):
     async def list_generations(
         self, tenant_id: str, *, status: Status | None, after: Page | None, limit: int
     ) -> Sequence[Generation]:
-        """Return the tenant's generations, newest first."""
+        """Return the tenant's generations that it has not deleted, newest first."""
         ...
 
     async def record_cancel_request(self, tenant_id: str, generation_id: str) -> Generation:

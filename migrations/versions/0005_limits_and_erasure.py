@@ -37,7 +37,8 @@ DROP INDEX generations_with_orphaned_objects;
 CREATE INDEX generations_with_orphaned_objects ON generations (finished_at)
     WHERE (status IN ('failed', 'canceled') OR images_erased_at IS NOT NULL)
     AND storing_at IS NOT NULL AND objects_deleted_at IS NULL;
-CREATE INDEX generations_by_end ON generations (tenant_id, finished_at, id) WHERE finished_at IS NOT NULL;
+CREATE INDEX generations_by_end ON generations (tenant_id, finished_at, id)
+    WHERE finished_at IS NOT NULL AND deleted_at IS NULL;
 
 CREATE INDEX input_files_by_tenant ON input_files (tenant_id, expires_at);
 

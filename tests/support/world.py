@@ -16,6 +16,7 @@ from temporalio.service import RPCError
 
 from adapters.database.assets import PostgresAssets
 from adapters.database.engine import Database
+from adapters.database.erasure import PostgresErasure
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
@@ -235,6 +236,7 @@ class World:
                 synchronous={"openai": self.synchronous},
                 limited_providers=(),
                 webhook_url=lambda name, attempt: f"https://api.test/{name}/{attempt.ordinal}",
+                erasure=PostgresErasure(self.database),
                 webhook_urls=lambda name, attempt: (f"https://api.test/{name}/{attempt.ordinal}",),
                 input_check=self.check,
                 ledger=self.ledger,

@@ -77,7 +77,7 @@ class GenerationRow(SQLModel, table=True):
             "tenant_id",
             "finished_at",
             "id",
-            postgresql_where=text("finished_at IS NOT NULL"),
+            postgresql_where=text("finished_at IS NOT NULL AND deleted_at IS NULL"),
         ),
         Index("generations_flagged", "needs_attention", postgresql_where=text("needs_attention IS NOT NULL")),
         Index(

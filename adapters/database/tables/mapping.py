@@ -137,6 +137,9 @@ def to_generation(row: GenerationRow, images: tuple[Image, ...] = ()) -> Generat
         finished_at=row.finished_at,
         images=images,
         undelivered=undelivered_from_json(row.undelivered),
+        deleted_at=row.deleted_at,
+        content_erased_at=row.content_erased_at,
+        images_erased_at=row.images_erased_at,
     )
 
 

@@ -6,6 +6,7 @@ early (400 is what two independent clients expect), whether a finished cancel ge
 a locked account gets.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -49,12 +50,24 @@ class FalProvider:
     name = "fal"
 
     def __init__(
-        self, http: httpx.AsyncClient, *, key: str, queue_url: str, result_hosts: tuple[str, ...]
+        self,
+        http: httpx.AsyncClient,
+        *,
+        key: str,
+        queue_url: str,
+        result_hosts: tuple[str, ...],
+        media_seconds: int = 86_400,
+        store_payloads: bool = True,
     ) -> None:
         self._http = http
         self._queue_url = httpx.URL(queue_url)
         self._headers = {"Authorization": f"Key {key}"}
         self.result_hosts = result_hosts
+        # https://fal.ai/docs/documentation/model-apis/media-expiration (read 2026-11-26)
+        lifecycle = json.dumps({"expiration_duration_seconds": media_seconds})
+        self._keep_headers = {"X-Fal-Object-Lifecycle-Preference": lifecycle}
+        if not store_payloads:
+            self._keep_headers["X-Fal-Store-IO"] = "0"
 
     async def submit(self, submission: Submission) -> ProviderJob:
         body = _body(submission)
@@ -65,7 +78,7 @@ class FalProvider:
             params={"fal_webhook": submission.webhook_url} if submission.webhook_url else None,
             content=body,
             # fal would run a failing job up to ten times; retries are our decision.
-            headers=self._headers | body.headers | {"X-Fal-No-Retry": "1"},
+            headers=self._headers | body.headers | self._keep_headers | {"X-Fal-No-Retry": "1"},
         )
         if response.status_code == httpx.codes.SERVICE_UNAVAILABLE and _has_error_type(response):
             raise unavailable(self.name, response)

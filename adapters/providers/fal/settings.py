@@ -1,12 +1,21 @@
 """The settings of fal, `FAL_…`."""
 
+from typing import Annotated
+
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from adapters.providers.settings import Credential, HostList, HttpAddress, JobProviderSettings
 
 
 class FalSettings(JobProviderSettings):
-    """user_id: the account whose webhooks are accepted."""
+    """How fal is used.
+
+    Attributes:
+        user_id: The account whose webhooks are accepted.
+        media_seconds: How long fal keeps what it made; storing waits no longer (models.toml).
+        store_payloads: Whether fal may keep requests and responses, 30 days as its page says.
+    """
 
     model_config = SettingsConfigDict(env_prefix="FAL_")
 
@@ -15,6 +24,8 @@ class FalSettings(JobProviderSettings):
     queue_url: HttpAddress = "https://queue.fal.run"
     jwks_url: HttpAddress = "https://rest.fal.ai/.well-known/jwks.json"
     result_hosts: HostList = ("fal.media", "*.fal.media")
+    media_seconds: Annotated[int, Field(ge=3600)] = 86_400
+    store_payloads: bool = True
 
     @property
     def is_enabled(self) -> bool:

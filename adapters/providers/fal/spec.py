@@ -17,6 +17,8 @@ def _adapter(settings: FalSettings, http: httpx.AsyncClient, _keyring: Keyring) 
         key=secret(settings.key),
         queue_url=settings.queue_url,
         result_hosts=settings.result_hosts,
+        media_seconds=settings.media_seconds,
+        store_payloads=settings.store_payloads,
     )
 
 

@@ -8,6 +8,7 @@ from temporalio.testing import ActivityEnvironment
 
 from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
+from adapters.database.erasure import PostgresErasure
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
@@ -65,6 +66,7 @@ async def reconcile(
             synchronous={},
             limited_providers=(),
             webhook_url=lambda *_: "",
+            erasure=PostgresErasure(database),
             webhook_urls=lambda *_: (),
             input_check=None,
             ledger=PostgresLedger(database),

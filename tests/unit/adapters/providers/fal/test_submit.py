@@ -50,6 +50,10 @@ async def test_a_submit_says_everything_that_fal_needs() -> None:
     )
     assert dict(request.url.params) == {"fal_webhook": SUBMISSION.webhook_url}
     assert (request.headers["authorization"], request.headers["x-fal-no-retry"]) == (f"Key {KEY}", "1")
+    assert json.loads(request.headers["x-fal-object-lifecycle-preference"]) == {
+        "expiration_duration_seconds": 86_400
+    }
+    assert "x-fal-store-io" not in request.headers
     assert body_of(request) == {
         "prompt": "a fox",
         "num_images": 2,

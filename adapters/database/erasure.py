@@ -1,0 +1,225 @@
+"""Erasing what belongs to a client. The ledger, costs, ids and times stay, without the person in them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from adapters.database.audit import record
+from adapters.database.engine import Database
+from adapters.database.tables import GenerationRow, InputFileRow, TenantRow
+from adapters.database.tables.columns import TERMINAL
+from adapters.database.tables.mapping import is_terminal, locked_generation
+from domain.audit import SYSTEM, Actor, AuditAction
+from domain.errors import FileInUse, FileNotFound, GenerationNotFound, NotTerminal, TenantNotFound
+from domain.retention import DataKind, Retention
+
+_OWNER = select(col(GenerationRow.tenant_id)).where(col(GenerationRow.id) == bindparam("id"))
+# A late report of the second attempt still finds which provider it was at.
+_ERASE_CONTENT = """
+UPDATE generations SET content_erased_at = now(), prompt = '', parameters = '{}', metadata = '{}',
+    inputs = '[]', mask = NULL, fallback = jsonb_set(fallback, '{parameters}', '{}')
+WHERE id = ANY (CAST(:ids AS text[])) AND content_erased_at IS NULL
+"""
+# Its objects are deleted by the reconciler, by the mark that it looks for.
+_ERASE_IMAGES = """
+UPDATE generations SET images_erased_at = now(), objects_deleted_at = NULL
+WHERE id = ANY (CAST(:ids AS text[])) AND images_erased_at IS NULL
+"""
+_ERASE_PROVIDER_DATA = (
+    """
+UPDATE attempts SET provider_message = NULL, provider_urls = NULL,
+    result = jsonb_set(jsonb_set(result, '{files}', '[]'), '{images}', '[]')
+WHERE generation_id = ANY (CAST(:ids AS text[]))
+""",
+    """
+UPDATE inbox SET result = jsonb_set(jsonb_set(result, '{files}', '[]'), '{images}', '[]')
+WHERE generation_id = ANY (CAST(:ids AS text[]))
+""",
+    "DELETE FROM unstored_images WHERE generation_id = ANY (CAST(:ids AS text[]))",
+)
+_STATEMENTS: dict[DataKind, tuple[str, ...]] = {
+    DataKind.IMAGES: (_ERASE_IMAGES,),
+    DataKind.CONTENT: (_ERASE_CONTENT,),
+    DataKind.PROVIDER_DATA: _ERASE_PROVIDER_DATA,
+}
+# Each tenant is one look into an index, from the generation at which its last erasure ended.
+_DUE = text("""
+SELECT t.id AS tenant_id, g.id, g.finished_at
+FROM (
+    SELECT id, coalesce(CAST(erased_until -> :kind ->> 0 AS timestamptz), '-infinity') AS erased_until,
+        coalesce(erased_until -> :kind ->> 1, '') AS erased_id,
+        CASE WHEN retention_days ? :kind THEN CAST(retention_days ->> :kind AS float8)
+            ELSE CAST(:days AS float8) END AS days
+    FROM tenants
+) AS t
+CROSS JOIN LATERAL (
+    SELECT id, finished_at FROM generations
+    WHERE tenant_id = t.id AND finished_at IS NOT NULL AND deleted_at IS NULL
+        AND finished_at < now() - make_interval(secs => t.days * 86400)
+        AND (finished_at, id) > (t.erased_until, t.erased_id)
+    ORDER BY finished_at, id LIMIT :limit
+) AS g
+WHERE t.days IS NOT NULL LIMIT :limit
+""")
+_ADVANCE = text("""
+UPDATE tenants
+SET erased_until = erased_until
+    || jsonb_build_object(CAST(:kind AS text), jsonb_build_array(CAST(:until AS text), CAST(:id AS text)))
+WHERE id = :tenant
+""")
+_NEEDED = text(f"""
+SELECT 1 FROM generations
+WHERE tenant_id = :tenant AND status NOT IN {TERMINAL}
+    AND (inputs ? :file OR mask = :file) LIMIT 1
+""")  # noqa: S608 - a constant
+_TO_ERASE = text("""
+SELECT id FROM tenants WHERE erasure_requested_at IS NOT NULL AND erased_at IS NULL ORDER BY id LIMIT :limit
+""")
+_ENDED = text("""
+SELECT id FROM generations
+WHERE tenant_id = :tenant AND finished_at IS NOT NULL AND deleted_at IS NULL
+ORDER BY finished_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+_MARK_DELETED = text("""
+UPDATE generations SET deleted_at = now(), idempotency_key = NULL, fingerprint = ''
+WHERE id = ANY (CAST(:ids AS text[]))
+""")
+_LEFT = text(f"""
+SELECT EXISTS (SELECT 1 FROM generations
+        WHERE tenant_id = :tenant AND finished_at IS NOT NULL AND deleted_at IS NULL)
+    OR EXISTS (SELECT 1 FROM generations WHERE tenant_id = :tenant AND status NOT IN {TERMINAL})
+    OR EXISTS (SELECT 1 FROM input_files WHERE tenant_id = :tenant)
+    OR EXISTS (SELECT 1 FROM generations WHERE tenant_id = :tenant AND images_erased_at IS NOT NULL
+        AND storing_at IS NOT NULL AND objects_deleted_at IS NULL)
+""")  # noqa: S608 - a constant
+_ERASE_NAME = text("""
+UPDATE tenants SET name = '', erased_at = now() WHERE id = :tenant AND erased_at IS NULL RETURNING id
+""")
+_OPEN = f"SELECT count(*) FROM generations WHERE tenant_id = :tenant AND status NOT IN {TERMINAL}"  # noqa: S608
+_REQUEST = (
+    "UPDATE api_keys SET revoked_at = now() WHERE tenant_id = :tenant AND revoked_at IS NULL",
+    "UPDATE input_files SET expires_at = now() WHERE tenant_id = :tenant AND expires_at > now()",
+    # What is being stored or settled ends by itself; the reconciler signals the others.
+    f"""
+    UPDATE generations SET cancel_requested_at = now()
+    WHERE tenant_id = :tenant AND status NOT IN {TERMINAL} AND cancel_requested_at IS NULL
+        AND stage NOT IN ('storing', 'settling')
+    """,  # noqa: S608 - a constant
+)
+
+
+class PostgresErasure:
+    """Erases by statements over many rows; a row that is erased stays as it is when that is repeated."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def delete_generation(self, tenant_id: str, generation_id: str, *, by: Actor) -> None:
+        async with self._database.begin() as session:
+            # Before the lock: another tenant must not wait for it, nor learn that there is one.
+            if await session.scalar(_OWNER, {"id": generation_id}) != tenant_id:
+                raise GenerationNotFound
+            row = await locked_generation(session, generation_id)
+            if not is_terminal(row):
+                raise NotTerminal
+            if row.deleted_at is not None:
+                return
+            row.deleted_at = await session.scalar(select(func.now()))
+            await session.flush()
+            await _erase(session, [generation_id], list(DataKind))
+            await record(session, by, AuditAction.DELETE_GENERATION, generation_id, tenant_id)
+
+    async def expire_file(self, tenant_id: str, file_id: str, *, by: Actor) -> None:
+        expire = (
+            update(InputFileRow)
+            .where(
+                col(InputFileRow.id) == file_id,
+                col(InputFileRow.tenant_id) == tenant_id,
+                col(InputFileRow.expires_at) > func.now(),
+            )
+            .values(expires_at=func.now())
+            .returning(col(InputFileRow.id))
+        )
+        async with self._database.begin() as session:
+            if await session.scalar(expire) is None:
+                raise FileNotFound
+            # After the lock on the file, which its use by a new generation takes too.
+            if await session.scalar(_NEEDED, {"tenant": tenant_id, "file": file_id}):
+                raise FileInUse
+            await record(session, by, AuditAction.DELETE_FILE, file_id, tenant_id)
+
+    async def erase_due(self, kind: DataKind, retention: Retention, limit: int) -> int:
+        async with self._database.begin() as session:
+            values = {"kind": kind.value, "days": retention.days.get(kind), "limit": limit}
+            due = (await session.execute(_DUE, values)).all()
+            await _erase(session, [row.id for row in due], [kind])
+            last = {row.tenant_id: row for row in due}
+            for tenant_id, row in last.items():
+                done = {"tenant": tenant_id, "until": row.finished_at.isoformat(), "id": row.id}
+                await session.execute(_ADVANCE, done | {"kind": kind.value})
+        return len(due)
+
+    async def list_tenants_to_erase(self, limit: int) -> Sequence[str]:
+        async with self._database.begin() as session:
+            return list(await session.scalars(_TO_ERASE, {"limit": limit}))
+
+    async def erase_tenant_batch(self, tenant_id: str, limit: int) -> int:
+        async with self._database.begin() as session:
+            ids = list(await session.scalars(_ENDED, {"tenant": tenant_id, "limit": limit}))
+            if ids:
+                await _erase(session, ids, list(DataKind))
+                await session.execute(_MARK_DELETED, {"ids": ids})
+            elif not await session.scalar(_LEFT, {"tenant": tenant_id}):
+                await _erase_account(session, tenant_id)
+        return len(ids)
+
+
+async def _erase(session: AsyncSession, ids: Sequence[str], kinds: Sequence[DataKind]) -> None:
+    for statement in (statement for kind in kinds for statement in _STATEMENTS[kind]):
+        await session.execute(text(statement), {"ids": list(ids)})
+
+
+async def request_erasure(database: Database, tenant_id: str, *, by: Actor) -> int:
+    """Suspend a tenant for good, and have all of it erased; return how many open generations it waits for.
+
+    They are canceled. Safe to repeat. Raises TenantNotFound.
+    """
+    async with database.begin() as session:
+        row: TenantRow | None = await session.get(TenantRow, tenant_id, with_for_update=True)
+        if row is None:
+            raise TenantNotFound
+        if row.erasure_requested_at is None:
+            row.erasure_requested_at = row.suspended_at = await session.scalar(select(func.now()))
+            await session.flush()
+            for statement in _REQUEST:
+                await session.execute(text(statement), {"tenant": tenant_id})
+            await record(session, by, AuditAction.ERASE_TENANT, tenant_id, tenant_id, is_done=False)
+        return int(await session.scalar(text(_OPEN), {"tenant": tenant_id}) or 0)
+
+
+async def set_retention(
+    database: Database, tenant_id: str, changes: Mapping[DataKind, float | None], *, by: Actor
+) -> dict[str, float | None]:
+    """Set for how many days kinds of data are kept, None for ever; return all that differs from the settings.
+
+    Raises TenantNotFound.
+    """
+    async with database.begin() as session:
+        row: TenantRow | None = await session.get(TenantRow, tenant_id, with_for_update=True)
+        if row is None:
+            raise TenantNotFound
+        row.retention_days = row.retention_days | {kind.value: days for kind, days in changes.items()}
+        await record(
+            session, by, AuditAction.SET_RETENTION, tenant_id, tenant_id, days=dict(row.retention_days)
+        )
+        return dict(row.retention_days)
+
+
+async def _erase_account(session: AsyncSession, tenant_id: str) -> None:
+    values: dict[str, Any] = {"tenant": tenant_id}
+    if await session.scalar(_ERASE_NAME, values) is not None:
+        await session.execute(text("UPDATE api_keys SET name = '' WHERE tenant_id = :tenant"), values)
+        await record(session, SYSTEM, AuditAction.ERASE_TENANT, tenant_id, tenant_id, is_done=True)
