@@ -4,7 +4,7 @@ Names are environment variables, in upper case; `docs/configuration.md` describe
 each provider are in its folder, and `composition/settings.py` reads them all.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -102,6 +102,7 @@ class Settings(BaseSettings):
     synchronous_timeout_seconds: PositiveFloat = 600.0
 
     log_level: str = "INFO"
+    log_format: Literal["text", "json"] = "text"
 
     @field_validator("input_hosts", "other_master_keys", mode="before")
     @classmethod

@@ -21,7 +21,8 @@ from composition.repositories import Database, catalog, check_schema, database
 from composition.temporal import temporal_client
 from domain import temporal_names
 from runtime.health import health_server
-from runtime.process import configure_logging, run
+from runtime.logs import configure_logging
+from runtime.process import run
 from runtime.work_folder import work_folder
 from runtime.workers import run_workers
 from workflows.generation import GenerationWorkflow
@@ -185,7 +186,7 @@ def main() -> None:
     parser.add_argument("--queues", default="", help="comma-separated; all of them if left out")
     queues = [queue for queue in parser.parse_args().queues.split(",") if queue]
     settings = read_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     run(lambda stop: serve(settings, queues, stop))
 
 

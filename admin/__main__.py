@@ -12,7 +12,8 @@ from admin.command_line import Commands
 from composition import ServiceSettings, read_settings
 from composition.repositories import Database, database
 from domain.errors import ServiceError
-from runtime.process import configure_logging, run
+from runtime.logs import configure_logging
+from runtime.process import run
 
 
 async def _bootstrap(_: argparse.Namespace, settings: ServiceSettings, __: Database) -> dict[str, Any]:
@@ -45,7 +46,7 @@ async def _main(wanted: argparse.Namespace, settings: ServiceSettings) -> int:
 def main() -> None:
     wanted = _parser().parse_args()
     settings = read_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
 
     async def one(_: asyncio.Event) -> int:
         return await _main(wanted, settings)

@@ -6,7 +6,8 @@ import uvicorn
 
 from composition import ServiceSettings, read_settings
 from composition.api import create_app
-from runtime.process import configure_logging, run
+from runtime.logs import configure_logging
+from runtime.process import run
 from runtime.work_folder import work_folder
 
 _GRACE_SECONDS = 10
@@ -40,7 +41,7 @@ async def serve(settings: ServiceSettings, stop: asyncio.Event) -> int:
 
 def main() -> None:
     settings = read_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     run(lambda stop: serve(settings, stop))
 
 

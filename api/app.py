@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from api.http import problems
 from api.http.body_limits import BodyLimitMiddleware
 from api.http.rate_limit_headers import RateLimitHeadersMiddleware
+from api.http.request_log import RequestLogMiddleware
 from api.http.security_headers import SecurityHeadersMiddleware
 from api.metrics import RequestMetricsMiddleware
 from api.routes import credits, files, generations, health, images, models, webhooks
@@ -55,4 +56,5 @@ def build_app(limits: BodyLimits, *, lifespan: Lifespan | None = None) -> FastAP
     app.add_middleware(RateLimitHeadersMiddleware)
     app.add_middleware(RequestMetricsMiddleware)
     app.add_middleware(SecurityHeadersMiddleware)
+    app.add_middleware(RequestLogMiddleware)
     return app

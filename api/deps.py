@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.http.json_body import read_generation
+from api.http.request_log import note_caller
 from api.http.schemas import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
@@ -84,7 +85,9 @@ async def _caller(request: Request, services: ServicesDep) -> Caller:
     scheme, _, api_key = (headers[0] if len(headers) == 1 else "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated
-    return await services.authenticator.authenticate(api_key)
+    caller = await services.authenticator.authenticate(api_key)
+    note_caller(caller.tenant_id, caller.key_id)
+    return caller
 
 
 AnyCaller = Annotated[Caller, Depends(_caller)]

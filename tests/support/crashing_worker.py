@@ -15,7 +15,8 @@ from adapters.database.ledger import PostgresLedger
 from adapters.providers.fal.adapter import FalProvider
 from adapters.storage.s3 import S3Store
 from composition import ServiceSettings
-from runtime.process import configure_logging, run
+from runtime.logs import configure_logging
+from runtime.process import run
 from worker import serve
 
 EFFECTS: dict[str, tuple[type, str]] = {
@@ -54,7 +55,7 @@ def main() -> None:
     step, moment, mark = sys.argv[1:]
     die_at(step, moment, Path(mark))
     settings = ServiceSettings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     run(lambda stop: serve(settings, [], stop))
 
 

@@ -27,7 +27,8 @@ def process(code: str) -> Iterator[subprocess.Popen[str]]:
     """Start a process as a background shell does: with SIGINT ignored."""
     program = (
         "import asyncio, logging, signal, sys\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        f"from runtime.process import configure_logging, leave, run\n{code}\nrun(main)"
+        "from runtime.logs import configure_logging\nfrom runtime.process import leave, run\n"
+        f"{code}\nrun(main)"
     )
     with subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
