@@ -12,7 +12,7 @@ from admin.bootstrap import bootstrap
 from admin.look_up import look_up
 from admin.open_provider import open_provider
 from admin.try_provider import try_provider
-from composition import ServiceSettings, read_settings
+from composition import ServiceSettings, new_event_loop, read_settings
 from composition.repositories import Database, cost_lines, credit_accounts, database, provider_lines, tenants
 from domain.auth import Scope
 from domain.errors import ServiceError
@@ -130,7 +130,7 @@ def main() -> None:
     async def one(_: asyncio.Event) -> int:
         return await _main(wanted, settings)
 
-    run(one)
+    run(one, new_event_loop)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """The composition root: the only package that imports adapters and settings, and chooses between them."""
 
+from composition.event_loop import new_event_loop
 from composition.settings import ServiceSettings
 
-__all__ = ["ServiceSettings", "read_settings"]
+__all__ = ["ServiceSettings", "new_event_loop", "read_settings"]
 
 
 def read_settings() -> ServiceSettings:

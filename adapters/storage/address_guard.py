@@ -16,10 +16,12 @@ from itertools import zip_longest
 import httpcore
 import httpx
 
+from adapters.resolver import Resolver
 from domain.errors import ResultUnusable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_MAX_LOOKUPS, _MAX_LOOKUPS_PER_TENANT, _LOOKUP_SECONDS = 64, 4, 5.0
 _MAX_ADDRESSES = 6
 _NEXT_ADDRESS_SECONDS = 0.25
 
@@ -78,7 +80,10 @@ def _host(url: httpx.URL) -> str:
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Connects only to public addresses, or to the host and port pairs an operator vouched for."""
+    """Connects only to public addresses, or to the host and port pairs an operator vouched for.
+
+    resolve: By default in threads of its own, a few for each tenant.
+    """
 
     def __init__(
         self,
@@ -89,7 +94,11 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         urls = [httpx.URL(entry) for entry in trusted if "://" in entry]
         self._trusted = {(_host(url), url.port or (443 if url.scheme == "https" else 80)) for url in urls}
         self._inner = inner or httpcore.AnyIOBackend()
-        self._resolve = resolve or _resolve
+        self._resolve = resolve or _resolve_with(
+            Resolver(
+                max_lookups=_MAX_LOOKUPS, max_share=_MAX_LOOKUPS_PER_TENANT, timeout_seconds=_LOOKUP_SECONDS
+            )
+        )
 
     async def connect_tcp(
         self,
@@ -175,9 +184,12 @@ async def _discard(tasks: Iterable[asyncio.Task[httpcore.AsyncNetworkStream]]) -
             await found.aclose()
 
 
-async def _resolve(host: str, port: int) -> list[Address]:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise httpcore.ConnectError(f"{host} does not resolve") from error
-    return [ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]
+def _resolve_with(resolver: Resolver) -> Callable[[str, int], Coroutine[None, None, list[Address]]]:
+    async def resolve(host: str, port: int) -> list[Address]:
+        try:
+            found = await resolver.getaddrinfo(host, port, socket.AF_UNSPEC, socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(f"{host} does not resolve") from error
+        return [ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]
+
+    return resolve
