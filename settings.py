@@ -4,7 +4,7 @@ Names are environment variables, in upper case; `docs/configuration.md` describe
 each provider are in its folder, and `composition/settings.py` reads them all.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -22,6 +22,10 @@ class Settings(BaseSettings):
 
     _unpaste = field_validator("*", mode="before")(unpasted)
 
+    # What `composition/setting_problems.py` refuses to start with
+    environment: Literal["development", "production"] = "development"
+    accepted_risks: Csv = ()
+
     # Secrets and addresses: where the rest of the system is
     master_key: Annotated[SecretStr, Field(min_length=32)]
     database_url: SecretStr
@@ -31,6 +35,10 @@ class Settings(BaseSettings):
     temporal_namespace: str = "default"
     temporal_api_key: SecretStr | None = None
     temporal_tls: bool = False
+    temporal_tls_ca_file: str | None = None
+    temporal_tls_cert_file: str | None = None
+    temporal_tls_key_file: str | None = None
+    temporal_tls_server_name: str | None = None
     temporal_ui_url: HttpAddress | None = None
     s3_endpoint: HttpAddress = "http://127.0.0.1:9000"
     s3_public_endpoint: HttpAddress | None = None
@@ -83,7 +91,7 @@ class Settings(BaseSettings):
 
     log_level: str = "INFO"
 
-    @field_validator("input_hosts", mode="before")
+    @field_validator("accepted_risks", "input_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):

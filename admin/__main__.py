@@ -9,10 +9,11 @@ from dataclasses import asdict
 from typing import Any
 
 from admin.bootstrap import bootstrap
+from admin.check_settings import check_settings
 from admin.look_up import look_up
 from admin.open_provider import open_provider
 from admin.try_provider import try_provider
-from composition import ServiceSettings, new_event_loop, read_settings
+from composition import ServiceSettings, new_event_loop, read_settings, refuse_unsafe
 from composition.repositories import Database, cost_lines, credit_accounts, database, provider_lines, tenants
 from domain.auth import Scope
 from domain.errors import ServiceError
@@ -77,12 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m admin", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, do: Command, help_text: str) -> argparse.ArgumentParser:
+    def command(name: str, do: Command | None, help_text: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=help_text)
         added.set_defaults(do=do)
         return added
 
     command("bootstrap", _bootstrap, "migrate the database; make search attributes, schedule and bucket")
+    command("check-settings", None, "list every setting that is wrong or, in production, unsafe")
     tenant = command("create-tenant", _create_tenant, "make a tenant with its accounts")
     tenant.add_argument("name")
     tenant.add_argument("--id", help="use this id, and do nothing if it exists")
@@ -126,6 +128,11 @@ def main() -> None:
     wanted = _parser().parse_args()
     settings = read_settings()
     configure_logging(settings.log_level)
+    if wanted.do is None:
+        check_settings(settings)
+        return
+    if wanted.do is _bootstrap:
+        refuse_unsafe(settings)
 
     async def one(_: asyncio.Event) -> int:
         return await _main(wanted, settings)

@@ -4,7 +4,7 @@ import asyncio
 
 import uvicorn
 
-from composition import ServiceSettings, new_event_loop, read_settings
+from composition import ServiceSettings, new_event_loop, read_settings, refuse_unsafe
 from composition.api import create_app
 from runtime.process import configure_logging, run
 from runtime.work_folder import work_folder
@@ -41,6 +41,7 @@ async def serve(settings: ServiceSettings, stop: asyncio.Event) -> int:
 def main() -> None:
     settings = read_settings()
     configure_logging(settings.log_level)
+    refuse_unsafe(settings)
     run(lambda stop: serve(settings, stop), new_event_loop)
 
 
