@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 PASSWORD, S3_SECRET = "9bd1f04ce7a35268", "c07e4b1d9a6f2835e01b"
 SAFE = {
     "environment": "production",
-    "master_key": "5f0e61b9d2a84c37e6190bd4f7c825a3908e1f6bd47a2c35",
+    "master_key": "5f0e61b9d2a84c37e6190bd4f7c825a3908e1f6bd47a2c35",  # not a secret: random, of nothing
     "database_url": f"postgresql://darkroom:{PASSWORD}@postgresql:5432/darkroom",
     "temporal_address": "temporal:7233",
     "s3_endpoint": "http://minio:9000",
@@ -34,7 +34,8 @@ SIMULATORS = {
     "fal_result_hosts": ("fal.media", "https://simulator:8090"),
 }
 WEAK = {"s3_secret_key": "minio123"}
-WHSEC_SHORT, WHSEC = "whsec_c2hvcnQgc2VjcmV0", "whsec_TwG4cT1RvU0zPd0kQ9S3m5yN8b7aXfLe"
+WHSEC_SHORT = "whsec_c2hvcnQgc2VjcmV0"
+WHSEC = "whsec_TwG4cT1RvU0zPd0kQ9S3m5yN8b7aXfLe"  # not a secret: of no account
 
 
 def problems(**changed: Any) -> dict[str, str]:
@@ -148,7 +149,7 @@ def test_every_problem_is_said_at_once_without_a_secret(monkeypatch: pytest.Monk
         monkeypatch.delenv(name.upper(), raising=False)
     given = {
         "ENVIRONMENT": "production",
-        "MASTER_KEY": "not-32-characters",
+        "MASTER_KEY": "not-long-enough",
         "DATABASE_URL": "postgresql://darkroom:hunter2hunter2@db.example.com/darkroom",
         "DATABASE_POOL_SIZE": "many",
         "FAL_KEY": "a-key of two words",
@@ -171,7 +172,7 @@ def test_every_problem_is_said_at_once_without_a_secret(monkeypatch: pytest.Monk
         "PUBLIC_URL",
         "S3_PUBLIC_ENDPOINT",
     }
-    for secret in ("not-32", "hunter2", "two words", "sk-1", "r8-1", WHSEC_SHORT):
+    for secret in ("not-long", "hunter2", "two words", "sk-1", "r8-1", WHSEC_SHORT):
         assert secret not in text
 
 
