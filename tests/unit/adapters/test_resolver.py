@@ -88,6 +88,21 @@ async def test_a_name_that_gets_no_thread_in_time_does_not_resolve(names: Hangin
         assert await look_up(names_of_all, "ten_other", "127.0.0.1") == "127.0.0.1"
 
 
+async def test_who_gives_up_waiting_for_a_thread_gives_its_share_back(names: HangingNames) -> None:
+    names_of_all = resolver(max_lookups=1)
+    blocking = start(names_of_all, "ten_slow", 1)
+    await eventually(lambda: names.hanging == 1)
+    impatient = start(names_of_all, "ten_other", 2)
+    patient = asyncio.create_task(look_up(names_of_all, "ten_other", "127.0.0.1"))
+    await asyncio.sleep(0)  # now two wait for a thread, and one for its share
+    await stop(impatient)
+    names.release()
+
+    async with asyncio.timeout(scaled(20)):
+        assert await patient == "127.0.0.1"
+    await stop(blocking)
+
+
 async def test_without_a_tenant_each_host_has_a_share(names: HangingNames) -> None:
     names_of_all = resolver()
     waiting = [asyncio.create_task(look_up(names_of_all, "", f"one{SUFFIX}")) for _ in range(MANY)]
