@@ -29,7 +29,7 @@ PLANTED = {
     "fal": "2f1c9a7e-5b3d-4c8a-9e61-" + "0d7f4b2a8c53:9a1b3c5d7e9f0a2b4c6d8e0f1a3b5c7d",
     "GitHub": "token: ghp_" + "a8Xk2Lq9ZrT4vB7nM1cD5fG3hJ6wY0sPuE8i",
     "Google": "GEMINI_API_KEY=AIza" + "SyD3kL9xQ2mN7bV4cX8zR1tY6uP0oI5wEaS",
-    "JSON Web Token": "eyJhbGciOiJFUzI1NiJ9" + ".eyJzdWIiOiJkYXJrcm9vbSJ9" + ".c2lnbmF0dXJlLW9mLWl0",
+    "JSON Web Token": "eyJhbGci" + "OiJFUzI1NiJ9.eyJzdWIiOiJkYXJrcm9vbSJ9.c2lnbmF0dXJlLW9mLWl0",
     "OpenAI": 'key="sk-proj-' + '4fT9xLq2Vb7Nz1Rm8Kc5Wd0P"',
     "Replicate": "r8_" + "Hq7Zk2Lm9Xw4Tb1Vd6Rn3Yc8Pf5Gs0Ja2Eu7i",
     "Standard Webhooks": "whsec_" + "TwG4cT1RvU0zPd0kQ9S3m5yN8b7aXfLe",
