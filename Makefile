@@ -5,7 +5,10 @@ PYTHON ?= python3
 READY := .venv/.ready
 RUN := .venv/bin/python
 
-.PHONY: help demo up unit test check bench lock clean
+AUDIT := .venv-audit/bin
+LOCKS := requirements.lock requirements-dev.lock requirements-audit.lock
+
+.PHONY: help demo up unit test check bench lock audit sbom clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,9 +41,25 @@ lock: $(READY) ## Pin every dependency again, with hashes and without any index'
 		--no-header --output-file requirements.lock pyproject.toml
 	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --output-file requirements-dev.lock pyproject.toml --group dev
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --output-file requirements-audit.lock --group audit
+
+audit: .venv-audit/.ready ## Look up every locked package in the published advisories; a package not found fails
+	@failed=0; for lock in $(LOCKS); do echo "$$lock:"; $(AUDIT)/pip-audit --strict --disable-pip \
+		--require-hashes --progress-spinner off --requirement $$lock $(ARGS) || failed=1; done; exit $$failed
+
+sbom: .venv-audit/.ready ## Write sbom.json, a CycloneDX list of what the service consists of, from requirements.lock
+	@exec $(AUDIT)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON \
+		--output-file sbom.json requirements.lock
 
 clean: $(READY) ## Remove the data of `make up`
 	@exec $(RUN) -m devstack clean
+
+.venv-audit/.ready: requirements-audit.lock
+	@$(PYTHON) -m venv .venv-audit
+	@$(AUDIT)/python -m pip install --quiet --require-hashes --no-deps --disable-pip-version-check \
+		-r requirements-audit.lock
+	@touch $@
 
 $(READY): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -22,6 +22,10 @@ class Settings(BaseSettings):
 
     _unpaste = field_validator("*", mode="before")(unpasted)
 
+    # What `composition/setting_problems.py` refuses to start with
+    environment: Literal["development", "production"] = "development"
+    accepted_risks: Csv = ()
+
     # Secrets and addresses: where the rest of the system is
     master_key: Annotated[SecretStr, Field(min_length=32)]
     other_master_keys: Annotated[tuple[Annotated[SecretStr, Field(min_length=32)], ...], NoDecode] = ()
@@ -32,6 +36,10 @@ class Settings(BaseSettings):
     temporal_namespace: str = "default"
     temporal_api_key: SecretStr | None = None
     temporal_tls: bool = False
+    temporal_tls_ca_file: str | None = None
+    temporal_tls_cert_file: str | None = None
+    temporal_tls_key_file: str | None = None
+    temporal_tls_server_name: str | None = None
     temporal_ui_url: HttpAddress | None = None
     s3_endpoint: HttpAddress = "http://127.0.0.1:9000"
     s3_public_endpoint: HttpAddress | None = None
@@ -104,7 +112,7 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     log_format: Literal["text", "json"] = "text"
 
-    @field_validator("input_hosts", "other_master_keys", mode="before")
+    @field_validator("accepted_risks", "input_hosts", "other_master_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):

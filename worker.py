@@ -14,7 +14,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.interceptors import FailureMappingInterceptor, HeartbeatInterceptor, StoppingInterceptor
-from composition import ServiceSettings, read_settings
+from composition import ServiceSettings, new_event_loop, read_settings, refuse_unsafe
 from composition.activities import Activities, worker_activities
 from composition.providers import submits_per_second
 from composition.repositories import Database, catalog, check_schema, database
@@ -187,7 +187,8 @@ def main() -> None:
     queues = [queue for queue in parser.parse_args().queues.split(",") if queue]
     settings = read_settings()
     configure_logging(settings.log_level, settings.log_format)
-    run(lambda stop: serve(settings, queues, stop))
+    refuse_unsafe(settings)
+    run(lambda stop: serve(settings, queues, stop), new_event_loop)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +16,6 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain import temporal_names
@@ -36,28 +34,6 @@ _CLOSED = (
     WorkflowExecutionStatus.TERMINATED,
     WorkflowExecutionStatus.TIMED_OUT,
 )
-
-
-@dataclass(frozen=True)
-class TemporalAddress:
-    """Where a Temporal frontend is, and its credentials."""
-
-    address: str
-    namespace: str
-    api_key: str | None = None
-    tls: bool = False
-
-
-async def connect(where: TemporalAddress, *, lazy: bool = False, runtime: Runtime | None = None) -> Client:
-    """Return a client; with `lazy` it connects on its first call. Raises RuntimeError if Temporal is away."""
-    return await Client.connect(
-        where.address,
-        namespace=where.namespace,
-        api_key=where.api_key,
-        tls=where.tls,
-        lazy=lazy,
-        runtime=runtime,
-    )
 
 
 class TemporalWorkflowClient:

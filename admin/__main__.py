@@ -8,8 +8,9 @@ from typing import Any
 
 from admin import accounts, master_keys, providers
 from admin.bootstrap import bootstrap
+from admin.check_settings import check_settings
 from admin.command_line import Commands
-from composition import ServiceSettings, read_settings
+from composition import ServiceSettings, new_event_loop, read_settings, refuse_unsafe
 from composition.repositories import Database, database
 from domain.errors import ServiceError
 from runtime.logs import configure_logging
@@ -24,6 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m admin", description=__doc__)
     commands = Commands(parser)
     commands.add("bootstrap", _bootstrap, "migrate the database; make search attributes, schedule and bucket")
+    commands.add("check-settings", None, "list every setting that is wrong or, in production, unsafe")
     accounts.add_to(commands)
     providers.add_to(commands)
     master_keys.add_to(commands)
@@ -47,11 +49,16 @@ def main() -> None:
     wanted = _parser().parse_args()
     settings = read_settings()
     configure_logging(settings.log_level, settings.log_format)
+    if wanted.do is None:
+        check_settings(settings)
+        return
+    if wanted.do is _bootstrap:
+        refuse_unsafe(settings)
 
     async def one(_: asyncio.Event) -> int:
         return await _main(wanted, settings)
 
-    run(one)
+    run(one, new_event_loop)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ class Commands:
     def __init__(self, parser: argparse.ArgumentParser) -> None:
         self._parsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(self, name: str, do: Command, help_text: str) -> argparse.ArgumentParser:
+    def add(self, name: str, do: Command | None, help_text: str) -> argparse.ArgumentParser:
         added = self._parsers.add_parser(name, help=help_text)
         added.set_defaults(do=do)
         return added

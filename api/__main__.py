@@ -4,7 +4,7 @@ import asyncio
 
 import uvicorn
 
-from composition import ServiceSettings, read_settings
+from composition import ServiceSettings, new_event_loop, read_settings, refuse_unsafe
 from composition.api import create_app
 from runtime.logs import configure_logging
 from runtime.process import run
@@ -42,7 +42,8 @@ async def serve(settings: ServiceSettings, stop: asyncio.Event) -> int:
 def main() -> None:
     settings = read_settings()
     configure_logging(settings.log_level, settings.log_format)
-    run(lambda stop: serve(settings, stop))
+    refuse_unsafe(settings)
+    run(lambda stop: serve(settings, stop), new_event_loop)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def _configured(settings: ServiceSettings) -> Iterator[tuple[ProviderSpec[Any], 
 
 
 def enabled_providers(settings: ServiceSettings) -> tuple[str, ...]:
-    """Return the providers with credentials. Raises ValueError for incomplete ones."""
+    """Return the providers with credentials."""
     return tuple(spec.name for spec, own in _configured(settings) if own.is_enabled)
 
 

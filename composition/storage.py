@@ -16,6 +16,8 @@ from settings import Settings
 
 _S3_THREADS = 8
 _DECODING_THREADS = 2
+# The names of one tenant's inputs, and those of one host of results, which all jobs of a provider may share.
+_LOOKUPS_OF_A_TENANT, _LOOKUPS_OF_A_HOST = 4, 16
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def result_images(settings: ServiceSettings) -> AbstractAsyncContextManager[Imag
         max_bytes=settings.max_image_bytes,
         max_pixels=settings.max_image_pixels,
         timeout_seconds=settings.download_timeout_seconds,
+        max_lookups_each=_LOOKUPS_OF_A_HOST,
     )
 
 
@@ -54,16 +57,19 @@ def input_images(settings: Settings) -> AbstractAsyncContextManager[ImagePipelin
         max_bytes=settings.max_input_bytes,
         max_pixels=settings.max_image_pixels,
         timeout_seconds=settings.input_timeout_seconds,
+        max_lookups_each=_LOOKUPS_OF_A_TENANT,
     )
 
 
 @asynccontextmanager
 async def _image_pipeline(
-    hosts: Sequence[str], *, max_bytes: int, max_pixels: int, timeout_seconds: float
+    hosts: Sequence[str], *, max_bytes: int, max_pixels: int, timeout_seconds: float, max_lookups_each: int
 ) -> AsyncIterator[ImagePipeline]:
     """Open a pipeline for images from `hosts`. Of these, only whole origins may be private addresses."""
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(guarded_pool(hosts, ssl.create_default_context()))
+        pool = await stack.enter_async_context(
+            guarded_pool(hosts, ssl.create_default_context(), max_lookups_each=max_lookups_each)
+        )
         threads = stack.enter_context(ThreadPoolExecutor(_DECODING_THREADS, thread_name_prefix="decode"))
         yield ImagePipeline(
             GuardedDownloader(pool, max_bytes=max_bytes, total_seconds=timeout_seconds),

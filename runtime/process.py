@@ -13,14 +13,18 @@ from typing import Any, NoReturn
 _LET_GO_SECONDS = 0.05
 
 
-def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) -> NoReturn:
+def run(
+    main: Callable[[asyncio.Event], Coroutine[Any, Any, int]],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> NoReturn:
     """Run `main` to its exit code. It is given an event that INT, TERM and HUP set.
 
     The only way out of a process that held a Temporal client.
     """
     code = 1
     try:
-        code = asyncio.run(_until_stopped(main))
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            code = runner.run(_until_stopped(main))
     except Exception:
         logging.getLogger("darkroom").exception("stopped by an error")
     finally:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 # A decision tells what was true on its day, so the names in it may have gone.
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("*.md"))
 DOCUMENTS = [
-    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")),
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 BY_NAME = {path.relative_to(ROOT).as_posix(): path for path in DOCUMENTS}

@@ -4,12 +4,17 @@ A provider's class sets `env_prefix` to its name in upper case, so the field `ap
 environment variable `BFL_API_KEY`.
 """
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, PositiveFloat, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.pasted import api_key, http_address, unpasted
+from domain.setting_checks import SettingProblem, origin_problem, origins_in
+
+_RISK = "credits would be charged for what a simulator draws there"
+_FIX = "Leave it out to use the provider, or accept it for a gateway of yours"
 
 
 def _split(value: object) -> object:
@@ -28,6 +33,7 @@ def _api_key(value: SecretStr | None) -> SecretStr | None:
 
 # A key that is set to nothing disables its provider, like one that is not set.
 Credential = Annotated[SecretStr | None, BeforeValidator(_empty_is_none), AfterValidator(_api_key)]
+OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
 HttpAddress = Annotated[str, AfterValidator(http_address)]
 HostList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
@@ -53,8 +59,17 @@ class ProviderSettings(BaseSettings):
 
     @property
     def is_enabled(self) -> bool:
-        """Whether there are credentials. Raises ValueError if they are incomplete."""
+        """Whether there are credentials."""
         raise NotImplementedError
+
+    def problems(self) -> Iterator[SettingProblem]:
+        """Yield what is wrong or, in production, unsafe, of an enabled provider."""
+        for variable, field in self.variables().items():
+            value = getattr(self, field)
+            origins = [value] if field.endswith("url") else []
+            origins += origins_in(value) if field.endswith("hosts") else ()
+            found = (origin_problem(variable.upper(), origin, _RISK, _FIX) for origin in origins)
+            yield from (problem for problem in found if problem is not None)
 
     @classmethod
     def variables(cls) -> dict[str, str]:

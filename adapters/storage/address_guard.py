@@ -16,10 +16,12 @@ from itertools import zip_longest
 import httpcore
 import httpx
 
+from adapters.resolver import Resolver
 from domain.errors import ResultUnusable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_MAX_LOOKUPS, _LOOKUP_SECONDS = 64, 5.0
 _MAX_ADDRESSES = 6
 _NEXT_ADDRESS_SECONDS = 0.25
 
@@ -78,18 +80,26 @@ def _host(url: httpx.URL) -> str:
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Connects only to public addresses, or to the host and port pairs an operator vouched for."""
+    """Connects only to public addresses, or to the host and port pairs an operator vouched for.
+
+    max_lookups_each: Of the names of one tenant, or at one host where no tenant chose it; all together have a
+        limit, too. resolve: By default in threads of its own.
+    """
 
     def __init__(
         self,
         trusted: Iterable[str],
         inner: httpcore.AsyncNetworkBackend | None = None,
         resolve: Callable[[str, int], Coroutine[None, None, list[Address]]] | None = None,
+        *,
+        max_lookups_each: int = 4,
     ) -> None:
         urls = [httpx.URL(entry) for entry in trusted if "://" in entry]
         self._trusted = {(_host(url), url.port or (443 if url.scheme == "https" else 80)) for url in urls}
         self._inner = inner or httpcore.AnyIOBackend()
-        self._resolve = resolve or _resolve
+        self._resolve = resolve or _resolve_with(
+            Resolver(max_lookups=_MAX_LOOKUPS, max_share=max_lookups_each, timeout_seconds=_LOOKUP_SECONDS)
+        )
 
     async def connect_tcp(
         self,
@@ -120,11 +130,16 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         await self._inner.sleep(seconds)
 
 
-def guarded_pool(hosts: Iterable[str], tls: ssl.SSLContext | None = None) -> httpcore.AsyncConnectionPool:
-    """Open a pool that is shared with no trusted traffic and never uses a proxy."""
+def guarded_pool(
+    hosts: Iterable[str], tls: ssl.SSLContext | None = None, *, max_lookups_each: int = 4
+) -> httpcore.AsyncConnectionPool:
+    """Open a pool that is shared with no trusted traffic and never uses a proxy.
+
+    max_lookups_each: As in GuardedBackend.
+    """
     return httpcore.AsyncConnectionPool(
         ssl_context=tls or ssl.create_default_context(),
-        network_backend=GuardedBackend(hosts),
+        network_backend=GuardedBackend(hosts, max_lookups_each=max_lookups_each),
         max_connections=50,
         max_keepalive_connections=10,
         keepalive_expiry=10,
@@ -175,9 +190,12 @@ async def _discard(tasks: Iterable[asyncio.Task[httpcore.AsyncNetworkStream]]) -
             await found.aclose()
 
 
-async def _resolve(host: str, port: int) -> list[Address]:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise httpcore.ConnectError(f"{host} does not resolve") from error
-    return [ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]
+def _resolve_with(resolver: Resolver) -> Callable[[str, int], Coroutine[None, None, list[Address]]]:
+    async def resolve(host: str, port: int) -> list[Address]:
+        try:
+            found = await resolver.getaddrinfo(host, port, socket.AF_UNSPEC, socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(f"{host} does not resolve") from error
+        return [ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]
+
+    return resolve

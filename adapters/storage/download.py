@@ -10,6 +10,7 @@ from typing import IO
 import httpcore
 import httpx
 
+from adapters.resolver import on_behalf_of
 from adapters.storage.address_guard import is_allowed, origin
 from adapters.storage.content_encoding import Body, BrokenBodyError, UnknownEncodingError
 from domain.errors import ResultExpired, ResultUnavailable, ResultUnusable
@@ -30,12 +31,13 @@ class GuardedDownloader:
         self._total_seconds = total_seconds
 
     @asynccontextmanager
-    async def download(self, url: str, hosts: Sequence[str]) -> AsyncIterator[Path]:
+    async def download(self, url: str, hosts: Sequence[str], *, tenant_id: str = "") -> AsyncIterator[Path]:
         with tempfile.NamedTemporaryFile(prefix="darkroom-") as file:
             try:
                 # The client's own time limits are per read; a body that drips would never meet them.
                 async with asyncio.timeout(self._total_seconds):
-                    await self._follow(_parse(url), hosts, file.file)
+                    with on_behalf_of(tenant_id):
+                        await self._follow(_parse(url), hosts, file.file)
             except TimeoutError as error:
                 raise ResultUnavailable(f"download took over {self._total_seconds} s") from error
             except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:

@@ -146,7 +146,9 @@ class InputFileService:
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout_at(deadline):
-                    path = await stack.enter_async_context(self._downloader.download(url, self._hosts))
+                    path = await stack.enter_async_context(
+                        self._downloader.download(url, self._hosts, tenant_id=tenant_id)
+                    )
             except (TimeoutError, ResultExpired, ResultUnusable, ResultUnavailable) as error:
                 # The same error for every failure, so that it reveals nothing of our network.
                 raise _UnusableInput(

@@ -148,6 +148,7 @@ def _environment(data: DataDir, servers: Servers, settings: Mapping[str, str]) -
         ours["TEMPORAL_UI_URL"] = servers.temporal.ui_url
     ours |= simulators.settings(data, servers.simulators)
     return ours | {
+        "ENVIRONMENT": "development",
         "MASTER_KEY": os.environ.get("MASTER_KEY") or data.secret("master_key"),
         "DATABASE_URL": servers.postgres.url,
         "TEMPORAL_ADDRESS": servers.temporal.address,

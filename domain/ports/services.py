@@ -91,9 +91,12 @@ class WebhookReader(Protocol):
 class Downloader(Protocol):
     """Downloads from foreign hosts, with limits on size and time."""
 
-    def download(self, url: str, hosts: Sequence[str]) -> AbstractAsyncContextManager[Path]:
+    def download(
+        self, url: str, hosts: Sequence[str], *, tenant_id: str = ""
+    ) -> AbstractAsyncContextManager[Path]:
         """Open a temporary file with the whole body.
 
+        tenant_id: Who chose the address; of each tenant, a few names are looked up at once.
         Raises ResultExpired if the address no longer works, ResultUnusable if the body breaks a cap or the
         host is not allowed, ResultUnavailable if a retry may help.
         """

@@ -137,7 +137,7 @@ class ScriptedDownloader:
         self.dead: set[str] = set()
 
     @asynccontextmanager
-    async def download(self, url: str, hosts: Sequence[str]) -> AsyncIterator[Path]:
+    async def download(self, url: str, hosts: Sequence[str], *, tenant_id: str = "") -> AsyncIterator[Path]:
         if url in self.releases:
             reached, release = self.releases[url]
             reached.set()

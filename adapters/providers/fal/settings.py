@@ -1,11 +1,19 @@
 """The settings of fal, `FAL_…`."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from adapters.providers.settings import Credential, HostList, HttpAddress, JobProviderSettings
+from adapters.providers.settings import (
+    Credential,
+    HostList,
+    HttpAddress,
+    JobProviderSettings,
+    OptionalText,
+)
+from domain.setting_checks import SettingProblem
 
 
 class FalSettings(JobProviderSettings):
@@ -20,7 +28,7 @@ class FalSettings(JobProviderSettings):
     model_config = SettingsConfigDict(env_prefix="FAL_")
 
     key: Credential = None
-    user_id: str | None = None
+    user_id: OptionalText = None
     queue_url: HttpAddress = "https://queue.fal.run"
     jwks_url: HttpAddress = "https://rest.fal.ai/.well-known/jwks.json"
     result_hosts: HostList = ("fal.media", "*.fal.media")
@@ -29,11 +37,13 @@ class FalSettings(JobProviderSettings):
 
     @property
     def is_enabled(self) -> bool:
-        if self.key is not None and self.user_id is None:
-            raise ValueError(
-                "FAL_USER_ID is needed with FAL_KEY: without it any account's webhook is accepted"
-            )
         return self.key is not None
+
+    def problems(self) -> Iterator[SettingProblem]:
+        yield from super().problems()
+        if self.user_id is None:
+            problem = "it is not set while FAL_KEY is, so webhooks of any account would be accepted"
+            yield SettingProblem("FAL_USER_ID", problem, "Set it to the id of your account", always=True)
 
     @property
     def reads_webhooks(self) -> bool:

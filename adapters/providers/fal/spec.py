@@ -23,7 +23,8 @@ def _adapter(settings: FalSettings, http: httpx.AsyncClient, _keyring: Keyring) 
 
 
 def _webhook_reader(settings: FalSettings, http: httpx.AsyncClient, _keyring: Keyring) -> FalWebhookReader:
-    assert settings.user_id is not None
+    if settings.user_id is None:
+        raise ValueError("FAL_USER_ID is needed with FAL_KEY: without it any account's webhook is accepted")
     return FalWebhookReader(FalKeys(http, settings.jwks_url), user_id=settings.user_id)
 
 

@@ -16,6 +16,8 @@ from domain.errors import SignatureInvalid
 
 _MAX_SIGNATURES = 20
 _PREFIX = "whsec_"
+# What the scheme asks for.
+MIN_KEY_BYTES = 24
 
 
 class StandardWebhooks:
@@ -25,7 +27,7 @@ class StandardWebhooks:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._keys = tuple(_key(secret) for secret in secrets)
+        self._keys = tuple(signing_key(secret) for secret in secrets)
         if not self._keys:
             raise ValueError("webhooks cannot be verified without a secret")
 
@@ -58,7 +60,8 @@ def _signatures(header: str) -> list[bytes]:
     return found
 
 
-def _key(secret: str) -> bytes:
+def signing_key(secret: str) -> bytes:
+    """Return the key in a secret. Raises ValueError, which does not show it."""
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except (binascii.Error, ValueError):

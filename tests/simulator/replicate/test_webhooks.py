@@ -31,7 +31,7 @@ def test_the_signature_is_that_of_standard_webhooks() -> None:
     signer = Signer(b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
     signature = signer.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", b'{"test": 2432232314}')
 
-    assert signer.secret == "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105
+    assert signer.secret == "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - published, not a secret
     assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 

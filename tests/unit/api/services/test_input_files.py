@@ -36,7 +36,7 @@ class HeldDownloader:
         self._folder = folder
 
     @asynccontextmanager
-    async def download(self, url: str, hosts: Sequence[str]) -> AsyncIterator[Path]:
+    async def download(self, url: str, hosts: Sequence[str], *, tenant_id: str = "") -> AsyncIterator[Path]:
         self.waiting += 1
         self.max_waiting = max(self.max_waiting, self.waiting)
         try:

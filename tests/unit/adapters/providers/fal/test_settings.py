@@ -3,11 +3,19 @@
 import pytest
 
 from adapters.providers.fal.settings import FalSettings
+from adapters.providers.fal.spec import SPEC
+from adapters.providers.http.client import provider_client
+from domain.keyring import Keyring
 
 
-def test_without_the_accounts_id_the_key_is_rejected() -> None:
-    with pytest.raises(ValueError, match="FAL_USER_ID"):
-        _ = FalSettings(key="a-key", user_id=None).is_enabled
+@pytest.mark.parametrize("user_id", [None, ""])
+async def test_without_the_accounts_id_no_webhook_is_read_and_no_process_starts(user_id: str | None) -> None:
+    settings = FalSettings(key="a-key", user_id=user_id)
+    async with provider_client() as http:
+        with pytest.raises(ValueError, match="FAL_USER_ID"):
+            SPEC.webhook_reader(settings, http, Keyring.of("master"))
+    [problem] = settings.problems()
+    assert (problem.setting, problem.always) == ("FAL_USER_ID", True)
 
 
 def test_hosts_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:

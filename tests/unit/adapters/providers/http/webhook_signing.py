@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - the published example
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - the published example, not a secret
 OTHER = "whsec_" + base64.b64encode(b"another secret of ours").decode()
 NOW = 1_614_265_330
 BODY = b'{"test": 2432232314}'
