@@ -23,7 +23,7 @@ def test_a_process_runs_on_it(module: str, arguments: list[str], monkeypatch: py
 
     monkeypatch.setattr(entry, "run", run)
     monkeypatch.setattr(entry, "read_settings", lambda: ServiceSettings(**SAFE))
-    monkeypatch.setattr(entry, "configure_logging", lambda _: None)
+    monkeypatch.setattr(entry, "configure_logging", lambda *_: None)
     monkeypatch.setattr(sys, "argv", [module, *arguments])
     entry.main()
 
