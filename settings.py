@@ -4,6 +4,7 @@ Names are environment variables, in upper case; `docs/configuration.md` describe
 each provider are in its folder, and `composition/settings.py` reads them all.
 """
 
+from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr, field_validator
@@ -11,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.pasted import host_and_port, http_address, unpasted
 
+_OPERATORS_PATHS = ("/readyz", "/metrics", "/docs", "/openapi.json")
 Csv = Annotated[tuple[str, ...], NoDecode]
 HttpAddress = Annotated[str, AfterValidator(http_address)]
 
@@ -42,11 +44,29 @@ class Settings(BaseSettings):
     # The API
     api_host: str = "127.0.0.1"
     api_port: int = 8000
+    api_internal_host: str = "127.0.0.1"
+    api_internal_port: int = 8003
+    api_public_paths: Csv = ("/readyz", "/docs", "/openapi.json")
     api_background_starts: Annotated[int, Field(ge=0)] = 500
     public_url: HttpAddress = "http://127.0.0.1:8000"
     webhook_base_url: HttpAddress | None = None
     show_temporal_ui_links: bool = False
     max_body_bytes: PositiveInt = 30_000_000
+
+    # What clients of the API may take before and while it serves them
+    trusted_proxies: Csv = ()
+    api_head_timeout_seconds: PositiveFloat = 10.0
+    api_write_timeout_seconds: PositiveFloat = 60.0
+    api_max_connections: PositiveInt = 20_000
+    api_max_anonymous_connections: PositiveInt = 5_000
+    api_max_connections_per_address: PositiveInt = 2_500
+    api_max_requests: PositiveInt = 4_000
+    api_max_image_requests: PositiveInt = 500
+    api_max_upload_requests: PositiveInt = 200
+    api_max_webhook_requests: PositiveInt = 500
+    api_max_health_requests: PositiveInt = 500
+    api_max_other_requests: PositiveInt = 100
+    api_failed_keys_per_minute: PositiveInt = 60
 
     # Images that clients upload
     max_input_bytes: PositiveInt = 50_000_000
@@ -83,7 +103,21 @@ class Settings(BaseSettings):
 
     log_level: str = "INFO"
 
-    @field_validator("input_hosts", mode="before")
+    @field_validator("api_public_paths")
+    @classmethod
+    def _known_paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [path for path in value if path not in _OPERATORS_PATHS]:
+            raise ValueError(f"{', '.join(unknown)} is none of {', '.join(_OPERATORS_PATHS)}")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in value:
+            ip_network(proxy, strict=False)
+        return value
+
+    @field_validator("input_hosts", "api_public_paths", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):

@@ -12,10 +12,12 @@ from fastapi import Depends, HTTPException, Request, status
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
+from api.http.client import client_of
 from api.http.schemas import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.generations import GenerationService
 from api.services.input_files import FILE_ID, InputFileService
+from api.services.key_guard import KeyGuard
 from api.services.readiness import Readiness
 from api.services.state_gauges import StateGauges
 from api.services.workflow_status import WorkflowStatus
@@ -29,7 +31,6 @@ from domain.errors import (
     Unauthenticated,
 )
 from domain.ports import (
-    Authenticator,
     CreditAccounts,
     Generations,
     InputFiles,
@@ -52,7 +53,7 @@ class Services:
     catalog: Catalog
     generations: Generations
     credits: CreditAccounts
-    authenticator: Authenticator
+    key_guard: KeyGuard
     input_files: InputFiles
     slots: ProviderSlots
     input_file_service: InputFileService
@@ -79,7 +80,10 @@ async def _caller(request: Request, services: ServicesDep) -> Caller:
     scheme, _, api_key = (headers[0] if len(headers) == 1 else "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated
-    return await services.authenticator.authenticate(api_key)
+    client = client_of(request)
+    caller = await services.key_guard.identify_caller(api_key, client.group)
+    client.mark_authenticated(caller.tenant_id)
+    return caller
 
 
 AnyCaller = Annotated[Caller, Depends(_caller)]

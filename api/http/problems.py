@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from math import ceil
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -30,6 +31,7 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.ModelUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TooLateToCancel: HTTPStatus.CONFLICT,
     errors.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
+    errors.TooManyFailedKeys: HTTPStatus.TOO_MANY_REQUESTS,
 }
 _CODES = {
     HTTPStatus.NOT_FOUND: "not_found",
@@ -73,7 +75,8 @@ async def _service_error(_: Request, error: Exception) -> JSONResponse:
     headers = {}
     status = _STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     if isinstance(error, TransientError):
-        status, headers["Retry-After"] = HTTPStatus.SERVICE_UNAVAILABLE, "1"
+        status = _STATUS.get(type(error), HTTPStatus.SERVICE_UNAVAILABLE)
+        headers["Retry-After"] = str(max(1, ceil(error.retry_after_seconds or 0)))
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, InvalidInput):
