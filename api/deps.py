@@ -82,7 +82,7 @@ async def _caller(request: Request, services: ServicesDep) -> Caller:
         raise Unauthenticated
     client = client_of(request)
     caller = await services.key_guard.identify_caller(api_key, client.group)
-    client.mark_authenticated(caller.tenant_id)
+    await client.mark_authenticated(caller.tenant_id)
     return caller
 
 

@@ -98,7 +98,7 @@ def _load_limits(settings: ServiceSettings) -> LoadLimits:
             RouteGroup.WEBHOOKS: settings.api_max_webhook_requests,
             RouteGroup.HEALTH: settings.api_max_health_requests,
             RouteGroup.OTHER: settings.api_max_other_requests,
-        }
+        },
     )
 
 

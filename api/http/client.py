@@ -1,11 +1,14 @@
 """What is known of a request's sender: its address at first, later that it authenticated."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 _KEY = "client"
+
+# Called with the tenant's id, or None for a signature of ours. What it raises refuses the request.
+WhenAuthenticated = Callable[[str | None], Awaitable[None]]
 
 
 class RequestClient:
@@ -14,16 +17,16 @@ class RequestClient:
     def __init__(self, address: str, group: str | None = None) -> None:
         self.address = address
         self.group = group or address
-        self._callbacks: list[Callable[[str | None], None]] = []
+        self._callbacks: list[WhenAuthenticated] = []
 
-    def when_authenticated(self, callback: Callable[[str | None], None]) -> None:
-        """Call with the tenant's id, or None for a signature of ours. What it raises refuses the request."""
+    def when_authenticated(self, callback: WhenAuthenticated) -> None:
         self._callbacks.append(callback)
 
-    def mark_authenticated(self, tenant_id: str | None = None) -> None:
+    async def mark_authenticated(self, tenant_id: str | None = None) -> None:
+        """Tell the server, which may let the request wait for its turn. Raises what refuses it."""
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
-            callback(tenant_id)
+            await callback(tenant_id)
 
 
 def put_client(scope: Scope, client: RequestClient) -> None:

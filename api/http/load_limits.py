@@ -4,7 +4,8 @@ A flood of one group is refused without harm to the others, and one tenant has a
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import metrics
 from api.http.client import client_of
 from api.http.problems import problem
+from api.services.tenant_limits import TenantConcurrencyLimiter
 from domain.errors import Overloaded
 
 _RETRY_AFTER = {"Retry-After": "1"}
@@ -57,9 +59,15 @@ def _defaults() -> dict[RouteGroup, int]:
 
 @dataclass(frozen=True)
 class LoadLimits:
-    """max_requests: in progress at once, for every group."""
+    """max_requests: in progress at once, for every group.
+
+    max_running_per_tenant: of the group `api`; the tenant's others wait, at most `wait_seconds`. Else a burst
+    would share the database's connections until most of it fails for lack of one.
+    """
 
     max_requests: Mapping[RouteGroup, int] = field(default_factory=_defaults)
+    max_running_per_tenant: int = 25
+    wait_seconds: float = 60.0
 
     def max_per_tenant(self, group: RouteGroup) -> int:
         return max(1, self.max_requests[group] // 2)
@@ -73,6 +81,7 @@ class LoadLimitMiddleware:
         self._limits = limits
         self._in_progress: Counter[RouteGroup] = Counter()
         self._of_tenants: Counter[tuple[RouteGroup, str]] = Counter()
+        self._turns = TenantConcurrencyLimiter(limits.max_running_per_tenant, limits.wait_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -88,25 +97,36 @@ class LoadLimitMiddleware:
         await self._run(group, scope, receive, send)
 
     async def _run(self, group: RouteGroup, scope: Scope, receive: Receive, send: Send) -> None:
-        counted: list[tuple[RouteGroup, str]] = []
+        async with AsyncExitStack() as held:
 
-        def count_tenant(tenant_id: str | None) -> None:
-            if tenant_id is None:
-                return
-            part = (group, tenant_id)
-            if self._of_tenants[part] >= self._limits.max_per_tenant(group):
-                metrics.shed.labels(group).inc()
-                raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, headers=_RETRY_AFTER)
-            self._of_tenants[part] += 1
-            counted.append(part)
+            async def admit(tenant_id: str | None) -> None:
+                if tenant_id is not None:
+                    held.enter_context(self._count_tenant(group, tenant_id))
+                    if group is RouteGroup.API:
+                        await held.enter_async_context(self._turns.limit(_turn_of(tenant_id, scope)))
 
-        client_of(scope).when_authenticated(count_tenant)
-        self._in_progress[group] += 1
+            client_of(scope).when_authenticated(admit)
+            self._in_progress[group] += 1
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._in_progress[group] -= 1
+
+    @contextmanager
+    def _count_tenant(self, group: RouteGroup, tenant_id: str) -> Iterator[None]:
+        if self._of_tenants[group, tenant_id] >= self._limits.max_per_tenant(group):
+            metrics.shed.labels(group).inc()
+            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, headers=_RETRY_AFTER)
+        self._of_tenants[group, tenant_id] += 1
         try:
-            await self._app(scope, receive, send)
+            yield
         finally:
-            self._in_progress[group] -= 1
-            for part in counted:
-                self._of_tenants[part] -= 1
-                if self._of_tenants[part] == 0:
-                    del self._of_tenants[part]
+            self._of_tenants[group, tenant_id] -= 1
+            if self._of_tenants[group, tenant_id] == 0:
+                del self._of_tenants[group, tenant_id]
+
+
+def _turn_of(tenant_id: str, scope: Scope) -> str:
+    """Return whom a request waits for: new generations for one another, and nothing else for them."""
+    is_new = scope["method"] == "POST" and scope["path"] == "/v1/generations"
+    return f"{tenant_id} {'new' if is_new else 'other'}"

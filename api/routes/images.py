@@ -30,7 +30,7 @@ async def _readable_generation(
     """Return the generation to a caller with our signature or an API key of its tenant."""
     if signature is not None:
         check_image_signature(services.master_key, generation_id, index, signature)
-        client_of(request).mark_authenticated()
+        await client_of(request).mark_authenticated()
         return await services.generations.get_generation(generation_id)
     caller = await _caller(request, services)
     caller.require(Scope.READ_GENERATIONS)

@@ -16,7 +16,7 @@ async def receive_webhook(
 ) -> dict[str, str]:
     """Store a provider's webhook and relay it. Repeats and late arrivals get the same response."""
     attempt = read_callback_token(services.master_key, generation_id, token)
-    client_of(request).mark_authenticated()
+    await client_of(request).mark_authenticated()
     if provider not in services.webhook_readers:
         raise SignatureInvalid
     await services.generation_service.accept_webhook(

@@ -19,13 +19,14 @@ from api import metrics
 from api.http.client import RequestClient, put_client
 from api.http.problems import problem
 from api.server.addresses import client_group
+from api.server.chunks import BoundedH11Connection
 from api.server.config import ServerConfig
-from api.server.connections import ForwardedRequest
 from domain.errors import InvalidInput
 
 _log = logging.getLogger("darkroom.api.server")
 # Below are only complaints about what clients sent, as many as they like.
 _log.setLevel(logging.ERROR)
+_MAX_HEAD_BYTES = 16_384
 # For what we have still to say to a client that we close the connection of.
 _FAREWELL_SECONDS = 5.0
 # What a client must take of its response, on average.
@@ -44,6 +45,7 @@ class BoundedProtocol(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.logger = _log
+        self.conn = BoundedH11Connection(_MAX_HEAD_BYTES)
         self._application = self.app
         self.app = self._run_request
         self._limits = config.limits
@@ -196,25 +198,31 @@ class BoundedProtocol(H11Protocol):
         client = RequestClient(address, client_group(address))
         scope["client"] = (address, 0 if address != self._peer or self.client is None else self.client[1])
         put_client(scope, client)
-        if not self._is_proxy:
-            client.when_authenticated(lambda _: self._table.mark_authenticated(self))
-            await self._application(scope, receive, send)
+        if self._is_proxy:
+            await self._run_forwarded(client, scope, receive, send)
             return
+
+        async def count_no_longer(_: str | None) -> None:
+            self._table.mark_authenticated(self)
+
+        client.when_authenticated(count_no_longer)
+        await self._application(scope, receive, send)
+
+    async def _run_forwarded(self, client: RequestClient, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run a request behind a proxy, which is counted itself, as its connection has many clients."""
         request = self._table.enter_request(client.group)
-        client.when_authenticated(lambda _: request.leave())
-        try:
-            await self._run_forwarded(request, scope, receive, send)
-        finally:
+
+        async def count_no_longer(_: str | None) -> None:
             request.leave()
 
-    async def _run_forwarded(
-        self, request: ForwardedRequest, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        if request.is_admitted:
-            await self._application(scope, receive, send)
-        else:
+        client.when_authenticated(count_no_longer)
+        try:
+            if request.is_admitted:
+                await self._application(scope, receive, send)
+                return
             metrics.connections_closed.labels("refused").inc()
             status = HTTPStatus.TOO_MANY_REQUESTS
-            await problem(status, "too_many_at_once", status.phrase, headers={"Retry-After": "1"})(
-                scope, receive, send
-            )
+            refusal = problem(status, "too_many_at_once", status.phrase, headers={"Retry-After": "1"})
+            await refusal(scope, receive, send)
+        finally:
+            request.leave()

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
 from api import metrics
+from api.services.tenant_limits import TenantConcurrencyLimiter
 from domain.auth import Caller
 from domain.errors import TooManyFailedKeys, Unauthenticated
 from domain.ports import Authenticator
@@ -19,6 +20,9 @@ from domain.ports import Authenticator
 _MAX_REMEMBERED = 20_000
 _REFUSED_SECONDS = 5.0
 _GENUINE_SECONDS = 600.0
+# A burst waits for its own turns, and not for the database's connections, where others would wait behind it.
+_MAX_QUESTIONS_PER_KEY = 4
+_WAIT_SECONDS = 60.0
 
 Value = TypeVar("Value")
 
@@ -76,13 +80,14 @@ class KeyGuard:
         self._refused: _Recent[float] = _Recent(max_remembered)
         self._genuine: _Recent[float] = _Recent(max_remembered)
         self._allowances: _Recent[_Allowance] = _Recent(max_remembered)
+        self._turns = TenantConcurrencyLimiter(_MAX_QUESTIONS_PER_KEY, _WAIT_SECONDS)
         # A lock lives while a request waits for it.
         self._first_asks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     async def identify_caller(self, api_key: str, client: str) -> Caller:
         """Return the key's caller. client: who sent it, for the limit of failures.
 
-        Raises Unauthenticated, TooManyFailedKeys, DatabaseUnavailable.
+        Raises Unauthenticated, TooManyFailedKeys, DatabaseUnavailable, HTTPException 429.
         """
         digest = hashlib.sha256(api_key.encode(errors="replace")).digest()
         if self._is_genuine(digest):
@@ -117,7 +122,8 @@ class KeyGuard:
 
     async def _ask(self, api_key: str, digest: bytes) -> Caller:
         try:
-            caller = await self._authenticator.authenticate(api_key)
+            async with self._turns.limit(digest.hex()):
+                caller = await self._authenticator.authenticate(api_key)
         except Unauthenticated:
             # Revoked, if it was genuine: from now on it is a wrong key like any other.
             self._genuine.drop(digest)

@@ -28,18 +28,19 @@ PATHS = {
 class Application:
     """Each path of `PATHS` responds at once, or with `?slow` when `go_on` is set; `?tenant=…` has a key."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: LoadLimits | None = None) -> None:
         self.app = FastAPI()
         self.in_progress = 0
         self.go_on = asyncio.Event()
-        for path in PATHS.values():
+        for path in (*PATHS.values(), "/v1/generations/gen_1/cancel"):
             self.app.add_api_route(path, self.respond, methods=["GET", "POST"])
         problems.install(self.app)
-        self.app.add_middleware(LoadLimitMiddleware, limits=LoadLimits(dict.fromkeys(RouteGroup, FEW)))
+        few = LoadLimits(dict.fromkeys(RouteGroup, FEW))
+        self.app.add_middleware(LoadLimitMiddleware, limits=limits or few)
 
     async def respond(self, request: Request, slow: bool = False, tenant: str | None = None) -> None:
         if tenant is not None:
-            client_of(request).mark_authenticated(tenant or None)
+            await client_of(request).mark_authenticated(tenant or None)
         if slow:
             self.in_progress += 1
             try:
@@ -138,3 +139,31 @@ def test_the_group_is_known_from_the_first_line(method: str, path: str, group: R
 
 def test_half_of_one_is_one() -> None:
     assert LoadLimits(dict.fromkeys(RouteGroup, 1)).max_per_tenant(RouteGroup.API) == 1
+
+
+async def test_a_tenants_burst_waits_and_leaves_its_reads_and_other_tenants_alone() -> None:
+    application = Application(LoadLimits(max_running_per_tenant=2))
+    path = "/v1/generations"
+    async with serving(application) as server:
+        running = await flooded(application, server, f"{path}?slow=1&tenant=anna", 2)
+        waiting = [await server.client(request(f"{path}?tenant=anna", method="POST")) for _ in range(20)]
+        other = await (await server.client(request(f"{path}?tenant=bert", method="POST"))).answer()
+        read = await (await server.client(request(f"{path}?tenant=anna"))).answer()
+        cancel = request("/v1/generations/gen_1/cancel?tenant=anna", method="POST")
+        canceled = await (await server.client(cancel)).answer()
+        assert application.in_progress == 2
+        application.go_on.set()
+        answers = [(await client.answer()).status for client in [*running, *waiting]]
+
+    assert (other.status, read.status, canceled.status) == (200, 200, 200)
+    assert answers == [200] * 22
+
+
+async def test_no_wait_is_endless() -> None:
+    application = Application(LoadLimits(max_running_per_tenant=1, wait_seconds=0.05))
+    async with serving(application) as server:
+        await flooded(application, server, "/v1/generations?slow=1&tenant=anna", 1)
+        late = await server.client(request("/v1/generations?tenant=anna", method="POST"))
+        answer = await late.answer()
+
+    assert (answer.status, answer.code) == (429, "too_many_at_once")

@@ -49,5 +49,5 @@ def test_a_long_list_of_hops_is_read_from_its_end() -> None:
 
 @pytest.mark.parametrize("wrong", ["a-host", "10.0.0.0/99", ""])
 def test_what_is_no_network_is_refused(wrong: str) -> None:
-    with pytest.raises(ValueError, match="network|address"):
+    with pytest.raises(ValueError, match=r"network|address"):
         TrustedProxies((wrong,))

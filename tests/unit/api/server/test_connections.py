@@ -40,10 +40,10 @@ class Application:
         await self.go_on.wait()
 
     async def authenticated(self, request: Request) -> None:
-        client_of(request).mark_authenticated("ten_1")
+        await client_of(request).mark_authenticated("ten_1")
 
     async def authenticated_and_slow(self, request: Request) -> None:
-        client_of(request).mark_authenticated("ten_1")
+        await client_of(request).mark_authenticated("ten_1")
         await self.slow()
 
 
@@ -54,10 +54,10 @@ def application() -> Application:
 
 @asynccontextmanager
 async def serving(
-    application: Application, *, proxies: tuple[str, ...] = (), **limits: Any
+    application: Application, proxies: tuple[str, ...] = (), **limits: Any
 ) -> AsyncIterator[Running]:
-    limits = {"head_seconds": 1000.0, **limits}
-    async with running(application.app, ConnectionLimits(**limits), proxies=proxies) as server:
+    bounds = ConnectionLimits(**{"head_seconds": 1000.0, **limits})
+    async with running(application.app, bounds, proxies=proxies) as server:
         yield server
         application.go_on.set()
 
@@ -77,7 +77,7 @@ async def test_the_oldest_silent_connection_makes_room(
     application: Application, limit: str, sent: bytes
 ) -> None:
     evicted = closed("evicted")
-    async with serving(application, **{limit: FEW}) as server:
+    async with serving(application, (), **{limit: FEW}) as server:
         oldest, *_ = await opened(server, FEW, sent)
 
         new = await server.client()
@@ -109,7 +109,7 @@ async def test_a_connection_with_a_request_is_not_closed_for_another(application
 
 @pytest.mark.parametrize("limit", ["max_per_address", "max_anonymous"])
 async def test_authenticated_connections_count_against_nobody(application: Application, limit: str) -> None:
-    async with serving(application, **{limit: FEW}) as server:
+    async with serving(application, (), **{limit: FEW}) as server:
         for _ in range(3 * FEW):
             client = await server.client()
             assert (await client.get("/in")).status == 200

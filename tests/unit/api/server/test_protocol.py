@@ -257,3 +257,29 @@ async def test_a_stop_does_not_wait_for_silent_clients(application: Application)
         server.server.should_exit = True
         for client in clients:
             await client.rest()
+
+
+@pytest.mark.parametrize(("chunk_bytes", "status"), [(1, 400), (100, 400), (255, 400), (1000, 200)])
+async def test_a_body_in_crumbs_is_refused(application: Application, chunk_bytes: int, status: int) -> None:
+    @application.app.post("/read")
+    async def read(request: Request) -> int:
+        return len(await request.body())
+
+    chunk = b"%x\r\n%s\r\n" % (chunk_bytes, b"x" * chunk_bytes)
+    count = 1_000
+    async with running(application.app) as server:
+        client = await server.client(request("/read", "Transfer-Encoding: chunked", method="POST"))
+        client.send(chunk * count + b"0\r\n\r\n")
+        answer = await client.answer()
+
+    assert answer.status == status
+    assert status == 400 or answer.body.decode() == str(chunk_bytes * count)
+
+
+async def test_a_few_small_chunks_are_no_crumbs(application: Application) -> None:
+    async with running(application.app) as server:
+        client = await server.client()
+        for _ in range(3):
+            client.send(request("/hello", "Transfer-Encoding: chunked", method="POST"))
+            client.send(b"1\r\nx\r\n" * 200 + b"0\r\n\r\n")
+            assert (await client.answer()).status == 200

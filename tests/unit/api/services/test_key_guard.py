@@ -35,6 +35,8 @@ class Keys:
 
 
 class Clock:
+    """A clock that a test moves."""
+
     def __init__(self) -> None:
         self.seconds = 1000.0
 
@@ -134,6 +136,18 @@ async def test_a_burst_of_one_new_key_is_admitted_whole(guard: KeyGuard, keys: K
 
     assert found == ["key_1"] * 50
     assert keys.asked == ["good"] * 50  # nothing is remembered of a genuine key but that it is one
+
+
+async def test_a_burst_of_one_key_leaves_the_database_to_others(guard: KeyGuard, keys: Keys) -> None:
+    assert await outcome(guard, "good") == "key_1"
+    keys.go_on.clear()
+    burst = [asyncio.create_task(outcome(guard, "good")) for _ in range(50)]
+    other = asyncio.create_task(outcome(guard, "other"))
+    await eventually(lambda: "other" in keys.asked)
+
+    assert keys.asked[1:] == ["good"] * 4 + ["other"]
+    keys.go_on.set()
+    assert await asyncio.gather(*burst, other) == ["key_1"] * 51
 
 
 async def test_one_wrong_key_is_asked_once_in_some_seconds(guard: KeyGuard, keys: Keys, clock: Clock) -> None:
