@@ -99,6 +99,7 @@ def _load_limits(settings: ServiceSettings) -> LoadLimits:
             RouteGroup.HEALTH: settings.api_max_health_requests,
             RouteGroup.OTHER: settings.api_max_other_requests,
         },
+        max_running_per_tenant=settings.api_max_running_per_tenant,
     )
 
 

@@ -66,7 +66,7 @@ class LoadLimits:
     """
 
     max_requests: Mapping[RouteGroup, int] = field(default_factory=_defaults)
-    max_running_per_tenant: int = 25
+    max_running_per_tenant: int = 16
     wait_seconds: float = 60.0
 
     def max_per_tenant(self, group: RouteGroup) -> int:

@@ -7,9 +7,14 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import ValidationError
 
 from api.app import PUBLIC_PATHS, BodyLimits, build_app, build_internal_app
+from api.http.load_limits import LoadLimits
 from api.http.schemas import GenerationCreate
+from api.server.connections import ConnectionLimits
+from composition import ServiceSettings
+from composition.api import _connection_limits, _load_limits
 
 OPERATORS_PATHS = ("/readyz", "/metrics", "/docs", "/docs/style.css", "/openapi.json")
 
@@ -102,3 +107,35 @@ async def test_what_was_a_page_of_another_host_is_gone() -> None:
     public, internal = both()
     for app in (public, internal):
         assert (await get(app, "/redoc")).status_code == 404
+
+
+def settings(**values: Any) -> ServiceSettings:
+    required = {"master_key": "m" * 32, "database_url": "postgresql://u@h/d", "s3_access_key": "access"}
+    return ServiceSettings(**required, s3_secret_key="s" * 8, **values)
+
+
+def test_the_setting_of_public_paths_has_the_applications_default() -> None:
+    assert settings().api_public_paths == PUBLIC_PATHS
+    assert settings(api_public_paths="/metrics, /docs").api_public_paths == ("/metrics", "/docs")
+    assert settings(api_public_paths="").api_public_paths == ()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"api_public_paths": "/metric"},
+        {"api_public_paths": "/v1/models"},
+        {"trusted_proxies": "proxy"},
+        {"trusted_proxies": "10.0.0.0/99"},
+        {"api_max_connections": 0},
+    ],
+)
+def test_what_cannot_be_meant_stops_the_process(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        settings(**wrong)
+
+
+def test_the_defaults_of_the_limits_are_those_of_the_settings() -> None:
+    given = settings()
+    assert _load_limits(given) == LoadLimits()
+    assert _connection_limits(given) == ConnectionLimits()
