@@ -122,7 +122,12 @@ def _start(
         parts = [
             pool.submit(_start_worker, supervisor, env),
             pool.submit(
-                app_processes.start, supervisor, "api", ("-m", "api"), env=env, ready_url=f"{api_url}/readyz"
+                app_processes.start,
+                supervisor,
+                "api",
+                ("-m", "api"),
+                env=env,
+                ready_url=f"{api_internal_url}/readyz",
             ),
         ]
         opening_account = pool.submit(open_account, data, env, supervisor.stop_flag)
