@@ -4,6 +4,7 @@ Names are environment variables, in upper case; `docs/configuration.md` describe
 each provider are in its folder, and `composition/settings.py` reads them all.
 """
 
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr, field_validator
@@ -11,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.pasted import host_and_port, http_address, unpasted
 
+_OPERATORS_PATHS = ("/readyz", "/metrics", "/docs", "/openapi.json")
 Csv = Annotated[tuple[str, ...], NoDecode]
 HttpAddress = Annotated[str, AfterValidator(http_address)]
 
@@ -51,6 +53,9 @@ class Settings(BaseSettings):
     # The API
     api_host: str = "127.0.0.1"
     api_port: int = 8000
+    api_internal_host: str = "127.0.0.1"
+    api_internal_port: int = 8003
+    api_public_paths: Csv = ("/readyz", "/docs", "/openapi.json")
     api_background_starts: Annotated[int, Field(ge=0)] = 500
     public_url: HttpAddress = "http://127.0.0.1:8000"
     webhook_base_url: HttpAddress | None = None
@@ -75,6 +80,22 @@ class Settings(BaseSettings):
     retain_images_days: Annotated[float, Field(ge=0)] | None = None
     retain_content_days: Annotated[float, Field(ge=0)] | None = None
     retain_provider_data_days: Annotated[float, Field(ge=0)] | None = 30.0
+
+    # What clients of the API may take before and while it serves them
+    trusted_proxies: Csv = ()
+    api_head_timeout_seconds: PositiveFloat = 10.0
+    api_write_timeout_seconds: PositiveFloat = 60.0
+    api_max_connections: PositiveInt = 20_000
+    api_max_anonymous_connections: PositiveInt = 5_000
+    api_max_connections_per_address: PositiveInt = 2_500
+    api_max_requests: PositiveInt = 4_000
+    api_max_image_requests: PositiveInt = 500
+    api_max_upload_requests: PositiveInt = 200
+    api_max_webhook_requests: PositiveInt = 500
+    api_max_health_requests: PositiveInt = 500
+    api_max_other_requests: PositiveInt = 100
+    api_max_running_per_tenant: PositiveInt = 16
+    api_failed_keys_per_minute: PositiveInt = 60
 
     # Images that clients upload
     max_input_bytes: PositiveInt = 50_000_000
@@ -112,7 +133,28 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     log_format: Literal["text", "json"] = "text"
 
-    @field_validator("accepted_risks", "input_hosts", "other_master_keys", mode="before")
+    @field_validator("api_public_paths")
+    @classmethod
+    def _known_paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [path for path in value if path not in _OPERATORS_PATHS]:
+            raise ValueError(f"{', '.join(unknown)} is none of {', '.join(_OPERATORS_PATHS)}")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in value:
+            ip_network(proxy, strict=False)
+        return value
+
+    @field_validator(
+        "accepted_risks",
+        "api_public_paths",
+        "input_hosts",
+        "other_master_keys",
+        "trusted_proxies",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):

@@ -1,26 +1,32 @@
-"""The HTTP application: its routes, and the middleware around them."""
+"""The HTTP applications: their routes, and the middleware around them."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from api.http import problems
 from api.http.body_limits import BodyLimitMiddleware
+from api.http.load_limits import LoadLimitMiddleware, LoadLimits
 from api.http.rate_limit_headers import RateLimitHeadersMiddleware
 from api.http.request_log import RequestLogMiddleware
 from api.http.security_headers import SecurityHeadersMiddleware
 from api.metrics import RequestMetricsMiddleware
-from api.routes import credits, files, generations, health, images, models, webhooks
+from api.routes import credits, files, generations, health, images, models, reference, webhooks
 
 # What multipart puts around a file.
 _MULTIPART_OVERHEAD_BYTES = 10_000
 # Providers report addresses of images, not images.
 _MAX_WEBHOOK_BYTES = 2_000_000
 _BODY_TIMEOUT_SECONDS = 60.0
-
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+# What is not for clients; the internal port serves all of it.
+_ROUTERS: dict[str, Callable[[reference.Describe], APIRouter]] = {
+    "/readyz": lambda _: health.readiness,
+    "/metrics": lambda _: health.metrics,
+    "/docs": reference.page_router,
+    "/openapi.json": reference.openapi_router,
+}
+PUBLIC_PATHS = ("/readyz", "/docs", "/openapi.json")
 
 
 @dataclass(frozen=True)
@@ -31,18 +37,19 @@ class BodyLimits:
     max_input_bytes: int
 
 
-def build_app(limits: BodyLimits, *, lifespan: Lifespan | None = None) -> FastAPI:
-    """Build the application. `lifespan` sets `app.state.services`; without it that is the caller's task."""
-    app = FastAPI(
-        title="Darkroom",
-        summary="AI image generation as a durable workflow.",
-        lifespan=lifespan,
-        # A redirect would name the host that the client says it called.
-        redirect_slashes=False,
-    )
-    for routes in (generations, images, files, models, credits, webhooks, health):
+def build_app(
+    limits: BodyLimits, *, load: LoadLimits | None = None, public_paths: Iterable[str] = PUBLIC_PATHS
+) -> FastAPI:
+    """Build the application for clients. The caller sets `app.state.services`.
+
+    public_paths: which of `/readyz`, `/metrics`, `/docs` and `/openapi.json` it serves too.
+    """
+    app = _bare_app()
+    for routes in (generations, images, files, models, credits, webhooks):
         app.include_router(routes.router)
-    problems.install(app)
+    app.include_router(health.health)
+    for path in public_paths:
+        app.include_router(_ROUTERS[path](app.openapi))
     caps = {
         files.router.prefix: limits.max_input_bytes + _MULTIPART_OVERHEAD_BYTES,
         webhooks.router.prefix: _MAX_WEBHOOK_BYTES,
@@ -53,8 +60,34 @@ def build_app(limits: BodyLimits, *, lifespan: Lifespan | None = None) -> FastAP
         by_prefix=caps,
         whole_within_seconds=_BODY_TIMEOUT_SECONDS,
     )
+    app.add_middleware(LoadLimitMiddleware, limits=load or LoadLimits())
     app.add_middleware(RateLimitHeadersMiddleware)
     app.add_middleware(RequestMetricsMiddleware)
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(RequestLogMiddleware)
+    return app
+
+
+def build_internal_app(public: FastAPI) -> FastAPI:
+    """Build what operators and their tools read, about the same services: no route of it needs a key."""
+    app = _bare_app()
+    app.include_router(health.health)
+    for router in _ROUTERS.values():
+        app.include_router(router(public.openapi))
+    app.add_middleware(SecurityHeadersMiddleware)
+    return app
+
+
+def _bare_app() -> FastAPI:
+    app = FastAPI(
+        title="Darkroom",
+        summary="AI image generation as a durable workflow.",
+        # FastAPI's own pages load their scripts from another host.
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        # A redirect would name the host that the client says it called.
+        redirect_slashes=False,
+    )
+    problems.install(app)
     return app

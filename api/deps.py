@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.http.client import client_of
 from api.http.json_body import read_generation
 from api.http.request_log import note_caller
 from api.http.schemas import GenerationCreate
@@ -17,6 +18,7 @@ from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
 from api.services.generations import GenerationService
 from api.services.input_files import FILE_ID, InputFileService
+from api.services.key_guard import KeyGuard
 from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
 from api.services.state_gauges import StateGauges
@@ -33,13 +35,13 @@ from domain.errors import (
 )
 from domain.keyring import Keyring
 from domain.ports import (
-    Authenticator,
     CreditAccounts,
     Erasure,
     Generations,
     InputFiles,
     ObjectStore,
     ProviderSlots,
+    TenantStates,
     WebhookReader,
 )
 from domain.tenant import RatePolicy
@@ -54,7 +56,8 @@ class Services:
     catalog: Catalog
     generations: Generations
     credits: CreditAccounts
-    authenticator: Authenticator
+    key_guard: KeyGuard
+    tenants: TenantStates
     input_files: InputFiles
     slots: ProviderSlots
     input_file_service: InputFileService
@@ -85,8 +88,10 @@ async def _caller(request: Request, services: ServicesDep) -> Caller:
     scheme, _, api_key = (headers[0] if len(headers) == 1 else "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated
-    caller = await services.authenticator.authenticate(api_key)
+    client = client_of(request)
+    caller = await services.key_guard.identify_caller(api_key, client.group)
     note_caller(caller.tenant_id, caller.key_id)
+    await client.mark_authenticated(caller.tenant_id)
     return caller
 
 

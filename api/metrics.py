@@ -15,6 +15,19 @@ webhooks = Counter(
 requests = Histogram(
     "darkroom_http_request_seconds", "Requests, by route, method and status.", ["route", "method", "status"]
 )
+shed = Counter(
+    "darkroom_requests_shed",
+    "Requests that were refused because too many were in progress, by group.",
+    ["group"],
+)
+connections_closed = Counter(
+    "darkroom_connections_closed",
+    "Connections that were closed for what their client did, by reason.",
+    ["reason"],
+)
+failed_keys = Counter(
+    "darkroom_failed_keys", "Requests with a wrong API key, by how that was found.", ["outcome"]
+)
 
 # The state of the whole installation, the same in every process: see api/services/state_gauges.py.
 open_generations = Gauge("darkroom_open_generations", "Open generations, by stage.", ["stage"])

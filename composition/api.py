@@ -1,8 +1,8 @@
-"""The HTTP application on the real adapters."""
+"""The HTTP applications on the real adapters, and the servers that listen for them."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import timedelta
 
 from fastapi import FastAPI
@@ -18,12 +18,17 @@ from adapters.database.provider_status import PostgresInstallation
 from adapters.database.tenant_usage import PostgresTenantUsages
 from adapters.database.tenants import PostgresTenants
 from adapters.providers.http.client import provider_client
-from api.app import BodyLimits, build_app
+from api.app import BodyLimits, build_app, build_internal_app
 from api.deps import Services
+from api.http.load_limits import LoadLimits, RouteGroup
 from api.http.serializers import GenerationSerializer
+from api.server.addresses import TrustedProxies
+from api.server.config import Server, ServerConfig
+from api.server.connections import ConnectionLimits
 from api.services.admission import Admission
 from api.services.generations import GenerationService
 from api.services.input_files import InputFileService
+from api.services.key_guard import KeyGuard
 from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
 from api.services.state_gauges import StateGauges
@@ -43,16 +48,68 @@ _TEMPORAL_SECONDS = 1.0
 _MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS = 4, 30.0
 
 
-def create_app(settings: ServiceSettings) -> FastAPI:
-    """Build the application; its services open when it starts."""
+@dataclass(frozen=True)
+class ApiServers:
+    """public: for clients and providers. internal: for operators' tools."""
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with api_services(settings) as services:
-            app.state.services = services
-            yield
+    public: Server
+    internal: Server
 
-    return build_app(body_limits(settings), lifespan=lifespan)
+
+@asynccontextmanager
+async def api_servers(settings: ServiceSettings, descriptors: int) -> AsyncIterator[ApiServers]:
+    """Open the services, and yield the servers of both ports, not yet started.
+
+    descriptors: how many files and sockets the process may have open.
+    """
+    limits, proxies = (
+        _connection_limits(settings).within(descriptors),
+        TrustedProxies(settings.trusted_proxies),
+    )
+    public = build_app(
+        body_limits(settings), load=_load_limits(settings), public_paths=settings.api_public_paths
+    )
+    internal = build_internal_app(public)
+    async with api_services(settings) as services:
+        public.state.services = internal.state.services = services
+        yield ApiServers(
+            _server(public, settings.api_host, settings.api_port, limits, proxies),
+            _server(
+                internal,
+                settings.api_internal_host,
+                settings.api_internal_port,
+                limits.for_few_clients(),
+                TrustedProxies(),
+            ),
+        )
+
+
+def _server(app: FastAPI, host: str, port: int, limits: ConnectionLimits, proxies: TrustedProxies) -> Server:
+    return Server(ServerConfig(app, host=host, port=port, limits=limits, proxies=proxies))
+
+
+def _connection_limits(settings: ServiceSettings) -> ConnectionLimits:
+    return ConnectionLimits(
+        max_connections=settings.api_max_connections,
+        max_anonymous=settings.api_max_anonymous_connections,
+        max_per_address=settings.api_max_connections_per_address,
+        head_seconds=settings.api_head_timeout_seconds,
+        write_seconds=settings.api_write_timeout_seconds,
+    )
+
+
+def _load_limits(settings: ServiceSettings) -> LoadLimits:
+    return LoadLimits(
+        {
+            RouteGroup.API: settings.api_max_requests,
+            RouteGroup.IMAGES: settings.api_max_image_requests,
+            RouteGroup.UPLOADS: settings.api_max_upload_requests,
+            RouteGroup.WEBHOOKS: settings.api_max_webhook_requests,
+            RouteGroup.HEALTH: settings.api_max_health_requests,
+            RouteGroup.OTHER: settings.api_max_other_requests,
+        },
+        max_running_per_tenant=settings.api_max_running_per_tenant,
+    )
 
 
 def body_limits(settings: ServiceSettings) -> BodyLimits:
@@ -75,7 +132,7 @@ async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
             background_starts=settings.api_background_starts,
             call_seconds=_TEMPORAL_SECONDS,
         )
-        models, generations = catalog(settings), PostgresGenerations(pool)
+        models, generations, tenants = catalog(settings), PostgresGenerations(pool), PostgresTenants(pool)
         limits = tenant_limits(settings)
         admission, rate_limiter = Admission(PostgresTenantUsages(pool), limits), RateLimiter(limits)
         input_files = await stack.enter_async_context(_input_file_service(settings, pool, store))
@@ -86,7 +143,8 @@ async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
             slots=PostgresProviderSlots(pool, {}),  # to read positions; only workers grant slots
             input_file_service=input_files,
             credits=PostgresCreditAccounts(pool),
-            authenticator=PostgresTenants(pool),
+            key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
+            tenants=tenants,
             generation_service=GenerationService(
                 models, generations, input_files, PostgresInbox(pool), workflows, admission, rate_limiter
             ),

@@ -43,6 +43,8 @@ ServiceError
     TransientError
         ProviderUnavailable
         ProviderThrottled
+        TooManyFailedKeys
+        Overloaded
         VerificationUnavailable
         ResultUnavailable
         StorageUnavailable
@@ -377,6 +379,20 @@ class ProviderThrottled(TransientError):
 
     code = "provider_throttled"
     message = "The provider asks us to slow down."
+
+
+class TooManyFailedKeys(TransientError):
+    """Too many wrong API keys came from this address, and this one is not known to be genuine."""
+
+    code = "too_many_failed_keys"
+    message = "Too many requests from this address had a wrong API key; try again later."
+
+
+class Overloaded(TransientError):
+    """The API has as many requests of this kind in progress as it takes."""
+
+    code = "overloaded"
+    message = "Too many requests are in progress; try again."
 
 
 class VerificationUnavailable(TransientError):

@@ -27,7 +27,10 @@ CATALOG = load_catalog(ROOT / "models.toml", providers=(), queue_timeout_seconds
 
 HTTP_ONLY_CODES = {*_CODES.values(), "http_error", ServiceError.code} - every_error().keys()
 WORKER_METRICS = [name for name in vars(worker_metrics).values() if str(name).startswith("darkroom_")]
-API_COUNTERS = [api_metrics.accepted, api_metrics.deferred, api_metrics.webhooks]
+API_COUNTERS = [
+    *(api_metrics.accepted, api_metrics.deferred, api_metrics.webhooks),
+    *(api_metrics.shed, api_metrics.connections_closed, api_metrics.failed_keys),
+]
 FIELDS = [
     field for part in (_File, _Provider, _Model, _Inputs, _Price, _Timing) for field in part.model_fields
 ]

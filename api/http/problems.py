@@ -1,9 +1,9 @@
 """Every error as problem+json with a stable code. What a client sent is never echoed."""
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from math import ceil
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -31,6 +31,7 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.ModelUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TooLateToCancel: HTTPStatus.CONFLICT,
     errors.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
+    errors.TooManyFailedKeys: HTTPStatus.TOO_MANY_REQUESTS,
     errors.LinkExpired: HTTPStatus.FORBIDDEN,
     errors.InsufficientCredits: HTTPStatus.PAYMENT_REQUIRED,
     errors.TenantSuspended: HTTPStatus.FORBIDDEN,
@@ -85,9 +86,10 @@ async def _service_error(_: Request, error: Exception) -> JSONResponse:
     headers = {}
     status = _STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     if isinstance(error, TransientError):
-        status, headers["Retry-After"] = HTTPStatus.SERVICE_UNAVAILABLE, "1"
+        status = _STATUS.get(type(error), HTTPStatus.SERVICE_UNAVAILABLE)
+        headers["Retry-After"] = str(max(1, ceil(error.retry_after_seconds or 0)))
     if isinstance(error, LimitReached):
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
+        headers["Retry-After"] = str(max(1, ceil(error.retry_after_seconds)))
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, InvalidInput):

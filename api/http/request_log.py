@@ -13,6 +13,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.http.client import client_of
 from runtime.logs import fields
 
 REQUEST_ID = "X-Request-Id"
@@ -65,7 +66,6 @@ def _write(scope: Scope, status: int, seconds: float) -> None:
         for name, value in scope.get("path_params", {}).items()
         if name in _IDS
     }
-    client = scope.get("client")
     level = logging.DEBUG if route in _QUIET else logging.INFO
     _log.log(
         level,
@@ -75,7 +75,7 @@ def _write(scope: Scope, status: int, seconds: float) -> None:
             route=route,
             status=status,
             milliseconds=round(1000 * seconds, 1),
-            client=client[0] if client else None,
+            client=client_of(scope).address,
             **ids,
         ),
     )

@@ -10,7 +10,10 @@ _EVERYWHERE = {
 }
 # What the API responds with is no page: nothing in it may load, run or be framed (OWASP REST security).
 _NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
-_PAGES = ("/docs", "/redoc")
+_PAGE = "/docs"
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _PRIVATE = "/v1/"
 
 
@@ -36,7 +39,6 @@ class SecurityHeadersMiddleware:
 def _add(headers: MutableHeaders, path: str) -> None:
     for name, value in _EVERYWHERE.items():
         headers.setdefault(name, value)
-    if not path.startswith(_PAGES):
-        headers.setdefault("Content-Security-Policy", _NO_PAGE)
+    headers.setdefault("Content-Security-Policy", _PAGE_POLICY if path == _PAGE else _NO_PAGE)
     if path.startswith(_PRIVATE):
         headers.setdefault("Cache-Control", "no-store")

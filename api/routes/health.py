@@ -1,20 +1,22 @@
-"""Health, readiness and metrics."""
+"""Health, readiness and metrics. Each has a router, as `api/app.py` may serve it on one port or both."""
 
 from fastapi import APIRouter, Response, status
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.deps import ServicesDep
 
-router = APIRouter(tags=["health"])
+health = APIRouter(tags=["health"])
+readiness = APIRouter(tags=["health"])
+metrics = APIRouter(tags=["health"])
 
 
-@router.get("/healthz")
+@health.get("/healthz")
 async def healthz() -> dict[str, str]:
     """Return 200 while the process responds."""
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@readiness.get("/readyz")
 async def readyz(services: ServicesDep, response: Response) -> dict[str, object]:
     """Return what is reachable: 503 without PostgreSQL, otherwise 200, `degraded` or not."""
     is_ready, states = await services.readiness.check_all()
@@ -27,8 +29,8 @@ async def readyz(services: ServicesDep, response: Response) -> dict[str, object]
     }
 
 
-@router.get("/metrics")
-async def metrics(services: ServicesDep) -> Response:
+@metrics.get("/metrics")
+async def read_metrics(services: ServicesDep) -> Response:
     """Return metrics in Prometheus' text format."""
     await services.state_gauges.refresh()
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

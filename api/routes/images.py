@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response, status
 from fastapi.responses import RedirectResponse
 
 from api.deps import GenerationId, ServicesDep, reader_of
+from api.http.client import client_of
 from api.http.object_response import ObjectResponse
 from domain.errors import ImageErased, ImageNotFound
 from domain.generation import Generation, Image
@@ -28,8 +29,9 @@ async def _readable_generation(
     """Return the generation to a caller with our signature or an API key of its tenant."""
     if signature is not None:
         check_image_signature(services.keyring, generation_id, index, signature, datetime.now(UTC))
+        await client_of(request).mark_authenticated()
         generation = await services.generations.get_generation(generation_id)
-        await services.authenticator.require_active(generation.tenant_id)
+        await services.tenants.require_active(generation.tenant_id)
         return generation
     caller = await reader_of(request, services)
     return await services.generations.get_generation_of(caller.tenant_id, generation_id)

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request
 
 from api.deps import ServicesDep
+from api.http.client import client_of
 from domain.errors import SignatureInvalid
 from domain.url_signatures import read_callback_token
 
@@ -15,6 +16,7 @@ async def receive_webhook(
 ) -> dict[str, str]:
     """Store a provider's webhook and relay it. Repeats and late arrivals get the same response."""
     attempt = read_callback_token(services.keyring, generation_id, token)
+    await client_of(request).mark_authenticated()
     if provider not in services.webhook_readers:
         raise SignatureInvalid
     await services.generation_service.accept_webhook(

@@ -43,6 +43,7 @@ class Stack:
 
     folder: Path
     api_url: str
+    api_internal_url: str
     client: ClientAccount
     servers: Servers
     supervisor: Supervisor
@@ -55,6 +56,7 @@ class Stack:
         """Return the content of `stack.json`, except the pids."""
         return {
             "api_url": self.api_url,
+            "api_internal_url": self.api_internal_url,
             "api_key": self.client.api_key,
             "tenant_id": self.client.tenant_id,
             "temporal_address": self.servers.temporal.address,
@@ -115,18 +117,23 @@ def _start(
     log("preparing database, search attributes, schedule and bucket …")
     app_processes.run_admin("bootstrap", env=env, stop=supervisor.stop_flag)
     log("starting the worker and the API …")
-    api_url = env["PUBLIC_URL"]
+    api_url, api_internal_url = env["PUBLIC_URL"], f"http://127.0.0.1:{env['API_INTERNAL_PORT']}"
     with ThreadPoolExecutor() as pool:
         parts = [
             pool.submit(_start_worker, supervisor, env),
             pool.submit(
-                app_processes.start, supervisor, "api", ("-m", "api"), env=env, ready_url=f"{api_url}/readyz"
+                app_processes.start,
+                supervisor,
+                "api",
+                ("-m", "api"),
+                env=env,
+                ready_url=f"{api_internal_url}/readyz",
             ),
         ]
         opening_account = pool.submit(open_account, data, env, supervisor.stop_flag)
         for part in parts:
             part.result()
-        return Stack(data.path, api_url, opening_account.result(), servers, supervisor)
+        return Stack(data.path, api_url, api_internal_url, opening_account.result(), servers, supervisor)
 
 
 def _start_worker(supervisor: Supervisor, env: Mapping[str, str]) -> None:
@@ -160,6 +167,8 @@ def _environment(data: DataDir, servers: Servers, settings: Mapping[str, str]) -
         "S3_BUCKET": _bucket(),
         "API_HOST": "127.0.0.1",
         "API_PORT": str(api_port),
+        "API_INTERNAL_HOST": "127.0.0.1",
+        "API_INTERNAL_PORT": str(data.port("api_internal")),
         "PUBLIC_URL": f"http://127.0.0.1:{api_port}",
         "WORKER_HOST": "127.0.0.1",
         "WORKER_HEALTH_PORT": str(data.port("worker_health")),

@@ -37,7 +37,8 @@ def summary(stack: Stack) -> str:
     return f"""
 Darkroom is running; Ctrl-C stops it.
 
-  API           {stack.api_url}
+  API           {stack.api_url} (described at {stack.api_url}/docs)
+  Metrics       {stack.api_internal_url}/metrics
   Temporal UI   {servers.temporal.ui_url or "(not known: TEMPORAL_UI_URL)"}
   S3            {servers.s3.endpoint}
   Simulators    {", ".join(f"{name} {url}" for name, url in servers.simulators.items())}

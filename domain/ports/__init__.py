@@ -20,7 +20,7 @@ from domain.ports.services import (
     WorkflowClient,
     WorkflowState,
 )
-from domain.ports.tenants import TenantUsages
+from domain.ports.tenants import TenantStates, TenantUsages
 
 __all__ = [
     "Assets",
@@ -53,6 +53,7 @@ __all__ = [
     "StuckGeneration",
     "SubmitPermit",
     "SynchronousProvider",
+    "TenantStates",
     "TenantUsages",
     "WebhookReader",
     "WebhookReceipt",

@@ -61,7 +61,3 @@ class Authenticator(Protocol):
     async def authenticate(self, api_key: str) -> Caller:
         """Raises Unauthenticated for anything but a genuine key that is valid, TenantSuspended."""
         ...
-
-    async def require_active(self, tenant_id: str) -> None:
-        """Raises TenantSuspended."""
-        ...

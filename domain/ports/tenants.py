@@ -15,3 +15,11 @@ class TenantUsages(Protocol):
     async def read_file_usage(self, tenant_id: str, *, max_files: int) -> FileUsage:
         """Return the files that have not expired, counted up to one more than `max_files`."""
         ...
+
+
+class TenantStates(Protocol):
+    """Whether a tenant may do anything, where no key of it is at hand."""
+
+    async def require_active(self, tenant_id: str) -> None:
+        """Raises TenantSuspended."""
+        ...

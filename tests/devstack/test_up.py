@@ -22,7 +22,15 @@ from tests.support.eventually import eventually
 
 READY = "Make an image:"
 FACTS = {
-    *("api_url", "api_key", "tenant_id", "temporal_address", "temporal_namespace", "temporal_ui_url"),
+    *(
+        "api_url",
+        "api_internal_url",
+        "api_key",
+        "tenant_id",
+        "temporal_address",
+        "temporal_namespace",
+        "temporal_ui_url",
+    ),
     *("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_bucket", "database_url", "simulators", "pids"),
 }
 PARTS = {"supervisor", "postgres", "temporal", "s3", "simulator", "worker", "api"}

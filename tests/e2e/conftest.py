@@ -109,6 +109,7 @@ def _environment(servers: Servers, simulator: SimulatorProcess, database_url: st
         "S3_REGION": servers.s3.region,
         "S3_BUCKET": "crashes",
         "API_PORT": port,
+        "API_INTERNAL_PORT": "0",
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "WORKER_HEALTH_PORT": str(pick_free()),
         "WORKER_METRICS_PORT": str(pick_free()),

@@ -32,6 +32,7 @@ def settings_for(
         s3_secret_key=servers.s3.secret_key,
         s3_region=servers.s3.region,
         s3_bucket="api-tests",
+        api_failed_keys_per_minute=10_000,
         public_url=f"http://127.0.0.1:{api_port}",
         max_input_bytes=LARGEST_INPUT_BYTES,
         max_image_pixels=LARGEST_PIXELS,
@@ -66,10 +67,10 @@ async def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
         exits.push_async_callback(database.close)
         await bootstrap(settings)
         await exits.enter_async_context(working(settings, database))
-        await exits.enter_async_context(serving(settings, listener))
+        internal_url = await exits.enter_async_context(serving(settings, listener))
         fal = FalClient(simulator.url)
         await exits.enter_async_context(fal.http)
-        yield Service(settings.public_url, settings, database, fal, pictures, exits)
+        yield Service(settings.public_url, internal_url, settings, database, fal, pictures, exits)
 
 
 @pytest.fixture

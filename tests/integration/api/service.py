@@ -10,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import uvicorn
 from sqlalchemy import text
 
 from adapters.database.credits import PostgresCreditAccounts
@@ -18,7 +17,7 @@ from adapters.database.engine import Database
 from adapters.database.tenants import PostgresTenants
 from composition import ServiceSettings
 from composition.activities import worker_activities
-from composition.api import create_app
+from composition.api import api_servers
 from composition.providers import webhook_url
 from composition.temporal import temporal_client
 from domain.auth import Scope
@@ -36,6 +35,7 @@ TERMINAL = ("completed", "failed", "canceled")
 # These clients speak plain http; loading the usual authorities for each of them takes longer than most tests.
 _NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _START_SECONDS = 15
+_DESCRIPTORS = 20_000
 _ENDED_WITHIN_SECONDS = 30.0
 
 
@@ -94,6 +94,7 @@ class Service:
     """
 
     url: str
+    internal_url: str
     settings: ServiceSettings
     database: Database
     fal: FalClient
@@ -161,21 +162,24 @@ def listening() -> socket.socket:
 
 
 @asynccontextmanager
-async def serving(settings: ServiceSettings, listener: socket.socket) -> AsyncIterator[None]:
-    """Run the API on that socket, started and stopped as in its own process."""
-    config = uvicorn.Config(
-        create_app(settings), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=2
-    )
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        await eventually(lambda: server.started or task.done(), _START_SECONDS)
-        assert server.started, "the API did not start"
-        yield
-    finally:
-        server.should_exit = True
-        await task
-        listener.close()
+async def serving(settings: ServiceSettings, listener: socket.socket) -> AsyncIterator[str]:
+    """Run the API on that socket, started and stopped as in its own process; yield its internal address."""
+    async with api_servers(settings.model_copy(update={"api_internal_port": 0}), _DESCRIPTORS) as servers:
+        both = (servers.public, servers.internal)
+        for server in both:
+            server.config.timeout_graceful_shutdown = 2
+        tasks = [
+            asyncio.create_task(servers.public.serve(sockets=[listener])),
+            asyncio.create_task(servers.internal.serve()),
+        ]
+        try:
+            await eventually(lambda: all(server.started for server in both), _START_SECONDS)
+            yield f"http://127.0.0.1:{servers.internal.port}"
+        finally:
+            for server in both:
+                server.should_exit = True
+            await asyncio.gather(*tasks)
+            listener.close()
 
 
 @asynccontextmanager

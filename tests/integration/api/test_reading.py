@@ -85,7 +85,7 @@ async def test_health_and_readiness(service: Service) -> None:
 
 async def test_metrics_count_by_route_and_hold_no_ids(service: Service, tenant: Tenant) -> None:
     job = await tenant.ended((await tenant.posted(unique("a gauge")))["id"])
-    page = (await (await service.client(service.url)).get("/metrics")).text
+    page = (await (await service.client(service.internal_url)).get("/metrics")).text
 
     assert 'darkroom_generations_accepted_total{model="flux-schnell"}' in page
     assert 'darkroom_webhooks_total{outcome="relayed",provider="fal"}' in page

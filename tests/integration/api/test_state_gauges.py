@@ -1,15 +1,16 @@
 """The state of the installation in /metrics."""
 
-from tests.integration.api.service import Tenant, unique
+from tests.integration.api.service import Service, Tenant, unique
 from tests.support.eventually import eventually
 
 
-async def test_metrics_have_the_state_of_the_installation(tenant: Tenant) -> None:
+async def test_metrics_have_the_state_of_the_installation(service: Service, tenant: Tenant) -> None:
+    operator = await service.client(service.internal_url)
     posted = await tenant.posted(unique("a lamp [sim:hang]"))
     await tenant.generating(posted["id"])
 
     async def is_counted() -> bool:
-        text = (await tenant.http.get("/metrics")).text
+        text = (await operator.get("/metrics")).text
         return all(
             f"darkroom_{name}" in text
             for name in (

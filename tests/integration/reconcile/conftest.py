@@ -91,10 +91,12 @@ async def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> As
         of_worker = ours.model_copy(update={"first_poll_cap_seconds": 0.5})
         await exits.enter_async_context(working(of_worker, database))
         of_api = ours.model_copy(update={"temporal_address": proxy.address, "first_poll_cap_seconds": None})
-        await exits.enter_async_context(serving(of_api, listener))
+        internal_url = await exits.enter_async_context(serving(of_api, listener))
         fal = FalClient(simulator.url)
         await exits.enter_async_context(fal.http)
-        yield Site(Service(ours.public_url, ours, database, fal, pictures, exits), temporal, proxy)
+        yield Site(
+            Service(ours.public_url, internal_url, ours, database, fal, pictures, exits), temporal, proxy
+        )
 
 
 @pytest.fixture

@@ -1,11 +1,45 @@
-"""The OpenAPI document describes every body, also those that are read by hand."""
+"""What is described of the API, and which port serves what."""
 
+import re
+from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
+from fastapi import FastAPI
+from pydantic import ValidationError
 
-from api.app import BodyLimits, build_app
+from api.app import PUBLIC_PATHS, BodyLimits, build_app, build_internal_app
+from api.http.load_limits import LoadLimits
 from api.http.schemas import GenerationCreate
+from api.server.connections import ConnectionLimits
+from composition import ServiceSettings
+from composition.api import _connection_limits, _load_limits
+
+OPERATORS_PATHS = ("/readyz", "/metrics", "/docs", "/docs/style.css", "/openapi.json")
+
+
+class Nothing:
+    """Readiness and gauges without anything behind them."""
+
+    async def check_all(self) -> tuple[bool, dict[str, str]]:
+        return True, {}
+
+    async def refresh(self) -> None:
+        pass
+
+
+def both(public_paths: tuple[str, ...] = PUBLIC_PATHS) -> tuple[FastAPI, FastAPI]:
+    public = build_app(BodyLimits(1, 1), public_paths=public_paths)
+    internal = build_internal_app(public)
+    for app in (public, internal):
+        app.state.services = SimpleNamespace(readiness=Nothing(), state_gauges=Nothing())
+    return public, internal
+
+
+async def get(app: FastAPI, path: str) -> httpx.Response:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as http:
+        return await http.get(path)
 
 
 @pytest.fixture(scope="module")
@@ -25,3 +59,83 @@ def test_an_upload_is_described_as_a_file(described: dict[str, Any]) -> None:
     body = described["paths"]["/v1/files"]["post"]["requestBody"]
 
     assert body["content"]["multipart/form-data"]["schema"]["properties"]["file"]["format"] == "binary"
+
+
+@pytest.mark.parametrize("path", ["/healthz", *OPERATORS_PATHS])
+async def test_the_internal_port_serves_all_that_operators_read(path: str) -> None:
+    _, internal = both(())
+    assert (await get(internal, path)).status_code == 200
+
+
+@pytest.mark.parametrize("public_paths", [(), PUBLIC_PATHS, ("/metrics",), ("/docs",)], ids=str)
+async def test_the_public_port_serves_what_the_operator_wants(public_paths: tuple[str, ...]) -> None:
+    public, _ = both(public_paths)
+    served = {path for path in OPERATORS_PATHS if (await get(public, path)).status_code == 200}
+
+    style = {"/docs/style.css"} if "/docs" in public_paths else set()
+    assert served == set(public_paths) | style
+    assert (await get(public, "/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/generations", "/v1/models", "/v1/webhooks/fal/gen_1/token"])
+async def test_the_internal_port_serves_no_client(path: str) -> None:
+    _, internal = both()
+    assert (await get(internal, path)).status_code == 404
+
+
+async def test_both_ports_describe_the_public_api() -> None:
+    public, internal = both()
+    assert (await get(public, "/openapi.json")).json() == (await get(internal, "/openapi.json")).json()
+    assert "/v1/generations" in public.openapi()["paths"]
+
+
+async def test_the_page_loads_nothing_from_another_host_and_runs_no_script() -> None:
+    public, _ = both()
+    page = await get(public, "/docs")
+
+    loaded = re.findall(r"<(?:link|script|img|iframe)[^>]*", page.text)
+    assert loaded == ['<link rel="stylesheet" href="docs/style.css"']
+    assert "<style" not in page.text
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'self';")
+    assert "http" not in policy
+    for word in ("POST /v1/generations", "Idempotency-Key", "aspect_ratio", "multipart/form-data"):
+        assert word.lower() in page.text.lower()
+
+
+async def test_what_was_a_page_of_another_host_is_gone() -> None:
+    public, internal = both()
+    for app in (public, internal):
+        assert (await get(app, "/redoc")).status_code == 404
+
+
+def settings(**values: Any) -> ServiceSettings:
+    required = {"master_key": "m" * 32, "database_url": "postgresql://u@h/d", "s3_access_key": "access"}
+    return ServiceSettings(**required, s3_secret_key="s" * 8, **values)
+
+
+def test_the_setting_of_public_paths_has_the_applications_default() -> None:
+    assert settings().api_public_paths == PUBLIC_PATHS
+    assert settings(api_public_paths="/metrics, /docs").api_public_paths == ("/metrics", "/docs")
+    assert settings(api_public_paths="").api_public_paths == ()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"api_public_paths": "/metric"},
+        {"api_public_paths": "/v1/models"},
+        {"trusted_proxies": "proxy"},
+        {"trusted_proxies": "10.0.0.0/99"},
+        {"api_max_connections": 0},
+    ],
+)
+def test_what_cannot_be_meant_stops_the_process(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        settings(**wrong)
+
+
+def test_the_defaults_of_the_limits_are_those_of_the_settings() -> None:
+    given = settings()
+    assert _load_limits(given) == LoadLimits()
+    assert _connection_limits(given) == ConnectionLimits()

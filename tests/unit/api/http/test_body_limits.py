@@ -9,10 +9,8 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.types import Message, Receive, Scope
 
-from api.__main__ import config_of
 from api.http import problems
 from api.http.body_limits import BodyLimitMiddleware
-from composition import ServiceSettings
 from tests.support.time_limits import scaled
 
 FIRST: Message = {"type": "http.request", "body": b"{", "more_body": True}
@@ -101,13 +99,3 @@ async def test_a_client_that_disconnects_is_no_internal_error(caplog: pytest.Log
 
     assert (status, body["code"]) == (400, "invalid_input")
     assert caplog.records == []
-
-
-def test_the_server_takes_so_many_at_once() -> None:
-    settings = ServiceSettings(
-        master_key="m" * 32,
-        database_url="postgresql://user@127.0.0.1/db",
-        s3_access_key="access",
-        s3_secret_key="s" * 8,
-    )
-    assert config_of(settings).limit_concurrency == 1000

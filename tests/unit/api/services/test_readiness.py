@@ -68,3 +68,22 @@ async def test_silence_is_down_and_all_are_asked_side_by_side() -> None:
         states = await readiness.check_all()
 
     assert states == (True, {"postgres": "ok", "temporal": "down", "s3": "down"})
+
+
+async def test_many_who_ask_cost_one_check_a_second() -> None:
+    checks, seconds = 0, 1000.0
+
+    async def counted() -> bool:
+        nonlocal checks
+        checks += 1
+        await asyncio.sleep(0)
+        return checks == 1
+
+    readiness = Readiness({"postgres": counted}, essential="postgres", clock=lambda: seconds)
+
+    first = await asyncio.gather(*(readiness.check_all() for _ in range(100)))
+    assert (checks, {ready for ready, _ in first}) == (1, {True})
+
+    seconds += 1.5
+    second = await asyncio.gather(*(readiness.check_all() for _ in range(100)))
+    assert (checks, {ready for ready, _ in second}) == (2, {False})

@@ -1,0 +1,132 @@
+"""How many requests are in progress at once, for each group of routes on its own.
+
+A flood of one group is refused without harm to the others, and one tenant has at most half of a group.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api import metrics
+from api.http.client import client_of
+from api.http.problems import problem
+from api.services.tenant_limits import TenantConcurrencyLimiter
+from domain.errors import Overloaded
+
+_RETRY_AFTER = {"Retry-After": "1"}
+
+
+class RouteGroup(StrEnum):
+    """Routes that share a limit."""
+
+    API = "api"
+    IMAGES = "images"
+    UPLOADS = "uploads"
+    WEBHOOKS = "webhooks"
+    HEALTH = "health"
+    OTHER = "other"
+
+    @classmethod
+    def of(cls, method: str, path: str) -> "RouteGroup":
+        """Return the group of a request, before anything is known of it but its first line."""
+        if path.startswith("/v1/webhooks/"):
+            return cls.WEBHOOKS
+        if path in ("/healthz", "/readyz"):
+            return cls.HEALTH
+        if path.startswith("/v1/generations/") and "/images/" in path:
+            return cls.IMAGES
+        if path == "/v1/files" and method == "POST":
+            return cls.UPLOADS
+        return cls.API if path.startswith("/v1/") else cls.OTHER
+
+
+def _defaults() -> dict[RouteGroup, int]:
+    return {
+        RouteGroup.API: 4_000,
+        RouteGroup.IMAGES: 500,
+        RouteGroup.UPLOADS: 200,
+        RouteGroup.WEBHOOKS: 500,
+        RouteGroup.HEALTH: 500,
+        RouteGroup.OTHER: 100,
+    }
+
+
+@dataclass(frozen=True)
+class LoadLimits:
+    """max_requests: in progress at once, for every group.
+
+    max_running_per_tenant: of the group `api`; the tenant's others wait, at most `wait_seconds`. Else a burst
+    would share the database's connections until most of it fails for lack of one.
+    """
+
+    max_requests: Mapping[RouteGroup, int] = field(default_factory=_defaults)
+    max_running_per_tenant: int = 16
+    wait_seconds: float = 60.0
+
+    def max_per_tenant(self, group: RouteGroup) -> int:
+        return max(1, self.max_requests[group] // 2)
+
+
+class LoadLimitMiddleware:
+    """Refuses requests over the limit of their group: 503 for a group, 429 for a tenant's part of it."""
+
+    def __init__(self, app: ASGIApp, *, limits: LoadLimits) -> None:
+        self._app = app
+        self._limits = limits
+        self._in_progress: Counter[RouteGroup] = Counter()
+        self._of_tenants: Counter[tuple[RouteGroup, str]] = Counter()
+        self._turns = TenantConcurrencyLimiter(limits.max_running_per_tenant, limits.wait_seconds)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        group = RouteGroup.of(scope["method"], scope["path"])
+        if self._in_progress[group] >= self._limits.max_requests[group]:
+            metrics.shed.labels(group).inc()
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            refusal = problem(status, Overloaded.code, Overloaded.message, headers=_RETRY_AFTER)
+            await refusal(scope, receive, send)
+            return
+        await self._run(group, scope, receive, send)
+
+    async def _run(self, group: RouteGroup, scope: Scope, receive: Receive, send: Send) -> None:
+        async with AsyncExitStack() as held:
+
+            async def admit(tenant_id: str | None) -> None:
+                if tenant_id is not None:
+                    held.enter_context(self._count_tenant(group, tenant_id))
+                    if group is RouteGroup.API:
+                        await held.enter_async_context(self._turns.limit(_turn_of(tenant_id, scope)))
+
+            client_of(scope).when_authenticated(admit)
+            self._in_progress[group] += 1
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._in_progress[group] -= 1
+
+    @contextmanager
+    def _count_tenant(self, group: RouteGroup, tenant_id: str) -> Iterator[None]:
+        if self._of_tenants[group, tenant_id] >= self._limits.max_per_tenant(group):
+            metrics.shed.labels(group).inc()
+            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, headers=_RETRY_AFTER)
+        self._of_tenants[group, tenant_id] += 1
+        try:
+            yield
+        finally:
+            self._of_tenants[group, tenant_id] -= 1
+            if self._of_tenants[group, tenant_id] == 0:
+                del self._of_tenants[group, tenant_id]
+
+
+def _turn_of(tenant_id: str, scope: Scope) -> str:
+    """Return whom a request waits for: new generations for one another, and nothing else for them."""
+    is_new = scope["method"] == "POST" and scope["path"] == "/v1/generations"
+    return f"{tenant_id} {'new' if is_new else 'other'}"

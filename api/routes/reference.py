@@ -1,0 +1,37 @@
+"""The description of the API: openapi.json, and a page made from it, without scripts or other hosts."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from api.http.reference_page import STYLE, render
+
+Describe = Callable[[], dict[str, Any]]
+
+
+def openapi_router(describe: Describe) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/openapi.json")
+    async def read_description() -> Response:
+        return JSONResponse(describe())
+
+    return router
+
+
+def page_router(describe: Describe) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+    page = cache(lambda: render(describe()))
+
+    @router.get("/docs")
+    async def read_page() -> Response:
+        return HTMLResponse(page())
+
+    @router.get("/docs/style.css")
+    async def read_style() -> Response:
+        return Response(STYLE, media_type="text/css")
+
+    return router
