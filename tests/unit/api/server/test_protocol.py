@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from api.server.connections import ConnectionLimits
 from tests.support.api_server import Client, closed, request, running
 from tests.support.eventually import eventually
+from tests.support.time_limits import scaled
 
 SHORT_SECONDS = 0.2
 # More than the kernel's buffers of both ends take.
@@ -230,7 +231,8 @@ async def test_what_is_left_when_the_server_closes_is_dropped(application: Appli
 
 
 async def test_a_client_that_reads_steadily_gets_all(application: Application) -> None:
-    async with running(application.app, PATIENT) as server:
+    # Enough for a busy machine.
+    async with running(application.app, ConnectionLimits(write_seconds=scaled(5))) as server:
         client = await server.client(request("/large"))
         head = await client.reader.readuntil(b"\r\n\r\n")
         body = await client.reader.readexactly(LARGE_BYTES)
