@@ -30,6 +30,7 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.ModelUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TooLateToCancel: HTTPStatus.CONFLICT,
     errors.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
+    errors.TooManyImages: HTTPStatus.TOO_MANY_REQUESTS,
 }
 _CODES = {
     HTTPStatus.NOT_FOUND: "not_found",
@@ -37,7 +38,7 @@ _CODES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: errors.BodyTooLarge.code,
     HTTPStatus.BAD_REQUEST: InvalidInput.code,
     HTTPStatus.REQUEST_TIMEOUT: "request_timeout",
-    HTTPStatus.TOO_MANY_REQUESTS: "too_many_at_once",
+    HTTPStatus.TOO_MANY_REQUESTS: errors.TooManyImages.code,
 }
 
 
@@ -71,9 +72,10 @@ def problem(
 async def _service_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
     headers = {}
-    status = _STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    default = HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(error, TransientError):
-        status, headers["Retry-After"] = HTTPStatus.SERVICE_UNAVAILABLE, "1"
+        default, headers["Retry-After"] = HTTPStatus.SERVICE_UNAVAILABLE, "1"
+    status = _STATUS.get(type(error), default)
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, InvalidInput):

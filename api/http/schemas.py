@@ -65,7 +65,7 @@ class GenerationCreate(_Body):
 
 
 class ImageView(BaseModel):
-    """One stored image. `url` never changes.
+    """One stored image. `url` never changes. `sha256` is of its bytes, `source_sha256` of the provider's.
 
     With its signature it redirects to a short-lived address of the object store. Without, it gives the image
     itself to an API key.
@@ -78,6 +78,7 @@ class ImageView(BaseModel):
     content_type: str
     size_bytes: int
     sha256: str
+    source_sha256: str | None
 
 
 class UndeliveredView(BaseModel):

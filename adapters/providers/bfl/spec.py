@@ -7,17 +7,18 @@ from adapters.providers.bfl.errors import ERRORS
 from adapters.providers.bfl.settings import BflSettings
 from adapters.providers.bfl.webhooks import BflWebhookReader
 from adapters.providers.settings import secret
-from adapters.providers.spec import JobProviderSpec
+from adapters.providers.spec import JobProviderSpec, JobTools
 
 
-def _adapter(settings: BflSettings, http: httpx.AsyncClient, master_key: str) -> BflProvider:
+def _adapter(settings: BflSettings, http: httpx.AsyncClient, tools: JobTools) -> BflProvider:
     return BflProvider(
         http,
         key=secret(settings.api_key),
         url=settings.url,
         polling_hosts=settings.polling_hosts,
         result_hosts=settings.result_hosts,
-        master_key=master_key if settings.webhooks else None,
+        invert_alpha=tools.invert_alpha,
+        master_key=tools.master_key if settings.webhooks else None,
     )
 
 

@@ -7,10 +7,10 @@ from adapters.providers.fal.errors import ERRORS
 from adapters.providers.fal.settings import FalSettings
 from adapters.providers.fal.webhooks import FalKeys, FalWebhookReader
 from adapters.providers.settings import secret
-from adapters.providers.spec import JobProviderSpec
+from adapters.providers.spec import JobProviderSpec, JobTools
 
 
-def _adapter(settings: FalSettings, http: httpx.AsyncClient, _master_key: str) -> FalProvider:
+def _adapter(settings: FalSettings, http: httpx.AsyncClient, _tools: JobTools) -> FalProvider:
     return FalProvider(
         http,
         key=secret(settings.key),

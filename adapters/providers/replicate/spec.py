@@ -7,10 +7,10 @@ from adapters.providers.replicate.errors import ERRORS
 from adapters.providers.replicate.settings import ReplicateSettings
 from adapters.providers.replicate.webhooks import ReplicateWebhookReader
 from adapters.providers.settings import secret
-from adapters.providers.spec import JobProviderSpec
+from adapters.providers.spec import JobProviderSpec, JobTools
 
 
-def _adapter(settings: ReplicateSettings, http: httpx.AsyncClient, _master_key: str) -> ReplicateProvider:
+def _adapter(settings: ReplicateSettings, http: httpx.AsyncClient, _tools: JobTools) -> ReplicateProvider:
     return ReplicateProvider(
         http,
         token=secret(settings.api_token),
