@@ -118,7 +118,7 @@ class Decoder:
         self._stdin.close()
         try:
             async with asyncio.timeout(_STOP_SECONDS):
-                await self._process.wait()
+                await self._reap()
         except TimeoutError:
             await self.kill()
 
@@ -126,6 +126,12 @@ class Decoder:
         if self.is_alive:
             self._process.kill()
         self._stdin.close()
+        await self._reap()
+
+    async def _reap(self) -> None:
+        # asyncio does not see the end of a process whose output is not read to its end.
+        while await self._stdout.read(MAX_LINE_BYTES):
+            pass
         await self._process.wait()
 
     async def _explain_end(self) -> DecodeReply:
@@ -143,7 +149,7 @@ class Decoder:
             await asyncio.sleep(_WATCH_SECONDS)
             if await resident_bytes(self.process_id) - before > self._limits.memory_bytes:
                 self._is_over_memory = True
-                await self.kill()
+                self._process.kill()
 
 
 async def resident_bytes(process_id: int) -> int:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 
+from PIL import Image
+
 from adapters.images.child.limits import ProcessLimits
 from adapters.images.child.masks import invert_alpha
 from adapters.images.child.preparation import prepare
@@ -28,6 +30,7 @@ def main() -> None:
         signal.signal(ending, signal.SIG_IGN)
     limits = read_limits(sys.argv[1])
     own = ProcessLimits(limits)
+    Image.MAX_IMAGE_PIXELS = None  # Pillow's own guess; ours are a setting
     requests, replies = FileIO(os.dup(0)), FileIO(os.dup(1), "w")
     replies.write(READY)
     # From here on no library prints what it thinks of an image, nor reads what is not for it.

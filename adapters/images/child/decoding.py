@@ -1,6 +1,5 @@
 """Decoding images whole, as a header or a file name may lie."""
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,20 +54,19 @@ def decode(path: Path, max_pixels: int) -> Decoded:
 
     A PNG is looked at twice: only `verify` finds one without its end, only `load` one with broken pixels.
     """
-    # The second line: our own reading of the header came first, and may differ from Pillow's.
-    Image.MAX_IMAGE_PIXELS = max_pixels
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _decode(path)
-    except MemoryError:
+        return _decode(path, max_pixels)
+    except (ResultUnusable, MemoryError):
         raise
     except Exception as error:
         raise ResultUnusable(f"not a whole image: {type(error).__name__}") from error
 
 
-def _decode(path: Path) -> Decoded:
+def _decode(path: Path, max_pixels: int) -> Decoded:
     with Image.open(path, formats=_FORMATS) as image:
+        # Our own reading of the header came first, and may differ from Pillow's.
+        if image.width * image.height > max_pixels:
+            raise ResultUnusable(f"{image.width}x{image.height} is over {max_pixels} pixels")
         if image.format == "PNG":
             image.verify()
     with Image.open(path, formats=_FORMATS) as image:

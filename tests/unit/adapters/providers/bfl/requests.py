@@ -9,6 +9,7 @@ import httpx
 from adapters.providers.bfl.adapter import BflProvider
 from domain.generation import GenerationRequest
 from domain.provider import AttemptRef, ProviderJob, Submission
+from tests.support.local_inspector import invert_alpha_here
 from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
 
 KEY = "bfl-key"
@@ -36,6 +37,7 @@ def bfl_on(http: httpx.AsyncClient, master_key: str | None = None, url: str = AP
         url=url,
         polling_hosts=("bfl.ai", "*.bfl.ai", "http://127.0.0.1:4100"),
         result_hosts=("*.bfl.ai",),
+        invert_alpha=invert_alpha_here,
         master_key=master_key,
     )
 
