@@ -90,19 +90,22 @@ async def test_a_child_is_kept_from_image_to_image_and_ends_with_the_pool(tmp_pa
     assert not is_running(first)
 
 
-async def test_a_child_has_nothing_of_our_environment(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_child_has_nothing_of_our_environment(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     process_id = await site.process_id()
     if sys.platform == "linux":
-        held = Path(f"/proc/{process_id}/environ").read_bytes()
+        held, files = _seen_of(process_id)
         assert b"LC_ALL=C.UTF-8" in held
         assert b"HOME=" not in held
-        names = [os.readlink(path) for path in Path(f"/proc/{process_id}/fd").iterdir()]
-        assert all(name.startswith("pipe:") or name == os.devnull for name in names), names
+        assert all(name.startswith("pipe:") or name == os.devnull for name in files), files
     monkeypatch.setenv("MASTER_KEY", "secret")
     async with site_with(site.folder) as other:
         assert (await other.facts()).height == 64
+
+
+def _seen_of(process_id: int) -> tuple[bytes, list[str]]:
+    """Return a child's environment and the files that it has open."""
+    folder = Path(f"/proc/{process_id}")
+    return (folder / "environ").read_bytes(), [os.readlink(path) for path in (folder / "fd").iterdir()]
 
 
 async def test_a_child_ends_when_its_parent_does(tmp_path: Path) -> None:
@@ -238,12 +241,12 @@ async def test_without_children_an_image_is_tried_again_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     executable = sys.executable
-    monkeypatch.setattr(decoder.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
     async with site_with(tmp_path) as site:
         for _ in range(2):
             with pytest.raises(ImageDecoderUnavailable):
                 await site.facts()
-        monkeypatch.setattr(decoder.sys, "executable", executable)
+        monkeypatch.setattr(sys, "executable", executable)
         assert (await site.facts()).width == 96
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 
 import pytest
 
@@ -40,12 +41,13 @@ class Served:
 
     async def finish_all(self) -> list[str]:
         """Finish whoever was served first, until nobody is left; return the whole order."""
-        done = 0
-        while done < len(self.tasks):
-            await eventually(lambda: len(self.order) > done)
+        for done in range(len(self.tasks)):
+            await eventually(partial(self._has_served, done + 1))
             await self.finish(self.order[done])
-            done += 1
         return self.order
+
+    def _has_served(self, count: int) -> bool:
+        return len(self.order) >= count
 
 
 def many(tenant: str, count: int) -> Iterable[str]:
