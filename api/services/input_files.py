@@ -162,7 +162,8 @@ class InputFileService:
                 image = await stack.enter_async_context(prepared)
             except ResultUnusable as error:
                 raise _UnusableInput("a whole PNG, JPEG or WebP image, not larger than we decode") from error
-            if image.facts.size_bytes > self._largest_bytes:
+            source = await asyncio.to_thread(path.stat)
+            if max(source.st_size, image.facts.size_bytes) > self._largest_bytes:
                 raise _UnusableInput(f"at most {self._largest_bytes} bytes")
             file_id = f"file_{uuid4().hex}"
             # Recorded before it is stored, so that it expires whatever happens.
