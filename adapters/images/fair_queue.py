@@ -20,12 +20,14 @@ class _Tenant:
 class FairQueue:
     """Grants places. The next one goes to the tenant that holds the fewest, then to who waits the longest.
 
-    So a newcomer is behind what runs, and behind nothing else of a tenant that has sent a thousand.
+    A tenant never holds all of them, unless there is only one. So a newcomer finds one free beside a tenant that
+    has sent a thousand; beside several, it is behind what runs and nothing else.
     """
 
     def __init__(self, places: int, *, max_waiting: int, wait_seconds: float) -> None:
         """max_waiting: requests of one tenant."""
         self._free = places
+        self._max_running = max(1, places - 1)
         self._max_waiting = max_waiting
         self._wait_seconds = wait_seconds
         # Only tenants that hold a place or wait for one.
@@ -63,10 +65,11 @@ class FairQueue:
 
     def _grant(self) -> None:
         while self._free:
-            waiting = [tenant for tenant in self._tenants.values() if tenant.waiting]
-            if not waiting:
+            tenants = self._tenants.values()
+            entitled = [each for each in tenants if each.waiting and each.running < self._max_running]
+            if not entitled:
                 return
-            chosen = min(waiting, key=lambda tenant: (tenant.running, tenant.since))
+            chosen = min(entitled, key=lambda tenant: (tenant.running, tenant.since))
             turn = chosen.waiting.popleft()
             if turn.done():  # its request has gone away
                 continue

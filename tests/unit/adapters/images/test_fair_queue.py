@@ -39,6 +39,11 @@ class Served:
             await self.tasks[name]
             await asyncio.sleep(0)
 
+    async def end(self) -> None:
+        for task in self.tasks.values():
+            task.cancel()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
     async def finish_all(self) -> list[str]:
         """Finish whoever was served first, until nobody is left; return the whole order."""
         for done in range(len(self.tasks)):
@@ -61,17 +66,28 @@ async def test_a_newcomer_waits_only_for_what_runs() -> None:
     assert (await served.finish_all())[:3] == ["a0", "b0", "a1"]
 
 
-async def test_with_two_places_a_newcomer_gets_the_first_that_is_free() -> None:
-    served = Served(2)
-    await served.ask(*many("a", 50), "b0", "b1")
-    await served.finish("a1")
-
+async def test_a_tenant_never_holds_all_of_several_places() -> None:
+    served = Served(3)
+    await served.ask(*many("a", 50))
+    assert served.order == ["a0", "a1"]
+    await served.ask("b0")
     assert served.order == ["a0", "a1", "b0"]
-    await served.finish("a0", "b0")
-    assert served.order[3:] == ["a2", "b1"]
-    for task in served.tasks.values():
-        task.cancel()
-    await asyncio.gather(*served.tasks.values(), return_exceptions=True)
+    await served.finish("a0")
+    await served.finish("b0")
+    assert served.order[3:] == ["a2"]
+    await served.end()
+
+
+async def test_a_newcomer_gets_the_first_place_that_is_free_before_those_who_hold_one() -> None:
+    served = Served(3)
+    await served.ask(*many("a", 50), *many("b", 50), *many("c", 2))
+    assert served.order == ["a0", "a1", "b0"]
+    await served.finish("b0")
+    assert served.order[3:] == ["c0"]
+    await served.finish("a1")
+    # Now `b` holds none, and the others one each.
+    assert served.order[4:] == ["b1"]
+    await served.end()
 
 
 async def test_tenants_take_turns() -> None:
