@@ -77,7 +77,7 @@ class ImageWriter:
     async def store(self, generation: Generation, provider: str, index: int, path: Path) -> Image:
         """Store one image. Its key depends on the generation and the index alone, so a re-run overwrites it.
 
-        Raises ResultUnusable, StorageUnavailable, ImageDecoderUnavailable, TooManyImages.
+        Raises ResultUnusable, StorageUnavailable, ImageDecoderUnavailable, TooManyAtOnce.
         """
         key = object_key(generation, index)
         async with self._inspector.prepare_image(path, generation.tenant_id) as image:

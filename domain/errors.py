@@ -40,7 +40,7 @@ ServiceError
         WorkerStopping
         DatabaseUnavailable
         ImageDecoderUnavailable
-        TooManyImages
+        TooManyAtOnce
 """
 
 from functools import cache
@@ -348,7 +348,7 @@ class ImageDecoderUnavailable(TransientError):
     message = "Images cannot be decoded now; try again."
 
 
-class TooManyImages(TransientError):
+class TooManyAtOnce(TransientError):
     """Too many images of one tenant wait to be decoded, or none of them was in time."""
 
     code = "too_many_at_once"

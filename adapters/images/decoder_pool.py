@@ -56,7 +56,7 @@ class DecoderPool:
     async def decode(self, request: DecodeRequest, tenant_id: str) -> DecodeReply:
         """Return what a child found of a usable image.
 
-        Raises ResultUnusable, TooManyImages, ImageDecoderUnavailable. If the caller is canceled, its image
+        Raises ResultUnusable, TooManyAtOnce, ImageDecoderUnavailable. If the caller is canceled, its image
         is finished all the same: another child costs more than most images.
         """
         await self._queue.enter(tenant_id)

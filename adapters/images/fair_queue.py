@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from itertools import count
 
-from domain.errors import TooManyImages
+from domain.errors import TooManyAtOnce
 
 
 @dataclass
@@ -20,8 +20,8 @@ class _Tenant:
 class FairQueue:
     """Grants places. The next one goes to the tenant that holds the fewest, then to who waits the longest.
 
-    A tenant never holds all of them, unless there is only one. So a newcomer finds one free beside a tenant that
-    has sent a thousand; beside several, it is behind what runs and nothing else.
+    A tenant never holds all of them, unless there is only one. So a newcomer finds one free beside a tenant
+    that has sent a thousand; beside several, it is behind what runs and nothing else.
     """
 
     def __init__(self, places: int, *, max_waiting: int, wait_seconds: float) -> None:
@@ -37,11 +37,11 @@ class FairQueue:
     async def enter(self, tenant_id: str) -> None:
         """Wait for a place; `leave` gives it back.
 
-        Raises TooManyImages if too many of the tenant wait, or none became free in time.
+        Raises TooManyAtOnce if too many of the tenant wait, or none became free in time.
         """
         tenant = self._tenants.setdefault(tenant_id, _Tenant(next(self._moments)))
         if len(tenant.waiting) >= self._max_waiting:
-            raise TooManyImages(f"{self._max_waiting} images of the tenant wait")
+            raise TooManyAtOnce(f"{self._max_waiting} images of the tenant wait")
         turn = asyncio.get_running_loop().create_future()
         tenant.waiting.append(turn)
         self._grant()
@@ -51,7 +51,7 @@ class FairQueue:
         except BaseException as error:
             self._give_up(tenant_id, tenant, turn)
             if isinstance(error, TimeoutError):
-                raise TooManyImages(f"no image was decoded within {self._wait_seconds:g} s") from error
+                raise TooManyAtOnce(f"no image was decoded within {self._wait_seconds:g} s") from error
             raise
 
     def leave(self, tenant_id: str) -> None:

@@ -30,7 +30,7 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.ModelUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TooLateToCancel: HTTPStatus.CONFLICT,
     errors.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
-    errors.TooManyImages: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyAtOnce: HTTPStatus.TOO_MANY_REQUESTS,
 }
 _CODES = {
     HTTPStatus.NOT_FOUND: "not_found",
@@ -38,7 +38,7 @@ _CODES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: errors.BodyTooLarge.code,
     HTTPStatus.BAD_REQUEST: InvalidInput.code,
     HTTPStatus.REQUEST_TIMEOUT: "request_timeout",
-    HTTPStatus.TOO_MANY_REQUESTS: errors.TooManyImages.code,
+    HTTPStatus.TOO_MANY_REQUESTS: errors.TooManyAtOnce.code,
 }
 
 

@@ -110,7 +110,7 @@ class ImageInspector(Protocol):
 
         tenant_id: Whose turn it takes; empty where no tenant is known. is_upright_wanted: Whether a picture
         in which programs may see something else than its maker did is rewritten. Raises ResultUnusable,
-        TooManyImages, ImageDecoderUnavailable.
+        TooManyAtOnce, ImageDecoderUnavailable.
         """
         ...
 

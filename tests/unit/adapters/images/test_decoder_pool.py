@@ -17,7 +17,7 @@ from adapters.images import decoder
 from adapters.images.decoder_pool import DecoderPool
 from adapters.images.inspector import PooledInspector
 from adapters.images.messages import DecodeLimits
-from domain.errors import ImageDecoderUnavailable, ResultUnusable, TooManyImages
+from domain.errors import ImageDecoderUnavailable, ResultUnusable, TooManyAtOnce
 from domain.input_files import ImageFacts
 from tests.support.eventually import eventually
 from tests.support.time_limits import scaled
@@ -288,7 +288,7 @@ async def test_the_images_of_one_tenant_are_capped(tmp_path: Path) -> None:
         os.kill(process_id, signal.SIGSTOP)
         asked = [asyncio.create_task(site.facts(name=f"{number}")) for number in range(3)]
         await asyncio.sleep(0)
-        with pytest.raises(TooManyImages):
+        with pytest.raises(TooManyAtOnce):
             await site.facts(name="more")
         os.kill(process_id, signal.SIGCONT)
         assert [facts.width for facts in await asyncio.gather(*asked)] == [96] * 3

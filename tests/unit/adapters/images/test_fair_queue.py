@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from adapters.images.fair_queue import FairQueue
-from domain.errors import TooManyImages
+from domain.errors import TooManyAtOnce
 from tests.support.eventually import eventually
 
 
@@ -111,7 +111,7 @@ async def test_a_tenant_that_comes_again_and_again_overtakes_nobody() -> None:
 async def test_over_the_cap_of_a_tenant_only_that_tenant_is_refused() -> None:
     served = Served(1, max_waiting=2)
     await served.ask(*many("a", 3))
-    with pytest.raises(TooManyImages):
+    with pytest.raises(TooManyAtOnce):
         await served.queue.enter("a")
     await served.ask("b0")
 
@@ -122,7 +122,7 @@ async def test_a_wait_ends_and_leaves_no_trace() -> None:
     served = Served(1, wait_seconds=0.01)
     await served.ask("a0", "a1", "b0")
     for name in ("a1", "b0"):
-        with pytest.raises(TooManyImages, match=r"0\.01 s"):
+        with pytest.raises(TooManyAtOnce, match=r"0\.01 s"):
             await served.tasks[name]
     assert served.order == ["a0"]
     assert list(served.queue._tenants) == ["a"]
