@@ -18,6 +18,7 @@ from composition.providers import (
     webhook_readers,
     webhook_url,
 )
+from composition.storage import result_decoders
 from devstack.servers import simulators
 from domain.provider import AttemptRef
 from simulator.registry import PROVIDERS as SIMULATED

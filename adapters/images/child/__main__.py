@@ -32,11 +32,11 @@ def main() -> None:
     own = ProcessLimits(limits)
     Image.MAX_IMAGE_PIXELS = None  # Pillow's own guess; ours are a setting
     requests, replies = FileIO(os.dup(0)), FileIO(os.dup(1), "w")
-    replies.write(READY)
     # From here on no library prints what it thinks of an image, nor reads what is not for it.
     silence = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(silence, number)
+    replies.write(READY)
     for images, request in enumerate(_requests(requests), start=1):
         own.begin_image()
         reply = _reply(request, limits.max_pixels, limits.memory_bytes)
