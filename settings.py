@@ -125,6 +125,10 @@ class Settings(BaseSettings):
     # Images
     max_image_bytes: PositiveInt = 50_000_000
     max_image_pixels: PositiveInt = 40_000_000
+    image_decoders: PositiveInt = 3
+    image_memory_bytes: Annotated[int, Field(ge=64_000_000)] = 512_000_000
+    image_cpu_seconds: PositiveFloat = 10.0
+    strip_metadata: bool = True
     download_timeout_seconds: PositiveFloat = 60.0
 
     # For providers that return the images in the response

@@ -22,7 +22,7 @@ from domain.errors import (
     ResultUnavailable,
     ResultUnusable,
     ServiceError,
-    StorageUnavailable,
+    TransientError,
 )
 from domain.generation import Generation, Image, Undelivered
 from domain.ports import (
@@ -77,14 +77,22 @@ class ImageWriter:
     async def store(self, generation: Generation, provider: str, index: int, path: Path) -> Image:
         """Store one image. Its key depends on the generation and the index alone, so a re-run overwrites it.
 
-        Raises ResultUnusable, StorageUnavailable.
+        Raises ResultUnusable, StorageUnavailable, ImageDecoderUnavailable, TooManyAtOnce.
         """
         key = object_key(generation, index)
-        facts = await self._inspector.inspect(path)
-        await self._store.put_object(key, path, facts)
+        async with self._inspector.prepare_image(path, generation.tenant_id) as image:
+            facts = image.facts
+            await self._store.put_object(key, image.path, facts)
         count_stored(provider, facts.size_bytes)
         return Image(
-            index, key, facts.width, facts.height, facts.content_type, facts.size_bytes, facts.sha256
+            index,
+            key,
+            facts.width,
+            facts.height,
+            facts.content_type,
+            facts.size_bytes,
+            facts.sha256,
+            image.source_sha256,
         )
 
     async def store_all(
@@ -92,7 +100,8 @@ class ImageWriter:
     ) -> tuple[list[Image], list[Undelivered]]:
         """Store files that exist nowhere else. An unusable image does not keep the others from delivery.
 
-        Those that the object store does not take within a few seconds are in neither list.
+        Those that could not be decoded or stored within a few seconds, for an outage of ours, are in neither
+        list.
         """
         images, unusable = [], []
         for index, path in paths.items():
@@ -102,7 +111,7 @@ class ImageWriter:
             except ResultUnusable as error:
                 activity.logger.warning("image %d of %s: %s", index, generation.id, error)
                 unusable.append(Undelivered(index, error.code))
-            except StorageUnavailable as error:
+            except TransientError as error:
                 activity.logger.warning("image %d of %s is stored later: %s", index, generation.id, error)
         return images, unusable
 

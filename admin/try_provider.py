@@ -11,7 +11,7 @@ from typing import Any
 from composition import ServiceSettings
 from composition.providers import Providers, providers
 from composition.repositories import catalog, new_id
-from composition.storage import ImagePipeline, result_images
+from composition.storage import ImagePipeline, result_decoders, result_images
 from domain.errors import InvalidInput, ProviderTimedOut, TransientError
 from domain.generation import GenerationRequest
 from domain.input_files import ImageFacts
@@ -29,8 +29,9 @@ async def try_provider(
     _log(f"model {request.model} is {request.endpoint} at {provider}; {request.parameters}")
     started = time.monotonic()
     async with AsyncExitStack() as stack:
-        found_providers = await stack.enter_async_context(providers(settings))
-        images = await stack.enter_async_context(result_images(settings))
+        decoders = await stack.enter_async_context(result_decoders(settings))
+        found_providers = await stack.enter_async_context(providers(settings, decoders))
+        images = await stack.enter_async_context(result_images(settings, decoders))
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="darkroom-")))
         # No webhook: no API would be there to receive it.
         submission = Submission(AttemptRef(new_id("try")), request, "")
@@ -71,7 +72,7 @@ async def _call(
     _log("calling; the response is the image itself, so this may take minutes")
     call = await found.synchronous[submission.request.provider].generate(submission, folder)
     _log(f"response {call.job_id}: {call.result.status}")
-    return call.result, [await images.inspector.inspect(path) for path in call.files]
+    return call.result, [await _facts(images, path) for path in call.files]
 
 
 async def _wait(found: Providers, submission: Submission, deadline_seconds: float) -> ProviderResult:
@@ -104,10 +105,15 @@ async def _download(
     all_facts = []
     for file in result.files:
         async with images.downloader.download(file.url, found.with_jobs[provider].result_hosts) as path:
-            facts = await images.inspector.inspect(path)
+            facts = await _facts(images, path)
         _log(f"downloaded {facts.size_bytes} bytes: {facts.width}x{facts.height} {facts.content_type}")
         all_facts.append(facts)
     return all_facts
+
+
+async def _facts(images: ImagePipeline, path: Path) -> ImageFacts:
+    async with images.inspector.prepare_image(path, "") as image:
+        return image.facts
 
 
 def _log(line: str) -> None:

@@ -28,7 +28,7 @@ from adapters.database.reconcile_queries import PostgresReconcileQueries
 from composition.providers import input_check, providers, webhook_url, webhook_urls
 from composition.repositories import catalog, provider_slots
 from composition.settings import ServiceSettings
-from composition.storage import object_store, result_images
+from composition.storage import object_store, result_decoders, result_images
 from composition.temporal import workflow_client
 from domain.ports import (
     Assets,
@@ -159,9 +159,10 @@ async def worker_activities(
     """Open the activities on the real adapters."""
     models = catalog(settings)
     async with AsyncExitStack() as stack:
-        found = await stack.enter_async_context(providers(settings))
+        decoders = await stack.enter_async_context(result_decoders(settings))
+        found = await stack.enter_async_context(providers(settings, decoders))
         store = await stack.enter_async_context(object_store(settings))
-        images = await stack.enter_async_context(result_images(settings))
+        images = await stack.enter_async_context(result_images(settings, decoders))
         yield build_activities(
             ActivityPorts(
                 providers=found.with_jobs,

@@ -3,17 +3,20 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from adapters.images.decoder_pool import DecoderPool
+from adapters.images.inspector import invert_alpha
 from adapters.moderation import OpenAiModerationCheck, WordListCheck
 from adapters.providers.http.client import provider_client
 from adapters.providers.http.inline_images import InlineImageClient
 from adapters.providers.openai.settings import OpenAiSettings
 from adapters.providers.settings import ProviderSettings
-from adapters.providers.spec import AdapterTools, Providers, ProviderSpec, provider_specs
+from adapters.providers.spec import AdapterTools, JobTools, Providers, ProviderSpec, provider_specs
 from composition.settings import ServiceSettings, keyring
 from domain.ports import InputCheck, WebhookReader
 from domain.provider import AttemptRef
@@ -49,8 +52,8 @@ def enabled_providers(settings: ServiceSettings) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def providers(settings: ServiceSettings) -> AsyncIterator[Providers]:
-    """Open the adapter of every enabled provider."""
+async def providers(settings: ServiceSettings, decoders: DecoderPool) -> AsyncIterator[Providers]:
+    """Open the adapter of every enabled provider. decoders: rewrite masks."""
     async with AsyncExitStack() as stack:
 
         def open_client() -> httpx.AsyncClient:
@@ -66,7 +69,8 @@ async def providers(settings: ServiceSettings) -> AsyncIterator[Providers]:
         )
         threads = stack.enter_context(ThreadPoolExecutor(_DECODING_THREADS, thread_name_prefix="inline"))
         inline_images = InlineImageClient(http, threads, total_seconds=seconds)
-        tools = AdapterTools(open_client, inline_images, keyring(settings))
+        jobs = JobTools(keyring(settings), partial(invert_alpha, decoders))
+        tools = AdapterTools(open_client, inline_images, jobs)
         found = Providers()
         for spec, own in _configured(settings):
             if own.is_enabled:

@@ -1,23 +1,28 @@
 """Object storage, and the pipeline that image bytes pass through on their way to it."""
 
 import ssl
-from collections.abc import AsyncIterator, Sequence
+import sys
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from adapters.images.decoder_pool import DecoderPool
+from adapters.images.inspector import PooledInspector
+from adapters.images.messages import DecodeLimits
 from adapters.storage.address_guard import guarded_pool
 from adapters.storage.download import GuardedDownloader
-from adapters.storage.image_inspector import PillowInspector
 from adapters.storage.s3 import S3Store, s3_client
 from composition.providers import result_hosts
 from composition.settings import ServiceSettings
 from settings import Settings
 
 _S3_THREADS = 8
-_DECODING_THREADS = 2
 # The names of one tenant's inputs, and those of one host of results, which all jobs of a provider may share.
 _LOOKUPS_OF_A_TENANT, _LOOKUPS_OF_A_HOST = 4, 16
+# What runs in the API waits for a client, and what runs in the worker for a paid image.
+_MAX_WAITING_INPUTS, _INPUT_WAIT_SECONDS = 16, 30.0
+_MAX_WAITING_RESULTS, _RESULT_WAIT_SECONDS = 1000, 60.0
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class ImagePipeline:
     """Downloads an image and inspects it."""
 
     downloader: GuardedDownloader
-    inspector: PillowInspector
+    inspector: PooledInspector
 
 
 @asynccontextmanager
@@ -39,39 +44,49 @@ async def object_store(settings: Settings) -> AsyncIterator[S3Store]:
         yield S3Store(client, signer, threads, bucket=settings.s3_bucket)
 
 
-def result_images(settings: ServiceSettings) -> AbstractAsyncContextManager[ImagePipeline]:
-    """Open the pipeline for the results of providers."""
-    return _image_pipeline(
-        result_hosts(settings),
-        max_bytes=settings.max_image_bytes,
-        max_pixels=settings.max_image_pixels,
-        timeout_seconds=settings.download_timeout_seconds,
-        max_lookups_each=_LOOKUPS_OF_A_HOST,
-    )
-
-
-def input_images(settings: Settings) -> AbstractAsyncContextManager[ImagePipeline]:
-    """Open the pipeline for the images of clients, which cannot reach hosts that only results come from."""
-    return _image_pipeline(
-        settings.input_hosts,
-        max_bytes=settings.max_input_bytes,
-        max_pixels=settings.max_image_pixels,
-        timeout_seconds=settings.input_timeout_seconds,
-        max_lookups_each=_LOOKUPS_OF_A_TENANT,
-    )
+def result_decoders(settings: Settings) -> DecoderPool:
+    """Return the processes that decode the worker's images. Whoever needs them must enter the pool."""
+    return _decoders(settings, max_waiting=_MAX_WAITING_RESULTS, wait_seconds=_RESULT_WAIT_SECONDS)
 
 
 @asynccontextmanager
-async def _image_pipeline(
-    hosts: Sequence[str], *, max_bytes: int, max_pixels: int, timeout_seconds: float, max_lookups_each: int
-) -> AsyncIterator[ImagePipeline]:
-    """Open a pipeline for images from `hosts`. Of these, only whole origins may be private addresses."""
-    async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            guarded_pool(hosts, ssl.create_default_context(), max_lookups_each=max_lookups_each)
-        )
-        threads = stack.enter_context(ThreadPoolExecutor(_DECODING_THREADS, thread_name_prefix="decode"))
+async def result_images(settings: ServiceSettings, decoders: DecoderPool) -> AsyncIterator[ImagePipeline]:
+    """Open the pipeline for the results of providers."""
+    hosts, tls = result_hosts(settings), ssl.create_default_context()
+    async with guarded_pool(hosts, tls, max_lookups_each=_LOOKUPS_OF_A_HOST) as pool:
         yield ImagePipeline(
-            GuardedDownloader(pool, max_bytes=max_bytes, total_seconds=timeout_seconds),
-            PillowInspector(threads, max_pixels=max_pixels),
+            GuardedDownloader(
+                pool, max_bytes=settings.max_image_bytes, total_seconds=settings.download_timeout_seconds
+            ),
+            PooledInspector(decoders, is_stripped=settings.strip_metadata),
         )
+
+
+@asynccontextmanager
+async def input_images(settings: Settings) -> AsyncIterator[ImagePipeline]:
+    """Open the pipeline for the images of clients, which cannot reach hosts that only results come from.
+
+    Of the hosts, only whole origins may be private addresses.
+    """
+    decoders = _decoders(settings, max_waiting=_MAX_WAITING_INPUTS, wait_seconds=_INPUT_WAIT_SECONDS)
+    hosts, tls = settings.input_hosts, ssl.create_default_context()
+    async with guarded_pool(hosts, tls, max_lookups_each=_LOOKUPS_OF_A_TENANT) as pool, decoders:
+        yield ImagePipeline(
+            GuardedDownloader(
+                pool, max_bytes=settings.max_input_bytes, total_seconds=settings.input_timeout_seconds
+            ),
+            PooledInspector(decoders, is_stripped=settings.strip_metadata),
+        )
+
+
+def _decoders(settings: Settings, *, max_waiting: int, wait_seconds: float) -> DecoderPool:
+    limits = DecodeLimits(
+        max_pixels=settings.max_image_pixels,
+        memory_bytes=settings.image_memory_bytes,
+        cpu_seconds=settings.image_cpu_seconds,
+        # macOS takes the limit and does not hold it.
+        limits_address_space=sys.platform == "linux",
+    )
+    return DecoderPool(
+        limits, children=settings.image_decoders, max_waiting=max_waiting, wait_seconds=wait_seconds
+    )

@@ -52,6 +52,8 @@ ServiceError
         TemporalUnavailable
         WorkerStopping
         DatabaseUnavailable
+        ImageDecoderUnavailable
+        TooManyAtOnce
 """
 
 from functools import cache
@@ -442,6 +444,20 @@ class DatabaseUnavailable(TransientError):
 
     code = "database_unavailable"
     message = "The database is not available; try again."
+
+
+class ImageDecoderUnavailable(TransientError):
+    """No process that decodes images could be started, or the machine gave it no time to run."""
+
+    code = "image_decoder_unavailable"
+    message = "Images cannot be decoded now; try again."
+
+
+class TooManyAtOnce(TransientError):
+    """Too many images of one tenant wait to be decoded, or none of them was in time."""
+
+    code = "too_many_at_once"
+    message = "Too many images at once; send this one again when others are done."
 
 
 def every_error(base: type[ServiceError] = ServiceError) -> dict[str, type[ServiceError]]:

@@ -204,7 +204,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Image:
-    """One stored image. `sha256` is hex; `index` counts from 0 in the provider's order."""
+    """One stored image. `sha256` is hex; `index` counts from 0 in the provider's order.
+
+    source_sha256: Of the provider's bytes, which may have had metadata; None if it was stored before that was
+    recorded.
+    """
 
     index: int
     key: str
@@ -213,6 +217,7 @@ class Image:
     content_type: str
     size_bytes: int
     sha256: str
+    source_sha256: str | None = None
 
 
 @dataclass(frozen=True)

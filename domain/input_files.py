@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,18 @@ class ImageFacts:
     size_bytes: int
     sha256: str
     has_alpha: bool = False
+
+
+@dataclass(frozen=True)
+class PreparedImage:
+    """An image as it may be stored.
+
+    path: of the bytes that `facts` describe. source_sha256: hex, of the bytes as they came.
+    """
+
+    path: Path
+    facts: ImageFacts
+    source_sha256: str
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from composition.providers import (
     webhook_readers,
     webhook_url,
 )
+from composition.storage import result_decoders
 from devstack.servers import simulators
 from domain.provider import AttemptRef
 from simulator.registry import PROVIDERS as SIMULATED
@@ -79,7 +80,7 @@ def test_each_has_one_contract_case() -> None:
 
 async def test_each_that_has_a_key_has_one_adapter_of_its_name() -> None:
     settings = settings_with()
-    async with providers(settings) as found:
+    async with providers(settings, result_decoders(settings)) as found:
         names = [*found.with_jobs, *found.synchronous]
 
     assert set(enabled_providers(settings)) == CATALOG
@@ -88,7 +89,7 @@ async def test_each_that_has_a_key_has_one_adapter_of_its_name() -> None:
 
 async def test_results_of_each_may_be_downloaded_from_where_it_puts_them() -> None:
     settings = settings_with()
-    async with providers(settings) as found:
+    async with providers(settings, result_decoders(settings)) as found:
         hosts = {host for provider in found.with_jobs.values() for host in provider.result_hosts}
 
     assert hosts
@@ -98,7 +99,7 @@ async def test_results_of_each_may_be_downloaded_from_where_it_puts_them() -> No
 @pytest.mark.parametrize("nothing", [None, ""])
 async def test_without_a_key_there_is_none(nothing: str | None) -> None:
     settings = settings_with(**dict.fromkeys(KEYS, nothing))
-    async with providers(settings) as found:
+    async with providers(settings, result_decoders(settings)) as found:
         assert (found.with_jobs, found.synchronous) == ({}, {})
 
     assert enabled_providers(settings) == ()

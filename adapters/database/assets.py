@@ -113,6 +113,7 @@ class PostgresAssets:
                     content_type=image.content_type,
                     size_bytes=image.size_bytes,
                     sha256=image.sha256,
+                    source_sha256=image.source_sha256,
                 )
                 for image in images
             )

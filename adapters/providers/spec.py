@@ -13,6 +13,7 @@ import httpx
 
 from adapters.providers.http.error_mapping import ErrorTable
 from adapters.providers.http.inline_images import InlineImageClient
+from adapters.providers.http.masks import InvertAlpha
 from adapters.providers.settings import JobProviderSettings, ProviderSettings
 from domain.keyring import Keyring
 from domain.ports import Provider, SynchronousProvider, WebhookReader
@@ -30,6 +31,14 @@ class Providers:
 
 
 @dataclass(frozen=True)
+class JobTools:
+    """keyring: what secrets for a provider's webhooks are derived from. invert_alpha: converts masks."""
+
+    keyring: Keyring
+    invert_alpha: InvertAlpha
+
+
+@dataclass(frozen=True)
 class AdapterTools:
     """What adapters are built with.
 
@@ -37,12 +46,12 @@ class AdapterTools:
         open_client: Opens an HTTP client. Each adapter with jobs has its own: a provider that hangs must not
             use up the connections of the others.
         inline_images: The client that all synchronous adapters share.
-        keyring: What secrets for a provider's webhooks are derived from.
+        jobs: What adapters with jobs are given besides a client.
     """
 
     open_client: Callable[[], httpx.AsyncClient]
     inline_images: InlineImageClient
-    keyring: Keyring
+    jobs: JobTools
 
 
 @dataclass(frozen=True)
@@ -74,14 +83,15 @@ class ProviderSpec(ABC, Generic[S]):
 class JobProviderSpec(ProviderSpec[J]):
     """A provider with jobs.
 
-    make_adapter: From its settings, an HTTP client and the master keys; so is `make_webhook_reader`.
+    make_adapter: From its settings, an HTTP client and the tools. make_webhook_reader: has the master keys
+    instead of these.
     """
 
-    make_adapter: Callable[[J, httpx.AsyncClient, Keyring], Provider]
+    make_adapter: Callable[[J, httpx.AsyncClient, JobTools], Provider]
     make_webhook_reader: Callable[[J, httpx.AsyncClient, Keyring], WebhookReader] | None = None
 
     def add_adapter(self, providers: Providers, settings: J, tools: AdapterTools) -> None:
-        providers.with_jobs[self.name] = self.make_adapter(settings, tools.open_client(), tools.keyring)
+        providers.with_jobs[self.name] = self.make_adapter(settings, tools.open_client(), tools.jobs)
 
     def result_hosts(self, settings: J) -> tuple[str, ...]:
         return settings.result_hosts

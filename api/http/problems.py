@@ -31,6 +31,7 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.ModelUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TooLateToCancel: HTTPStatus.CONFLICT,
     errors.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
+    errors.TooManyAtOnce: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TooManyFailedKeys: HTTPStatus.TOO_MANY_REQUESTS,
     errors.LinkExpired: HTTPStatus.FORBIDDEN,
     errors.InsufficientCredits: HTTPStatus.PAYMENT_REQUIRED,
@@ -50,7 +51,7 @@ _CODES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: errors.BodyTooLarge.code,
     HTTPStatus.BAD_REQUEST: InvalidInput.code,
     HTTPStatus.REQUEST_TIMEOUT: "request_timeout",
-    HTTPStatus.TOO_MANY_REQUESTS: "too_many_at_once",
+    HTTPStatus.TOO_MANY_REQUESTS: errors.TooManyAtOnce.code,
 }
 
 
@@ -84,12 +85,13 @@ def problem(
 async def _service_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
     headers = {}
-    status = _STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    default = HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(error, TransientError):
-        status = _STATUS.get(type(error), HTTPStatus.SERVICE_UNAVAILABLE)
+        default = HTTPStatus.SERVICE_UNAVAILABLE
         headers["Retry-After"] = str(max(1, ceil(error.retry_after_seconds or 0)))
     if isinstance(error, LimitReached):
         headers["Retry-After"] = str(max(1, ceil(error.retry_after_seconds)))
+    status = _STATUS.get(type(error), default)
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, InvalidInput):

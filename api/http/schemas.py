@@ -66,7 +66,7 @@ class GenerationCreate(_Body):
 
 
 class ImageView(BaseModel):
-    """One stored image.
+    """One stored image. `sha256` is of its bytes, `source_sha256` of the provider's.
 
     Its address with the signature opens it for anybody, for days, by a redirect to a short-lived address of
     the object store. Without the signature it never changes, and gives the image itself to an API key.
@@ -79,6 +79,7 @@ class ImageView(BaseModel):
     content_type: str
     size_bytes: int
     sha256: str
+    source_sha256: str | None
 
 
 class UndeliveredView(BaseModel):

@@ -100,6 +100,7 @@ class GenerationSerializer:
             content_type=image.content_type,
             size_bytes=image.size_bytes,
             sha256=image.sha256,
+            source_sha256=image.source_sha256,
         )
 
 

@@ -158,19 +158,20 @@ class InputFileService:
             return await self._store_file(tenant_id, path)
 
     async def _store_file(self, tenant_id: str, path: Path) -> InputFile:
-        try:
-            facts = await self._inspector.inspect(path)
-            if await self._inspector.normalize(path):
-                facts = await self._inspector.inspect(path)
-        except ResultUnusable as error:
-            raise _UnusableInput("a whole PNG, JPEG or WebP image, not larger than we decode") from error
-        if facts.size_bytes > self._largest_bytes:
-            raise _UnusableInput(f"at most {self._largest_bytes} bytes")
-        file_id = f"file_{uuid4().hex}"
-        # Recorded before it is stored, so that it expires whatever happens.
-        file = await self._files.add_file(tenant_id, file_id, f"{tenant_id}/files/{file_id}", facts)
-        await self._store.put_object(file.key, path, facts)
-        return file
+        async with AsyncExitStack() as stack:
+            prepared = self._inspector.prepare_image(path, tenant_id, is_upright_wanted=True)
+            try:
+                image = await stack.enter_async_context(prepared)
+            except ResultUnusable as error:
+                raise _UnusableInput("a whole PNG, JPEG or WebP image, not larger than we decode") from error
+            source = await asyncio.to_thread(path.stat)
+            if max(source.st_size, image.facts.size_bytes) > self._largest_bytes:
+                raise _UnusableInput(f"at most {self._largest_bytes} bytes")
+            file_id = f"file_{uuid4().hex}"
+            # Recorded before it is stored, so that it expires whatever happens.
+            file = await self._files.add_file(tenant_id, file_id, f"{tenant_id}/files/{file_id}", image.facts)
+            await self._store.put_object(file.key, image.path, image.facts)
+            return file
 
 
 def _decode(source: str, path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from domain.generation import GenerationInput, GenerationRequest
-from domain.input_files import ImageFacts
+from domain.input_files import ImageFacts, PreparedImage
 from domain.provider import (
     AttemptRef,
     ProviderEvent,
@@ -106,14 +106,14 @@ class Downloader(Protocol):
 class ImageInspector(Protocol):
     """Inspects an image by its bytes alone."""
 
-    async def inspect(self, path: Path) -> ImageFacts:
-        """Decode the whole image. Raises ResultUnusable."""
-        ...
+    def prepare_image(
+        self, path: Path, tenant_id: str, *, is_upright_wanted: bool = False
+    ) -> AbstractAsyncContextManager[PreparedImage]:
+        """Decode the whole image; open it without metadata, as it may be stored. The file is not changed.
 
-    async def normalize(self, path: Path) -> bool:
-        """Rewrite an inspected image in which programs may see something else than its maker did.
-
-        Return whether that was needed. Raises ResultUnusable.
+        tenant_id: Whose turn it takes; empty where no tenant is known. is_upright_wanted: Whether a picture
+        in which programs may see something else than its maker did is rewritten. Raises ResultUnusable,
+        TooManyAtOnce, ImageDecoderUnavailable.
         """
         ...
 

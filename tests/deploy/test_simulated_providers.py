@@ -17,14 +17,13 @@ from composition import ServiceSettings, repositories
 from composition.providers import enabled_providers, webhook_readers
 from composition.settings import AllProviderSettings, setting_fields
 from domain.errors import ServiceError
-from domain.keyring import Keyring
 from simulator.__main__ import ALL
 from simulator.__main__ import _parser as simulator_parser
 from simulator.core.app import create_app
 from simulator.core.options import Options
 from simulator.registry import PROVIDERS
 from tests.contracts.providers.all_cases import CASES
-from tests.contracts.providers.job_case import JobCase
+from tests.contracts.providers.job_case import TOOLS, JobCase
 from tests.contracts.providers.synchronous_case import SynchronousCase
 from tests.deploy.app_settings import health_url, read_settings
 from tests.deploy.compose_file import Service, passed_on, services
@@ -105,7 +104,7 @@ async def submit_address(
     mock = MockHttp(httpx.Response(500))
     with suppress(ServiceError):
         if isinstance(case, JobCase):
-            job_adapter = case.spec.make_adapter(settings, mock.http, Keyring.of("m" * 32))
+            job_adapter = case.spec.make_adapter(settings, mock.http, TOOLS)
             await job_adapter.submit(case.submission("a fox"))
         else:
             adapter = case.spec.make_adapter(settings, client_on(mock.http))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from domain.errors import ResultExpired, SubmitAmbiguous
 from domain.generation import GenerationRequest
-from domain.input_files import ImageFacts
+from domain.input_files import ImageFacts, PreparedImage
 from domain.provider import JobStatus, ProviderJob, ProviderResult, ResultFile, Submission, SyncResult
 
 RUNNING = ProviderResult(JobStatus.RUNNING)
@@ -155,12 +155,13 @@ class ScriptedDownloader:
 class TrustingInspector:
     """The ImageInspector port for content that is not an image."""
 
-    async def inspect(self, path: Path) -> ImageFacts:
+    @asynccontextmanager
+    async def prepare_image(
+        self, path: Path, tenant_id: str, *, is_upright_wanted: bool = False
+    ) -> AsyncIterator[PreparedImage]:
         content = path.read_bytes()  # noqa: ASYNC240 - a small file, in a test
-        return ImageFacts(512, 512, "image/jpeg", len(content), hashlib.sha256(content).hexdigest())
-
-    async def normalize(self, path: Path) -> bool:
-        return False
+        digest = hashlib.sha256(content).hexdigest()
+        yield PreparedImage(path, ImageFacts(512, 512, "image/jpeg", len(content), digest), digest)
 
 
 @dataclass

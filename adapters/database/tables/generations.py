@@ -194,6 +194,7 @@ class ImageRow(SQLModel, table=True):
             "index >= 0 AND width > 0 AND height > 0 AND size_bytes > 0 AND length(sha256) = 64",
             name="images_facts",
         ),
+        CheckConstraint("length(source_sha256) = 64", name="images_source"),
     )
 
     generation_id: str = Field(
@@ -207,6 +208,8 @@ class ImageRow(SQLModel, table=True):
     size_bytes: int = Field(sa_column=count_column())
     sha256: str = Field(sa_column=text_column())
     created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
+    # Of the provider's bytes. Null in rows from before it was recorded.
+    source_sha256: str | None = Field(default=None, sa_column=text_column(nullable=True))
 
 
 class UnstoredImageRow(SQLModel, table=True):

@@ -156,6 +156,7 @@ def _image(row: ImageRow) -> Image:
         content_type=row.content_type,
         size_bytes=row.size_bytes,
         sha256=row.sha256,
+        source_sha256=row.source_sha256,
     )
 
 
@@ -165,7 +166,9 @@ def result_to_json(result: ProviderResult, images: Sequence[Image] = ()) -> dict
         "status": result.status,
         "code": result.code,
         "files": [file.url for file in result.files],
-        "images": [asdict(image) for image in images],
+        "images": [_image_to_json(image) for image in images],
+        # Apart from the images: processes of the version before read those with exactly their fields.
+        "sources": {str(image.index): image.source_sha256 for image in images},
         "undelivered": undelivered_to_json(result.undelivered),
     }
 
@@ -176,7 +179,15 @@ def stored_files(stored: StoredResult) -> tuple[ResultFile, ...]:
 
 
 def stored_images(stored: StoredResult) -> tuple[Image, ...]:
-    return tuple(Image(**image) for image in _of_success(stored, "images"))
+    images = (Image(**image) for image in _of_success(stored, "images"))
+    sources = (stored or {}).get("sources", {})
+    return tuple(replace(image, source_sha256=sources.get(str(image.index))) for image in images)
+
+
+def _image_to_json(image: Image) -> dict[str, Any]:
+    fields = asdict(image)
+    del fields["source_sha256"]
+    return fields
 
 
 def stored_undelivered(stored: StoredResult) -> tuple[Undelivered, ...]:

@@ -20,7 +20,7 @@ from adapters.providers.bfl.errors import ERRORS
 from adapters.providers.bfl.webhooks import webhook_secret
 from adapters.providers.http.gateways import canonical, field_of
 from adapters.providers.http.jobs import accepted_job_id, running
-from adapters.providers.http.masks import white_where_transparent
+from adapters.providers.http.masks import InvertAlpha, white_where_transparent
 from adapters.providers.http.request_bodies import (
     StreamedBody,
     image_placeholders,
@@ -62,7 +62,8 @@ class BflProvider:
     """Submits, and polls the address in the response, which is in one of BFL's regions.
 
     polling_hosts: where our key may be sent besides `url`: host patterns, or a whole origin.
-    keyring: what webhook secrets are derived from; without it no webhook is requested.
+    invert_alpha: converts masks. keyring: what webhook secrets are derived from; without it no webhook is
+    requested.
     """
 
     name = "bfl"
@@ -75,6 +76,7 @@ class BflProvider:
         url: str,
         polling_hosts: tuple[str, ...],
         result_hosts: tuple[str, ...],
+        invert_alpha: InvertAlpha,
         keyring: Keyring | None = None,
     ) -> None:
         self._http = http
@@ -82,6 +84,7 @@ class BflProvider:
         self._headers = {"x-key": key}
         self._polling_hosts = polling_hosts
         self._keyring = keyring
+        self._invert_alpha = invert_alpha
         self.result_hosts = result_hosts
 
     async def submit(self, submission: Submission) -> ProviderJob:
@@ -90,7 +93,7 @@ class BflProvider:
             secret = webhook_secret(self._keyring.current, submission.attempt)
             webhook = {"webhook_url": submission.webhook_url, "webhook_secret": secret}
         url = join_path(self._url, f"v1/{submission.request.endpoint}")
-        async with _with_white_mask(submission) as masked:
+        async with self._with_white_mask(submission) as masked:
             body = _body(masked, webhook)
             response = await send_submit(
                 self._http, self.name, url, content=body, headers=self._headers | body.headers
@@ -124,6 +127,15 @@ class BflProvider:
     async def find_job(self, webhook_urls: Collection[str], begun_at: datetime) -> ProviderJob | None:
         """Return None: BFL lists no tasks. A webhook may still report the task."""
         return None
+
+    @asynccontextmanager
+    async def _with_white_mask(self, submission: Submission) -> AsyncIterator[Submission]:
+        """Convert the mask: BFL reads its color, and not its alpha, and repaints what is white."""
+        if submission.mask is None:
+            yield submission
+            return
+        async with white_where_transparent(submission.mask, self._invert_alpha) as mask:
+            yield replace(submission, mask=mask)
 
     def _job(self, response: httpx.Response) -> ProviderJob:
         job_id, body = accepted_job_id(self.name, response, "id"), json_object(response)
@@ -165,16 +177,6 @@ def _message(body: Mapping[str, Any]) -> str:
     """Join the texts of all fields that are known to hold BFL's message."""
     texts = [body.get(name) for name in ("detail", "details", "error", "message", "result")]
     return " ".join(str(text) for text in texts if text)
-
-
-@asynccontextmanager
-async def _with_white_mask(submission: Submission) -> AsyncIterator[Submission]:
-    """Convert the mask: BFL reads its color, and not its alpha, and repaints what is white."""
-    if submission.mask is None:
-        yield submission
-        return
-    async with white_where_transparent(submission.mask) as mask:
-        yield replace(submission, mask=mask)
 
 
 def _body(submission: Submission, webhook: Mapping[str, Any]) -> StreamedBody:

@@ -7,18 +7,19 @@ from adapters.providers.bfl.errors import ERRORS
 from adapters.providers.bfl.settings import BflSettings
 from adapters.providers.bfl.webhooks import BflWebhookReader
 from adapters.providers.settings import secret
-from adapters.providers.spec import JobProviderSpec
+from adapters.providers.spec import JobProviderSpec, JobTools
 from domain.keyring import Keyring
 
 
-def _adapter(settings: BflSettings, http: httpx.AsyncClient, keyring: Keyring) -> BflProvider:
+def _adapter(settings: BflSettings, http: httpx.AsyncClient, tools: JobTools) -> BflProvider:
     return BflProvider(
         http,
         key=secret(settings.api_key),
         url=settings.url,
         polling_hosts=settings.polling_hosts,
         result_hosts=settings.result_hosts,
-        keyring=keyring if settings.webhooks else None,
+        invert_alpha=tools.invert_alpha,
+        keyring=tools.keyring if settings.webhooks else None,
     )
 
 

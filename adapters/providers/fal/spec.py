@@ -7,11 +7,11 @@ from adapters.providers.fal.errors import ERRORS
 from adapters.providers.fal.settings import FalSettings
 from adapters.providers.fal.webhooks import FalKeys, FalWebhookReader
 from adapters.providers.settings import secret
-from adapters.providers.spec import JobProviderSpec
+from adapters.providers.spec import JobProviderSpec, JobTools
 from domain.keyring import Keyring
 
 
-def _adapter(settings: FalSettings, http: httpx.AsyncClient, _keyring: Keyring) -> FalProvider:
+def _adapter(settings: FalSettings, http: httpx.AsyncClient, _tools: JobTools) -> FalProvider:
     return FalProvider(
         http,
         key=secret(settings.key),

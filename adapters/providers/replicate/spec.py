@@ -7,11 +7,11 @@ from adapters.providers.replicate.errors import ERRORS
 from adapters.providers.replicate.settings import ReplicateSettings
 from adapters.providers.replicate.webhooks import ReplicateWebhookReader
 from adapters.providers.settings import secret
-from adapters.providers.spec import JobProviderSpec
+from adapters.providers.spec import JobProviderSpec, JobTools
 from domain.keyring import Keyring
 
 
-def _adapter(settings: ReplicateSettings, http: httpx.AsyncClient, _keyring: Keyring) -> ReplicateProvider:
+def _adapter(settings: ReplicateSettings, http: httpx.AsyncClient, _tools: JobTools) -> ReplicateProvider:
     return ReplicateProvider(
         http,
         token=secret(settings.api_token),

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from adapters.providers.settings import JobProviderSettings
-from adapters.providers.spec import JobProviderSpec
+from adapters.providers.spec import JobProviderSpec, JobTools
 from domain.errors import PermanentError, ServiceError
 from domain.generation import GenerationRequest
 from domain.keyring import Keyring
@@ -20,9 +20,11 @@ from domain.ports import Provider, WebhookReader
 from domain.provider import AttemptRef, LocalInputFile, Submission
 from tests.contracts.providers.simulated import SimulatedProvider
 from tests.simulator.process import KEY
+from tests.support.local_inspector import invert_alpha_here
 
 USER_ID = "user-1"
 KEYRING = Keyring.of("a master key that only this suite uses")
+TOOLS = JobTools(KEYRING, invert_alpha_here)
 ATTEMPT = AttemptRef("gen_contract", 1)
 
 
@@ -76,7 +78,7 @@ class JobCase:
 
     def make(self, http: httpx.AsyncClient, simulator: SimulatedProvider, key: str) -> Provider:
         """Build the adapter as composition does."""
-        return self.spec.make_adapter(self.settings(simulator, key), http, KEYRING)
+        return self.spec.make_adapter(self.settings(simulator, key), http, TOOLS)
 
     async def make_reader(self, http: httpx.AsyncClient, simulator: SimulatedProvider) -> WebhookReader:
         """Build the reader of its webhooks as composition does."""

@@ -1,6 +1,5 @@
 """One provider's adapter at its simulator: submits, polls, downloads and webhooks."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import httpx
@@ -8,7 +7,6 @@ from PIL import Image
 
 from adapters.storage.address_guard import guarded_pool
 from adapters.storage.download import GuardedDownloader
-from adapters.storage.image_inspector import PillowInspector
 from domain.input_files import ImageFacts
 from domain.ports import Provider, WebhookReader
 from domain.provider import JobStatus, ProviderEvent, ProviderJob, ProviderResult
@@ -16,6 +14,7 @@ from tests.contracts.providers.job_case import ATTEMPT, JobCase
 from tests.contracts.providers.simulated import SimulatedProvider
 from tests.simulator.receiver import Received
 from tests.support.eventually import eventually
+from tests.support.local_inspector import LocalInspector
 
 Color = tuple[int, ...]
 
@@ -55,15 +54,14 @@ class JobHarness:
     async def downloaded(self, result: ProviderResult) -> list[ImageFacts]:
         """Download and inspect a result's images as the worker does."""
         hosts = self.provider.result_hosts
-        with ThreadPoolExecutor(1) as threads:
-            async with guarded_pool(hosts) as pool:
-                downloader = GuardedDownloader(pool, max_bytes=20_000_000, total_seconds=5)
-                inspector = PillowInspector(threads, max_pixels=4_000_000)
-                facts = []
-                for file in result.files:
-                    async with downloader.download(file.url, hosts) as path:
-                        facts.append(await inspector.inspect(path))
-                return facts
+        async with guarded_pool(hosts) as pool:
+            downloader = GuardedDownloader(pool, max_bytes=20_000_000, total_seconds=5)
+            inspector = LocalInspector(max_pixels=4_000_000)
+            facts = []
+            for file in result.files:
+                async with downloader.download(file.url, hosts) as path:
+                    facts.append(await inspector.facts_of(path))
+            return facts
 
     async def colors(self, result: ProviderResult, places: list[tuple[float, float]]) -> list[Color]:
         """Return the colors of the first image at these shares of its width and height."""

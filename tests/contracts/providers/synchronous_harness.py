@@ -10,7 +10,6 @@ import httpx
 from PIL import Image
 
 from adapters.providers.http.inline_images import InlineImageClient
-from adapters.storage.image_inspector import PillowInspector
 from domain.errors import ContentRejected
 from domain.generation import GenerationRequest
 from domain.input_files import ImageFacts
@@ -20,6 +19,7 @@ from domain.provider import AttemptRef, JobStatus, LocalInputFile, Submission, S
 from tests.contracts.providers.simulated import SimulatedProvider
 from tests.contracts.providers.synchronous_case import SynchronousCase
 from tests.simulator.process import KEY
+from tests.support.local_inspector import LocalInspector
 
 ATTEMPT = AttemptRef("gen_contract")
 MAX_RESPONSE_BYTES = 40_000_000
@@ -77,8 +77,8 @@ class SynchronousHarness:
 
     async def inspected(self, answer: SyncResult) -> list[ImageFacts]:
         """Return the facts of the images, as the worker does."""
-        inspector = PillowInspector(self.threads, max_pixels=4_000_000)
-        return [await inspector.inspect(path) for path in answer.files]
+        inspector = LocalInspector(max_pixels=4_000_000)
+        return [await inspector.facts_of(path) for path in answer.files]
 
     async def accepted(self, prompt: str) -> list[dict[str, Any]]:
         """Return how many requests with this prompt the provider has accepted, even without a response."""

@@ -13,6 +13,7 @@ from tests.support.raw_server import RawServer, answer, head, serving
 
 LARGEST_INPUT_BYTES = 200_000
 LARGEST_PIXELS = 4_000_000
+PRIVATE = "51.4778 N, 0.0015 W"
 
 
 def png(width: int = 300, height: int = 200, mode: str = "RGB") -> bytes:
@@ -42,8 +43,22 @@ def bomb() -> bytes:
     )
 
 
-def data_uri(content: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+def solid_webp(width: int, height: int) -> bytes:
+    """Return an image of some tens of bytes, which takes 20 bytes of memory for each pixel to decode."""
+    return _saved(Image.new("RGB", (width, height), "red"), "WEBP", lossless=True)
+
+
+def private_photograph(kind: str) -> bytes:
+    """Return an image with what a phone and a tool note in it, and with a page behind its end."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = PRIVATE
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = PRIVATE
+    picture = Image.new("RGB", (300, 200), "red")
+    return _saved(picture, kind, exif=exif, xmp=PRIVATE.encode()) + f"<html>{PRIVATE}</html>".encode()
+
+
+def data_uri(content: bytes, kind: str = "png") -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def picture_server() -> AbstractAsyncContextManager[RawServer]:

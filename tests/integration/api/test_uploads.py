@@ -1,13 +1,25 @@
 """POST /v1/files: what is stored of an upload, and what is refused."""
 
+import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from composition.storage import object_store
 from domain.auth import Scope
-from tests.integration.api.pictures import LARGEST_INPUT_BYTES, PICTURE, animated_gif, bomb, photograph, png
+from tests.integration.api.pictures import (
+    LARGEST_INPUT_BYTES,
+    PICTURE,
+    PRIVATE,
+    animated_gif,
+    bomb,
+    photograph,
+    png,
+    private_photograph,
+)
 from tests.integration.api.service import Service, Tenant
 
 FIELD = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nabc\r\n--x--\r\n'
@@ -48,6 +60,24 @@ async def test_a_photograph_is_stored_as_it_is_seen(tenant: Tenant) -> None:
     file = (await upload(tenant, photograph(64, 48))).json()
     assert (file["width"], file["height"], file["content_type"]) == (64, 48, "image/jpeg")
     assert file["size_bytes"] != len(photograph(64, 48))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+async def test_what_an_image_says_of_its_maker_is_not_stored(
+    service: Service, tenant: Tenant, kind: str
+) -> None:
+    content = private_photograph(kind)
+    file = (await upload(tenant, content)).json()
+    async with (
+        object_store(service.settings) as store,
+        store.open_object(f"{tenant.id}/files/{file['id']}") as path,
+    ):
+        stored = await asyncio.to_thread(path.read_bytes)
+
+    assert PRIVATE.encode() in content
+    assert PRIVATE.encode() not in stored
+    assert (hashlib.sha256(stored).hexdigest(), len(stored)) == (file["sha256"], file["size_bytes"])
+    assert (file["width"], file["height"], file["content_type"]) == (300, 200, f"image/{kind.lower()}")
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a\0b.png", "", "x" * 1000, 'a";b=".png'])

@@ -18,7 +18,7 @@ from api.routes.files import upload_file
 from api.services.input_files import InputFileService
 from domain.auth import Caller
 from domain.errors import FileNotFound, InvalidInput, ResultUnusable, StorageUnavailable
-from domain.input_files import ImageFacts, InputFile
+from domain.input_files import ImageFacts, InputFile, PreparedImage
 from tests.support.eventually import eventually
 from tests.support.memory_input_files import MemoryInputFiles
 from tests.support.memory_store import MemoryStore
@@ -51,14 +51,14 @@ class HeldDownloader:
 class LengthInspector:
     """Accepts every content that is not empty as an image."""
 
-    async def inspect(self, path: Path) -> ImageFacts:
+    @asynccontextmanager
+    async def prepare_image(
+        self, path: Path, tenant_id: str, *, is_upright_wanted: bool = False
+    ) -> AsyncIterator[PreparedImage]:
         size_bytes = path.stat().st_size  # noqa: ASYNC240 - a small file, in a test
         if size_bytes == 0:
             raise ResultUnusable
-        return ImageFacts(64, 64, "image/png", size_bytes, "0" * 64)
-
-    async def normalize(self, path: Path) -> bool:
-        return False
+        yield PreparedImage(path, ImageFacts(64, 64, "image/png", size_bytes, "0" * 64), "0" * 64)
 
 
 class HeldFiles(MemoryInputFiles):

@@ -10,6 +10,7 @@ from adapters.providers.bfl.adapter import BflProvider
 from domain.generation import GenerationRequest
 from domain.keyring import Keyring
 from domain.provider import AttemptRef, ProviderJob, Submission
+from tests.support.local_inspector import invert_alpha_here
 from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
 
 KEY = "bfl-key"
@@ -37,6 +38,7 @@ def bfl_on(http: httpx.AsyncClient, keyring: Keyring | None = None, url: str = A
         url=url,
         polling_hosts=("bfl.ai", "*.bfl.ai", "http://127.0.0.1:4100"),
         result_hosts=("*.bfl.ai",),
+        invert_alpha=invert_alpha_here,
         keyring=keyring,
     )
 

@@ -1,31 +1,29 @@
 """A simulated fal's images, downloaded and inspected as by the worker: only whole ones are accepted."""
 
 import ssl
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from adapters.providers.fal.adapter import FalProvider
 from adapters.storage.address_guard import guarded_pool
 from adapters.storage.download import GuardedDownloader
-from adapters.storage.image_inspector import PillowInspector
 from domain.errors import ResultExpired, ResultUnavailable, ResultUnusable, ServiceError
 from domain.input_files import ImageFacts
 from domain.provider import ProviderResult
+from tests.support.local_inspector import LocalInspector
 from tests.unit.adapters.providers.fal.requests import REQUEST
 from tests.unit.adapters.providers.fal.simulated_jobs import asking, ended, result_of
 
 
 async def downloaded(result: ProviderResult, hosts: tuple[str, ...]) -> list[ImageFacts]:
-    with ThreadPoolExecutor(1) as threads:
-        async with guarded_pool(hosts, ssl.create_default_context()) as pool:
-            downloader = GuardedDownloader(pool, max_bytes=5_000_000, total_seconds=5)
-            inspector = PillowInspector(threads, max_pixels=1_000_000)
-            facts = []
-            for file in result.files:
-                async with downloader.download(file.url, hosts) as path:
-                    facts.append(await inspector.inspect(path))
-            return facts
+    async with guarded_pool(hosts, ssl.create_default_context()) as pool:
+        downloader = GuardedDownloader(pool, max_bytes=5_000_000, total_seconds=5)
+        inspector = LocalInspector(max_pixels=1_000_000)
+        facts = []
+        for file in result.files:
+            async with downloader.download(file.url, hosts) as path:
+                facts.append(await inspector.facts_of(path))
+        return facts
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from adapters.storage.image_inspector import _inspect
-from adapters.storage.image_normalizer import normalize
+from adapters.images.child import normalizer
+from adapters.images.child.decoding import Decoded, decode
 from domain.errors import ResultUnusable
 
 WIDTH, HEIGHT = 96, 64
@@ -34,6 +34,20 @@ def put(folder: Path, kind: str, picture: Image.Image, **options: object) -> Pat
     return path
 
 
+def normalize(path: Path) -> bool:
+    """Put the rewritten picture, where there is one, into the place of the other."""
+    target = path.with_name("target")
+    target.touch()
+    is_rewritten = normalizer.normalize(path, target)
+    if is_rewritten:
+        target.replace(path)
+    return is_rewritten
+
+
+def _inspect(path: Path) -> Decoded:
+    return decode(path, 1_000_000)
+
+
 def noted(orientation: object) -> Image.Exif:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
@@ -57,11 +71,11 @@ def test_a_photograph_is_turned_upright(tmp_path: Path, kind: str, orientation: 
     turn = STORED[orientation]
     stored = PICTURE if turn is None else PICTURE.transpose(turn)
     path = put(tmp_path, kind, stored, exif=noted(orientation), icc_profile=PROFILE)
-    seen = _inspect(path, 1_000_000)
+    seen = _inspect(path)
 
     assert normalize(path) is (orientation != 1)
     assert colors(path) == ["red", "blue"]
-    facts = _inspect(path, 1_000_000)
+    facts = _inspect(path)
     assert (facts.width, facts.height) == (seen.width, seen.height) == (WIDTH, HEIGHT)
     assert facts.content_type == seen.content_type
     with Image.open(path) as image:
@@ -113,10 +127,10 @@ def test_transparency_becomes_a_channel_so_that_it_can_be_a_mask(tmp_path: Path,
     corner = int(str(picture.getpixel((0, 0))))
     alphas = bytes(0 if index == corner else 255 for index in range(256))
     path = put(tmp_path, "PNG", picture, transparency=alphas if form == "palette with alphas" else corner)
-    assert _inspect(path, 1_000_000).has_alpha is False
+    assert _inspect(path).has_alpha is False
 
     assert normalize(path) is True
-    assert _inspect(path, 1_000_000).has_alpha is True
+    assert _inspect(path).has_alpha is True
     with Image.open(path) as image:
         shown = image.getchannel("A")
     assert [shown.getpixel((x, 1)) for x in (1, WIDTH - 2)] == [0, 255]
@@ -139,4 +153,4 @@ def test_pictures_of_several_views_are_turned_too(tmp_path: Path) -> None:
 
     assert normalize(path) is True
     assert colors(path) == ["red", "blue"]
-    assert _inspect(path, 1_000_000).content_type == "image/jpeg"
+    assert _inspect(path).content_type == "image/jpeg"

@@ -12,13 +12,15 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
+from adapters.images.child.files import open_target
 from domain.errors import ResultUnusable
 
 _TURNED = range(2, 9)
 _LYING = range(5, 9)
 _DEEP_GRAY = ("I;16", "I;16B", "I;16L", "I", "F")
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "PNG": {},
+    # A tenth larger than by default, in a quarter of the time.
+    "PNG": {"compress_level": 1},
     "JPEG": {"quality": 95},
     "WEBP": {"quality": 95},
 }
@@ -26,13 +28,13 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 def size_as_seen(image: Image.Image) -> tuple[int, int]:
     """Return width and height in pixels after the turn that the picture asks for."""
-    return (image.height, image.width) if _orientation(image) in _LYING else image.size
+    return (image.height, image.width) if orientation(image) in _LYING else image.size
 
 
-def normalize(path: Path) -> bool:
-    """Rewrite the file if needed; return whether it was. Raises ResultUnusable."""
+def normalize(source: Path, target: Path) -> bool:
+    """Write the picture to the target if needed; return whether it was. Raises ResultUnusable."""
     try:
-        with Image.open(path, formats=tuple(_OPTIONS)) as image:
+        with Image.open(source, formats=tuple(_OPTIONS)) as image:
             kind = image.format or ""
             rewritten = _normalized(image)
             if rewritten is None:
@@ -40,7 +42,10 @@ def normalize(path: Path) -> bool:
             kind = kind if kind in _OPTIONS else "JPEG"
             rewritten.info.pop("exif", None)
             profile = rewritten.info.get("icc_profile")
-            rewritten.save(path, kind, icc_profile=profile, **_OPTIONS[kind])
+            with open_target(target) as file:
+                rewritten.save(file, kind, icc_profile=profile, **_OPTIONS[kind])
+    except MemoryError:
+        raise
     except Exception as error:
         raise ResultUnusable(f"cannot be rewritten: {type(error).__name__}") from error
     return True
@@ -49,7 +54,7 @@ def normalize(path: Path) -> bool:
 def _normalized(image: Image.Image) -> Image.Image | None:
     """Return the picture in a form that every program sees alike; None if it has it."""
     found = image
-    if _orientation(image) in _TURNED:
+    if orientation(image) in _TURNED:
         found = ImageOps.exif_transpose(image)
     if found.mode == "CMYK":
         found = _rgb_of_print(found)
@@ -60,7 +65,8 @@ def _normalized(image: Image.Image) -> Image.Image | None:
     return None if found is image else found
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """Return the turn that EXIF asks for, or XMP where EXIF says nothing; 1 is none."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # noqa: BLE001 - Pillow parses EXIF with few checks, and broken notes turn nothing

@@ -1,16 +1,12 @@
-"""Inspects images by decoding them whole, as a header or a file name may lie."""
+"""Decoding images whole, as a header or a file name may lie."""
 
-import asyncio
-import hashlib
-import warnings
-from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageFile, PngImagePlugin
 
-from adapters.storage.image_normalizer import normalize, size_as_seen
+from adapters.images.child.normalizer import orientation, size_as_seen
 from domain.errors import ResultUnusable
-from domain.input_files import ImageFacts
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 # Pillow's name for a JPEG with further pictures behind its first, which is the one that everybody shows.
@@ -42,45 +38,41 @@ class _WithoutMetadata(PngImagePlugin.PngStream):
 PngImagePlugin.PngStream = _WithoutMetadata  # type: ignore[misc]  # for every PNG of this process
 
 
-class PillowInspector:
-    """Decodes PNG, JPEG and WebP, and nothing else, up to a number of pixels."""
+@dataclass(frozen=True)
+class Decoded:
+    """What a decoded picture is. orientation: the turn that it asks for, 1 to 8 as in EXIF."""
 
-    def __init__(self, executor: Executor, *, max_pixels: int) -> None:
-        self._executor = executor
-        self._largest_pixels = max_pixels
-
-    async def inspect(self, path: Path) -> ImageFacts:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, _inspect, path, self._largest_pixels)
-
-    async def normalize(self, path: Path) -> bool:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, normalize, path)
+    width: int
+    height: int
+    content_type: str
+    has_alpha: bool
+    orientation: int
 
 
-def _inspect(path: Path, max_pixels: int) -> ImageFacts:
+def decode(path: Path, max_pixels: int) -> Decoded:
+    """Decode the first frame, all that is used of an animation. Raises ResultUnusable.
+
+    A PNG is looked at twice: only `verify` finds one without its end, only `load` one with broken pixels.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            width, height, kind, has_alpha = _decode(path, max_pixels)
-    except ResultUnusable:
+        return _decode(path, max_pixels)
+    except (ResultUnusable, MemoryError):
         raise
     except Exception as error:
         raise ResultUnusable(f"not a whole image: {type(error).__name__}") from error
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-    size_bytes = path.stat().st_size
-    return ImageFacts(width, height, _CONTENT_TYPES[kind], size_bytes, digest.hexdigest(), has_alpha)
 
 
-def _decode(path: Path, max_pixels: int) -> tuple[int, int, str, bool]:
-    """Check twice: `verify` finds a PNG without its end, `load` a JPEG cut in half."""
+def _decode(path: Path, max_pixels: int) -> Decoded:
     with Image.open(path, formats=_FORMATS) as image:
+        # Our own reading of the header came first, and may differ from Pillow's.
         if image.width * image.height > max_pixels:
             raise ResultUnusable(f"{image.width}x{image.height} is over {max_pixels} pixels")
-        image.verify()
+        if image.format == "PNG":
+            image.verify()
     with Image.open(path, formats=_FORMATS) as image:
         image.load()
         assert image.format is not None
         width, height = size_as_seen(image)
         # Only a real alpha channel: what a palette's transparent color means differs between programs.
-        return width, height, image.format, "A" in image.getbands()
+        has_alpha = "A" in image.getbands()
+        return Decoded(width, height, _CONTENT_TYPES[image.format], has_alpha, orientation(image))

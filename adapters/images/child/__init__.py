@@ -1,0 +1,1 @@
+"""What runs in a child process only: `python -m adapters.images.child LIMITS`."""
