@@ -3,9 +3,10 @@
 import io
 import struct
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
@@ -148,6 +149,26 @@ def test_bytes_between_segments_are_in_none() -> None:
     assert stripped(content[:2] + SECRET + content[2:]) == content
 
 
+def test_notes_between_scans_go() -> None:
+    content = saved("JPEG", progressive=True)
+    place = content.rindex(b"\xff\xc4")
+    assert content.index(b"\xff\xda") < place
+    notes = jpeg_segment(0xE1, SECRET) + jpeg_segment(0xFE, SECRET)
+
+    assert stripped(content[:place] + notes + content[place:]) == content
+
+
+def test_a_damaged_scan_is_kept_as_decoders_read_it() -> None:
+    """Put what looks like segments into the pixels."""
+    content = saved("JPEG", restart_marker_blocks=1, exif=exif())
+    place = content.index(b"\xff\xd1") + 20
+    damaged = content[:place] + b"\xff\x70\0\x40" + content[place + 4 :] + HTML
+    found = stripped(damaged)
+
+    assert pixels(found) == pixels(damaged) != pixels(content)
+    assert SECRET not in found
+
+
 @pytest.mark.parametrize(
     "kind", [b"tEXt", b"tIME", b"sPLT", b"hIST", b"eXIf", b"caBX", b"prVt", b"gAMA", b"pHYs"]
 )
@@ -274,6 +295,27 @@ def test_no_damage_does_more_than_make_an_image_unusable(data: st.DataObject) ->
     if found is not None:
         again = without_metadata(memoryview(b"".join(found)), 1)
         assert again is None or sum(map(len, again)) <= len(content) + 64
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_a_damaged_image_that_is_accepted_shows_the_same_as_before(data: st.DataObject) -> None:
+    content = bytearray(CARRIERS[data.draw(st.sampled_from(sorted(CARRIERS)))])
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place : place + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+    with TemporaryDirectory() as folder:
+        try:
+            reply = prepared(Path(folder), bytes(content))
+        except ResultUnusable:
+            return
+        if reply.is_rewritten:
+            assert pixels((Path(folder) / "target").read_bytes()) == pixels(bytes(content))
+
+
+def pixels(content: bytes) -> tuple[str, tuple[int, int], bytes]:
+    with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP")) as image:
+        return image.mode, image.size, image.tobytes()
 
 
 def test_a_photograph_of_a_client_is_upright_and_says_nothing(tmp_path: Path) -> None:
