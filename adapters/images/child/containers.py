@@ -13,6 +13,8 @@ MAX_PARTS = 65_536
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
+# The kind of bytes between segments, which is no marker.
+GAP = b"\0"
 _WITHOUT_LENGTH = (0x01, SOI, EOI)
 # A marker is FF and what is neither a stuffed zero, nor a restart, nor a fill byte. No part of it repeats, so
 # a run of any length is read once.
@@ -29,7 +31,7 @@ class Part:
     """One part of a file.
 
     Attributes:
-        kind: The name of a chunk, or the one byte of a JPEG's marker.
+        kind: The name of a chunk, or the one byte of a JPEG's marker, or `GAP`.
         whole: All its bytes, as they stand in the file.
         body: What is in it. Of a JPEG's scan, the header of the scan alone.
     """
@@ -77,11 +79,13 @@ def webp_body(content: memoryview) -> memoryview:
 def jpeg_segments(content: memoryview) -> Iterator[Part]:
     """Return the segments from behind the start of the image to its end, each scan with its entropy data.
 
-    Fill bytes and what stands between segments are in none. Raises MalformedError.
+    What stands between them is a part too. Raises MalformedError.
     """
     place = 2
     for _ in range(MAX_PARTS):
         start, marker = _next_marker(content, place)
+        if start > place:
+            yield Part(GAP, content[place:start], content[:0])
         if marker in _WITHOUT_LENGTH:
             yield Part(bytes([marker]), content[start : start + 2], content[:0])
             if marker == EOI:

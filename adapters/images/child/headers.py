@@ -96,6 +96,8 @@ def _jpeg(content: memoryview) -> Header:
 
 def _jpeg_frame(frame: Part, *, components_of_scan: int) -> Header:
     _, height, width, components = struct.unpack_from(">BHHB", frame.body)
+    if not components:
+        raise MalformedError("a JPEG without colors")
     factors = [frame.body[7 + 3 * number] for number in range(components)]
     across, down = (max(factor >> 4 for factor in factors), max(factor & 15 for factor in factors))
     per_pixel: float = 1 if components == 1 else 4

@@ -9,7 +9,10 @@ import zlib
 from collections.abc import Iterator
 
 from adapters.images.child.containers import (
+    EOI,
+    GAP,
     PNG_SIGNATURE,
+    SOS,
     Buffer,
     MalformedError,
     Part,
@@ -30,7 +33,9 @@ _WEBP_KEPT = (b"VP8X", b"ICCP", b"ANIM", b"ALPH", b"VP8 ", b"VP8L")
 _FRAME_HEAD_BYTES = 16
 _VP8X_EXIF, _VP8X_XMP = 0x08, 0x04
 _APP0, _APP1, _APP2, _APP11, _APP14, _COM = 0xE0, 0xE1, 0xE2, 0xEB, 0xEE, 0xFE
-_METADATA_SEGMENTS = (*range(_APP0, 0xF0), *range(0xF0, 0xFE), _COM)
+_METADATA_SEGMENTS = (*range(_APP0, 0xF0), _COM)
+# Besides scans: tables, restart intervals, a late height, and the end.
+_BETWEEN_SCANS = (SOS, EOI, 0xC4, 0xCC, 0xDB, 0xDC, 0xDD, *_METADATA_SEGMENTS)
 _JFIF_BYTES, _ADOBE_BYTES = 14, 12
 _TURNED = range(2, 9)
 _MANIFEST = b"jumb", b"jumdc2pa"
@@ -72,7 +77,11 @@ def _png_chunk(kind: bytes, body: bytes) -> bytes:
 
 def _jpeg(parts: list[Part], orientation: int) -> Iterator[Buffer]:
     yield b"\xff\xd8"
-    for segment in parts:
+    kinds = [part.kind[0] for part in parts]
+    first_scan = kinds.index(SOS) if SOS in kinds else len(parts)
+    for segment in parts[:first_scan]:
+        if segment.kind == GAP:
+            continue
         if orientation in _TURNED and segment.kind[0] != _APP0:
             yield _jpeg_segment(_APP1, b"Exif\0\0" + _exif(orientation))
             orientation = 1
@@ -80,6 +89,22 @@ def _jpeg(parts: list[Part], orientation: int) -> Iterator[Buffer]:
             yield from _kept_of_metadata(segment)
         else:
             yield segment.whole
+    yield from _scans(parts[first_scan:])
+
+
+def _scans(parts: list[Part]) -> Iterator[Buffer]:
+    """Return the scans without the metadata between them.
+
+    In a damaged one, what looks like a segment may be pixels, which decoders make the best of: it is kept.
+    """
+    is_damaged = any(part.kind[0] not in _BETWEEN_SCANS and not _is_fill(part) for part in parts)
+    for part in parts:
+        if is_damaged or part.kind[0] not in (GAP[0], *_METADATA_SEGMENTS):
+            yield part.whole
+
+
+def _is_fill(part: Part) -> bool:
+    return part.kind == GAP and not bytes(part.whole).strip(b"\xff")
 
 
 def _kept_of_metadata(segment: Part) -> Iterator[Buffer]:
