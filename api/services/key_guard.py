@@ -22,7 +22,7 @@ _REFUSED_SECONDS = 5.0
 _GENUINE_SECONDS = 600.0
 # A burst waits for its own turns, and not for the database's connections, where others would wait behind it.
 _MAX_QUESTIONS_PER_KEY = 4
-_WAIT_SECONDS = 60.0
+_WAIT_SECONDS = 120.0
 
 Value = TypeVar("Value")
 
