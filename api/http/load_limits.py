@@ -67,7 +67,7 @@ class LoadLimits:
 
     max_requests: Mapping[RouteGroup, int] = field(default_factory=_defaults)
     max_running_per_tenant: int = 16
-    wait_seconds: float = 60.0
+    wait_seconds: float = 120.0
 
     def max_per_tenant(self, group: RouteGroup) -> int:
         return max(1, self.max_requests[group] // 2)

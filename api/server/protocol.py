@@ -132,11 +132,8 @@ class BoundedProtocol(H11Protocol):
         """Refuse what is not HTTP; in the middle of a response there is nothing left to say."""
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self._abort("malformed")
-            return
-        if self.conn.our_state is h11.SEND_RESPONSE:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        self._refuse(HTTPStatus.BAD_REQUEST, InvalidInput.code, "malformed")
+        else:
+            self._refuse(HTTPStatus.BAD_REQUEST, InvalidInput.code, "malformed")
 
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: the request is served as if it asked for no upgrade."""

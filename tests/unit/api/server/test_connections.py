@@ -1,7 +1,6 @@
 """Who is closed, and who is let in, where there are too many connections."""
 
 import asyncio
-import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,8 +9,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from api.http.client import client_of
-from api.server.config import when_descriptors_run_out
-from api.server.connections import ConnectionLimits, ConnectionTable
+from api.server.connections import ConnectionLimits
 from tests.support.api_server import Client, Running, closed, request, running
 from tests.support.eventually import eventually
 
@@ -225,71 +223,3 @@ async def test_a_stranger_cannot_move_what_counts_to_another_address(application
         await eventually(lambda: application.in_progress == FEW)
 
         assert await (await server.client()).rest() == b""
-
-
-class Socket:
-    """A connection without a network."""
-
-    def __init__(self) -> None:
-        self.is_evicted = False
-
-    def evict(self) -> None:
-        self.is_evicted = True
-
-
-def out_of_descriptors(number: int = errno.EMFILE) -> dict[str, Any]:
-    return {
-        "message": "socket.accept() out of system resource",
-        "exception": OSError(number, ""),
-        "socket": 1,
-    }
-
-
-async def test_without_descriptors_the_oldest_silent_connections_are_closed() -> None:
-    table = ConnectionTable(ConnectionLimits())
-    sockets = [Socket() for _ in range(200)]
-    for each in sockets:
-        assert table.open(each, "203.0.113.1")
-    table.mark_busy(sockets[0])
-    handle = when_descriptors_run_out(table)
-
-    # asyncio reports each of its tries.
-    for _ in range(50):
-        handle(asyncio.get_running_loop(), out_of_descriptors())
-
-    assert [each.is_evicted for each in sockets] == [False] + [True] * 128 + [False] * 71
-    assert len(table) == 72
-
-
-@pytest.mark.parametrize(
-    "context",
-    [
-        {"message": "a bug", "exception": ValueError("a bug")},
-        {"message": "a reset", "exception": OSError(errno.EMFILE, "")},
-        out_of_descriptors(errno.ECONNABORTED),
-    ],
-)
-async def test_other_exceptions_of_the_loop_are_logged_as_ever(
-    context: dict[str, Any], caplog: pytest.LogCaptureFixture
-) -> None:
-    table = ConnectionTable(ConnectionLimits())
-    silent = Socket()
-    table.open(silent, "203.0.113.1")
-
-    when_descriptors_run_out(table)(asyncio.get_running_loop(), context)
-
-    assert not silent.is_evicted
-    assert context["message"] in caplog.text
-
-
-@pytest.mark.parametrize("descriptors", [256, 1024, 4096, 20_000, 65_536])
-def test_the_limits_fit_the_descriptors(descriptors: int) -> None:
-    limits = ConnectionLimits().within(descriptors)
-
-    assert limits.max_connections + limits.backlog < max(descriptors, 300)
-    assert limits.max_anonymous < limits.max_connections
-    assert limits.max_connections >= 16
-
-
-def test_with_enough_descriptors_the_limits_are_as_they_were_set() -> None:
-    assert ConnectionLimits().within(65_536) == ConnectionLimits()
