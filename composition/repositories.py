@@ -12,7 +12,8 @@ from adapters.database.engine import Database
 from adapters.database.ids import new_id
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.provider_status import ProviderLine, provider_lines
-from adapters.database.schema import require_revision
+from adapters.database.roles import grant_rights
+from adapters.database.schema import ONE_MIGRATOR, require_revision
 from adapters.database.tenants import PostgresTenants
 from composition.providers import checks_input, enabled_providers
 from composition.settings import ServiceSettings
@@ -21,6 +22,7 @@ from domain.errors import DatabaseUnavailable
 from settings import Settings
 
 __all__ = [
+    "ONE_MIGRATOR",
     "CostLine",
     "Database",
     "ProviderLine",
@@ -30,6 +32,7 @@ __all__ = [
     "cost_lines",
     "credit_accounts",
     "database",
+    "grant_rights",
     "new_id",
     "provider_lines",
     "provider_slots",
