@@ -39,7 +39,7 @@ async def object_store(settings: Settings) -> AsyncIterator[S3Store]:
 
 
 async def limit_account(settings: Settings) -> bool:
-    """Limit the service's account to its bucket, by the store's root account; return whether that one is set."""
+    """Limit the service's account to its bucket, by the root account; return whether that one is set."""
     if settings.s3_root_access_key is None or settings.s3_root_secret_key is None:
         return False
     root = settings.s3_root_access_key.get_secret_value(), settings.s3_root_secret_key.get_secret_value()

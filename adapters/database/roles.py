@@ -1,8 +1,9 @@
 """What each role of PostgreSQL may do with each table.
 
 Three roles: one owns the tables and migrates them, `SERVING_ROLE` is for API, worker and admin commands, and
-`AUDITING_ROLE` reads. The second owns nothing, so it can change no table, no trigger and no right; what it may do
-with rows is in `SERVING_RIGHTS`. A new table needs a line there, and a column with a secret one in `SECRET_COLUMNS`.
+`AUDITING_ROLE` reads. The second owns nothing, so it can change no table, no trigger and no right; what it may
+do with rows is in `SERVING_RIGHTS`. A new table needs a line there, and a column with a secret one in
+`SECRET_COLUMNS`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -54,8 +55,8 @@ _quoted = postgresql.dialect().identifier_preparer.quote  # type: ignore[no-unty
 async def grant_rights(url: str) -> list[str]:
     """Bring the rights of the roles that exist to those declared here; return the names of the others.
 
-    url: the owner's. What a role had beyond them is revoked in the same transaction. May be repeated, also at the
-    same time.
+    url: the owner's. What a role had beyond them is revoked in the same transaction. May be repeated, also at
+    the same time.
     """
     engine = async_engine(url, pooler=True, poolclass=NullPool)  # with or without one
     try:
@@ -78,6 +79,8 @@ def statements(role: str, metadata: MetaData = SQLModel.metadata) -> Iterator[st
         yield f"GRANT {_rights(role, table)} ON {_quoted(name)} TO {role}"
     yield f"REVOKE ALL ON {_REVISION_TABLE} FROM {role}"
     yield f"GRANT SELECT ON {_REVISION_TABLE} TO {role}"
+    if role == AUDITING_ROLE:  # pg_dump reads where each stands; whoever inserts rows needs no right to them
+        yield f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}"
 
 
 def _rights(role: str, table: Table) -> str:

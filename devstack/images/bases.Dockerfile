@@ -48,8 +48,8 @@ WORKDIR /etc/temporal
 USER temporal
 
 FROM of_temporal AS temporal_ui_image
-COPY ui-server ui-config/docker.yaml /home/ui-server/
-RUN mkdir /home/ui-server/config && mv /home/ui-server/docker.yaml /home/ui-server/config/
+COPY ui-server ui.yaml /home/ui-server/
+RUN mkdir /home/ui-server/config && mv /home/ui-server/ui.yaml /home/ui-server/config/docker.yaml
 WORKDIR /home/ui-server
 EXPOSE 8080
 ENTRYPOINT ["./ui-server", "--env", "docker", "start"]

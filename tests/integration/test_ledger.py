@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from adapters.database.engine import Database
 from adapters.database.ledger import PostgresLedger
 from domain.credits import Balance, HoldState, Refund
 from domain.errors import DatabaseUnavailable, ProviderFailed
@@ -142,12 +143,15 @@ async def test_the_database_refuses_a_step_back(books: PostgresBooks, ledger: Po
     ],
 )
 async def test_the_database_refuses_to_change_ledger_rows(
-    books: PostgresBooks, ledger: PostgresLedger, statement: str
+    books: PostgresBooks, ledger: PostgresLedger, database_url: str, statement: str
 ) -> None:
+    """Refuse it to the owner of the tables, whom no missing right stops."""
     tenant_id = await books.tenant(10)
     await held(books, ledger, tenant_id)
+    owner = Database(database_url, pool_size=1)
     with pytest.raises(IntegrityError, match="is append-only"):
-        await books.sql(statement)
+        await PostgresBooks(owner).sql(statement)
+    await owner.close()
     assert await books.balance(tenant_id) == Balance(6, 4, 0)
     await books.assert_consistent(tenant_id)
 
