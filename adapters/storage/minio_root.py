@@ -7,12 +7,14 @@ from typing import Any, TypeVar
 
 import urllib3
 from minio import Minio
-from minio.error import MinioException
+from minio.error import MinioAdminException, MinioException
 from minio.minioadmin import MinioAdmin
 
 from domain.errors import StorageUnavailable
 
 _ON_OBJECTS = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
+# The administration's error is not one of the others.
+_FAILURES = (MinioException, MinioAdminException, urllib3.exceptions.HTTPError, OSError, ValueError)
 T = TypeVar("T")
 
 
@@ -44,7 +46,7 @@ class MinioRoot:
     async def _call(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-        except (MinioException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        except _FAILURES as error:
             raise StorageUnavailable(f"s3 root account: {type(error).__name__}") from error
 
 

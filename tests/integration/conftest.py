@@ -5,6 +5,7 @@ The tests have the rights of the role that serves, so that one which is missing 
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -27,7 +28,6 @@ _PASSWORD = "p" * 32
 async def database_url(servers: Servers) -> str:
     """Return the owner's URL of a migrated database in the real server."""
     url = await new_database(servers.postgres.url)
-    await create_roles(url)
     # Alembic's environment runs an event loop, which cannot be inside this one.
     await asyncio.to_thread(migrate, url)
     await grant(url)
@@ -57,25 +57,17 @@ def books(database: Database) -> PostgresBooks:
 
 
 async def new_database(server_url: str) -> str:
-    """Create an empty database in that server; return its URL."""
+    """Create an empty database in that server, and the roles if it has them not; return the owner's URL."""
     name = new_id("tests")
     connection = await asyncpg.connect(server_url, timeout=scaled(_CONNECT_SECONDS))
     try:
         await connection.execute(f'create database "{name}"', timeout=scaled(_CONNECT_SECONDS))
-    finally:
-        await connection.close(timeout=scaled(_CONNECT_SECONDS))
-    return f"{server_url.rpartition('/')[0]}/{name}"
-
-
-async def create_roles(server_url: str) -> None:
-    """Create the two roles beside the owner's, if the server has them not."""
-    connection = await asyncpg.connect(server_url, timeout=scaled(_CONNECT_SECONDS))
-    try:
         for role in ROLES:
-            if not await connection.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = $1", role):
+            with suppress(asyncpg.DuplicateObjectError):
                 await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{_PASSWORD}'")
     finally:
         await connection.close(timeout=scaled(_CONNECT_SECONDS))
+    return f"{server_url.rpartition('/')[0]}/{name}"
 
 
 def url_of(role: str, url: str) -> str:

@@ -27,7 +27,7 @@ from admin.bootstrap import grant, migrate
 from devstack.process import commands
 from devstack.process.stop_flag import StopFlag
 from devstack.servers.running import Servers
-from tests.integration.conftest import create_roles, new_database, url_of
+from tests.integration.conftest import new_database, url_of
 from tests.integration.test_migrations import pg_dump
 from tests.support.books import PostgresBooks
 from tests.support.time_limits import scaled
@@ -112,7 +112,8 @@ async def test_both_may_read_the_revision_and_not_change_it(owner: asyncpg.Conne
         "ALTER TABLE transfers DISABLE TRIGGER ALL",
         "ALTER TABLE generations DISABLE TRIGGER generations_forward",
         "DROP TRIGGER transfers_immutable ON transfers",
-        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RETURN NEW; END'",
         "SET session_replication_role = replica",
         "UPDATE transfers SET amount_credits = 0",
         "DELETE FROM transfers",
@@ -226,7 +227,6 @@ async def test_an_auditor_dumps_everything_but_the_keys(
 async def test_a_login_of_another_name_takes_the_rights(servers: Servers) -> None:
     """As where a provider of PostgreSQL names the logins."""
     url = await new_database(servers.postgres.url)
-    await create_roles(url)
     await asyncio.to_thread(migrate, url)
     await grant(url)
     owner = await asyncpg.connect(url, timeout=scaled(_SECONDS))
