@@ -9,6 +9,7 @@ RUN apt-get update -q && apt-get install -qy --no-install-recommends python3 pyt
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     # Where the image of Python has pip, too.
     && mv /usr/lib/python3/dist-packages/* /usr/local/lib/python3.11/dist-packages/ \
+    && mv /usr/bin/pip* /usr/local/bin/ \
     && ln -s /usr/bin/python3 /usr/local/bin/python && ln -s /usr/bin/python3 /usr/local/bin/python3
 
 FROM debian AS postgres_image

@@ -68,10 +68,14 @@ else:
 # Run in the application's image as root, to see all of it.
 _CONTENTS = """
 import os, shutil
-found = [f"{folder}/{name}" for root in ("/opt", "/app", "/usr", "/root", "/home") for folder, folders, files in os.walk(root)
-         for name in (*folders, *files)
-         if name in ("pip", "ensurepip", "tests", "__tests__", ".git", ".env") and "/python3-minimal" not in folder]
-print("\\n".join(found + [path for name in ("gcc", "cc", "g++", "make", "git", "curl") if (path := shutil.which(name))]))
+unwanted = {"pip", "ensurepip", "tests", "__tests__", ".git", ".env"}
+for root in ("/opt", "/app", "/usr", "/root", "/home"):
+    for folder, folders, files in os.walk(root):
+        for name in unwanted.intersection((*folders, *files)):
+            print(f"{folder}/{name}")
+for name in ("gcc", "cc", "g++", "make", "git", "curl"):
+    if path := shutil.which(name):
+        print(path)
 """
 
 
@@ -118,14 +122,15 @@ def _confinement(engine: Engine) -> Iterator[str]:
         }
         yield from (f"{name}: {problem}" for problem, is_right in facts.items() if not is_right)
         if container["State"]["Running"]:
-            yield from (f"{name}: {problem}" for problem in _kernel_problems(container["State"]["Pid"]))
+            process = Path(f"/proc/{container['State']['Pid']}")
+            yield from (f"{name}: {problem}" for problem in _kernel_problems(process))
 
 
-def _kernel_problems(pid: int) -> Iterator[str]:
-    """Look at the first process of a container, from outside."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+def _kernel_problems(process: Path) -> Iterator[str]:
+    """Look at the first process of a container, from outside. `process`: its folder in /proc."""
+    lines = (process / "status").read_text().splitlines()
     status = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
-    mounts = [line.split() for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines()]
+    mounts = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
     [root] = [mount for mount in mounts if mount[4] == "/"]
     facts = {
         "it runs as root": "0" not in status["Uid"],

@@ -22,7 +22,7 @@ SHORT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Engine:
-    """A running daemon. `compose_program`: Compose as a program of its own, which needs no client's plugins."""
+    """A running daemon. `compose_program`: Compose as a program of its own, without a client's plugins."""
 
     folder: Path
     compose_program: Path
