@@ -1,8 +1,8 @@
 """What each role of PostgreSQL may do with each table.
 
 Three roles: one owns the tables and migrates them, `SERVING_ROLE` is for API, worker and admin commands, and
-`AUDITING_ROLE` reads. The second owns nothing, so it can change no table, no trigger and no right; what it may
-do with rows is in `SERVING_RIGHTS`. A new table needs a line there, and a column with a secret one in
+`AUDITING_ROLE` reads. The second owns nothing, so it can change no table, no trigger and no right; what it
+may do with rows is in `SERVING_RIGHTS`. A new table needs a line there, and a column with a secret one in
 `SECRET_COLUMNS`.
 """
 

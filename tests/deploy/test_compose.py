@@ -28,7 +28,7 @@ ONE_SHOTS = {"temporal-schema", "temporal-init", "bootstrap"}
 LONG_RUNNING = {"postgresql", "temporal", "temporal-ui", "minio", "api", "worker", "proxy", "simulator"}
 DEPRECATED_IMAGES = ("temporalio/auto-setup", "temporalio/base-", "minio/minio", "bitnami/")
 COMPOSE_OWN_VARIABLES = {"COMPOSE_PROFILES"}
-OPTIONAL = {"PUBLISH_ADDRESS", "MAX_CPUS", "BUILD_CA_FILE"} | passed_on()
+OPTIONAL = {"PUBLISH_ADDRESS", "EDGE_SUBNET", "MAX_CPUS", "BUILD_CA_FILE"} | passed_on()
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|_PWD$|_KEY$|_TOKEN$|DATABASE_URL")
 
 

@@ -30,6 +30,7 @@ from devstack.servers.running import Servers
 from tests.integration.conftest import new_database, url_of
 from tests.integration.test_migrations import pg_dump
 from tests.support.books import PostgresBooks
+from tests.support.requests import new_id
 from tests.support.time_limits import scaled
 
 __all__ = ["pg_dump"]
@@ -239,6 +240,29 @@ async def test_a_login_of_another_name_takes_the_rights(servers: Servers) -> Non
     finally:
         await owner.execute("RESET ROLE; DROP ROLE of_another_name")
         await owner.close(timeout=scaled(_SECONDS))
+
+
+async def test_an_owner_who_is_no_superuser_sees_the_processes_that_serve(
+    owner: asyncpg.Connection, serving_url: str
+) -> None:
+    """A migration that breaks old processes looks for them by name (docs/adr/0008)."""
+    name, plain = new_id("process"), new_id("plain")
+    process = await asyncpg.connect(
+        serving_url, timeout=scaled(_SECONDS), server_settings={"application_name": name}
+    )
+    await owner.execute(f"CREATE ROLE {plain}")
+    try:
+        await owner.execute(f"SET ROLE {plain}")
+        seen = await owner.fetchval(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = $1",
+            name,
+        )
+    finally:
+        await owner.execute(f"RESET ROLE; DROP ROLE {plain}")
+        await process.close(timeout=scaled(_SECONDS))
+
+    assert seen == 1
 
 
 def test_the_urls_of_these_tests_name_the_roles(serving_url: str, auditing_url: str) -> None:

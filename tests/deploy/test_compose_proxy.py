@@ -1,4 +1,4 @@
-"""deploy/proxy/nginx.conf: what it bounds, what it passes on and what it hides.
+"""deploy/proxy/compose.conf: what it bounds, what it passes on and what it hides.
 
 `deploy/try-images` asks a running one.
 """
@@ -13,7 +13,7 @@ from composition import ServiceSettings
 from composition.api import body_limits
 from tests.deploy.compose_file import ROOT, Service
 
-CONFIG = re.sub(r"^\s*#.*$", "", (ROOT / "deploy/proxy/nginx.conf").read_text(), flags=re.MULTILINE)
+CONFIG = re.sub(r"^\s*#.*$", "", (ROOT / "deploy/proxy/compose.conf").read_text(), flags=re.MULTILINE)
 
 
 def directives(name: str) -> list[str]:
