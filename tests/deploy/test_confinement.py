@@ -77,12 +77,14 @@ def test_it_has_limits(name: str, compose: dict[str, Service]) -> None:
 def test_what_it_writes_in_memory_is_bounded_and_fits_its_limit(
     name: str, compose: dict[str, Service]
 ) -> None:
-    sizes = dict(
-        re.fullmatch(r"([^:]+):size=(\w+)(?:,mode=1777)?", mount).groups() for mount in compose[name]["tmpfs"]
-    )  # type: ignore[union-attr]
+    sizes = {}
+    for mount in compose[name]["tmpfs"]:
+        read = re.fullmatch(r"([^:]+):size=(\w+)(?:,mode=1777)?", mount)
+        assert read, mount
+        sizes[read[1]] = _bytes(read[2])
 
     assert "/tmp" in sizes  # noqa: S108 - inside a container
-    assert sum(map(_bytes, sizes.values())) <= _bytes(compose[name]["mem_limit"]) / 2
+    assert sum(sizes.values()) <= _bytes(compose[name]["mem_limit"]) / 2
 
 
 def test_the_processors_of_a_bigger_machine_may_be_used(dot_env: dict[str, str]) -> None:
@@ -140,5 +142,6 @@ def test_the_root_account_of_the_store_is_in_no_service_but_bootstrap(
 
 
 def _bytes(size: str) -> int:
-    number, unit = re.fullmatch(r"(\d+)([mg])", size).groups()  # type: ignore[union-attr]
-    return int(number) * 1024 ** {"m": 2, "g": 3}[unit]
+    read = re.fullmatch(r"(\d+)([mg])", size)
+    assert read, size
+    return int(read[1]) * 1024 ** (2 if read[2] == "m" else 3)
