@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     master_key: Annotated[SecretStr, Field(min_length=32)]
     other_master_keys: Annotated[tuple[Annotated[SecretStr, Field(min_length=32)], ...], NoDecode] = ()
     database_url: SecretStr
+    migration_database_url: SecretStr | None = None
     database_pool_size: PositiveInt = 10
     database_pooler: bool = False
     temporal_address: Annotated[str, AfterValidator(host_and_port)] = "127.0.0.1:7233"
@@ -47,6 +48,8 @@ class Settings(BaseSettings):
     s3_public_endpoint: HttpAddress | None = None
     s3_access_key: SecretStr
     s3_secret_key: SecretStr
+    s3_root_access_key: SecretStr | None = None
+    s3_root_secret_key: SecretStr | None = None
     s3_bucket: str = "darkroom"
     s3_region: str = "us-east-1"
 

@@ -33,8 +33,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.reconcile import ReconcilePlan
 from composition import ServiceSettings
-from composition.repositories import database
-from composition.storage import object_store
+from composition.repositories import database, grant_rights
+from composition.storage import limit_account, object_store
 from composition.temporal import temporal_client
 from domain import temporal_names
 from workflows.reconcile import ReconcileWorkflow
@@ -51,9 +51,10 @@ async def bootstrap(settings: ServiceSettings) -> dict[str, Any]:
     await pool.healthy()
     await pool.close()
     # Alembic's own environment runs an event loop, which cannot be inside this one.
-    await asyncio.to_thread(migrate, settings.database_url.get_secret_value())
-    async with object_store(settings) as store:
-        await store.ensure_bucket()
+    owner = settings.migration_database_url or settings.database_url
+    await asyncio.to_thread(migrate, owner.get_secret_value())
+    await grant(owner.get_secret_value())
+    await prepare_storage(settings)
     client = await temporal_client(settings)
     missing = await register_search_attributes(client)
     await schedule_reconciler(client, timedelta(seconds=settings.reconcile_every_seconds))
@@ -63,6 +64,23 @@ async def bootstrap(settings: ServiceSettings) -> dict[str, Any]:
         "schedule": temporal_names.RECONCILE_SCHEDULE,
         **({"create_search_attributes": missing} if missing else {}),
     }
+
+
+async def grant(database_url: str) -> None:
+    """Give the roles their rights to the tables. A role that does not exist gets none."""
+    if missing := await grant_rights(database_url):
+        _log.info(
+            "no role %s in this PostgreSQL, so its rights were not set; whoever has the tables' owner in"
+            " DATABASE_URL needs none (docs/operations.md, Roles)",
+            " and no role ".join(missing),
+        )
+
+
+async def prepare_storage(settings: ServiceSettings) -> None:
+    """Make the bucket; with the store's root account set, also the account that may use this bucket only."""
+    await limit_account(settings)
+    async with object_store(settings) as store:
+        await store.ensure_bucket()
 
 
 def migrate(database_url: str) -> None:

@@ -14,7 +14,8 @@ from adapters.database.erasure import request_erasure, set_retention
 from adapters.database.ids import new_id
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.provider_status import ProviderLine, provider_lines
-from adapters.database.schema import require_revision
+from adapters.database.roles import grant_rights
+from adapters.database.schema import ONE_MIGRATOR, require_revision
 from adapters.database.tenant_lists import KeyLine, TenantLine, key_lines, tenant_lines
 from adapters.database.tenants import PostgresTenants
 from composition.providers import checks_input, enabled_providers
@@ -24,6 +25,7 @@ from domain.errors import DatabaseUnavailable
 from settings import Settings
 
 __all__ = [
+    "ONE_MIGRATOR",
     "CostLine",
     "Database",
     "KeyLine",
@@ -36,6 +38,7 @@ __all__ = [
     "cost_lines",
     "credit_accounts",
     "database",
+    "grant_rights",
     "key_lines",
     "new_id",
     "provider_lines",

@@ -12,7 +12,8 @@ from adapters.images.inspector import PooledInspector
 from adapters.images.messages import DecodeLimits
 from adapters.storage.address_guard import guarded_pool
 from adapters.storage.download import GuardedDownloader
-from adapters.storage.s3 import S3Store, s3_client
+from adapters.storage.minio_root import MinioRoot
+from adapters.storage.s3 import S3Store, s3_admin, s3_client
 from composition.providers import result_hosts
 from composition.settings import ServiceSettings
 from settings import Settings
@@ -42,6 +43,21 @@ async def object_store(settings: Settings) -> AsyncIterator[S3Store]:
         public = settings.s3_public_endpoint or settings.s3_endpoint
         signer = s3_client(public, access, secret, settings.s3_region)
         yield S3Store(client, signer, threads, bucket=settings.s3_bucket)
+
+
+async def limit_account(settings: Settings) -> bool:
+    """Limit the service's account to its bucket, by the root account; return whether that one is set."""
+    if settings.s3_root_access_key is None or settings.s3_root_secret_key is None:
+        return False
+    root = settings.s3_root_access_key.get_secret_value(), settings.s3_root_secret_key.get_secret_value()
+    access, secret = settings.s3_access_key.get_secret_value(), settings.s3_secret_key.get_secret_value()
+    if access == root[0]:
+        raise ValueError("S3_ACCESS_KEY is the root account; the service needs one of its own")
+    with ThreadPoolExecutor(1, thread_name_prefix="s3-root") as threads:
+        client = s3_client(settings.s3_endpoint, *root, settings.s3_region)
+        admin = s3_admin(settings.s3_endpoint, *root, settings.s3_region)
+        await MinioRoot(client, admin, threads, bucket=settings.s3_bucket).limit_account(access, secret)
+    return True
 
 
 def result_decoders(settings: Settings) -> DecoderPool:

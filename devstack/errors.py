@@ -20,6 +20,10 @@ class NotReady(StackError):
     """A server was started and did not respond in time, or died."""
 
 
+class CheckFailed(StackError):
+    """What was built and started is not as it should be."""
+
+
 class AlreadyRunning(StackError):
     """Another process holds the data directory."""
 

@@ -7,20 +7,20 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.pool import NullPool
 
-from composition.repositories import async_engine
-
-_ONE_MIGRATOR = 7_237_001  # any number, as long as every version uses the same
+from composition.repositories import ONE_MIGRATOR, async_engine
 
 
 def _run(connection: Connection) -> None:
     context.configure(connection=connection)
     with context.begin_transaction():
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ONE_MIGRATOR})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ONE_MIGRATOR})
         context.run_migrations()
 
 
 async def _connect() -> None:
-    url = context.config.attributes.get("database_url") or os.environ["DATABASE_URL"]
+    url = context.config.attributes.get("database_url") or (
+        os.environ.get("MIGRATION_DATABASE_URL") or os.environ["DATABASE_URL"]
+    )
     engine = async_engine(url, pooler=True, poolclass=NullPool)  # with or without one
     async with engine.connect() as connection:
         await connection.run_sync(_run)

@@ -1,4 +1,4 @@
-"""The revision of the tables that this version of the code needs."""
+"""The revision of the tables that this version of the code needs, and the lock of those who change it."""
 
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
@@ -7,6 +7,8 @@ from adapters.database.engine import Database
 
 # The newest migration in migrations/versions; a test holds that both agree.
 REVISION = "0006"
+# The key of the advisory lock that whoever changes tables or rights holds. The same in every version.
+ONE_MIGRATOR = 7_237_001
 
 
 class SchemaOutdated(RuntimeError):

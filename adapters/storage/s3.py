@@ -9,12 +9,14 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from xml.etree.ElementTree import ParseError
 
 import urllib3
 from minio import Minio
+from minio.credentials.providers import StaticProvider
 from minio.error import MinioException, S3Error
+from minio.minioadmin import MinioAdmin
 
 from domain.errors import StorageUnavailable
 from domain.input_files import ImageFacts
@@ -124,19 +126,39 @@ class S3Store:
 
 def s3_client(endpoint: str, access_key: str, secret_key: str, region: str) -> Minio:
     """Return a client for `http(s)://host[:port]`, with short timeouts and few retries of its own."""
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or parts.path not in ("", "/"):
-        raise ValueError("an S3 endpoint is http(s)://host[:port]")
-    pool = urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=3, read=20),
-        maxsize=16,
-        retries=urllib3.Retry(total=1, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
-    )
+    parts = _endpoint(endpoint)
     return Minio(
         parts.netloc,
         access_key=access_key,
         secret_key=secret_key,
         secure=parts.scheme == "https",
         region=region,
-        http_client=pool,
+        http_client=_pool(),
+    )
+
+
+def s3_admin(endpoint: str, access_key: str, secret_key: str, region: str) -> MinioAdmin:
+    """Return a client for MinIO's own administration, on the same port, with the same timeouts."""
+    parts = _endpoint(endpoint)
+    return MinioAdmin(
+        endpoint=parts.netloc,
+        credentials=StaticProvider(access_key, secret_key),
+        secure=parts.scheme == "https",
+        region=region,
+        http_client=_pool(),
+    )
+
+
+def _endpoint(endpoint: str) -> SplitResult:
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or parts.path not in ("", "/"):
+        raise ValueError("an S3 endpoint is http(s)://host[:port]")
+    return parts
+
+
+def _pool() -> urllib3.PoolManager:
+    return urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=3, read=20),
+        maxsize=16,
+        retries=urllib3.Retry(total=1, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
     )

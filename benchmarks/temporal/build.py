@@ -1,15 +1,17 @@
 """Builds Temporal's server, its schema tool and its schema from the Go module into the cache."""
 
-import json
-import shutil
-import stat
 from pathlib import Path
 
 from devstack.errors import InstallFailed
 from devstack.install.cache import cached, make_once
-from devstack.install.go_build import BUILD_TIMEOUT_SECONDS, go_command, go_environment
+from devstack.install.go_build import (
+    BUILD_TIMEOUT_SECONDS,
+    copy_writable,
+    go_command,
+    go_environment,
+    module_folder,
+)
 from devstack.install.progress import run_with_progress
-from devstack.process import commands
 from devstack.process.log import Log
 from devstack.process.stop_flag import StopFlag
 
@@ -18,7 +20,6 @@ VERSION = "v1.29.1"
 PACKAGES = (f"{MODULE}/cmd/server@{VERSION}", f"{MODULE}/cmd/tools/sql@{VERSION}")
 CACHED_NAME = f"temporal-server-{VERSION}"
 NEEDED_BYTES = 5_000_000_000
-DOWNLOAD_TIMEOUT_SECONDS = 10 * 60.0
 
 
 def temporal_server(*, stop: StopFlag, log: Log) -> Path:
@@ -45,28 +46,8 @@ def temporal_server(*, stop: StopFlag, log: Log) -> Path:
             stop=stop,
             log=log,
         )
-        _copy_writable(_module_folder(go, staging, stop) / "schema" / "postgresql" / "v12", folder / "schema")
+        module = module_folder(go, MODULE, VERSION, staging, stop=stop)
+        copy_writable(module / "schema" / "postgresql" / "v12", folder / "schema")
         return folder
 
     return make_once(CACHED_NAME, build, needed_bytes=NEEDED_BYTES, stop=stop, log=log)
-
-
-def _copy_writable(source: Path, target: Path) -> None:
-    """Copy a folder and make it writable: Go's modules are read-only and could not be removed."""
-    shutil.copytree(source, target, copy_function=shutil.copyfile)
-    for path in (target, *target.rglob("*")):
-        path.chmod(path.stat().st_mode | stat.S_IWUSR)
-
-
-def _module_folder(go: str, staging: Path, stop: StopFlag) -> Path:
-    """Return the folder of the module's sources."""
-    listed = commands.run(
-        [go, "mod", "download", "-json", f"{MODULE}@{VERSION}"],
-        env=go_environment() | {"GOCACHE": str(staging / "gocache")},
-        timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS,
-        stop=stop,
-        cwd=staging,
-    )
-    if listed.returncode != 0:
-        raise InstallFailed(f"the module {MODULE} could not be fetched: {listed.stderr.strip()[-500:]}")
-    return Path(json.loads(listed.stdout)["Dir"])

@@ -63,9 +63,10 @@ class MemorySubject:
 class S3Subject:
     """The real adapter on a running S3 server."""
 
-    def __init__(self, server: object_store.ObjectStore, threads: Executor) -> None:
+    def __init__(self, server: object_store.ObjectStore, threads: Executor, kind: S3Kind) -> None:
         self.server = server
         self.threads = threads
+        self.kind = kind
         self.client = self.client_with(server.secret_key)
         self.store = self.store_with(self.client, BUCKET)
 
@@ -102,7 +103,8 @@ def running(kind: S3Kind) -> Iterator[S3Subject]:
         exits.enter_context(data.held())
         supervisor = exits.enter_context(Supervisor(folder, stop=StopFlag(), log=silent))
         find = programs.minio if kind is S3Kind.MINIO else programs.versitygw
-        server = object_store.start(supervisor, data, find(stop=supervisor.stop_flag, log=silent))
-        subject = S3Subject(server, exits.enter_context(ThreadPoolExecutor(4)))
+        program = find(stop=supervisor.stop_flag, log=silent)
+        server = object_store.start(supervisor, data, program)
+        subject = S3Subject(server, exits.enter_context(ThreadPoolExecutor(4)), program.kind)
         subject.client.make_bucket(BUCKET)
         yield subject

@@ -60,6 +60,14 @@ def read_env(path: Path) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
+def temporal_config(env: Mapping[str, str]) -> dict[str, Any]:
+    """Return deploy/temporal/server.yaml with the environment filled in, as the server does it."""
+    text = (ROOT / "deploy" / "temporal" / "server.yaml").read_text()
+    filled = re.sub(r'\{\{ env "(\w+)" \| (?:quote|default "\w+") \}\}', lambda match: env[match[1]], text)
+    found: dict[str, Any] = yaml.safe_load(filled)
+    return found
+
+
 def strings(value: object) -> Iterator[str]:
     """Return every string in a document."""
     if isinstance(value, str):

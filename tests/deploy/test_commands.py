@@ -7,6 +7,7 @@ import sys
 import httpx
 import pytest
 
+from adapters.database.roles import SERVING_ROLE
 from admin.__main__ import _parser as admin_parser
 from api.app import build_app
 from composition import ServiceSettings
@@ -15,18 +16,18 @@ from composition.settings import setting_fields
 from devstack.process.ports import pick_free
 from runtime.health import health_server
 from tests.deploy.app_settings import APP_SERVICES, health_url
-from tests.deploy.compose_file import ROOT, Service, raw_services
+from tests.deploy.compose_file import ROOT, Service, raw_services, temporal_config
 from tests.support.time_limits import scaled
 
+ONLY_BOOTSTRAP = {"migration_database_url", "s3_root_access_key", "s3_root_secret_key"}
 # What each foreign image documents.
 FOREIGN_NAMES = {
-    "postgresql": {"POSTGRES_PASSWORD", "DARKROOM_DB_PASSWORD", "TEMPORAL_DB_PASSWORD"},
+    "postgresql": {"POSTGRES_PASSWORD", "DARKROOM_DB_PASSWORD", "TEMPORAL_DB_PASSWORD"}
+    | {"DARKROOM_SERVING_DB_PASSWORD", "DARKROOM_AUDITING_DB_PASSWORD"},
     "temporal-schema": {"SQL_PLUGIN", "SQL_HOST", "SQL_PORT", "SQL_USER", "SQL_PASSWORD"},
-    "temporal": {"DB", "DB_PORT", "POSTGRES_SEEDS", "POSTGRES_USER", "POSTGRES_PWD", "DBNAME"}
-    | {"VISIBILITY_DBNAME", "SQL_MAX_CONNS", "SQL_MAX_IDLE_CONNS", "SQL_VIS_MAX_CONNS"}
-    | {"SQL_VIS_MAX_IDLE_CONNS", "NUM_HISTORY_SHARDS", "BIND_ON_IP", "TEMPORAL_BROADCAST_ADDRESS"}
-    | {"DYNAMIC_CONFIG_FILE_PATH", "LOG_LEVEL"},
-    "temporal-init": {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "RETENTION"},
+    # What deploy/temporal/server.yaml reads, and what answers who its user is.
+    "temporal": {"POSTGRES_ADDRESS", "POSTGRES_PASSWORD", "LOG_LEVEL", "USER", "HOME"},
+    "temporal-init": {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "RETENTION", "HOME"},
     "temporal-ui": {"TEMPORAL_ADDRESS", "TEMPORAL_DEFAULT_NAMESPACE", "TEMPORAL_CORS_ORIGINS"}
     | {"TEMPORAL_CSRF_COOKIE_INSECURE"},
     "minio": {"MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD", "MINIO_BROWSER", "MINIO_UPDATE"},
@@ -47,7 +48,7 @@ def test_every_name_that_another_image_is_given_is_one_it_documents(name: str) -
 
 
 def test_our_services_have_the_same_settings(settings: dict[str, ServiceSettings]) -> None:
-    differ = {"api_host", "worker_host", "worker_grace_seconds"}
+    differ = {"api_host", "worker_host", "worker_grace_seconds"} | ONLY_BOOTSTRAP
     api, worker, bootstrap = (
         {name: value for name, value in settings[service].model_dump().items() if name not in differ}
         for service in ("api", "worker", "bootstrap")
@@ -56,15 +57,27 @@ def test_our_services_have_the_same_settings(settings: dict[str, ServiceSettings
     assert api == worker == bootstrap
 
 
+def test_only_bootstrap_has_what_owns_tables_and_buckets(settings: dict[str, ServiceSettings]) -> None:
+    for name in ONLY_BOOTSTRAP:
+        given = {service: getattr(settings[service], name) is not None for service in APP_SERVICES}
+        assert given == {"bootstrap": True, "api": False, "worker": False}, name
+
+
 def test_our_addresses_are_those_of_the_other_services(
     compose: dict[str, Service], settings: dict[str, ServiceSettings]
 ) -> None:
     api = settings["api"]
-    database = httpx.URL(api.database_url.get_secret_value())
+    owner = settings["bootstrap"].migration_database_url
+    assert owner is not None
     postgres = compose["postgresql"]["environment"]
 
-    assert (database.host, database.port, database.path) == ("postgresql", 5432, "/darkroom")
-    assert database.userinfo.decode() == f"darkroom:{postgres['DARKROOM_DB_PASSWORD']}"
+    for database, user, password in (
+        (api.database_url, SERVING_ROLE, postgres["DARKROOM_SERVING_DB_PASSWORD"]),
+        (owner, "darkroom", postgres["DARKROOM_DB_PASSWORD"]),
+    ):
+        url = httpx.URL(database.get_secret_value())
+        assert (url.host, url.port, url.path) == ("postgresql", 5432, "/darkroom")
+        assert url.userinfo.decode() == f"{user}:{password}"
     assert api.temporal_address == compose["temporal-ui"]["environment"]["TEMPORAL_ADDRESS"]
     assert api.temporal_address == compose["temporal-init"]["environment"]["TEMPORAL_ADDRESS"]
     assert api.temporal_address == "temporal:7233"
@@ -81,30 +94,50 @@ def test_all_speak_of_one_namespace(
     assert {found.temporal_namespace for found in settings.values()} == {made}
 
 
-def test_the_object_store_has_the_account_that_we_use(
+def test_bootstrap_has_the_object_stores_root_account_and_the_service_another(
     compose: dict[str, Service], settings: dict[str, ServiceSettings]
 ) -> None:
-    minio, api = compose["minio"]["environment"], settings["api"]
+    minio, bootstrap = compose["minio"]["environment"], settings["bootstrap"]
+    assert bootstrap.s3_root_access_key is not None
+    assert bootstrap.s3_root_secret_key is not None
 
-    assert minio["MINIO_ROOT_USER"] == api.s3_access_key.get_secret_value()
-    assert minio["MINIO_ROOT_PASSWORD"] == api.s3_secret_key.get_secret_value()
+    assert minio["MINIO_ROOT_USER"] == bootstrap.s3_root_access_key.get_secret_value()
+    assert minio["MINIO_ROOT_PASSWORD"] == bootstrap.s3_root_secret_key.get_secret_value()
+    assert minio["MINIO_ROOT_USER"] != settings["api"].s3_access_key.get_secret_value()
+    assert minio["MINIO_ROOT_PASSWORD"] not in compose["api"]["environment"].values()
 
 
 def test_temporals_three_steps_use_one_account(compose: dict[str, Service]) -> None:
     server, schema = compose["temporal"]["environment"], compose["temporal-schema"]["environment"]
 
-    assert server["POSTGRES_PWD"] == schema["SQL_PASSWORD"]
-    assert server["POSTGRES_PWD"] == compose["postgresql"]["environment"]["TEMPORAL_DB_PASSWORD"]
-    assert (server["POSTGRES_USER"], server["DB"]) == (schema["SQL_USER"], schema["SQL_PLUGIN"])
-    assert (server["POSTGRES_SEEDS"], server["DB_PORT"]) == (schema["SQL_HOST"], schema["SQL_PORT"])
+    assert server["POSTGRES_PASSWORD"] == schema["SQL_PASSWORD"]
+    assert server["POSTGRES_PASSWORD"] == compose["postgresql"]["environment"]["TEMPORAL_DB_PASSWORD"]
+    assert server["POSTGRES_ADDRESS"] == f"{schema['SQL_HOST']}:{schema['SQL_PORT']}"
+    stores = temporal_config(server)["persistence"]["datastores"]
+    for store, database in (("default", "temporal"), ("visibility", "temporal_visibility")):
+        assert stores[store]["sql"]["connectAddr"] == server["POSTGRES_ADDRESS"]
+        assert stores[store]["sql"]["password"] == server["POSTGRES_PASSWORD"]
+        assert stores[store]["sql"]["databaseName"] == database
+        assert stores[store]["sql"]["user"] == schema["SQL_USER"]
+        assert stores[store]["sql"]["pluginName"] == schema["SQL_PLUGIN"]
+
+
+def test_temporals_command_names_the_files_that_are_mounted(compose: dict[str, Service]) -> None:
+    program, *arguments = compose["temporal"]["entrypoint"]
+    options = dict(zip(arguments[:-1:2], arguments[1:-1:2], strict=True))
+    mounted = {volume.split(":")[1] for volume in compose["temporal"]["volumes"]}
+    config = f"{options['--root']}/{options['--config']}/{options['--env']}.yaml"
+
+    assert (program, arguments[-1]) == ("temporal-server", "start")
+    dynamic = temporal_config(compose["temporal"]["environment"])["dynamicConfigClient"]["filepath"]
+    assert mounted == {config, dynamic}
 
 
 def test_what_browsers_are_sent_to_is_published(
     compose: dict[str, Service], settings: dict[str, ServiceSettings]
 ) -> None:
     api = settings["api"]
-    for url, service in ((api.public_url, "api"), (api.s3_public_endpoint, "minio")):
-        [port] = compose[service]["ports"]
+    for url, port in zip((api.public_url, api.s3_public_endpoint), compose["proxy"]["ports"], strict=True):
         assert url == f"http://{port.rsplit(':', 1)[0]}"
     [ui_port] = compose["temporal-ui"]["ports"]
     assert api.temporal_ui_url == f"http://{ui_port.rsplit(':', 1)[0]}"
@@ -156,7 +189,7 @@ def test_the_bootstrap_command_is_one_of_admins(compose: dict[str, Service]) -> 
 def test_the_other_health_checks_ask_the_port_that_is_served(compose: dict[str, Service]) -> None:
     checks = {
         name: " ".join(compose[name]["healthcheck"]["test"][1:])
-        for name in ("postgresql", "temporal", "temporal-ui", "minio")
+        for name in ("postgresql", "temporal", "temporal-ui", "minio", "proxy")
     }
 
     assert checks == {
@@ -164,4 +197,5 @@ def test_the_other_health_checks_ask_the_port_that_is_served(compose: dict[str, 
         "temporal": "nc -z 127.0.0.1 7233",
         "temporal-ui": "nc -z 127.0.0.1 8080",
         "minio": "wget -q -O /dev/null http://127.0.0.1:9000/minio/health/ready",
+        "proxy": "wget -q -O /dev/null http://127.0.0.1:8080/",
     }

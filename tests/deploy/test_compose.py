@@ -20,14 +20,15 @@ from tests.deploy.compose_file import (
     read_env,
     services,
     strings,
+    temporal_config,
     variables,
 )
 
 ONE_SHOTS = {"temporal-schema", "temporal-init", "bootstrap"}
-LONG_RUNNING = {"postgresql", "temporal", "temporal-ui", "minio", "api", "worker", "simulator"}
+LONG_RUNNING = {"postgresql", "temporal", "temporal-ui", "minio", "api", "worker", "proxy", "simulator"}
 DEPRECATED_IMAGES = ("temporalio/auto-setup", "temporalio/base-", "minio/minio", "bitnami/")
 COMPOSE_OWN_VARIABLES = {"COMPOSE_PROFILES"}
-OPTIONAL = {"PUBLISH_ADDRESS"} | passed_on()
+OPTIONAL = {"PUBLISH_ADDRESS", "EDGE_SUBNET", "MAX_CPUS", "BUILD_CA_FILE"} | passed_on()
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|_PWD$|_KEY$|_TOKEN$|DATABASE_URL")
 
 
@@ -95,6 +96,7 @@ def test_each_service_waits_for_what_it_needs(compose: dict[str, Service]) -> No
         "bootstrap": {"postgresql": healthy, "minio": healthy, "temporal-init": done},
         "api": {"bootstrap": done},
         "worker": {"bootstrap": done},
+        "proxy": {"api": healthy},
     }
 
 
@@ -110,8 +112,7 @@ def test_nothing_is_published_beyond_this_machine_by_default(compose: dict[str, 
     simulated = published.pop("simulator")
 
     assert published == {
-        "api": ["127.0.0.1:8000:8000"],
-        "minio": ["127.0.0.1:9000:9000"],
+        "proxy": ["127.0.0.1:8000:8000", "127.0.0.1:9000:9000"],
         "temporal-ui": ["127.0.0.1:8233:8080"],
     }
     assert all(port.startswith("127.0.0.1:") for port in simulated)
@@ -120,7 +121,7 @@ def test_nothing_is_published_beyond_this_machine_by_default(compose: dict[str, 
 def test_publishing_exposes_neither_the_temporal_ui_nor_the_simulator(dot_env: dict[str, str]) -> None:
     opened = services(dot_env | {"PUBLISH_ADDRESS": "0.0.0.0"})  # noqa: S104 - nothing listens here
 
-    assert opened["api"]["ports"] == ["0.0.0.0:8000:8000"]
+    assert opened["proxy"]["ports"] == ["0.0.0.0:8000:8000", "0.0.0.0:9000:9000"]
     for name in ("temporal-ui", "simulator"):
         assert all(port.startswith("127.0.0.1:") for port in opened[name]["ports"])
 
@@ -146,7 +147,7 @@ def test_every_file_that_is_mounted_exists_and_cannot_be_written(compose: dict[s
         if volume.startswith("./")
     ]
 
-    assert len(bound) == 4
+    assert len(bound) == 6
     for volume in bound:
         source, _, mode = volume.split(":")
         assert (ROOT / source).exists()
@@ -197,9 +198,9 @@ def test_temporal_is_configured_as_under_make_up() -> None:
 
 
 def test_postgresql_has_a_connection_for_everyone(compose: dict[str, Service]) -> None:
-    temporal = compose["temporal"]["environment"]
+    stores = temporal_config(compose["temporal"]["environment"])["persistence"]["datastores"]
     temporal_roles, ours, spare = 4, 2 * 10, 20
-    needed = temporal_roles * (int(temporal["SQL_MAX_CONNS"]) + int(temporal["SQL_VIS_MAX_CONNS"]))
+    needed = temporal_roles * sum(store["sql"]["maxConns"] for store in stores.values())
 
     assert compose["postgresql"]["command"] == ["postgres", "-c", "max_connections=200"]
     assert needed + ours + spare <= 200

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from devstack.install.programs import MINIO
-from tests.deploy.compose_file import ROOT
+from tests.deploy.compose_file import ROOT, Service, read_env
 from tests.support.time_limits import scaled
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -81,13 +81,23 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_every_base_image_is_pinned() -> None:
-    images = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
-    stages = re.findall(r"^FROM \S+ AS (\S+)", DOCKERFILE, re.MULTILINE)
-    foreign = [image for image in images if image not in stages]
+    images = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE))
+    given = dict(re.findall(r"^ARG (\w+_IMAGE)=(\S+)", DOCKERFILE, re.MULTILINE))
 
-    assert len(foreign) == 3
-    for image in foreign:
+    assert images == {f"${{{name}}}" for name in given}
+    assert len(given) == 3
+    for image in given.values():
         assert re.search(r":\d+\.\d+\.\d+", image), image
+
+
+def test_the_base_images_are_those_that_compose_hands_in(compose: dict[str, Service]) -> None:
+    example = read_env(ROOT / ".env.example")
+    given = dict(re.findall(r"^ARG (\w+_IMAGE)=(\S+)", DOCKERFILE, re.MULTILINE))
+    handed_in = [service["build"]["args"] for service in compose.values() if "build" in service]
+
+    for name, image in given.items():
+        assert example[name] == image
+        assert {args[name] for args in handed_in if name in args} == {image}
 
 
 @pytest.mark.parametrize("name", ["app", "minio"])
@@ -111,9 +121,28 @@ def test_minio_is_the_version_that_make_up_builds() -> None:
 
 
 def test_no_secret_goes_into_an_image() -> None:
-    assert not re.search(
-        r"(?i)password|secret|token|_key", re.sub(r"^#.*$", "", DOCKERFILE, flags=re.MULTILINE)
-    )
+    """A secret of the build is a file that exists for one step, and in no layer."""
+    instructions = re.sub(r"^#.*$", "", DOCKERFILE, flags=re.MULTILINE)
+    mounted = re.sub(r"--mount=type=secret,id=build_ca|/run/secrets/build_ca", "", instructions)
+
+    assert mounted.count("ENV") == instructions.count("ENV")
+    assert not re.search(r"(?i)password|secret|token|_key", mounted)
+
+
+def test_what_fetches_takes_a_private_certificate_authority(compose: dict[str, Service]) -> None:
+    for name, variable in (("packages", "PIP_CERT"), ("minio-build", "SSL_CERT_FILE")):
+        assert "RUN --mount=type=secret,id=build_ca " in stage(name)
+        assert f"then export {variable}=/run/secrets/build_ca; fi" in stage(name)
+    for service in compose.values():
+        if "build" in service:
+            assert service["build"]["secrets"] == ["build_ca"]
+
+
+def test_the_application_has_no_installer() -> None:
+    assert "venv --without-pip /opt/venv" in stage("packages")
+    for name in ("ensurepip", "pip", "setuptools", "wheel"):
+        assert f"'{name}'" in stage("app")
+    assert not re.search(r"apt-get|apk |pip install", stage("app"))
 
 
 def test_what_is_copied_exists_and_reaches_the_build() -> None:

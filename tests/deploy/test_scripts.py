@@ -21,7 +21,11 @@ from devstack.servers.running import Servers
 from tests.deploy.compose_file import ROOT, Service, read_env
 from tests.support.time_limits import scaled
 
-SCRIPTS = [ROOT / "deploy" / "make-env", *sorted((ROOT / "deploy").rglob("*.sh"))]
+SCRIPTS = [
+    *(ROOT / "deploy" / name for name in ("make-env", "pin-images", "try-images")),
+    *sorted((ROOT / "deploy").rglob("*.sh")),
+    ROOT / "devstack" / "images" / "postgres-entrypoint.sh",
+]
 
 # It keeps each database's version in a file. A database without one has no version tables, as one that was
 # only just created; one that has them is set back to 0.0 by `setup-schema`.
@@ -34,8 +38,10 @@ case $3 in
     setup-schema) [ "$4 $5" = '-v 0.0' ] && echo 0.0 >"$version" ;;
     update-schema)
         [ "$4" = -d ] && [ -d "$5" ] || exit 64
-        [ -e "$version" ] || { echo 'relation "schema_version" does not exist' >&2; exit 1; }
-        [ -e "$STATE/broken" ] && exit 1
+        [ -e "$STATE/refusal" ] && { cat "$STATE/refusal" >&2; exit 1; }
+        [ -e "$version" ] || { echo 'error: relation "schema_version" does not exist (42P01)' >&2; exit 1; }
+        [ -e "$STATE/no_btree_gin" ] && [ "$2" = temporal_visibility ] && {
+            echo 'ERROR: extension "btree_gin" is not available (SQLSTATE 0A000)' >&2; exit 1; }
         [ "$(cat "$version")" = 0.0 ] && echo "$2" >>"$STATE/updated_from_nothing"
         echo 1.18 >"$version" ;;
     *) exit 64 ;;
@@ -130,11 +136,39 @@ def test_a_first_boot_that_broke_off_is_finished_by_the_next(boot: Boot, state: 
     assert (state / "updated_from_nothing").read_text() == "temporal_visibility\n"
 
 
-def test_a_schema_that_cannot_be_updated_stops_the_start(boot: Boot, state: Path) -> None:
-    (state / "broken").touch()
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ('password authentication failed for user "temporal" (SQLSTATE 28P01)', "refuses the user temporal"),
+        ('database "temporal" does not exist (SQLSTATE 3D000)', "no such database at postgresql"),
+        ("a statement of an update failed", "could not be updated; PostgreSQL's answer is above"),
+    ],
+)
+def test_a_schema_that_cannot_be_updated_stops_the_start_with_its_reason(
+    boot: Boot, state: Path, answer: str, sentence: str
+) -> None:
+    (state / "refusal").write_text(answer)
 
-    assert boot().returncode != 0
-    assert {database for database, _ in calls(state)} == {"temporal"}
+    refused = boot()
+
+    assert refused.returncode != 0
+    assert answer in refused.stdout
+    assert sentence in refused.stderr
+    assert "no schema yet" not in refused.stdout + refused.stderr
+    # Above all, the versions of a database that has some are not set back.
+    assert calls(state) == [("temporal", "update-schema")]
+
+
+def test_a_postgresql_without_btree_gin_gets_a_sentence(boot: Boot, state: Path) -> None:
+    (state / "no_btree_gin").touch()
+
+    refused = boot()
+
+    assert refused.returncode != 0
+    assert (
+        "temporal_visibility: this PostgreSQL does not let us have its extension btree_gin" in refused.stderr
+    )
+    assert (state / "temporal").exists()
 
 
 def test_no_password_is_on_a_command_line(boot: Boot, state: Path, dot_env: dict[str, str]) -> None:
@@ -176,11 +210,36 @@ async def test_the_namespace_is_made_once_and_its_retention_kept(
     assert await run(given["RETENTION"]) == timedelta(days=30)
 
 
+def test_the_namespace_step_says_what_it_waits_for_and_why_it_gave_up(
+    tmp_path: Path, compose: dict[str, Service]
+) -> None:
+    tool = tmp_path / "temporal"
+    tool.write_text("#!/bin/sh\necho 'connection refused by nobody' >&2\nexit 1\n")
+    tool.chmod(0o755)
+    given = compose["temporal-init"]["environment"]
+    env = {**given, "PATH": f"{tmp_path}:/usr/bin:/bin", "MAX_WAIT_SECONDS": "1"}
+
+    gave_up = subprocess.run(  # noqa: S603
+        ["/bin/sh", ROOT / "deploy" / "temporal" / "namespace.sh"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=scaled(30),
+    )
+
+    assert gave_up.returncode != 0
+    assert "waiting up to 1 s for Temporal at temporal:7233" in gave_up.stdout
+    assert (
+        "waiting for Temporal at temporal:7233; its last answer: connection refused by nobody"
+        in gave_up.stderr
+    )
+
+
 def test_make_env_fills_every_secret_with_another_one(dot_env: dict[str, str]) -> None:
     example = read_env(ROOT / ".env.example")
     secrets = [dot_env[name] for name, value in example.items() if not value]
 
-    assert len(secrets) == len(set(secrets)) == 5
+    assert len(secrets) == len(set(secrets)) == 8
     assert all(re.fullmatch(r"[0-9a-f]{64}", secret) for secret in secrets)
     assert {name: value for name, value in dot_env.items() if example[name]} == {
         name: value for name, value in example.items() if value

@@ -142,12 +142,12 @@ async def test_the_database_refuses_a_step_back(books: PostgresBooks, ledger: Po
     ],
 )
 async def test_the_database_refuses_to_change_ledger_rows(
-    books: PostgresBooks, ledger: PostgresLedger, statement: str
+    books: PostgresBooks, ledger: PostgresLedger, owners_books: PostgresBooks, statement: str
 ) -> None:
     tenant_id = await books.tenant(10)
     await held(books, ledger, tenant_id)
     with pytest.raises(IntegrityError, match="is append-only"):
-        await books.sql(statement)
+        await owners_books.sql(statement)
     assert await books.balance(tenant_id) == Balance(6, 4, 0)
     await books.assert_consistent(tenant_id)
 

@@ -78,6 +78,7 @@ def _statements(pg_dump: Path, url: str) -> str:
         [
             str(pg_dump),
             "--schema-only",
+            "--no-privileges",
             "--no-comments",
             "--exclude-table=alembic_version",
             f"--dbname={url}",

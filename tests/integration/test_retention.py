@@ -27,9 +27,11 @@ async def subject(database: Database, books: PostgresBooks) -> Subject:
 
 
 @pytest.mark.parametrize("kind", DataKind)
-async def test_each_kind_is_kept_for_its_own_time(subject: Subject, kind: DataKind) -> None:
+async def test_each_kind_is_kept_for_its_own_time(
+    subject: Subject, owners_books: PostgresBooks, kind: DataKind
+) -> None:
     old, young = await subject.generation(), await subject.generation()
-    await age(subject, old, days=11)
+    await age(owners_books, old, days=11)
     await set_retention(subject.database, subject.tenant_id, {kind: 10.0}, by=OPERATOR)
 
     assert await erase(subject, kind) >= 1
@@ -47,9 +49,11 @@ async def test_each_kind_is_kept_for_its_own_time(subject: Subject, kind: DataKi
         assert bool(words[0][0]) is not (is_erased and kind is DataKind.PROVIDER_DATA)
 
 
-async def test_what_a_tenant_says_goes_before_the_setting(subject: Subject) -> None:
+async def test_what_a_tenant_says_goes_before_the_setting(
+    subject: Subject, owners_books: PostgresBooks
+) -> None:
     generation_id = await subject.generation()
-    await age(subject, generation_id, days=11)
+    await age(owners_books, generation_id, days=11)
     await set_retention(subject.database, subject.tenant_id, {DataKind.CONTENT: None}, by=OPERATOR)
     await erase(subject, DataKind.CONTENT, days=10)
     assert (await subject.books.read(generation_id)).content_erased_at is None
@@ -59,11 +63,11 @@ async def test_what_a_tenant_says_goes_before_the_setting(subject: Subject) -> N
     assert (await subject.books.read(generation_id)).content_erased_at is not None
 
 
-async def test_what_ends_at_the_same_moment_is_erased_batch_by_batch(subject: Subject) -> None:
+async def test_what_is_old_is_erased_batch_by_batch(subject: Subject, owners_books: PostgresBooks) -> None:
     ids = [await subject.generation() for _ in range(5)]
     await set_retention(subject.database, subject.tenant_id, {DataKind.CONTENT: 10.0}, by=OPERATOR)
     for number, generation_id in enumerate(ids):
-        await age(subject, generation_id, days=20 - number)
+        await age(owners_books, generation_id, days=20 - number)
     for _ in range(len(ids)):
         await subject.erasure.erase_due(DataKind.CONTENT, Retention({}), 2)
     read = [await subject.books.read(generation_id) for generation_id in ids]
@@ -84,15 +88,15 @@ def test_a_retention_is_read() -> None:
     assert read_days("content", "never") == (DataKind.CONTENT, None)
 
 
-async def age(subject: Subject, generation_id: str, days: int) -> None:
-    """Let it have ended so many days ago."""
-    await subject.books.sql("ALTER TABLE generations DISABLE TRIGGER generations_forward")
-    await subject.books.sql(
+async def age(owner: PostgresBooks, generation_id: str, days: int) -> None:
+    """Let it have ended so many days ago, which a trigger refuses to change."""
+    await owner.sql("ALTER TABLE generations DISABLE TRIGGER generations_forward")
+    await owner.sql(
         "UPDATE generations SET finished_at = now() - make_interval(days => :days) WHERE id = :id",
         id=generation_id,
         days=days,
     )
-    await subject.books.sql("ALTER TABLE generations ENABLE TRIGGER generations_forward")
+    await owner.sql("ALTER TABLE generations ENABLE TRIGGER generations_forward")
 
 
 async def erase(subject: Subject, kind: DataKind, days: float | None = None) -> int:

@@ -66,11 +66,11 @@ async def test_every_change_is_in_the_audit_trail_once(
     ["UPDATE audit_events SET actor = 'nobody'", "DELETE FROM audit_events", "TRUNCATE audit_events"],
 )
 async def test_the_audit_trail_cannot_be_changed(
-    tenants: PostgresTenants, books: PostgresBooks, statement: str
+    tenants: PostgresTenants, owners_books: PostgresBooks, statement: str
 ) -> None:
     await tenants.create("Acme", by=OPERATOR)
     with pytest.raises(DBAPIError, match="append-only"):
-        await books.sql(statement)
+        await owners_books.sql(statement)
 
 
 async def test_a_change_that_fails_leaves_no_event(database: Database, tenants: PostgresTenants) -> None:

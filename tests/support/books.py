@@ -57,6 +57,12 @@ class PostgresBooks:
             result = await session.execute(text(statement), parameters)
             return result.all() if result.returns_rows else ()  # type: ignore[attr-defined]  # a CursorResult
 
+    async def clear_slots(self) -> None:
+        """Release every slot and open every provider, for the next test."""
+        await self.sql("DELETE FROM provider_slots")
+        await self.sql("DELETE FROM provider_closures")
+        await self.sql("UPDATE provider_pauses SET paused_until = NULL")
+
     async def assert_consistent(self, tenant_id: str) -> None:
         """Check what always holds for every tenant's ledger."""
         unbalanced = await self.sql(

@@ -6,10 +6,10 @@ import pytest
 from temporalio.client import Client
 
 from adapters.database.engine import Database
-from tests.integration.conftest import database, database_url
+from tests.integration.conftest import database, database_url, serving_url
 from tests.support.world import World, running_world
 
-__all__ = ["database", "database_url"]
+__all__ = ["database", "database_url", "serving_url"]
 
 
 @pytest.fixture(scope="session")

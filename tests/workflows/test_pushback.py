@@ -38,8 +38,7 @@ async def one_slot(world: World) -> AsyncIterator[None]:
     await world.end_all()
     world.limits.clear()
     world.account_wide.clear()
-    for table in ("provider_slots", "provider_pauses", "provider_closures"):
-        await world.books.sql(f"DELETE FROM {table}")  # noqa: S608 - a constant
+    await world.books.clear_slots()
 
 
 def refusing(error: TransientError) -> Script:

@@ -39,8 +39,7 @@ async def is_full(world: World, request: pytest.FixtureRequest) -> AsyncIterator
     world.limits |= {"fal": slots, "replicate": slots}
     yield request.param == "full"
     world.limits.clear()
-    for table in ("provider_slots", "provider_pauses", "provider_closures"):
-        await world.books.sql(f"DELETE FROM {table}")  # noqa: S608 - a constant
+    await world.books.clear_slots()
 
 
 async def waiting_behind(world: World, *, is_full: bool) -> list[Job]:

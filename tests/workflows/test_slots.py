@@ -33,8 +33,7 @@ async def no_limits_afterwards(world: World) -> AsyncIterator[None]:
     """Remove all limits and slots, as tests share the world."""
     yield
     world.limits.clear()
-    await world.books.sql("DELETE FROM provider_slots")
-    await world.books.sql("DELETE FROM provider_pauses")
+    await world.books.clear_slots()
 
 
 async def test_a_job_waits_for_a_slot_and_is_signaled(world: World) -> None:

@@ -5,12 +5,13 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from adapters.database.roles import SERVING_ROLE
 from admin.bootstrap import bootstrap
 from composition import ServiceSettings, repositories
 from devstack.servers.running import Servers
 from tests.integration.api.pictures import LARGEST_INPUT_BYTES, LARGEST_PIXELS, picture_server
 from tests.integration.api.service import Service, Tenant, listening, serving, working
-from tests.integration.conftest import new_database
+from tests.integration.conftest import new_database, url_of
 from tests.simulator.process import KEY, SimulatorProcess
 from tests.simulator.process import Client as FalClient
 
@@ -19,12 +20,16 @@ QUICK = ("--job-seconds", "0.1", "--webhook-retry-seconds", "0.1,0.1,0.2", "--us
 
 
 def settings_for(
-    servers: Servers, database_url: str, api_port: int, fal_url: str, pictures_url: str
+    servers: Servers, owner_url: str, api_port: int, fal_url: str, pictures_url: str
 ) -> ServiceSettings:
-    """Return production settings for test servers, with short timing and no reconciler."""
+    """Return production settings for test servers, with short timing and no reconciler.
+
+    As in production, the service has the rights of the role that serves, and only bootstrap the owner's.
+    """
     return ServiceSettings(
         master_key="a master key that only these tests use",
-        database_url=database_url,
+        database_url=url_of(SERVING_ROLE, owner_url),
+        migration_database_url=owner_url,
         temporal_address=servers.temporal.address,
         temporal_namespace=servers.temporal.namespace,
         s3_endpoint=servers.s3.endpoint,
@@ -60,9 +65,9 @@ async def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
         await simulator.start()
         exits.callback(simulator.stop)
         port = int(listener.getsockname()[1])
-        database_url = await new_database(servers.postgres.url)
+        owner_url = await new_database(servers.postgres.url)
         pictures = await exits.enter_async_context(picture_server())
-        settings = settings_for(servers, database_url, port, simulator.url, pictures.origin)
+        settings = settings_for(servers, owner_url, port, simulator.url, pictures.origin)
         database = repositories.database(settings)
         exits.push_async_callback(database.close)
         await bootstrap(settings)
