@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
 
@@ -92,6 +93,9 @@ def setting_problems(settings: ServiceSettings) -> list[SettingProblem]:
     own = (_secrets, _addresses, _temporal, _files, _accepted_names)
     found = [problem for check in own for problem in check(settings)]
     found += database_url_problems(settings.database_url.get_secret_value())
+    if settings.migration_database_url is not None:
+        owners = database_url_problems(settings.migration_database_url.get_secret_value())
+        found += [replace(problem, setting="MIGRATION_DATABASE_URL") for problem in owners]
     for spec in provider_specs():
         of_provider = settings.providers.by_name[spec.name]
         if of_provider.is_enabled:
@@ -134,20 +138,27 @@ def _is_accepted(settings: Settings, problem: SettingProblem) -> bool:
 
 def _secrets(settings: Settings) -> Iterator[SettingProblem]:
     master_key = settings.master_key.get_secret_value()
-    s3_name, s3_secret = settings.s3_access_key.get_secret_value(), settings.s3_secret_key.get_secret_value()
     if weak := weakness(master_key, min_bits=_MIN_MASTER_KEY_BITS):
         yield SettingProblem("MASTER_KEY", weak, _NEW_SECRET)
     for other in settings.other_master_keys:
         if weak := weakness(other.get_secret_value(), min_bits=_MIN_MASTER_KEY_BITS):
             yield SettingProblem("OTHER_MASTER_KEYS", weak, "See docs/master-keys.md")
-    if master_key in (s3_secret, settings.database_url.get_secret_value()):
+    others = (settings.s3_secret_key, settings.s3_root_secret_key, settings.database_url)
+    if master_key in [secret.get_secret_value() for secret in others if secret is not None]:
         yield SettingProblem("MASTER_KEY", "it is the value of another secret", _NEW_SECRET)
-    if s3_name in _S3_DEFAULT_NAMES:
+    if settings.s3_access_key.get_secret_value() in _S3_DEFAULT_NAMES:
         yield SettingProblem("S3_ACCESS_KEY", "it is an object store's default", "Make an account of its own")
-    if s3_secret == s3_name:
-        yield SettingProblem("S3_SECRET_KEY", "it is the name of the account", _NEW_SECRET)
-    elif weak := weakness(s3_secret, min_bits=_MIN_S3_SECRET_BITS):
-        yield SettingProblem("S3_SECRET_KEY", weak, _NEW_SECRET)
+    yield from _account_problems("S3_SECRET_KEY", settings.s3_access_key, settings.s3_secret_key)
+    if settings.s3_root_access_key is not None and settings.s3_root_secret_key is not None:
+        root, secret = settings.s3_root_access_key, settings.s3_root_secret_key
+        yield from _account_problems("S3_ROOT_SECRET_KEY", root, secret)
+
+
+def _account_problems(setting: str, name: SecretStr, secret: SecretStr) -> Iterator[SettingProblem]:
+    if secret.get_secret_value() == name.get_secret_value():
+        yield SettingProblem(setting, "it is the name of the account", _NEW_SECRET)
+    elif weak := weakness(secret.get_secret_value(), min_bits=_MIN_S3_SECRET_BITS):
+        yield SettingProblem(setting, weak, _NEW_SECRET)
 
 
 def _addresses(settings: ServiceSettings) -> Iterator[SettingProblem]:

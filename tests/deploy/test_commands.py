@@ -48,7 +48,8 @@ def test_every_name_that_another_image_is_given_is_one_it_documents(name: str) -
 
 
 def test_our_services_have_the_same_settings(settings: dict[str, ServiceSettings]) -> None:
-    differ = {"api_host", "worker_host", "worker_grace_seconds"} | ONLY_BOOTSTRAP
+    differ = {"api_host", "api_internal_host", "trusted_proxies", "worker_host", "worker_grace_seconds"}
+    differ |= ONLY_BOOTSTRAP
     api, worker, bootstrap = (
         {name: value for name, value in settings[service].model_dump().items() if name not in differ}
         for service in ("api", "worker", "bootstrap")
