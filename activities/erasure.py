@@ -2,49 +2,70 @@
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+from temporalio import activity
 
 from domain.ports import Erasure
 from domain.retention import DataKind, Retention
 
 _BATCH = 200
-_MAX_TENANTS = 100
+_MAX_TENANTS = 10_000
 # Of one run; what is left is erased in the next ones.
 _PART_SECONDS = 10.0
 
 
 class Eraser:
-    """Erases in batches, as long as they are full and there is time."""
+    """Erases in batches, as long as they are full and the part's time is not over.
+
+    One that fails hides no other, and each run begins with another tenant, so that none waits for ever.
+    """
 
     def __init__(self, erasure: Erasure, retention: Retention) -> None:
         self._erasure = erasure
         self._retention = retention
+        self._runs = 0
 
     async def erase_old(self) -> Counter[str]:
         """Erase what is kept too long, of each kind by itself."""
-        done: Counter[str] = Counter()
-        for kind in DataKind:
-
-            async def erase_batch(kind: DataKind = kind) -> int:
-                return await self._erasure.erase_due(kind, self._retention, _BATCH)
-
-            done[f"{kind}_erased"] += await _in_batches(erase_batch)
-        return done
+        return await self._each(
+            {
+                f"{kind}_erased": partial(self._erasure.erase_due, kind, self._retention, _BATCH)
+                for kind in DataKind
+            }
+        )
 
     async def erase_tenants(self) -> Counter[str]:
         """Erase what is left of tenants whose erasure was requested."""
+        tenants = await self._erasure.list_tenants_to_erase(_MAX_TENANTS)
+        self._runs += 1
+        first = self._runs % len(tenants) if tenants else 0
+        done = await self._each(
+            {
+                tenant_id: partial(self._erasure.erase_tenant_batch, tenant_id, _BATCH)
+                for tenant_id in (*tenants[first:], *tenants[:first])
+            }
+        )
+        deferred = done.pop("deferred", 0)
+        return Counter({"tenant_generations_erased": done.total(), "deferred": deferred})
+
+    async def _each(self, batches: Mapping[str, Callable[[], Awaitable[int]]]) -> Counter[str]:
         done: Counter[str] = Counter()
-        for tenant_id in await self._erasure.list_tenants_to_erase(_MAX_TENANTS):
-
-            async def erase_batch(tenant_id: str = tenant_id) -> int:
-                return await self._erasure.erase_tenant_batch(tenant_id, _BATCH)
-
-            done["tenant_generations_erased"] += await _in_batches(erase_batch)
+        end = time.monotonic() + _PART_SECONDS
+        for name, erase in batches.items():
+            try:
+                done[name] += await _in_batches(erase, end)
+            except Exception:  # noqa: BLE001 - whatever it is, the others must not wait for it
+                activity.logger.exception("could not erase: %s", name)
+                done["deferred"] += 1
+            if time.monotonic() > end:
+                break
         return done
 
 
-async def _in_batches(erase: Callable[[], Awaitable[int]]) -> int:
-    total, end = 0, time.monotonic() + _PART_SECONDS
+async def _in_batches(erase: Callable[[], Awaitable[int]], end: float) -> int:
+    total = 0
     while True:
         count = await erase()
         total += count

@@ -9,22 +9,27 @@ from typing import Any
 from admin import accounts, master_keys, providers
 from admin.bootstrap import bootstrap
 from admin.check_settings import check_settings
-from admin.command_line import Commands
+from admin.command_line import Commands, actor_of
 from composition import ServiceSettings, new_event_loop, read_settings, refuse_unsafe
-from composition.repositories import Database, database
+from composition.repositories import Database, database, record_alone
+from domain.audit import AuditAction
 from domain.errors import ServiceError
 from runtime.logs import configure_logging
 from runtime.process import run
 
 
-async def _bootstrap(_: argparse.Namespace, settings: ServiceSettings, __: Database) -> dict[str, Any]:
-    return await bootstrap(settings)
+async def _bootstrap(wanted: argparse.Namespace, settings: ServiceSettings, pool: Database) -> dict[str, Any]:
+    done = await bootstrap(settings)
+    await record_alone(pool, actor_of(wanted), AuditAction.BOOTSTRAP, settings.s3_bucket)
+    return done
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m admin", description=__doc__)
     commands = Commands(parser)
-    commands.add("bootstrap", _bootstrap, "migrate the database; make search attributes, schedule and bucket")
+    commands.add_audited(
+        "bootstrap", _bootstrap, "migrate the database; make search attributes, schedule and bucket"
+    )
     commands.add("check-settings", None, "list every setting that is wrong or, in production, unsafe")
     accounts.add_to(commands)
     providers.add_to(commands)

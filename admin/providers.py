@@ -33,7 +33,10 @@ async def _look_up(wanted: argparse.Namespace, settings: ServiceSettings, pool: 
     return await look_up(settings, pool, wanted.generation_id)
 
 
-async def _try_provider(wanted: argparse.Namespace, settings: ServiceSettings, _: Database) -> dict[str, Any]:
+async def _try_provider(
+    wanted: argparse.Namespace, settings: ServiceSettings, pool: Database
+) -> dict[str, Any]:
+    await record_alone(pool, actor_of(wanted), AuditAction.TRY_PROVIDER, wanted.provider)
     return await try_provider(settings, wanted.provider, wanted.model, wanted.prompt)
 
 
@@ -50,7 +53,7 @@ def add_to(commands: Commands) -> None:
         "look-up", _look_up, "find the job of a submit whose response was lost, and its result"
     )
     lost.add_argument("generation_id")
-    trial = commands.add(
+    trial = commands.add_audited(
         "try-provider", _try_provider, "one job with your own key, step by step; it costs money"
     )
     trial.add_argument("provider")

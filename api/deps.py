@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 
 from api.http.client import client_of
 from api.http.json_body import read_generation
@@ -31,6 +32,7 @@ from domain.errors import (
     FileNotFound,
     GenerationNotFound,
     IdempotencyKeyInvalid,
+    InvalidInput,
     Unauthenticated,
 )
 from domain.keyring import Keyring
@@ -102,34 +104,29 @@ def _with_scope(scope: Scope, policy: RatePolicy) -> Callable[..., Awaitable[Cal
     """Return a dependency that checks the scope, and takes the request from the caller's allowance."""
 
     async def check(request: Request, caller: AnyCaller, services: ServicesDep) -> Caller:
+        _take(request, services.rate_limiter, caller, policy)
         caller.require(scope)
-        # With a key it may be a replay, which is always answered: the service takes it, once it knows.
-        is_taken = policy is not RatePolicy.CREATE or "idempotency-key" not in request.headers
-        _take(request, services.rate_limiter, caller, policy, is_taken=is_taken)
         return caller
 
     return check
 
 
-def _take(
-    request: Request, limiter: RateLimiter, caller: Caller, policy: RatePolicy, *, is_taken: bool
-) -> None:
+def _take(request: Request, limiter: RateLimiter, caller: Caller, policy: RatePolicy) -> None:
     """Take the request from the allowance, and let the response say what is left of it."""
     request.state.rate_allowance = partial(limiter.allowance, caller, policy)
-    if is_taken:
-        limiter.take(caller, policy)
+    limiter.take(caller, policy)
 
 
 async def reader_of(request: Request, services: Services) -> Caller:
     """Return the caller of a route that a key is one of several ways into. Raises as `CanReadGenerations`."""
     caller = await _caller(request, services)
     caller.require(Scope.READ_GENERATIONS)
-    _take(request, services.rate_limiter, caller, RatePolicy.READ, is_taken=True)
+    _take(request, services.rate_limiter, caller, RatePolicy.READ)
     return caller
 
 
 CanReadGenerations = Annotated[Caller, Depends(_with_scope(Scope.READ_GENERATIONS, RatePolicy.READ))]
-CanCreateGenerations = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CREATE))]
+CanUploadFiles = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CREATE))]
 CanCancelGenerations = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CANCEL))]
 CanReadCredits = Annotated[Caller, Depends(_with_scope(Scope.READ_CREDITS, RatePolicy.READ))]
 
@@ -139,7 +136,7 @@ def actor_of(caller: Caller) -> Actor:
     return Actor(f"key:{caller.key_id}")
 
 
-async def _idempotency_key(request: Request) -> str | None:
+def _read_idempotency_key(request: Request) -> str | None:
     """Return the header, plain or quoted as in the draft standard; None if it was not sent."""
     given = request.headers.getlist("idempotency-key")
     if not given:
@@ -156,6 +153,13 @@ async def _idempotency_key(request: Request) -> str | None:
     return key
 
 
+async def _idempotency_key(request: Request) -> str | None:
+    return _read_idempotency_key(request)
+
+
+IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
+
+
 async def _generation_id(generation_id: str) -> str:
     """Return the id from the path. Raises GenerationNotFound for a NUL, which PostgreSQL cannot compare."""
     if "\0" in generation_id:
@@ -163,10 +167,36 @@ async def _generation_id(generation_id: str) -> str:
     return generation_id
 
 
+async def _creator(request: Request, caller: AnyCaller, services: ServicesDep) -> Caller:
+    """Return a caller who may create.
+
+    With a key it may be a repeat, which is always answered: the service takes the request, once it knows.
+    """
+    limiter = services.rate_limiter
+    request.state.rate_allowance = partial(limiter.allowance, caller, RatePolicy.CREATE)
+    try:
+        may_be_repeat = _read_idempotency_key(request) is not None
+    except IdempotencyKeyInvalid:
+        limiter.take(caller, RatePolicy.CREATE)
+        raise
+    if not may_be_repeat:
+        limiter.take(caller, RatePolicy.CREATE)
+    caller.require(Scope.WRITE_GENERATIONS)
+    return caller
+
+
+CanCreateGenerations = Annotated[Caller, Depends(_creator)]
+
+
 async def _generation_body(
-    request: Request, caller: CanCreateGenerations, services: ServicesDep
+    request: Request, caller: CanCreateGenerations, services: ServicesDep, key: IdempotencyKey
 ) -> GenerationCreate:
-    return await read_generation(request, caller.tenant_id, services.large_bodies)
+    try:
+        return await read_generation(request, caller.tenant_id, services.large_bodies)
+    except (InvalidInput, RequestValidationError, HTTPException):
+        if key is not None:  # it is no repeat of what was accepted
+            services.rate_limiter.take(caller, RatePolicy.CREATE)
+        raise
 
 
 async def _file_id(file_id: str) -> str:
@@ -178,4 +208,3 @@ async def _file_id(file_id: str) -> str:
 GenerationBody = Annotated[GenerationCreate, Depends(_generation_body)]
 FileId = Annotated[str, Depends(_file_id)]
 GenerationId = Annotated[str, Depends(_generation_id)]
-IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]

@@ -24,6 +24,7 @@ class AuditAction(StrEnum):
     OPEN_PROVIDER = "open_provider"
     LOOK_UP = "look_up"
     TRY_PROVIDER = "try_provider"
+    BOOTSTRAP = "bootstrap"
     DELETE_GENERATION = "delete_generation"
     DELETE_FILE = "delete_file"
 

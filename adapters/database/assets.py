@@ -83,7 +83,9 @@ class PostgresAssets:
     async def save_unstored(self, generation_id: str, index: int, content: bytes) -> None:
         values = {"generation_id": generation_id, "index": index, "content": content}
         async with self._database.begin() as session:
-            await session.execute(insert(UnstoredImageRow).values(values).on_conflict_do_nothing())
+            # Nobody would store or delete the bytes of one that has ended.
+            if not is_terminal(await locked_generation(session, generation_id)):
+                await session.execute(insert(UnstoredImageRow).values(values).on_conflict_do_nothing())
 
     async def load_unstored(self, generation_id: str, index: int) -> bytes:
         async with self._database.begin() as session:
@@ -100,7 +102,7 @@ class PostgresAssets:
             await session.execute(_DELETE_UNSTORED, {"id": row.id})
             # On a re-run, or when an activity outlived its workflow, the first record of the images stays.
             if await images_of(session, [row.id]):
-                return True
+                return row.images_erased_at is None
             if is_terminal(row):
                 return False
             session.add_all(

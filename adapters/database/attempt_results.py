@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.tables import AttemptRow, GenerationRow
-from adapters.database.tables.mapping import is_terminal, result_to_json
+from adapters.database.tables.mapping import is_terminal, keeps_provider_data, result_to_json
 from domain.attempt import AttemptState
 from domain.generation import Image
 from domain.moderation import ModeratedAt
@@ -30,7 +30,7 @@ async def store_result(
     It never raises for what is stored. A later one is kept where it says more: that what took nothing, or was
     free of charge, is charged after all; what it cost; with `has_fresh_files`, new addresses of a success.
     """
-    if row.content_erased_at is not None:
+    if not keeps_provider_data(row):
         result = without_content(result)
     state = _state_after(result)
     old = AttemptState(record.state)

@@ -17,6 +17,7 @@ from adapters.database.pushbacks import push_back
 from adapters.database.tables import AttemptRow, GenerationRow, InboxRow
 from adapters.database.tables.mapping import (
     is_terminal,
+    keeps_provider_data,
     locked_generation,
     outcome_of,
     set_stage,
@@ -83,7 +84,7 @@ class PostgresAttempts:
     async def record_accepted(self, attempt: AttemptRef, job: ProviderJob) -> SubmitResult:
         async with self._database.begin() as session:
             row, record = await _locked(session, attempt)
-            record.provider_urls = dict(job.urls)
+            record.provider_urls = dict(job.urls) if keeps_provider_data(row) else None
             set_cost(record, job.cost)
             await _accept(session, row, record, job.job_id)
             return _stored_result(record)
@@ -104,7 +105,8 @@ class PostgresAttempts:
                 await store_result(session, row, record, refusal)
             else:
                 record.state = AttemptState.REJECTED
-                record.code, record.provider_message, record.moderated_at = error.code, str(error), at
+                record.code, record.moderated_at = error.code, at
+                record.provider_message = str(error) if keeps_provider_data(row) else None
             return _stored_result(record)
 
     async def record_not_sent(self, attempt: AttemptRef, begun_at: datetime) -> None:

@@ -1,6 +1,7 @@
 """Erasing what belongs to a client. The ledger, costs, ids and times stay, without the person in them."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, text, update
@@ -10,12 +11,13 @@ from sqlmodel import col
 from adapters.database.audit import record
 from adapters.database.engine import Database
 from adapters.database.tables import GenerationRow, InputFileRow, TenantRow
-from adapters.database.tables.columns import TERMINAL
+from adapters.database.tables.columns import NO_KEY_UPDATE, TERMINAL
 from adapters.database.tables.mapping import is_terminal, locked_generation
 from domain.audit import SYSTEM, Actor, AuditAction
 from domain.errors import FileInUse, FileNotFound, GenerationNotFound, NotTerminal, TenantNotFound
 from domain.retention import DataKind, Retention
 
+_SETTLED = timedelta(minutes=2)
 _OWNER = select(col(GenerationRow.tenant_id)).where(col(GenerationRow.id) == bindparam("id"))
 # A late report of the second attempt still finds which provider it was at.
 _ERASE_CONTENT = """
@@ -29,6 +31,10 @@ UPDATE generations SET images_erased_at = now(), objects_deleted_at = NULL
 WHERE id = ANY (CAST(:ids AS text[])) AND images_erased_at IS NULL
 """
 _ERASE_PROVIDER_DATA = (
+    """
+UPDATE generations SET provider_data_erased_at = now()
+WHERE id = ANY (CAST(:ids AS text[])) AND provider_data_erased_at IS NULL
+""",
     """
 UPDATE attempts SET provider_message = NULL, provider_urls = NULL,
     result = jsonb_set(jsonb_set(result, '{files}', '[]'), '{images}', '[]')
@@ -58,7 +64,9 @@ FROM (
 CROSS JOIN LATERAL (
     SELECT id, finished_at FROM generations
     WHERE tenant_id = t.id AND finished_at IS NOT NULL AND deleted_at IS NULL
-        AND finished_at < now() - make_interval(secs => t.days * 86400)
+        AND finished_at < least(
+            now() - make_interval(secs => t.days * 86400), now() - CAST(:settled AS interval)
+        )
         AND (finished_at, id) > (t.erased_until, t.erased_id)
     ORDER BY finished_at, id LIMIT :limit
 ) AS g
@@ -72,7 +80,7 @@ WHERE id = :tenant
 """)
 _NEEDED = text(f"""
 SELECT 1 FROM generations
-WHERE tenant_id = :tenant AND status NOT IN {TERMINAL}
+WHERE tenant_id = :tenant AND deleted_at IS NULL AND status NOT IN {TERMINAL}
     AND (inputs ? :file OR mask = :file) LIMIT 1
 """)  # noqa: S608 - a constant
 _TO_ERASE = text("""
@@ -99,8 +107,16 @@ _ERASE_NAME = text("""
 UPDATE tenants SET name = '', erased_at = now() WHERE id = :tenant AND erased_at IS NULL RETURNING id
 """)
 _OPEN = f"SELECT count(*) FROM generations WHERE tenant_id = :tenant AND status NOT IN {TERMINAL}"  # noqa: S608
-_REQUEST = (
-    "UPDATE api_keys SET revoked_at = now() WHERE tenant_id = :tenant AND revoked_at IS NULL",
+_REVOKE_KEYS = text(
+    "UPDATE api_keys SET revoked_at = now() WHERE tenant_id = :tenant AND revoked_at IS NULL RETURNING id"
+)
+_FORGET_KEYS = text("""
+UPDATE generations SET idempotency_key = NULL, fingerprint = '' WHERE id IN (
+    SELECT id FROM generations WHERE tenant_id = :tenant AND idempotency_key IS NOT NULL
+        AND deleted_at IS NOT NULL LIMIT :limit
+) RETURNING id
+""")
+_CLOSE = (
     "UPDATE input_files SET expires_at = now() WHERE tenant_id = :tenant AND expires_at > now()",
     # What is being stored or settled ends by itself; the reconciler signals the others.
     f"""
@@ -112,10 +128,15 @@ _REQUEST = (
 
 
 class PostgresErasure:
-    """Erases by statements over many rows; a row that is erased stays as it is when that is repeated."""
+    """Erases by statements over many rows; a row that is erased stays as it is when that is repeated.
 
-    def __init__(self, database: Database) -> None:
+    settled: After which time no transaction is open any more that ended a generation: its end is the start of
+    that transaction, and what is looked past once is never looked at again.
+    """
+
+    def __init__(self, database: Database, *, settled: timedelta = _SETTLED) -> None:
         self._database = database
+        self._settled = settled
 
     async def delete_generation(self, tenant_id: str, generation_id: str, *, by: Actor) -> None:
         async with self._database.begin() as session:
@@ -128,6 +149,8 @@ class PostgresErasure:
             if row.deleted_at is not None:
                 return
             row.deleted_at = await session.scalar(select(func.now()))
+            if row.idempotency_key is None:
+                row.fingerprint = ""  # no repeat will be compared with it
             await session.flush()
             await _erase(session, [generation_id], list(DataKind))
             await record(session, by, AuditAction.DELETE_GENERATION, generation_id, tenant_id)
@@ -153,7 +176,8 @@ class PostgresErasure:
 
     async def erase_due(self, kind: DataKind, retention: Retention, limit: int) -> int:
         async with self._database.begin() as session:
-            values = {"kind": kind.value, "days": retention.days.get(kind), "limit": limit}
+            days = retention.days.get(kind)
+            values = {"kind": kind.value, "days": days, "settled": self._settled, "limit": limit}
             due = (await session.execute(_DUE, values)).all()
             await _erase(session, [row.id for row in due], [kind])
             last = {row.tenant_id: row for row in due}
@@ -168,13 +192,20 @@ class PostgresErasure:
 
     async def erase_tenant_batch(self, tenant_id: str, limit: int) -> int:
         async with self._database.begin() as session:
-            ids = list(await session.scalars(_ENDED, {"tenant": tenant_id, "limit": limit}))
+            # Again, for what a request in flight has added since.
+            for statement in _CLOSE:
+                await session.execute(text(statement), {"tenant": tenant_id})
+            values = {"tenant": tenant_id, "limit": limit}
+            ids = list(await session.scalars(_ENDED, values))
             if ids:
                 await _erase(session, ids, list(DataKind))
                 await session.execute(_MARK_DELETED, {"ids": ids})
-            elif not await session.scalar(_LEFT, {"tenant": tenant_id}):
+                return len(ids)
+            # Of those that their client had deleted.
+            keyed = len((await session.execute(_FORGET_KEYS, values)).all())
+            if not keyed and not await session.scalar(_LEFT, {"tenant": tenant_id}):
                 await _erase_account(session, tenant_id)
-        return len(ids)
+            return keyed
 
 
 async def _erase(session: AsyncSession, ids: Sequence[str], kinds: Sequence[DataKind]) -> None:
@@ -188,14 +219,16 @@ async def request_erasure(database: Database, tenant_id: str, *, by: Actor) -> i
     They are canceled. Safe to repeat. Raises TenantNotFound.
     """
     async with database.begin() as session:
-        row: TenantRow | None = await session.get(TenantRow, tenant_id, with_for_update=True)
+        row: TenantRow | None = await session.get(TenantRow, tenant_id, with_for_update=NO_KEY_UPDATE)
         if row is None:
             raise TenantNotFound
         if row.erasure_requested_at is None:
             row.erasure_requested_at = row.suspended_at = await session.scalar(select(func.now()))
             await session.flush()
-            for statement in _REQUEST:
+            for statement in _CLOSE:
                 await session.execute(text(statement), {"tenant": tenant_id})
+            for key_id in await session.scalars(_REVOKE_KEYS, {"tenant": tenant_id}):
+                await record(session, by, AuditAction.REVOKE_KEY, key_id, tenant_id)
             await record(session, by, AuditAction.ERASE_TENANT, tenant_id, tenant_id, is_done=False)
         return int(await session.scalar(text(_OPEN), {"tenant": tenant_id}) or 0)
 
@@ -208,7 +241,7 @@ async def set_retention(
     Raises TenantNotFound.
     """
     async with database.begin() as session:
-        row: TenantRow | None = await session.get(TenantRow, tenant_id, with_for_update=True)
+        row: TenantRow | None = await session.get(TenantRow, tenant_id, with_for_update=NO_KEY_UPDATE)
         if row is None:
             raise TenantNotFound
         row.retention_days = row.retention_days | {kind.value: days for kind, days in changes.items()}

@@ -10,8 +10,9 @@ from sqlmodel import col
 
 from adapters.database.engine import Database
 from adapters.database.ids import new_id
-from adapters.database.tables import GenerationRow
+from adapters.database.tables import GenerationRow, InputFileRow
 from adapters.database.tables.mapping import (
+    fallback_charging,
     fallback_fields,
     images_of,
     is_terminal,
@@ -19,11 +20,19 @@ from adapters.database.tables.mapping import (
     to_generation,
 )
 from domain.charging import ChargePolicy
-from domain.errors import GenerationNotFound, IdempotencyKeyReused, TooLateToCancel
+from domain.errors import FileNotFound, GenerationNotFound, IdempotencyKeyReused, TooLateToCancel
 from domain.generation import Generation, GenerationRequest, Stage, Status
 from domain.ports import Page
 
 _OWNER = select(col(GenerationRow.tenant_id)).where(col(GenerationRow.id) == bindparam("id"))
+_HELD_FILES = (
+    select(col(InputFileRow.id))
+    .where(
+        col(InputFileRow.id).in_(bindparam("ids", expanding=True)), col(InputFileRow.expires_at) > func.now()
+    )
+    .order_by(col(InputFileRow.id))
+    .with_for_update(read=True)
+)
 _PAST_CANCELING = (Stage.STORING, Stage.SETTLING)
 
 
@@ -43,7 +52,11 @@ class PostgresGenerations:
             .on_conflict_do_nothing(index_elements=["tenant_id", "idempotency_key"])
             .returning(GenerationRow)
         )
-        async with self._database.each() as session:
+        files = [*request.inputs, *([request.mask] if request.mask else [])]
+        # With files in one transaction: none may be deleted between the look and the insert.
+        async with self._database.begin() if files else self._database.each() as session:
+            if files:
+                await _hold_files(session, files)
             row = await session.scalar(statement)
             if row is not None:
                 return to_generation(row), True
@@ -110,6 +123,13 @@ class PostgresGenerations:
             return to_generation(row)
 
 
+async def _hold_files(session: AsyncSession, file_ids: Sequence[str]) -> None:
+    """Keep files from being deleted until the transaction ends. Raises FileNotFound for one that expired."""
+    found = await session.scalars(_HELD_FILES, {"ids": list(set(file_ids))})
+    if set(found) != set(file_ids):
+        raise FileNotFound
+
+
 async def _with_images(session: AsyncSession, row: GenerationRow) -> Generation:
     if row.status != Status.COMPLETED:
         return to_generation(row)
@@ -132,6 +152,7 @@ def _values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
         "cancel_after_submit": request.charging.cancel_after_submit,
         "moderation": request.charging.moderation,
         "credits_per_cost_unit": dict(request.charging.credits_per_cost_unit),
+        "fallback_charging": fallback_charging(request),
         # Processes of the version before read this one.
         "charges_rejected": request.charging.moderation is ChargePolicy.CHARGE,
         "n": request.n,

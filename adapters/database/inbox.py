@@ -7,7 +7,12 @@ from sqlmodel import col
 from adapters.database.attempt_results import store_result, without_content
 from adapters.database.engine import Database
 from adapters.database.tables import AttemptRow, InboxRow
-from adapters.database.tables.mapping import locked_generation, result_to_json, to_request
+from adapters.database.tables.mapping import (
+    keeps_provider_data,
+    locked_generation,
+    result_to_json,
+    to_request,
+)
 from domain.errors import GenerationNotFound
 from domain.generation import Status
 from domain.moderation import ModeratedAt
@@ -30,7 +35,7 @@ class PostgresInbox:
             record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
             # Only about the attempt's own job, if that is known yet.
             result = event.result
-            if generation.content_erased_at is not None:
+            if not keeps_provider_data(generation):
                 result = without_content(result)
             is_own_job = record is not None and record.provider_job_id in (None, event.job_id)
             is_believed = is_own_job and not event.result.is_tentative

@@ -12,10 +12,10 @@ from sqlmodel import col
 from adapters.database.engine import Database
 from adapters.database.tables import AccountRow, AttemptRow, GenerationRow, ImageRow, TransferRow
 from adapters.database.tables.mapping import is_terminal, locked_generation, outcome_of, set_stage
-from adapters.database.undelivered import charge_undelivered
+from adapters.database.undelivered import charge_undelivered, count_uncharged
 from domain.attempt import AttemptState
 from domain.credits import AccountKind, HoldState, Refund, Reservation, TransferKind
-from domain.errors import InsufficientCredits, ResultUnusable, WorkflowLost
+from domain.errors import ContentRejected, InsufficientCredits, ResultUnusable, WorkflowLost
 from domain.generation import Outcome, Stage, Status, TerminalState
 
 Changes = dict[AccountKind, int]
@@ -159,6 +159,10 @@ async def _settle(session: AsyncSession, row: GenerationRow, delivered: int) -> 
         AccountKind.SPENT: charged,
     }
     row.charged_credits, row.refunded_credits = charged, returned
+    # Images that the provider had made, or looked at, and refused: nobody pays for them.
+    refused = sum(code == ContentRejected.code for _, code in row.undelivered)
+    if uncharged := row.price_credits * min(refused, row.n) // row.n:
+        await count_uncharged(session, row.tenant_id, uncharged)
     set_stage(row, Stage.COMPLETED)
     await _transfer(session, row, TransferKind.SETTLE, charged, changes)
     return Outcome(row.id, Status.COMPLETED, None, charged, delivered)

@@ -10,10 +10,12 @@ from domain.tenant import FileUsage, TenantUsage
 _USAGE = text("""
 SELECT (SELECT balance_credits FROM accounts WHERE id = :account) AS available,
     (SELECT count(*) FROM (
-        SELECT 1 FROM generations WHERE tenant_id = :tenant AND status = 'processing' LIMIT :cap) AS busy
+        SELECT 1 FROM generations WHERE tenant_id = :tenant AND status = 'processing'
+            AND deleted_at IS NULL LIMIT :cap) AS busy
     ) AS processing,
     (SELECT count(*) FROM (
-        SELECT 1 FROM generations WHERE tenant_id = :tenant AND status IN ('created', 'queued') LIMIT :cap
+        SELECT 1 FROM generations WHERE tenant_id = :tenant AND status IN ('created', 'queued')
+            AND deleted_at IS NULL LIMIT :cap
     ) AS idle) AS waiting,
     (SELECT sum(price_credits) FROM uncharged_costs
         WHERE tenant_id = :tenant AND day = (now() AT TIME ZONE 'UTC')::date) AS uncharged

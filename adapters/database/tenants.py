@@ -19,6 +19,7 @@ from adapters.database.engine import Database
 from adapters.database.ids import new_id
 from adapters.database.ledger import account_id
 from adapters.database.tables import AccountRow, ApiKeyRow, TenantRow
+from adapters.database.tables.columns import NO_KEY_UPDATE
 from domain.audit import SYSTEM, Actor, AuditAction
 from domain.auth import Caller, Scope
 from domain.credits import AccountKind
@@ -197,7 +198,7 @@ class PostgresTenants:
 
 
 async def _locked(session: AsyncSession, tenant_id: str) -> TenantRow:
-    row: TenantRow | None = await session.get(TenantRow, tenant_id, with_for_update=True)
+    row: TenantRow | None = await session.get(TenantRow, tenant_id, with_for_update=NO_KEY_UPDATE)
     if row is None:
         raise TenantNotFound
     return row

@@ -1,23 +1,30 @@
 """Work that a provider took on and that is not delivered: what the client pays, and what nobody pays."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from adapters.database.tables import AttemptRow, GenerationRow
+from adapters.database.tables import AttemptRow, GenerationRow, TenantRow
+from adapters.database.tables.mapping import charging_from_json, charging_of
 from domain.attempt import AttemptState
-from domain.charging import ChargePolicy, undelivered_charge
+from domain.charging import ChargePolicies, undelivered_charge
 from domain.errors import ContentRejected
 from domain.generation import Status, TerminalState
 
 _ATTEMPTS = select(
-    col(AttemptRow.state), col(AttemptRow.code), col(AttemptRow.cost_amount), col(AttemptRow.cost_unit)
+    col(AttemptRow.provider),
+    col(AttemptRow.state),
+    col(AttemptRow.code),
+    col(AttemptRow.cost_amount),
+    col(AttemptRow.cost_unit),
 ).where(col(AttemptRow.generation_id) == bindparam("id"))
+# What a cancel stops: a job that the provider has, or had finished. One that failed costs nobody more.
+_CANCELABLE = (AttemptState.ACCEPTED, AttemptState.SUCCEEDED)
 # What the provider took on; neither a submit without a clear response nor what it does not bill.
-_ACCEPTED = (AttemptState.ACCEPTED, AttemptState.SUCCEEDED, AttemptState.FAILED)
+_TAKEN_ON = (*_CANCELABLE, AttemptState.FAILED)
+_ERASURE = select(col(TenantRow.erasure_requested_at)).where(col(TenantRow.id) == bindparam("id"))
 _COUNT = text("""
 INSERT INTO uncharged_costs (tenant_id, day, generations, price_credits)
 VALUES (:tenant, (now() AT TIME ZONE 'UTC')::date, 1, :credits)
@@ -35,25 +42,49 @@ async def charge_undelivered(session: AsyncSession, row: GenerationRow, end: Ter
     is added to the tenant's uncharged costs.
     """
     is_refused = end.status is Status.FAILED and end.code == ContentRejected.code
-    is_canceled = (
-        end.status is Status.CANCELED and end.attention is None and row.cancel_requested_at is not None
-    )
-    if not (is_refused or is_canceled):
+    if not is_refused and not await _is_canceled_by_client(session, row, end):
         return 0
     attempts = (await session.execute(_ATTEMPTS, {"id": row.id})).all()
-    accepted = [attempt for attempt in attempts if attempt.state in _ACCEPTED]
-    if is_canceled:
-        charged = _charge(ChargePolicy(row.cancel_after_submit), row, accepted)
+    if is_refused:
+        caused = [
+            attempt
+            for attempt in attempts
+            if attempt.code == ContentRejected.code and attempt.state != AttemptState.FAILED_UNCHARGED
+        ]
     else:
-        refused = [attempt for attempt in attempts if attempt.code == ContentRejected.code]
-        charged = _charge(ChargePolicy(row.moderation), row, refused)
-    if accepted and charged < row.price_credits:
-        await session.execute(_COUNT, {"tenant": row.tenant_id, "credits": row.price_credits - charged})
+        caused = [attempt for attempt in attempts if attempt.state in _CANCELABLE]
+    charged = min(row.held_credits, sum(_charge(row, attempt, is_refused=is_refused) for attempt in caused))
+    is_taken_on = any(attempt.state in _TAKEN_ON for attempt in caused)
+    if is_taken_on and charged < row.price_credits:
+        await count_uncharged(session, row.tenant_id, row.price_credits - charged)
     return charged
 
 
-def _charge(policy: ChargePolicy, row: GenerationRow, attempts: Sequence[Any]) -> int:
-    if not attempts:
-        return 0
-    costs = [(attempt.cost_amount, attempt.cost_unit) for attempt in attempts]
-    return undelivered_charge(policy, row.held_credits, costs, row.credits_per_cost_unit)
+async def count_uncharged(session: AsyncSession, tenant_id: str, credits: int) -> None:
+    """Add to what the tenant caused today and did not pay."""
+    await session.execute(_COUNT, {"tenant": tenant_id, "credits": credits})
+
+
+async def _is_canceled_by_client(session: AsyncSession, row: GenerationRow, end: TerminalState) -> bool:
+    """Return whether its client stopped it, and nothing else was wrong with it."""
+    if end.status is not Status.CANCELED or row.cancel_requested_at is None:
+        return False
+    if end.attention is not None or row.needs_attention is not None:
+        return False
+    # The erasure of a tenant cancels what is open; an operator asked for it.
+    erasure_requested_at = await session.scalar(_ERASURE, {"id": row.tenant_id})
+    return erasure_requested_at is None or row.cancel_requested_at < erasure_requested_at
+
+
+def _charge(row: GenerationRow, attempt: Any, *, is_refused: bool) -> int:
+    policies = _policies(row, attempt.provider)
+    policy = policies.moderation if is_refused else policies.cancel_after_submit
+    costs = [(attempt.cost_amount, attempt.cost_unit)]
+    return undelivered_charge(policy, row.held_credits, costs, policies.credits_per_cost_unit)
+
+
+def _policies(row: GenerationRow, provider: str) -> ChargePolicies:
+    """Return the policies of the model that an attempt was for: the client's, or its fallback."""
+    if provider != row.provider:
+        return charging_from_json(row.fallback_charging)
+    return charging_of(row)

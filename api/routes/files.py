@@ -4,8 +4,8 @@ from fastapi import APIRouter, Request, status
 
 from api.deps import (
     CanCancelGenerations,
-    CanCreateGenerations,
     CanReadGenerations,
+    CanUploadFiles,
     FileId,
     ServicesDep,
     actor_of,
@@ -33,10 +33,11 @@ _BODY = {
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, openapi_extra=_BODY)
-async def upload_file(request: Request, caller: CanCreateGenerations, services: ServicesDep) -> FileView:
+async def upload_file(request: Request, caller: CanUploadFiles, services: ServicesDep) -> FileView:
     """Store a PNG, JPEG or WebP image for 24 hours; each use in a generation makes that 7 days."""
-    await services.admission.admit_files(caller)
     async with services.input_file_service.limit(caller.tenant_id), uploaded_file(request) as path:
+        # In the tenant's turn, after the others that wait for theirs.
+        await services.admission.admit_files(caller)
         return serialize_file(await services.input_file_service.store_upload(caller.tenant_id, path))
 
 

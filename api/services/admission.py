@@ -115,7 +115,5 @@ def _refusal(known: _Known, limits: TenantLimits, price_credits: int) -> Service
     if usage.waiting_generations + known.generations >= limits.max_waiting_generations:
         return TooManyWaitingGenerations(f"at most {limits.max_waiting_generations} generations may wait")
     if usage.available_credits - known.price_credits < price_credits:
-        return InsufficientCredits(
-            f"the price is {price_credits} credits, and {max(0, usage.available_credits)} are available"
-        )
+        return InsufficientCredits(f"the price is {price_credits} credits, and fewer are available")
     return None

@@ -17,7 +17,13 @@ from api.services.input_files import FILE_ID, InputFileService
 from api.services.rate_limiter import RateLimiter
 from domain.auth import Caller
 from domain.catalog import Catalog
-from domain.errors import IdempotencyKeyReused, TemporalUnavailable
+from domain.errors import (
+    FileNotFound,
+    IdempotencyKeyReused,
+    InvalidInput,
+    PermanentError,
+    TemporalUnavailable,
+)
 from domain.generation import Generation, GenerationRequest, Status
 from domain.ports import Generations, Inbox, WebhookReader, WorkflowClient
 from domain.provider import AttemptRef
@@ -88,13 +94,15 @@ class GenerationService:
         """
         # Looked up first: a repeat is answered whatever the limits say, and must not store its images again.
         fingerprint = command.fingerprint()
-        generation = await self._find_earlier(caller.tenant_id, key, fingerprint)
-        is_new = False
+        generation, is_new = await self._find_earlier(caller, key, fingerprint), False
         if generation is None:
-            if key is not None:
-                self._rate_limiter.take(caller, RatePolicy.CREATE)
-            request = await self._build_request(caller, command)
-            generation, is_new = await self._generations.create(caller.tenant_id, request, key, fingerprint)
+            try:
+                generation, is_new = await self._create(caller, command, key, fingerprint)
+            except PermanentError:
+                # The first of two that came at once may have been accepted since, and used up what there was.
+                generation = await self._find_earlier(caller, key, fingerprint)
+                if generation is None:
+                    raise
         if is_new:
             metrics.accepted.labels(generation.request.model).inc()
         # A repeat of a request whose start was lost may start it: an id starts once, however often asked.
@@ -102,12 +110,24 @@ class GenerationService:
             await self._start(generation)
         return generation, is_new
 
-    async def _find_earlier(self, tenant_id: str, key: str | None, fingerprint: str) -> Generation | None:
-        found = await self._generations.find_by_key(tenant_id, key) if key is not None else None
+    async def _create(
+        self, caller: Caller, command: GenerationCommand, key: str | None, fingerprint: str
+    ) -> tuple[Generation, bool]:
+        if key is not None:
+            self._rate_limiter.take(caller, RatePolicy.CREATE)
+        request = await self._build_request(caller, command)
+        try:
+            return await self._generations.create(caller.tenant_id, request, key, fingerprint)
+        except FileNotFound as error:
+            raise InvalidInput(errors=(("inputs", "a file was deleted meanwhile"),)) from error
+
+    async def _find_earlier(self, caller: Caller, key: str | None, fingerprint: str) -> Generation | None:
+        found = await self._generations.find_by_key(caller.tenant_id, key) if key is not None else None
         if found is None:
             return None
         generation, earlier_fingerprint = found
         if earlier_fingerprint != fingerprint:
+            self._rate_limiter.take(caller, RatePolicy.CREATE)
             raise IdempotencyKeyReused
         return generation
 

@@ -64,7 +64,7 @@ class RateLimiter:
 
     def allowance(self, caller: Caller, policy: RatePolicy) -> Allowance:
         """Return what is left of the narrower of the two."""
-        bucket, rate = min(self._each(caller, policy), key=lambda each: each[0].tokens)
+        bucket, rate = min(self._each(caller, policy), key=_scarcity)
         missing = 1 - bucket.tokens if bucket.tokens < 1 else rate.burst - bucket.tokens
         return Allowance(
             policy,
@@ -90,3 +90,9 @@ class RateLimiter:
         if len(self._buckets) > _MAX_BUCKETS:
             self._buckets.popitem(last=False)
         return bucket, rate
+
+
+def _scarcity(each: tuple[_Bucket, Rate]) -> tuple[float, float]:
+    """Order allowances: those that are used up first, by how long they stay so; then by what is left."""
+    bucket, rate = each
+    return -max(0.0, (1 - bucket.tokens) / rate.per_second), bucket.tokens

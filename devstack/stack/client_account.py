@@ -34,11 +34,16 @@ def open_account(data: DataDir, env: Mapping[str, str], stop: StopFlag) -> Clien
     known = read_json_object(file)
     if known.get("database") == database:
         return ClientAccount(known["tenant_id"], known["api_key"])
-    _admin("create-tenant", "Demo", "--id", TENANT_ID, env=env, stop=stop)
-    _admin("grant", TENANT_ID, str(CREDITS), "--reference", "devstack", env=env, stop=stop)
-    account = ClientAccount(TENANT_ID, str(_admin("create-key", TENANT_ID, env=env, stop=stop)["api_key"]))
+    account = make_account(TENANT_ID, CREDITS, env, stop)
     write_private_json(file, asdict(account) | {"database": database})
     return account
+
+
+def make_account(tenant_id: str, credits: int, env: Mapping[str, str], stop: StopFlag) -> ClientAccount:
+    """Make a tenant with these credits, once, and one more key for it."""
+    _admin("create-tenant", tenant_id, "--id", tenant_id, env=env, stop=stop)
+    _admin("grant", tenant_id, str(credits), "--reference", "devstack", env=env, stop=stop)
+    return ClientAccount(tenant_id, str(_admin("create-key", tenant_id, env=env, stop=stop)["api_key"]))
 
 
 def _admin(*arguments: str, env: Mapping[str, str], stop: StopFlag) -> dict[str, Any]:

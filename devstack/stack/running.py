@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from devstack.process.stop_flag import StopFlag
 from devstack.process.supervisor import Supervisor
 from devstack.servers import app_processes, simulators
 from devstack.servers.running import Servers, start_servers
-from devstack.stack.client_account import ClientAccount, open_account
+from devstack.stack.client_account import ClientAccount, make_account, open_account
 from devstack.stack.stack_file import StackRecord
 
 BUCKET = "darkroom"
@@ -39,7 +39,7 @@ WORKER_STOP_TIMEOUT_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack that is ready."""
+    """A stack that is ready. environment: of worker, API and admin commands."""
 
     folder: Path
     api_url: str
@@ -47,6 +47,11 @@ class Stack:
     client: ClientAccount
     servers: Servers
     supervisor: Supervisor
+    environment: Mapping[str, str] = field(repr=False)
+
+    def open_tenant(self, tenant_id: str, credits: int) -> ClientAccount:
+        """Make another tenant with credits, and a key."""
+        return make_account(tenant_id, credits, self.environment, self.supervisor.stop_flag)
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -133,7 +138,7 @@ def _start(
         opening_account = pool.submit(open_account, data, env, supervisor.stop_flag)
         for part in parts:
             part.result()
-        return Stack(data.path, api_url, api_internal_url, opening_account.result(), servers, supervisor)
+        return Stack(data.path, api_url, api_internal_url, opening_account.result(), servers, supervisor, env)
 
 
 def _start_worker(supervisor: Supervisor, env: Mapping[str, str]) -> None:

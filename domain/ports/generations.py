@@ -22,7 +22,10 @@ class Generations(Protocol):
     async def create(
         self, tenant_id: str, request: GenerationRequest, key: str | None, fingerprint: str
     ) -> tuple[Generation, bool]:
-        """Store a request; False if the key already had one. Raises IdempotencyKeyReused."""
+        """Store a request; False if the key already had one.
+
+        Raises IdempotencyKeyReused, FileNotFound for a file that is gone.
+        """
         ...
 
     async def find_by_key(self, tenant_id: str, key: str) -> tuple[Generation, str] | None:

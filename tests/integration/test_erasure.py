@@ -1,11 +1,13 @@
 """What is erased of a client's data, and what the books keep: proven by words that are nowhere afterwards."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
+from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
 from adapters.database.audit import audit_events
 from adapters.database.engine import Database
@@ -20,6 +22,7 @@ from domain.auth import Scope
 from domain.catalog import Catalog
 from domain.credits import Balance
 from domain.errors import (
+    ContentRejected,
     FileInUse,
     FileNotFound,
     GenerationNotFound,
@@ -30,14 +33,11 @@ from domain.errors import (
 )
 from domain.generation import Status, TerminalState
 from domain.input_files import ImageFacts
-from domain.provider import (
-    AttemptRef,
-    ProviderEvent,
-)
+from domain.provider import AttemptRef, ProviderEvent, ProviderJob
 from domain.retention import DataKind
 from tests.integration.erasable import Subject
-from tests.support.books import PostgresBooks
-from tests.support.requests import new_id
+from tests.support.books import PostgresBooks, images
+from tests.support.requests import new_id, request
 
 CLIENT = Actor("key:abc")
 OPERATOR = Actor("ada@desk", "asked for by mail")
@@ -59,6 +59,8 @@ async def test_a_deleted_generation_leaves_the_books_and_nothing_else(subject: S
         await subject.erasure.delete_generation(subject.tenant_id, generation_id, by=CLIENT)
 
     # The key stays, so that a repeat of the request returns this generation and makes no other.
+    assert await subject.found_in() == ["generations"]
+    assert subject.canary in (await subject.key_of(generation_id) or "")
     await subject.books.sql(
         "UPDATE generations SET idempotency_key = 'k', fingerprint = 'f' WHERE id = :id", id=generation_id
     )
@@ -128,6 +130,89 @@ async def test_a_late_result_is_discarded_and_its_cost_kept(subject: Subject) ->
         "SELECT cost_amount FROM attempts WHERE generation_id = :id", id=generation_id
     )
     assert rows[0][0] == Decimal("0.5")
+
+
+@pytest.mark.parametrize("late", ["accepted", "refused", "webhook", "poll", "image"])
+async def test_nothing_late_comes_back_after_an_erasure(subject: Subject, late: str) -> None:
+    generation_id = await subject.generation(submit=late == "image", end=False)
+    ref, attempts = AttemptRef(generation_id), PostgresAttempts(subject.database)
+    begun_at = (await attempts.begin_submit(ref)).begun_at if late != "image" else None
+    assets = PostgresAssets(subject.database)
+    if late == "image":
+        await assets.begin_storing(ref, None)
+        await assets.finish_storing(generation_id, images(generation_id))
+        await PostgresLedger(subject.database).settle(generation_id)
+    else:
+        await PostgresLedger(subject.database).refund(generation_id, TerminalState(Status.CANCELED))
+    await subject.erasure.delete_generation(subject.tenant_id, generation_id, by=CLIENT)
+
+    if late == "accepted":
+        await attempts.record_accepted(ref, ProviderJob("job", {"poll": f"https://p/{subject.canary}"}))
+    elif late == "refused":
+        assert begun_at is not None
+        await attempts.record_rejected(ref, ContentRejected(f"{subject.canary} is not allowed"), begun_at)
+    elif late == "webhook":
+        event = ProviderEvent(new_id("event"), "job", subject.result())
+        await PostgresInbox(subject.database).record_event("fal", ref, event)
+    elif late == "poll":
+        await attempts.record_result(ref, subject.result())
+    else:
+        await assets.save_unstored(generation_id, 0, subject.canary.encode())
+        assert not await assets.finish_storing(generation_id, images(generation_id))
+
+    await subject.books.sql(
+        "UPDATE generations SET idempotency_key = NULL, fingerprint = '' WHERE id = :id", id=generation_id
+    )
+    assert await subject.found_in() == []
+    assert (
+        await subject.books.sql("SELECT 1 FROM unstored_images WHERE generation_id = :id", id=generation_id)
+        == []
+    )
+
+
+async def test_what_a_provider_said_does_not_come_back_after_its_time(subject: Subject) -> None:
+    """Its text may be kept for a shorter time than the client's."""
+    generation_id = await subject.generation(submit=False, end=False)
+    await PostgresLedger(subject.database).refund(generation_id, TerminalState(Status.CANCELED))
+    await subject.books.sql(
+        "UPDATE generations SET provider_data_erased_at = now() WHERE id = :id", id=generation_id
+    )
+    event = ProviderEvent(new_id("event"), "job", subject.result())
+    await PostgresInbox(subject.database).record_event("fal", AttemptRef(generation_id), event)
+    assert await subject.found_in() == ["generations"]
+
+
+async def test_a_tenant_is_erased_with_the_keys_of_what_its_client_had_deleted(subject: Subject) -> None:
+    generation_id = await subject.generation()
+    await subject.erasure.delete_generation(subject.tenant_id, generation_id, by=CLIENT)
+    await subject.books.sql(
+        "UPDATE generations SET objects_deleted_at = now() WHERE id = :id", id=generation_id
+    )
+    await request_erasure(subject.database, subject.tenant_id, by=OPERATOR)
+    await finish(subject)
+    assert await is_erased(subject)
+    assert await subject.found_in() == []
+
+
+async def test_what_is_accepted_while_its_tenant_is_erased_is_erased_too(subject: Subject) -> None:
+    """A request may have passed the key's check just before."""
+    await request_erasure(subject.database, subject.tenant_id, by=OPERATOR)
+    late = await subject.generation(submit=False, end=False)
+    files = PostgresInputFiles(subject.database)
+    file = await files.add_file(subject.tenant_id, new_id("file"), new_id("key"), FACTS)
+    await finish(subject)
+    assert (await subject.books.read(late)).cancel_requested
+    assert file.id in [each.id for each in await files.list_expired_files(10_000)]
+    assert not await is_erased(subject)
+
+
+async def test_a_file_that_is_deleted_meanwhile_makes_no_generation(subject: Subject) -> None:
+    files, file_id = PostgresInputFiles(subject.database), new_id("file")
+    await files.add_file(subject.tenant_id, file_id, f"{file_id}/a", FACTS)
+    await files.use_files(subject.tenant_id, [file_id])
+    await subject.erasure.expire_file(subject.tenant_id, file_id, by=CLIENT)
+    with pytest.raises(FileNotFound):
+        await subject.books.add(subject.tenant_id, replace(request(), inputs=(file_id,)))
 
 
 async def test_an_erased_tenant_leaves_the_books(subject: Subject) -> None:

@@ -6,6 +6,8 @@ from sqlalchemy import BigInteger, Boolean, Column, DateTime, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 TERMINAL = "('completed', 'failed', 'canceled')"
+# For a row that others refer to: a lock that does not wait for, nor stop, rows that do.
+NO_KEY_UPDATE = {"key_share": True}
 CHARGE_POLICIES = "('refund', 'charge', 'provider_cost')"
 
 

@@ -50,13 +50,20 @@ class GenerationRow(SQLModel, table=True):
         ),
         CheckConstraint(f"(status IN {TERMINAL}) = (finished_at IS NOT NULL)", name="generations_finished"),
         CheckConstraint("(status = 'failed') = (error_code IS NOT NULL)", name="generations_error"),
-        Index("generations_by_tenant", "tenant_id", text("created_at DESC"), text("id DESC")),
         Index(
-            "generations_by_status",
+            "generations_listed",
+            "tenant_id",
+            text("created_at DESC"),
+            text("id DESC"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index(
+            "generations_listed_by_status",
             "tenant_id",
             "status",
             text("created_at DESC"),
             text("id DESC"),
+            postgresql_where=text("deleted_at IS NULL"),
         ),
         Index("generations_open", "checked_at", postgresql_where=text(f"status NOT IN {TERMINAL}")),
         Index("generations_not_started", "checked_at", postgresql_where=text("status = 'created'")),
@@ -81,7 +88,7 @@ class GenerationRow(SQLModel, table=True):
         ),
         Index("generations_flagged", "needs_attention", postgresql_where=text("needs_attention IS NOT NULL")),
         Index(
-            "generations_with_orphaned_objects",
+            "generations_with_objects_to_delete",
             "finished_at",
             postgresql_where=text(
                 "(status IN ('failed', 'canceled') OR images_erased_at IS NOT NULL)"
@@ -133,10 +140,13 @@ class GenerationRow(SQLModel, table=True):
     cancel_after_submit: str = Field(default="refund", sa_column=policy_column())
     moderation: str = Field(default="refund", sa_column=policy_column())
     credits_per_cost_unit: dict[str, float] = Field(default_factory=dict, sa_column=json_column("'{}'"))
-    # When the client deleted it; when its texts, and when its images went, for this or any other reason.
+    # The policies of the fallback's model, for what its provider had taken on.
+    fallback_charging: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+    # When the client deleted it; when its texts, its images and what its provider said went, for any reason.
     deleted_at: datetime | None = Field(default=None, sa_column=moment_column())
     content_erased_at: datetime | None = Field(default=None, sa_column=moment_column())
     images_erased_at: datetime | None = Field(default=None, sa_column=moment_column())
+    provider_data_erased_at: datetime | None = Field(default=None, sa_column=moment_column())
 
 
 class AttemptRow(SQLModel, table=True):

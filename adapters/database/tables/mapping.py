@@ -94,6 +94,33 @@ def fallback_fields(request: GenerationRequest) -> dict[str, Any] | None:
     }
 
 
+def charging_of(row: GenerationRow) -> ChargePolicies:
+    """Return the policies of the client's model. Processes of the version before write one of them only."""
+    moderation = ChargePolicy.CHARGE if row.charges_rejected else ChargePolicy(row.moderation)
+    return ChargePolicies(ChargePolicy(row.cancel_after_submit), moderation, row.credits_per_cost_unit)
+
+
+def fallback_charging(request: GenerationRequest) -> dict[str, Any] | None:
+    """Return the policies of the fallback's model as their JSON column."""
+    return asdict(request.fallback.charging) if request.fallback is not None else None
+
+
+def charging_from_json(stored: dict[str, Any] | None) -> ChargePolicies:
+    """Return stored policies; without any, nothing is charged."""
+    if stored is None:
+        return ChargePolicies()
+    return ChargePolicies(
+        ChargePolicy(stored["cancel_after_submit"]),
+        ChargePolicy(stored["moderation"]),
+        stored["credits_per_cost_unit"],
+    )
+
+
+def keeps_provider_data(row: GenerationRow) -> bool:
+    """Return whether what a provider says may be stored: not once it was erased, however late it comes."""
+    return row.content_erased_at is None and row.provider_data_erased_at is None
+
+
 def _request(row: GenerationRow) -> GenerationRequest:
     return GenerationRequest(
         model=row.model,
@@ -106,9 +133,7 @@ def _request(row: GenerationRow) -> GenerationRequest:
         metadata=row.client_metadata,
         inputs=tuple(row.inputs),
         mask=row.mask,
-        charging=ChargePolicies(
-            ChargePolicy(row.cancel_after_submit), ChargePolicy(row.moderation), row.credits_per_cost_unit
-        ),
+        charging=charging_of(row),
     )
 
 

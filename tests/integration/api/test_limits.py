@@ -1,5 +1,6 @@
 """What one tenant may do: how often, how much at once, with which credits."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -49,6 +50,48 @@ async def test_requests_beyond_the_rate_are_refused_and_nothing_else(service: Se
     assert (await tenant.http.post(f"/v1/generations/{first['id']}/cancel")).status_code in (202, 409)
     other = await service.tenant()
     assert (await other.post("a door")).status_code == 202
+
+
+async def test_a_key_on_what_is_no_repeat_gives_no_requests_away(service: Service) -> None:
+    tenant = await limited(service, create_burst=3, creates_per_second=0.01)
+    await tenant.post("a door", key="used")
+    keyed = {"Idempotency-Key": "any"}
+    for answer, status in (
+        (await tenant.post("another door", key="used"), 422),
+        (await tenant.http.post("/v1/generations", json={"model": 1}, headers=keyed), 422),
+        (await tenant.http.post("/v1/generations", json={"model": 1}, headers=keyed), 429),
+        (await tenant.post("another door", key="used"), 429),
+        (await tenant.post("a door", key="x" * 300), 429),
+        (await tenant.http.post("/v1/files", files={"file": b"x"}, headers=keyed), 429),
+    ):
+        assert answer.status_code == status, answer.text
+    assert (await tenant.post("a door", key="used")).status_code == 202
+
+
+async def test_uploads_with_a_key_are_counted(service: Service) -> None:
+    tenant = await limited(service, create_burst=1, creates_per_second=0.01)
+    keyed = {"Idempotency-Key": "any"}
+    statuses = [
+        (await tenant.http.post("/v1/files", files={"file": PICTURE}, headers=keyed)).status_code
+        for _ in range(3)
+    ]
+    assert statuses == [201, 429, 429]
+
+
+async def test_a_key_without_the_scope_is_counted(service: Service) -> None:
+    tenant = await service.tenant(scopes=[Scope.READ_CREDITS])
+    limits = {"read_burst": 1.0, "reads_per_second": 0.01}
+    await PostgresTenants(service.database).set_limits(tenant.id, limits, by=OPERATOR)
+    assert refusal(await tenant.http.get("/v1/generations")) == (403, "scope_missing")
+    assert refusal(await tenant.http.get("/v1/generations")) == (429, "rate_limited")
+
+
+async def test_repeats_that_come_at_once_are_answered_whatever_the_first_used_up(service: Service) -> None:
+    tenant = await service.tenant(credits=PRICE)
+    prompt = unique("a bridge")
+    answers = await asyncio.gather(*(tenant.post(prompt, key="one") for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {202}, [answer.text for answer in answers]
+    assert len({answer.json()["id"] for answer in answers}) == 1
 
 
 @pytest.mark.parametrize(
