@@ -27,7 +27,7 @@ ENTRYPOINT ["docker-entrypoint.sh"]
 CMD ["postgres"]
 
 # Of a later Debian: deploy/proxy/compose.conf needs nginx 1.27.3, and Debian 12 has 1.22. A mirror that is behind is
-# good enough here; its signature is looked at all the same. Packages of theirs have files in common.
+# good enough here; its signature is looked at all the same. The two Debians have a file of OpenSSL in different packages.
 FROM debian AS proxy_image
 RUN echo 'deb [check-valid-until=no] http://deb.debian.org/debian forky main' >/etc/apt/sources.list.d/forky.list \
     && apt-get update -q \
