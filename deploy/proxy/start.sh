@@ -4,4 +4,6 @@ set -eu
 for proxy in $(echo "${TLS_PROXIES:-}" | tr , ' '); do
     echo "set_real_ip_from $proxy;"
 done >/tmp/tls_proxies.conf
+# Where nginx may not have the descriptors that its configuration asks for, it keeps what it began with: so all it may.
+ulimit -S -n "$(ulimit -H -n)"
 exec nginx -e /dev/stderr -c /etc/darkroom/nginx.conf -g "daemon off;"

@@ -64,6 +64,29 @@ def test_connections_are_used_again_and_given_up_before_the_other_side_does_that
     assert dict(value.split(maxsplit=1) for value in directives("proxy_set_header"))["Connection"] == '""'
 
 
+def start(folder: Path, variables: dict[str, str]) -> list[str]:
+    """Run deploy/proxy/start.sh with `folder` as /tmp; return the limits of descriptors that nginx gets."""
+    script = (ROOT / "deploy/proxy/start.sh").read_text().replace("/tmp/", f"{folder}/")  # noqa: S108
+    nginx = folder / "nginx"
+    nginx.write_text("#!/bin/sh\nulimit -S -n\nulimit -H -n\n")
+    nginx.chmod(0o755)
+    done = subprocess.run(  # noqa: S603
+        ["/bin/sh", "-c", f"ulimit -S -n 64\n{script}"],
+        env={"PATH": f"{folder}:/usr/bin:/bin"} | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=scaled(10),
+    )
+    return done.stdout.split()
+
+
+def test_it_begins_with_all_descriptors_that_it_may_have(tmp_path: Path) -> None:
+    soft, hard = start(tmp_path, {})
+
+    assert soft == hard
+
+
 @pytest.mark.parametrize(
     ("given", "written"),
     [
@@ -76,21 +99,11 @@ def test_connections_are_used_again_and_given_up_before_the_other_side_does_that
 def test_only_proxies_that_are_named_may_say_who_a_client_is(
     given: str | None, written: str, tmp_path: Path
 ) -> None:
-    script = (ROOT / "deploy/proxy/start.sh").read_text()
     [included] = directives("include")
-    assert f">{included}\n" in script
-    (tmp_path / "nginx").write_text("#!/bin/sh\n")
-    (tmp_path / "nginx").chmod(0o755)
-    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"} | ({} if given is None else {"TLS_PROXIES": given})
 
-    subprocess.run(  # noqa: S603
-        ["/bin/sh", "-c", script.replace(included, str(tmp_path / "written"))],
-        env=env,
-        check=True,
-        timeout=scaled(10),
-    )
+    start(tmp_path, {} if given is None else {"TLS_PROXIES": given})
 
-    assert (tmp_path / "written").read_text() == written
+    assert (tmp_path / Path(included).name).read_text() == written
     assert directives("real_ip_header") == ["X-Forwarded-For"]
     assert directives("real_ip_recursive") == ["on"]
     assert not directives("set_real_ip_from")
