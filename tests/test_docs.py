@@ -1,12 +1,17 @@
 """Every setting, code, metric and model is documented."""
 
 import re
+from inspect import signature
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from prometheus_client import Counter, Gauge
+from temporalio.common import MetricMeter
+from temporalio.testing import ActivityEnvironment
 
 from activities import metrics as worker_metrics
+from activities.reconcile import ReconcileActivities, ReconcilePlan
 from adapters.catalog.models_toml import _File, _Inputs, _Model, _Price, _Provider, _Timing, load_catalog
 from api import metrics as api_metrics
 from api.http.problems import _CODES
@@ -109,6 +114,20 @@ def test_status_is_documented(status: Status) -> None:
 @pytest.mark.parametrize("name", sorted(WORKER_METRICS))
 def test_metric_of_the_worker_is_documented(name: str) -> None:
     assert rows_of(OPERATIONS, f"{name}_total")
+
+
+async def test_every_part_of_the_reconciler_is_documented() -> None:
+    """Run it on ports that all fail: each of its parts is counted."""
+    [row] = rows_of(OPERATIONS, f"{worker_metrics.RECONCILES}_total")
+    environment = ActivityEnvironment()
+    environment.metric_meter = meter = Mock(MetricMeter)
+    meter.with_additional_attributes.return_value = meter
+    reconciler = ReconcileActivities(**{name: Mock() for name in signature(ReconcileActivities).parameters})
+
+    await environment.run(reconciler.reconcile, ReconcilePlan())
+
+    counted = meter.create_counter.return_value.add.call_args_list
+    assert {call.args[1]["part"] for call in counted} == set(re.findall(r"`(\w+)`", row.split(": ")[-1]))
 
 
 @pytest.mark.parametrize("counter", API_COUNTERS, ids=lambda counter: counter.describe()[0].name)

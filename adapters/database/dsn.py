@@ -1,5 +1,6 @@
 """DATABASE_URL as libpq understands it, for asyncpg under SQLAlchemy."""
 
+import logging
 import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+_log = logging.getLogger("darkroom.database")
 _SYSTEM_ROOTS = ("sslrootcert", "system")
 _ROOTS = (
     ssl.get_default_verify_paths().cafile,
@@ -22,6 +24,8 @@ _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 # What asyncpg reads itself.
 _READ = {*_FILES, "sslmode", "host", "port", "user", "password", "dbname", "database", "target_session_attrs"}
 _READ |= {"application_name", "options", "ssl_min_protocol_version", "ssl_max_protocol_version", "service"}
+# asyncpg cannot do it. But managed servers put it into every address that they show, so it refuses none.
+_CHANNEL_BINDING = ("channel_binding", "require")
 # Of libpq, and without a meaning here: our own time limits hold, and asyncpg knows no other way to connect.
 _IGNORED = {
     "channel_binding", "client_encoding", "connect_timeout", "fallback_application_name", "gssencmode",
@@ -37,7 +41,7 @@ def async_engine(
 
     pooler: whether a pooler of transactions stands in between, so that no prepared statement outlives its
     transaction or meets another of the same name. Raises ValueError for a URL that is not one of PostgreSQL,
-    or has parameters that it does not know.
+    or has parameters that it does not know or cannot follow.
     """
     arguments, dialect_arguments = dict(connect_args or {}), {}
     if pooler:
@@ -54,6 +58,11 @@ def async_engine(
 
 def _opener(url: str, connect_args: dict[str, Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
     dsn = checked_dsn(url)
+    if _CHANNEL_BINDING in parse_qsl(urlsplit(url).query):
+        _log.warning(
+            "DATABASE_URL: channel_binding=require is not possible here and has no effect; "
+            "sslmode=verify-full makes sure who answers"
+        )
 
     async def connect(*_: Any, **__: Any) -> Any:
         return await asyncpg.connect(dsn, **connect_args)
@@ -88,6 +97,8 @@ def _with_system_roots(parameters: list[tuple[str, str]]) -> list[tuple[str, str
 def _check(name: str, value: str) -> None:
     if name not in _READ | _IGNORED:
         raise ValueError(f"DATABASE_URL: the parameter {name} is not known")
+    if (name, value) == ("gssencmode", "require") or (name == "requirepeer" and value):
+        raise ValueError(f"DATABASE_URL: {name}={value} is not possible here; leave it out")
     if name == "sslmode" and value not in _SSL_MODES:
         raise ValueError(f"DATABASE_URL: sslmode must be one of {', '.join(_SSL_MODES)}")
     if name in _FILES and (name, value) != _SYSTEM_ROOTS and not Path(value).is_file():

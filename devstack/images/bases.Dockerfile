@@ -26,8 +26,12 @@ VOLUME /var/lib/postgresql
 ENTRYPOINT ["docker-entrypoint.sh"]
 CMD ["postgres"]
 
+# Of a later Debian: deploy/proxy/compose.conf needs nginx 1.27.3, and Debian 12 has 1.22. A mirror that is behind is
+# good enough here; its signature is looked at all the same. The two Debians have a file of OpenSSL in different packages.
 FROM debian AS proxy_image
-RUN apt-get update -q && apt-get install -qy --no-install-recommends busybox nginx-light \
+RUN echo 'deb [check-valid-until=no] http://deb.debian.org/debian forky main' >/etc/apt/sources.list.d/forky.list \
+    && apt-get update -q \
+    && apt-get install -qy --no-install-recommends -o Dpkg::Options::=--force-overwrite busybox nginx \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* && ln -s /bin/busybox /usr/bin/wget
 
 FROM debian AS alpine_image

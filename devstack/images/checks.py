@@ -87,6 +87,7 @@ def run(engine: Engine, env: Mapping[str, str]) -> None:
         *_report(engine, "no service has another one's secrets", _secrets(engine)),
         *_report(engine, "the API may not do what it need not", _refusals(engine)),
         *_report(engine, "the proxy hides what is for operators", _hidden(env)),
+        *_report(engine, "a step to another master key prints both settings", _rotation(engine, env)),
         *_report(engine, "the application's image has no tool in it", _contents(engine)),
     ]
     if wrong:
@@ -188,6 +189,14 @@ def _hidden(env: Mapping[str, str]) -> Iterator[str]:
     put = httpx.put(f"{store}/darkroom/x", content=b"", timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False)
     if put.status_code != httpx.codes.FORBIDDEN:
         yield f"proxy: a PUT to the store answers {put.status_code}"
+
+
+def _rotation(engine: Engine, env: Mapping[str, str]) -> Iterator[str]:
+    """Do the first step as docs/master-keys.md has it. Nothing changes, as it only prints the values."""
+    command = ("python", "-m", "admin", "rotate-master-key", "accept", "--reason", "a trial")
+    values = json.loads(engine.compose("exec", "--no-TTY", "api", *command))["set"]
+    if values["MASTER_KEY"] != env["MASTER_KEY"] or not values["OTHER_MASTER_KEYS"]:
+        yield "api: the step `accept` prints another MASTER_KEY, or no new one"
 
 
 def _contents(engine: Engine) -> Iterator[str]:

@@ -20,6 +20,19 @@ from tests.deploy.compose_file import ROOT, Service, raw_services, temporal_conf
 from tests.support.time_limits import scaled
 
 ONLY_BOOTSTRAP = {"migration_database_url", "s3_root_access_key", "s3_root_secret_key"}
+_OWN_TEMPORAL = "the set's own Temporal has neither TLS nor keys"
+_NEEDS_A_FILE = "names a file, which has to be mounted as well: docs/operations.md"
+NOT_PASSED_ON = {
+    "DATABASE_POOLER": "DATABASE_URL leads to the set's own PostgreSQL",
+    "TEMPORAL_API_KEY": _OWN_TEMPORAL,
+    "TEMPORAL_TLS": _OWN_TEMPORAL,
+    "TEMPORAL_TLS_CA_FILE": _OWN_TEMPORAL,
+    "TEMPORAL_TLS_CERT_FILE": _OWN_TEMPORAL,
+    "TEMPORAL_TLS_KEY_FILE": _OWN_TEMPORAL,
+    "TEMPORAL_TLS_SERVER_NAME": _OWN_TEMPORAL,
+    "MODELS_FILE": _NEEDS_A_FILE,
+    "MODERATION_WORDS_FILE": _NEEDS_A_FILE,
+}
 # What each foreign image documents.
 FOREIGN_NAMES = {
     "postgresql": {"POSTGRES_PASSWORD", "DARKROOM_DB_PASSWORD", "TEMPORAL_DB_PASSWORD"}
@@ -30,6 +43,8 @@ FOREIGN_NAMES = {
     "temporal-init": {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "RETENTION", "HOME"},
     "temporal-ui": {"TEMPORAL_ADDRESS", "TEMPORAL_DEFAULT_NAMESPACE", "TEMPORAL_CORS_ORIGINS"}
     | {"TEMPORAL_CSRF_COOKIE_INSECURE"},
+    # What deploy/proxy/start.sh reads.
+    "proxy": {"TLS_PROXIES"},
     "minio": {"MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD", "MINIO_BROWSER", "MINIO_UPDATE"},
     "simulator": set(),
 }
@@ -40,6 +55,12 @@ def test_every_name_that_our_services_are_given_is_a_setting(name: str) -> None:
     known = {name.upper() for name in setting_fields()}
 
     assert raw_services()[name]["environment"].keys() <= known
+
+
+def test_every_setting_reaches_our_services_except_these() -> None:
+    given = set().union(*(raw_services()[name]["environment"] for name in APP_SERVICES))
+
+    assert {name.upper() for name in setting_fields()} - given == NOT_PASSED_ON.keys()
 
 
 @pytest.mark.parametrize("name", FOREIGN_NAMES)

@@ -147,7 +147,7 @@ def test_every_file_that_is_mounted_exists_and_cannot_be_written(compose: dict[s
         if volume.startswith("./")
     ]
 
-    assert len(bound) == 6
+    assert len(bound) == 7
     for volume in bound:
         source, _, mode = volume.split(":")
         assert (ROOT / source).exists()

@@ -4,14 +4,18 @@
 """
 
 import re
+import subprocess
+from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 
 from api.app import build_app
 from composition import ServiceSettings
 from composition.api import body_limits
 from tests.deploy.compose_file import ROOT, Service
+from tests.support.time_limits import scaled
 
 CONFIG = re.sub(r"^\s*#.*$", "", (ROOT / "deploy/proxy/compose.conf").read_text(), flags=re.MULTILINE)
 
@@ -27,9 +31,82 @@ def server(port: int) -> str:
     return str(body)
 
 
-@pytest.mark.parametrize("name", ["client_header_timeout", "client_body_timeout"])
-def test_a_connection_that_says_nothing_ends(name: str) -> None:
-    assert directives(name) == ["10s"]
+def upstream(name: str) -> dict[str, str]:
+    [body] = re.findall(rf"^    upstream {name} \{{\n(.*?)^    \}}", CONFIG, re.MULTILINE | re.DOTALL)
+    return dict(re.findall(r"^\s*(\w+) (.+?);$", body, re.MULTILINE))
+
+
+@pytest.mark.parametrize(("name", "value"), [("client_header_timeout", "5s"), ("client_body_timeout", "10s")])
+def test_a_connection_that_says_nothing_ends(name: str, value: str) -> None:
+    assert directives(name) == [value]
+
+
+def test_an_address_has_as_many_requests_as_in_the_api(settings: dict[str, ServiceSettings]) -> None:
+    assert directives("limit_conn_zone") == ["$binary_remote_addr zone=addresses:10m"]
+    assert directives("limit_conn") == [f"addresses {settings['api'].api_max_connections_per_address}"]
+
+
+def test_its_connections_have_their_descriptors() -> None:
+    [descriptors], [connections] = directives("worker_rlimit_nofile"), directives("worker_connections")
+
+    assert int(descriptors) >= 2 * int(connections)
+
+
+@pytest.mark.parametrize("name", ["api", "minio"])
+def test_connections_are_used_again_and_given_up_before_the_other_side_does_that(name: str) -> None:
+    found = upstream(name)
+
+    assert found["server"].endswith(" resolve")
+    assert "zone" in found
+    assert int(found["keepalive"]) > 0
+    assert int(found["keepalive_timeout"].removesuffix("s")) < uvicorn.Config(app="").timeout_keep_alive
+    assert directives("proxy_http_version") == ["1.1"]
+    assert dict(value.split(maxsplit=1) for value in directives("proxy_set_header"))["Connection"] == '""'
+
+
+def start(folder: Path, variables: dict[str, str]) -> list[str]:
+    """Run deploy/proxy/start.sh with `folder` as /tmp; return the limits of descriptors that nginx gets."""
+    script = (ROOT / "deploy/proxy/start.sh").read_text().replace("/tmp/", f"{folder}/")  # noqa: S108
+    nginx = folder / "nginx"
+    nginx.write_text("#!/bin/sh\nulimit -S -n\nulimit -H -n\n")
+    nginx.chmod(0o755)
+    done = subprocess.run(  # noqa: S603
+        ["/bin/sh", "-c", f"ulimit -S -n 64\n{script}"],
+        env={"PATH": f"{folder}:/usr/bin:/bin"} | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=scaled(10),
+    )
+    return done.stdout.split()
+
+
+def test_it_begins_with_all_descriptors_that_it_may_have(tmp_path: Path) -> None:
+    soft, hard = start(tmp_path, {})
+
+    assert soft == hard
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        (None, ""),
+        ("", ""),
+        ("10.0.0.5", "set_real_ip_from 10.0.0.5;\n"),
+        ("10.0.0.5, fd00::/64", "set_real_ip_from 10.0.0.5;\nset_real_ip_from fd00::/64;\n"),
+    ],
+)
+def test_only_proxies_that_are_named_may_say_who_a_client_is(
+    given: str | None, written: str, tmp_path: Path
+) -> None:
+    [included] = directives("include")
+
+    start(tmp_path, {} if given is None else {"TLS_PROXIES": given})
+
+    assert (tmp_path / Path(included).name).read_text() == written
+    assert directives("real_ip_header") == ["X-Forwarded-For"]
+    assert directives("real_ip_recursive") == ["on"]
+    assert not directives("set_real_ip_from")
 
 
 def test_a_client_cannot_say_who_it_is() -> None:
@@ -73,8 +150,9 @@ def test_it_leads_to_the_services_as_the_others_do(settings: dict[str, ServiceSe
     api = settings["api"]
 
     for port, url in ((8000, api.callback_base_url), (9000, api.s3_endpoint)):
-        [target] = re.findall(r"set \$\w+ (\S+);", server(port))
-        assert httpx.URL(target) == httpx.URL(url)
+        [name] = re.findall(r"proxy_pass http://(\w+);", server(port))
+        target = upstream(name)["server"].removesuffix(" resolve")
+        assert httpx.URL(f"http://{target}") == httpx.URL(url)
 
 
 def test_it_listens_where_its_ports_are_published(compose: dict[str, Service]) -> None:

@@ -18,11 +18,12 @@ NETWORKS = {
     "temporal": {"temporal", "temporal-init", "temporal-ui", "bootstrap", "api", "worker"},
     "storage": {"minio", "bootstrap", "api", "worker", "proxy"},
     "edge": {"api", "proxy"},
+    "metrics": {"api", "worker"},
     "outside": {"api", "worker", "simulator"},
     "published": {"proxy"},
     "operators": {"temporal-ui"},
 }
-INTERNAL = {"data", "temporal", "storage", "edge"}
+INTERNAL = {"data", "temporal", "storage", "edge", "metrics"}
 # By variable of .env, the services that know it.
 SECRETS = {
     "POSTGRES_PASSWORD": {"postgresql"},

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import uvicorn
 
 from composition import ServiceSettings
 from tests.deploy.compose_file import ROOT, Service
@@ -14,6 +15,10 @@ UNITS = {"": 1, "s": 1, "k": 1024, "m": 1024**2}
 def values(directive: str) -> list[str]:
     """Return the arguments of a directive, at each place where it stands."""
     return re.findall(rf"^\s*{directive}\s+([^;]+);", CONFIG, re.MULTILINE)
+
+
+def upstream_values(directive: str) -> list[str]:
+    return re.findall(rf"upstream \w+ \{{[^}}]*?\s{directive} ([^;]+);", CONFIG)
 
 
 def amount(text: str) -> int:
@@ -61,11 +66,15 @@ def test_what_an_upload_may_have_passes_the_proxy(settings: dict[str, ServiceSet
     assert of_store < settings["api"].max_input_bytes + 10_000 < of_api < 2 * settings["api"].max_input_bytes
 
 
-def test_it_leads_to_services_of_the_compose_file_and_their_ports(
-    compose: dict[str, Service], settings: dict[str, ServiceSettings]
-) -> None:
-    assert values("proxy_pass") == [f"http://api:{settings['api'].api_port}", settings["api"].s3_endpoint]
-    assert {"api", "minio"} <= compose.keys()
+def test_it_leads_to_where_the_set_is_published(compose: dict[str, Service]) -> None:
+    assert values("proxy_pass") == ["http://api", "http://store"]
+    assert upstream_values("server") == [port.rpartition(":")[0] for port in compose["proxy"]["ports"]]
+
+
+def test_connections_are_used_again_and_given_up_before_the_other_side_does_that() -> None:
+    kept = [amount(value) for value in upstream_values("keepalive_timeout")]
+    assert len(kept) == len(upstream_values("keepalive")) == 2
+    assert max(kept) < uvicorn.Config(app="").timeout_keep_alive
 
 
 def test_no_log_has_paths_which_hold_tokens_and_signatures() -> None:

@@ -66,8 +66,11 @@ async def test_a_look_up_says_what_the_provider_knows(service: Service, tenant: 
         await look_up(service.settings, service.database, "gen_0")
 
 
-async def printed(service: Service, *arguments: str) -> tuple[int | None, Any]:
-    """Return the exit code of a command, and the JSON or the text that it printed."""
+async def printed(service: Service, *arguments: str, **variables: str) -> tuple[int | None, Any]:
+    """Return the exit code of a command, and the JSON or the text that it printed.
+
+    variables: replace those of the environment.
+    """
     settings = service.settings
     process = await create_subprocess_exec(
         *(sys.executable, "-m", "admin", *arguments),
@@ -83,7 +86,8 @@ async def printed(service: Service, *arguments: str) -> tuple[int | None, Any]:
             "S3_ENDPOINT": settings.s3_endpoint,
             "FAL_KEY": KEY,
             "FAL_USER_ID": USER_ID,
-        },
+        }
+        | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
@@ -127,6 +131,21 @@ async def test_accounts_are_managed_by_commands(service: Service) -> None:
         *("suspend_tenant", "create_key", "set_limits", "withdraw_credits", "grant_credits", "create_tenant"),
     ]
     assert (events[0]["reason"], events[-1]["actor"]) == ("fraud", "ada")
+
+
+async def test_the_settings_that_each_step_prints_lead_to_another_master_key(service: Service) -> None:
+    """As under Compose, where they are pasted into .env and come as variables."""
+    settings: dict[str, str] = {}
+    before = (await printed(service, "list-master-keys"))[1]["signs"]
+
+    for step in ("accept", "sign", "retire"):
+        code, done = await printed(service, "rotate-master-key", step, "--reason", "a trial", **settings)
+        assert (code, done["set"].keys()) == (0, {"MASTER_KEY", "OTHER_MASTER_KEYS"})
+        settings = done["set"]
+
+    after = (await printed(service, "list-master-keys", **settings))[1]
+    assert after == {"signs": after["signs"], "accepted": [after["signs"]]}
+    assert after["signs"] != before
 
 
 @pytest.mark.parametrize("arguments", [("open-provider", "acme"), ("look-up", "gen_0")])
