@@ -77,10 +77,12 @@ class BoundedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        self._note_who_owes()
         self._await_client(has_begun=True)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self._note_who_owes()
         # Another request may be in progress already, and what is left of this response may never be read.
         self._await_client(has_begun=False)
         self._patience_seconds = self._limits.write_seconds
@@ -88,6 +90,15 @@ class BoundedProtocol(H11Protocol):
 
     def evict(self) -> None:
         self._abort("evicted")
+
+    def _note_who_owes(self) -> None:
+        """Tell the table who is to act: we, by a response, or the client, by a head, by the rest of a body
+        that nobody reads, or by its reading."""
+        is_answered = self.cycle is None or self.cycle.response_complete
+        if is_answered or self.flow.write_paused:
+            self._table.mark_silent(self)
+        else:
+            self._table.mark_busy(self)
 
     # What the client has still to send
 
@@ -99,10 +110,6 @@ class BoundedProtocol(H11Protocol):
         if self.transport.is_closing():
             return
         state = self.conn.their_state
-        if state is h11.IDLE:
-            self._table.mark_silent(self)
-        else:
-            self._table.mark_busy(self)
         if state is self._awaited:
             return
         self._stop_read_timer()
@@ -142,11 +149,13 @@ class BoundedProtocol(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self._note_who_owes()
         self._paused_at = self.loop.time()
         self._watch_writing()
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._note_who_owes()
         low, high = self.transport.get_write_buffer_limits()
         earned = (high - low) / _MIN_BYTES_PER_SECOND
         left = self._patience_seconds - (self.loop.time() - self._paused_at) + earned
