@@ -91,7 +91,7 @@ async def _caller(request: Request, services: ServicesDep) -> Caller:
     if scheme.lower() != "bearer":
         raise Unauthenticated
     client = client_of(request)
-    caller = await services.key_guard.identify_caller(api_key, client.group)
+    caller = await services.key_guard.identify_caller(api_key, client)
     note_caller(caller.tenant_id, caller.key_id)
     await client.mark_authenticated(caller.tenant_id)
     return caller

@@ -53,6 +53,7 @@ class BoundedProtocol(H11Protocol):
         self._proxies = config.proxies
         self._peer = "unknown"
         self._is_proxy = False
+        self._sender: RequestClient | None = None
         self._read_timer: asyncio.TimerHandle | None = None
         self._awaited: object | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -74,6 +75,8 @@ class BoundedProtocol(H11Protocol):
         self._stop_read_timer()
         self._stop_write_timer()
         super().connection_lost(exc)
+        if self._sender is not None:
+            self._sender.mark_gone()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -204,6 +207,9 @@ class BoundedProtocol(H11Protocol):
         client = RequestClient(address, client_group(address))
         scope["client"] = (address, 0 if address != self._peer or self.client is None else self.client[1])
         put_client(scope, client)
+        self._sender = client
+        if self.transport.is_closing():
+            client.mark_gone()
         if self._is_proxy:
             await self._run_forwarded(client, scope, receive, send)
             return
