@@ -18,6 +18,7 @@ from api.http.schemas import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
 from api.services.generations import GenerationService
+from api.services.image_copies import ImageCopies
 from api.services.input_files import FILE_ID, InputFileService
 from api.services.key_guard import KeyGuard
 from api.services.rate_limiter import RateLimiter
@@ -66,6 +67,7 @@ class Services:
     generation_service: GenerationService
     workflow_status: WorkflowStatus
     store: ObjectStore
+    image_copies: ImageCopies
     webhook_readers: Mapping[str, WebhookReader]
     serializer: GenerationSerializer
     readiness: Readiness
