@@ -97,7 +97,7 @@ class BoundedProtocol(H11Protocol):
     def _note_who_owes(self) -> None:
         """Tell the table who is to act: we, by a response, or the client, by a head, by the rest of a body
         that nobody reads, or by its reading."""
-        is_answered = self.cycle is None or self.cycle.response_complete
+        is_answered = not self.cycle or self.cycle.response_complete
         if is_answered or self.flow.write_paused:
             self._table.mark_silent(self)
         else:
