@@ -97,7 +97,8 @@ class BoundedProtocol(H11Protocol):
     def _note_who_owes(self) -> None:
         """Tell the table who is to act: we, by a response, or the client, by a head, by the rest of a body
         that nobody reads, or by its reading."""
-        is_answered = not self.cycle or self.cycle.response_complete
+        # There is no cycle before the first request.
+        is_answered = getattr(self.cycle, "response_complete", True)
         if is_answered or self.flow.write_paused:
             self._table.mark_silent(self)
         else:
@@ -217,6 +218,8 @@ class BoundedProtocol(H11Protocol):
         async def count_no_longer(_: str | None) -> None:
             self._table.mark_authenticated(self)
 
+        # It may wait for long to ask whether its key is still genuine.
+        client.when_recognized(lambda _: self._table.mark_authenticated(self))
         client.when_authenticated(count_no_longer)
         await self._application(scope, receive, send)
 
@@ -227,6 +230,7 @@ class BoundedProtocol(H11Protocol):
         async def count_no_longer(_: str | None) -> None:
             request.leave()
 
+        client.when_recognized(lambda _: request.leave())
         client.when_authenticated(count_no_longer)
         try:
             if request.is_admitted:

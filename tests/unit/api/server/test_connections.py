@@ -33,6 +33,7 @@ class Application:
         self.app.add_api_route("/large", self.large)
         self.app.add_api_route("/in", self.authenticated)
         self.app.add_api_route("/in/slow", self.authenticated_and_slow)
+        self.app.add_api_route("/seems/in/slow", self.recognized_and_slow)
 
     async def hello(self, request: Request) -> str | None:
         return request.client.host if request.client is not None else None
@@ -47,6 +48,10 @@ class Application:
 
     async def authenticated(self, request: Request) -> None:
         await client_of(request).mark_authenticated("ten_1")
+
+    async def recognized_and_slow(self, request: Request) -> None:
+        client_of(request).mark_recognized("ten_1")
+        await self.slow()
 
     async def authenticated_and_slow(self, request: Request) -> None:
         await client_of(request).mark_authenticated("ten_1")
@@ -168,9 +173,10 @@ async def opened_more(server: Running, number: int) -> list[Client]:
     return clients
 
 
-async def test_requests_that_hold_a_key_count_against_nobody(application: Application) -> None:
+@pytest.mark.parametrize("path", ["/in/slow", "/seems/in/slow"])
+async def test_requests_that_hold_a_key_count_against_nobody(application: Application, path: str) -> None:
     async with serving(application, max_per_address=FEW) as server:
-        clients = [await server.client(request("/in/slow")) for _ in range(3 * FEW)]
+        clients = [await server.client(request(path)) for _ in range(3 * FEW)]
         await server.has_open(3 * FEW)
         assert (await (await server.client()).get("/hello")).status == 200
         application.go_on.set()
@@ -213,12 +219,13 @@ async def test_behind_a_trusted_proxy_each_client_has_its_limit(application: App
     assert answers == [200] * FEW
 
 
+@pytest.mark.parametrize("path", ["/in/slow", "/seems/in/slow"])
 async def test_behind_a_trusted_proxy_requests_with_a_key_count_against_nobody(
-    application: Application,
+    application: Application, path: str
 ) -> None:
     async with serving(application, proxies=(PROXY,), max_per_address=FEW) as server:
         for _ in range(2 * FEW):
-            await server.client(request("/in/slow", ANNA))
+            await server.client(request(path, ANNA))
         await eventually(lambda: application.in_progress == 2 * FEW)
 
         assert (await (await server.client()).get("/hello", ANNA)).status == 200
