@@ -18,6 +18,7 @@ from api.http.schemas import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
 from api.services.generations import GenerationService
+from api.services.image_copies import ImageCopies
 from api.services.input_files import FILE_ID, InputFileService
 from api.services.key_guard import KeyGuard
 from api.services.rate_limiter import RateLimiter
@@ -66,6 +67,7 @@ class Services:
     generation_service: GenerationService
     workflow_status: WorkflowStatus
     store: ObjectStore
+    image_copies: ImageCopies
     webhook_readers: Mapping[str, WebhookReader]
     serializer: GenerationSerializer
     readiness: Readiness
@@ -91,7 +93,7 @@ async def _caller(request: Request, services: ServicesDep) -> Caller:
     if scheme.lower() != "bearer":
         raise Unauthenticated
     client = client_of(request)
-    caller = await services.key_guard.identify_caller(api_key, client.group)
+    caller = await services.key_guard.identify_caller(api_key, client)
     note_caller(caller.tenant_id, caller.key_id)
     await client.mark_authenticated(caller.tenant_id)
     return caller

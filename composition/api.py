@@ -27,6 +27,7 @@ from api.server.config import Server, ServerConfig
 from api.server.connections import ConnectionLimits
 from api.services.admission import Admission
 from api.services.generations import GenerationService
+from api.services.image_copies import ImageCopies
 from api.services.input_files import InputFileService
 from api.services.key_guard import KeyGuard
 from api.services.rate_limiter import RateLimiter
@@ -150,6 +151,7 @@ async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
             ),
             workflow_status=WorkflowStatus(workflows),
             store=store,
+            image_copies=ImageCopies(store),
             webhook_readers=webhook_readers(settings, http),
             serializer=_serializer(settings),
             readiness=Readiness(

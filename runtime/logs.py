@@ -5,6 +5,7 @@ context variables that structlog keeps for the request or task at hand.
 """
 
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from textwrap import indent
@@ -19,6 +20,7 @@ _FIELDS = "fields"
 # Everything that ends a line or moves a terminal's cursor.
 _CONTROLS = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
 _ESCAPES = {code: chr(code).encode("unicode_escape").decode() for code in _CONTROLS}
+_PLAIN_VALUE, _PLAIN_MESSAGE = re.compile(r'[^\s="]+'), re.compile(r'[^="]*')
 # They log whole addresses, which hold secrets.
 _NOISY = ("httpx", "httpcore", "urllib3")
 
@@ -60,13 +62,27 @@ def _add_fields(_: Any, __: str, event: EventDict) -> EventDict:
 def _render_text(_: Any, __: str, event: EventDict) -> str:
     """Return `time LEVEL logger message name=value …`, and a traceback indented below it.
 
-    What others wrote, such as a provider's message, cannot look like a record of ours.
+    What others wrote, such as a provider's message or an id in a path, cannot look like a record of ours or
+    like another field of it: it is in quotes if it has an equals sign or a quote, a value also with a space.
     """
     exception = event.pop("exc_info", None)
-    head = f"{event.pop('timestamp')} {event.pop('level').upper()} {event.pop('logger')} {event.pop('event')}"
-    rest = "".join(f" {name}={value}" for name, value in sorted(event.items()) if not name.startswith("_"))
+    message = _quoted(event.pop("event"), _PLAIN_MESSAGE)
+    head = f"{event.pop('timestamp')} {event.pop('level').upper()} {event.pop('logger')} {message}"
+    rest = "".join(
+        f" {name}={_quoted(value, _PLAIN_VALUE)}"
+        for name, value in sorted(event.items())
+        if not name.startswith("_")
+    )
     line = (head + rest).translate(_ESCAPES)
     if not exception:
         return line
     traceback = structlog.processors.format_exc_info(None, "", {"exc_info": exception})["exception"]
     return f"{line}\n{indent(traceback, '    ', predicate=lambda _: True)}"
+
+
+def _quoted(value: Any, plain: re.Pattern[str]) -> str:
+    text = str(value)
+    if plain.fullmatch(text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,6 +1,8 @@
 """How many requests are in progress at once, for each group of routes on its own.
 
-A flood of one group is refused without harm to the others, and one tenant has at most half of a group.
+A flood of one group is refused without harm to the others. Requests of nobody that we know share a group's
+limit; each tenant has half as many more for its own, from the moment its key is recognized. So no tenant
+takes a place from another or from a stranger, not even where its requests wait for one another.
 """
 
 from collections import Counter
@@ -59,7 +61,7 @@ def _defaults() -> dict[RouteGroup, int]:
 
 @dataclass(frozen=True)
 class LoadLimits:
-    """max_requests: in progress at once, for every group.
+    """max_requests: in progress at once, for every group, of which no tenant is known; of each tenant half.
 
     max_running_per_tenant: of the group `api`; the tenant's others wait, at most `wait_seconds`. Else a burst
     would share the database's connections until most of it fails for lack of one.
@@ -74,12 +76,12 @@ class LoadLimits:
 
 
 class LoadLimitMiddleware:
-    """Refuses requests over the limit of their group: 503 for a group, 429 for a tenant's part of it."""
+    """Refuses requests over the limit of their group: 503 to those of nobody, 429 to a tenant's."""
 
     def __init__(self, app: ASGIApp, *, limits: LoadLimits) -> None:
         self._app = app
         self._limits = limits
-        self._in_progress: Counter[RouteGroup] = Counter()
+        self._of_nobody: Counter[RouteGroup] = Counter()
         self._of_tenants: Counter[tuple[RouteGroup, str]] = Counter()
         self._turns = TenantConcurrencyLimiter(limits.max_running_per_tenant, limits.wait_seconds)
 
@@ -88,7 +90,7 @@ class LoadLimitMiddleware:
             await self._app(scope, receive, send)
             return
         group = RouteGroup.of(scope["method"], scope["path"])
-        if self._in_progress[group] >= self._limits.max_requests[group]:
+        if self._of_nobody[group] >= self._limits.max_requests[group]:
             metrics.shed.labels(group).inc()
             status = HTTPStatus.SERVICE_UNAVAILABLE
             refusal = problem(status, Overloaded.code, Overloaded.message, headers=_RETRY_AFTER)
@@ -97,20 +99,29 @@ class LoadLimitMiddleware:
         await self._run(group, scope, receive, send)
 
     async def _run(self, group: RouteGroup, scope: Scope, receive: Receive, send: Send) -> None:
+        client = client_of(scope)
         async with AsyncExitStack() as held:
+            held.enter_context(self._count_nobody(group))
 
-            async def admit(tenant_id: str | None) -> None:
-                if tenant_id is not None:
-                    held.enter_context(self._count_tenant(group, tenant_id))
-                    if group is RouteGroup.API:
-                        await held.enter_async_context(self._turns.limit(_turn_of(tenant_id, scope)))
+            def count_for_tenant(tenant_id: str) -> None:
+                held.enter_context(self._count_tenant(group, tenant_id))
 
-            client_of(scope).when_authenticated(admit)
-            self._in_progress[group] += 1
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                self._in_progress[group] -= 1
+            async def take_turn(tenant_id: str | None) -> None:
+                if tenant_id is not None and group is RouteGroup.API:
+                    turn = self._turns.limit(_turn_of(tenant_id, scope), client.waiting())
+                    await held.enter_async_context(turn)
+
+            client.when_recognized(count_for_tenant)
+            client.when_authenticated(take_turn)
+            await self._app(scope, receive, send)
+
+    @contextmanager
+    def _count_nobody(self, group: RouteGroup) -> Iterator[None]:
+        self._of_nobody[group] += 1
+        try:
+            yield
+        finally:
+            self._of_nobody[group] -= 1
 
     @contextmanager
     def _count_tenant(self, group: RouteGroup, tenant_id: str) -> Iterator[None]:
@@ -118,9 +129,11 @@ class LoadLimitMiddleware:
             metrics.shed.labels(group).inc()
             raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, headers=_RETRY_AFTER)
         self._of_tenants[group, tenant_id] += 1
+        self._of_nobody[group] -= 1
         try:
             yield
         finally:
+            self._of_nobody[group] += 1
             self._of_tenants[group, tenant_id] -= 1
             if self._of_tenants[group, tenant_id] == 0:
                 del self._of_tenants[group, tenant_id]

@@ -22,17 +22,18 @@ async def uploaded_file(request: Request) -> AsyncIterator[Path]:
     # Any other form would be read into memory.
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise InvalidInput(errors=_REQUIRED)
-    form = await _form(request)
-    try:
-        part = form.get("file")
-        if not isinstance(part, UploadFile):
-            raise InvalidInput(errors=_REQUIRED)
-        with tempfile.NamedTemporaryFile(prefix="darkroom-") as file:
+    with tempfile.NamedTemporaryFile(prefix="darkroom-") as file:
+        form = await _form(request)
+        try:
+            part = form.get("file")
+            if not isinstance(part, UploadFile):
+                raise InvalidInput(errors=_REQUIRED)
             await asyncio.to_thread(shutil.copyfileobj, part.file, file)
-            file.flush()
-            yield Path(file.name)
-    finally:
-        await form.close()
+        finally:
+            # Before the image is looked at, so that it does not lie on the disk once more meanwhile.
+            await form.close()
+        file.flush()
+        yield Path(file.name)
 
 
 async def _form(request: Request) -> FormData:

@@ -10,9 +10,9 @@ from fastapi.responses import RedirectResponse
 from api.deps import GenerationId, ServicesDep, reader_of
 from api.http.client import client_of
 from api.http.object_response import ObjectResponse
+from api.services.image_copies import ImageCopies
 from domain.errors import ImageErased, ImageNotFound
 from domain.generation import Generation, Image
-from domain.ports import ObjectStore
 from domain.url_signatures import check_image_signature
 
 router = APIRouter(prefix="/v1/generations", tags=["images"])
@@ -56,12 +56,12 @@ async def get_image(
     if generation.images_erased_at is not None:
         raise ImageErased
     if signature is None:
-        return await _send(image, request, services.store)
+        return await _send(generation.tenant_id, image, request, services.image_copies)
     url = await services.store.signed_url(image.key, method=request.method, lifetime=_LIFETIME)
     return RedirectResponse(url, status.HTTP_302_FOUND, headers={"Cache-Control": "private, no-store"})
 
 
-async def _send(image: Image, request: Request, store: ObjectStore) -> Response:
+async def _send(tenant_id: str, image: Image, request: Request, copies: ImageCopies) -> Response:
     """Return the image itself. Its bytes never change, so their hash is its entity tag."""
     tag = f'"{image.sha256}"'
     headers = {"ETag": tag, "Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
@@ -74,5 +74,6 @@ async def _send(image: Image, request: Request, store: ObjectStore) -> Response:
         size = {"Content-Length": str(image.size_bytes), "Accept-Ranges": "bytes"}
         return Response(headers=headers | size, media_type=image.content_type)
     copy = AsyncExitStack()
-    path = await copy.enter_async_context(store.open_object(image.key))
+    opening = copies.open_copy(tenant_id, image.key, client_of(request).waiting())
+    path = await copy.enter_async_context(opening)
     return ObjectResponse(path, copy, media_type=image.content_type, headers=headers)

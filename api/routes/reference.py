@@ -14,10 +14,12 @@ Describe = Callable[[], dict[str, Any]]
 
 def openapi_router(describe: Describe) -> APIRouter:
     router = APIRouter(include_in_schema=False)
+    # Written once: anybody may ask for it, as often as they like.
+    document = cache(lambda: bytes(JSONResponse(describe()).body))
 
     @router.get("/openapi.json")
     async def read_description() -> Response:
-        return JSONResponse(describe())
+        return Response(document(), media_type="application/json")
 
     return router
 

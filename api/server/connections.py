@@ -1,8 +1,9 @@
 """Which connections are open, and which one is closed where there are too many.
 
-A connection is anonymous until a request on it has authenticated, and silent while it owes the head of a
-request. Only silent, anonymous connections are closed in favor of others, the oldest first: whoever sends
-requests is not shut out by those who do not.
+A connection is anonymous until a request on it has authenticated, and silent while its client owes something:
+the head of a request, what is left of a body after the response, or its reading. Only silent, anonymous
+connections are closed in favor of others, the oldest first: whoever sends requests and reads the responses is
+not shut out by those who do not.
 """
 
 from collections import Counter
@@ -37,11 +38,14 @@ class ConnectionLimits:
         # asyncio accepts a whole backlog before it tells of the first connection.
         backlog = min(self.backlog, max(16, descriptors // 8))
         max_connections = min(self.max_connections, max(16, descriptors - backlog - _OTHER_DESCRIPTORS))
+        max_anonymous = min(self.max_anonymous, max(1, max_connections // 2))
         return replace(
             self,
             backlog=backlog,
             max_connections=max_connections,
-            max_anonymous=min(self.max_anonymous, max(1, max_connections // 2)),
+            max_anonymous=max_anonymous,
+            # One address alone must not have all of them.
+            max_per_address=min(self.max_per_address, max(1, max_anonymous // 2)),
         )
 
     def for_few_clients(self) -> "ConnectionLimits":
@@ -105,14 +109,14 @@ class ConnectionTable:
         self.mark_authenticated(connection)
 
     def mark_silent(self, connection: Connection) -> None:
-        """The connection owes a head, from now on unless it did so before."""
+        """The client owes something, from now on unless it did so before."""
         client = self._anonymous.get(connection)
         if client is not None and connection not in self._silent:
             self._silent[connection] = None
             self._silent_of.setdefault(client, {})[connection] = None
 
     def mark_busy(self, connection: Connection) -> None:
-        """The connection has a request in progress."""
+        """We owe a response."""
         if connection not in self._silent:
             return
         del self._silent[connection]

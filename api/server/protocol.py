@@ -53,6 +53,7 @@ class BoundedProtocol(H11Protocol):
         self._proxies = config.proxies
         self._peer = "unknown"
         self._is_proxy = False
+        self._sender: RequestClient | None = None
         self._read_timer: asyncio.TimerHandle | None = None
         self._awaited: object | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -74,13 +75,17 @@ class BoundedProtocol(H11Protocol):
         self._stop_read_timer()
         self._stop_write_timer()
         super().connection_lost(exc)
+        if self._sender is not None:
+            self._sender.mark_gone()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        self._note_who_owes()
         self._await_client(has_begun=True)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self._note_who_owes()
         # Another request may be in progress already, and what is left of this response may never be read.
         self._await_client(has_begun=False)
         self._patience_seconds = self._limits.write_seconds
@@ -88,6 +93,16 @@ class BoundedProtocol(H11Protocol):
 
     def evict(self) -> None:
         self._abort("evicted")
+
+    def _note_who_owes(self) -> None:
+        """Tell the table who is to act: we, by a response, or the client, by a head, by the rest of a body
+        that nobody reads, or by its reading."""
+        # There is no cycle before the first request.
+        is_answered = getattr(self.cycle, "response_complete", True)
+        if is_answered or self.flow.write_paused:
+            self._table.mark_silent(self)
+        else:
+            self._table.mark_busy(self)
 
     # What the client has still to send
 
@@ -99,10 +114,6 @@ class BoundedProtocol(H11Protocol):
         if self.transport.is_closing():
             return
         state = self.conn.their_state
-        if state is h11.IDLE:
-            self._table.mark_silent(self)
-        else:
-            self._table.mark_busy(self)
         if state is self._awaited:
             return
         self._stop_read_timer()
@@ -142,11 +153,13 @@ class BoundedProtocol(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self._note_who_owes()
         self._paused_at = self.loop.time()
         self._watch_writing()
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._note_who_owes()
         low, high = self.transport.get_write_buffer_limits()
         earned = (high - low) / _MIN_BYTES_PER_SECOND
         left = self._patience_seconds - (self.loop.time() - self._paused_at) + earned
@@ -195,6 +208,9 @@ class BoundedProtocol(H11Protocol):
         client = RequestClient(address, client_group(address))
         scope["client"] = (address, 0 if address != self._peer or self.client is None else self.client[1])
         put_client(scope, client)
+        self._sender = client
+        if self.transport.is_closing():
+            client.mark_gone()
         if self._is_proxy:
             await self._run_forwarded(client, scope, receive, send)
             return
@@ -202,6 +218,8 @@ class BoundedProtocol(H11Protocol):
         async def count_no_longer(_: str | None) -> None:
             self._table.mark_authenticated(self)
 
+        # It may wait for long to ask whether its key is still genuine.
+        client.when_recognized(lambda _: self._table.mark_authenticated(self))
         client.when_authenticated(count_no_longer)
         await self._application(scope, receive, send)
 
@@ -212,6 +230,7 @@ class BoundedProtocol(H11Protocol):
         async def count_no_longer(_: str | None) -> None:
             request.leave()
 
+        client.when_recognized(lambda _: request.leave())
         client.when_authenticated(count_no_longer)
         try:
             if request.is_admitted:

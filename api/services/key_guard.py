@@ -7,13 +7,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Generic, TypeVar
-from weakref import WeakValueDictionary
+
+from starlette.exceptions import HTTPException
 
 from api import metrics
+from api.http.client import RequestClient
 from api.services.tenant_limits import TenantConcurrencyLimiter
 from domain.auth import Caller
-from domain.errors import TooManyFailedKeys, Unauthenticated
+from domain.errors import DatabaseUnavailable, ServiceError, TooManyFailedKeys, Unauthenticated
 from domain.ports import Authenticator
 
 # Bounds of memory: some megabytes, whatever is sent.
@@ -23,6 +26,9 @@ _GENUINE_SECONDS = 600.0
 # A burst waits for its own turns, and not for the database's connections, where others would wait behind it.
 _MAX_QUESTIONS_PER_KEY = 4
 _WAIT_SECONDS = 120.0
+# Until it is known whose key it is. A burst of 2,000 requests of a key that is not yet remembered passes.
+_FIRST_ASK_SECONDS = 5.0
+_MAX_FIRST_WAITERS = 2_500
 
 Value = TypeVar("Value")
 
@@ -58,11 +64,23 @@ class _Allowance:
     at: float
 
 
+@dataclass
+class _FirstAsk:
+    """A question about a key that is not remembered, with those who wait for its answer.
+
+    answer: an error is a value here, as it is raised to each of them.
+    """
+
+    answer: asyncio.Task[Caller | ServiceError]
+    waiters: int = 0
+
+
 class KeyGuard:
     """Asks the authenticator, except for keys that it refused just now and addresses that failed too often.
 
     A key that was genuine in the last ten minutes is asked for from any address, however many wrong keys come
-    from there. Nothing else is remembered of genuine keys: each request asks, so a revocation holds at once.
+    from there. Of genuine keys only that is remembered, and whose they are, so that a request counts for its
+    tenant while it waits to ask. Each request asks, so a revocation holds at once.
     """
 
     def __init__(
@@ -76,25 +94,59 @@ class KeyGuard:
         self._authenticator = authenticator
         self._per_minute = failures_per_minute
         self._clock = clock
-        # Keys by their hash: when they were refused, and when they were last genuine.
+        # Keys by their hash: when they were refused; when they were last genuine, and whose they are.
         self._refused: _Recent[float] = _Recent(max_remembered)
-        self._genuine: _Recent[float] = _Recent(max_remembered)
+        self._genuine: _Recent[tuple[float, str]] = _Recent(max_remembered)
         self._allowances: _Recent[_Allowance] = _Recent(max_remembered)
         self._turns = TenantConcurrencyLimiter(_MAX_QUESTIONS_PER_KEY, _WAIT_SECONDS)
-        # A lock lives while a request waits for it.
-        self._first_asks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+        # By key and client, as each client has its own allowance.
+        self._first_asks: dict[tuple[bytes, str], _FirstAsk] = {}
 
-    async def identify_caller(self, api_key: str, client: str) -> Caller:
+    async def identify_caller(self, api_key: str, client: RequestClient) -> Caller:
         """Return the key's caller. client: who sent it, for the limit of failures.
 
-        Raises Unauthenticated, TooManyFailedKeys, DatabaseUnavailable, HTTPException 429.
+        Raises Unauthenticated, TooManyFailedKeys, DatabaseUnavailable, HTTPException 429, HTTPException 408
+        if the client goes while the request waits for its turn.
         """
         digest = hashlib.sha256(api_key.encode(errors="replace")).digest()
-        # One question for all requests that bring a new key at the same time.
-        async with self._first_asks.setdefault(digest, asyncio.Lock()):
-            if not self._is_genuine(digest):
-                return await self._ask_within_allowance(api_key, digest, client)
-        return await self._ask(api_key, digest)
+        if self._tenant_of(digest) is None:
+            caller = await self._ask_first(api_key, digest, client.group)
+            if caller is not None:
+                return caller
+        tenant_id = self._tenant_of(digest)
+        if tenant_id is not None:
+            client.mark_recognized(tenant_id)
+        return await self._ask(api_key, digest, client)
+
+    async def _ask_first(self, api_key: str, digest: bytes, group: str) -> Caller | None:
+        """Ask one question for all requests that bring a new key at the same time.
+
+        Return the caller to the first of them; None to the others, who have to ask again, as the key may
+        have been revoked when they came. All get the same failure at the same time.
+        """
+        key = (digest, group)
+        ask, is_first = self._first_asks.get(key), False
+        if ask is None:
+            is_first = True
+            ask = _FirstAsk(asyncio.create_task(self._ask_in_time(api_key, digest, group)))
+            self._first_asks[key] = ask
+            ask.answer.add_done_callback(lambda _: self._first_asks.pop(key))
+        if ask.waiters >= _MAX_FIRST_WAITERS:
+            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": "1"})
+        ask.waiters += 1
+        answer = await asyncio.shield(ask.answer)
+        if isinstance(answer, ServiceError):
+            raise answer.with_traceback(None)
+        return answer if is_first else None
+
+    async def _ask_in_time(self, api_key: str, digest: bytes, group: str) -> Caller | ServiceError:
+        try:
+            async with asyncio.timeout(_FIRST_ASK_SECONDS):
+                return await self._ask_within_allowance(api_key, digest, group)
+        except ServiceError as error:
+            return error
+        except TimeoutError:
+            return DatabaseUnavailable()
 
     async def _ask_within_allowance(self, api_key: str, digest: bytes, client: str) -> Caller:
         refused_at = self._refused.get(digest)
@@ -118,9 +170,10 @@ class KeyGuard:
         allowance.left += 1
         return caller
 
-    async def _ask(self, api_key: str, digest: bytes) -> Caller:
+    async def _ask(self, api_key: str, digest: bytes, client: RequestClient | None = None) -> Caller:
+        waiting = client.waiting() if client is not None else None
         try:
-            async with self._turns.limit(digest.hex()):
+            async with self._turns.limit(digest.hex(), waiting):
                 caller = await self._authenticator.authenticate(api_key)
         except Unauthenticated:
             # Revoked, if it was genuine: from now on it is a wrong key like any other.
@@ -128,12 +181,13 @@ class KeyGuard:
             self._refused.put(digest, self._clock())
             metrics.failed_keys.labels("asked").inc()
             raise
-        self._genuine.put(digest, self._clock())
+        self._genuine.put(digest, (self._clock(), caller.tenant_id))
         return caller
 
-    def _is_genuine(self, digest: bytes) -> bool:
-        at = self._genuine.get(digest)
-        return at is not None and self._clock() - at < _GENUINE_SECONDS
+    def _tenant_of(self, digest: bytes) -> str | None:
+        """Return whose key it was, if it was genuine not long ago."""
+        at, tenant_id = self._genuine.get(digest) or (-math.inf, "")
+        return tenant_id if self._clock() - at < _GENUINE_SECONDS else None
 
     def _allowance(self, client: str) -> _Allowance:
         key, now = client.encode(), self._clock()

@@ -24,16 +24,19 @@ class Readiness:
         self._essential = essential
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._checked_at = float("-inf")
-        self._last: tuple[bool, dict[str, str]] = (False, {})
+        self._checked_at = 0.0
+        self._last: tuple[bool, dict[str, str]] | None = None
 
     async def check_all(self) -> tuple[bool, dict[str, str]]:
-        """Return whether requests can be served, and `ok` or `down` by name, as of at most a second ago.
+        """Return whether requests can be served, and `ok` or `down` by name, as of the last check.
 
-        However many ask, one check runs at a time.
+        However many ask, one check runs at a time, at most every second. Only for the first one do others
+        wait: whatever hangs, it keeps nobody here.
         """
+        if self._last is not None and self._lock.locked():
+            return self._last
         async with self._lock:
-            if self._clock() - self._checked_at >= _MAX_AGE_SECONDS:
+            if self._last is None or self._clock() - self._checked_at >= _MAX_AGE_SECONDS:
                 self._last = await self._check_now()
                 self._checked_at = self._clock()
             return self._last

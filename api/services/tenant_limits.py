@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from http import HTTPStatus
 from weakref import WeakValueDictionary
 
@@ -19,11 +19,14 @@ class TenantConcurrencyLimiter:
         self._tenants: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def limit(self, tenant_id: str) -> AsyncIterator[None]:
-        """Raises HTTPException 429 if the wait is too long."""
+    async def limit(
+        self, tenant_id: str, waiting: AbstractAsyncContextManager[None] | None = None
+    ) -> AsyncIterator[None]:
+        """Raises HTTPException 429 if the wait is too long. waiting: entered for a wait, if there is one."""
         semaphore = self._tenants.setdefault(tenant_id, asyncio.Semaphore(self._max_concurrent))
+        around = waiting if waiting is not None and semaphore.locked() else nullcontext()
         try:
-            async with asyncio.timeout(self._wait_seconds):
+            async with asyncio.timeout(self._wait_seconds), around:
                 await semaphore.acquire()
         except TimeoutError as error:
             raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": "1"}) from error

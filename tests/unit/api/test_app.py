@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from api.app import PUBLIC_PATHS, BodyLimits, build_app, build_internal_app
+from api.app import _ROUTERS, PUBLIC_PATHS, BodyLimits, build_app, build_internal_app
 from api.http.load_limits import LoadLimits
 from api.http.schemas import GenerationCreate
 from api.server.connections import ConnectionLimits
@@ -87,6 +87,22 @@ async def test_both_ports_describe_the_public_api() -> None:
     public, internal = both()
     assert (await get(public, "/openapi.json")).json() == (await get(internal, "/openapi.json")).json()
     assert "/v1/generations" in public.openapi()["paths"]
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
+async def test_the_description_is_written_once(path: str) -> None:
+    described: list[dict[str, Any]] = []
+    public = build_app(BodyLimits(1, 1), public_paths=())
+
+    def describe() -> dict[str, Any]:
+        described.append(public.openapi())
+        return described[-1]
+
+    public.include_router(_ROUTERS[path](describe))
+
+    first, second = await get(public, path), await get(public, path)
+
+    assert (first.content, len(described)) == (second.content, 1)
 
 
 async def test_the_page_loads_nothing_from_another_host_and_runs_no_script() -> None:

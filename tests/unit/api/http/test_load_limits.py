@@ -26,11 +26,16 @@ PATHS = {
 
 
 class Application:
-    """Each path of `PATHS` responds at once, or with `?slow` when `go_on` is set; `?tenant=…` has a key."""
+    """Each path of `PATHS` responds at once, or with `?slow` when `go_on` is set.
+
+    `?tenant=…` has a key, and `?seems=…` one that was genuine when it was last asked for.
+    """
 
     def __init__(self, limits: LoadLimits | None = None) -> None:
         self.app = FastAPI()
         self.in_progress = 0
+        self.asked = 0
+        self.responded = 0
         self.go_on = asyncio.Event()
         for path in (*PATHS.values(), "/v1/generations/gen_1/cancel"):
             self.app.add_api_route(path, self.respond, methods=["GET", "POST"])
@@ -38,7 +43,12 @@ class Application:
         few = LoadLimits(dict.fromkeys(RouteGroup, FEW))
         self.app.add_middleware(LoadLimitMiddleware, limits=limits or few)
 
-    async def respond(self, request: Request, slow: bool = False, tenant: str | None = None) -> None:
+    async def respond(
+        self, request: Request, slow: bool = False, tenant: str | None = None, seems: str | None = None
+    ) -> None:
+        self.asked += 1
+        if seems is not None:
+            client_of(request).mark_recognized(seems)
         if tenant is not None:
             await client_of(request).mark_authenticated(tenant or None)
         if slow:
@@ -47,6 +57,7 @@ class Application:
                 await self.go_on.wait()
             finally:
                 self.in_progress -= 1
+        self.responded += 1
 
 
 @pytest.fixture
@@ -96,18 +107,59 @@ async def test_a_flood_of_one_group_leaves_all_others_alone(
 
 
 @pytest.mark.parametrize("group", [RouteGroup.API, RouteGroup.IMAGES, RouteGroup.UPLOADS])
-async def test_one_tenant_has_half_of_a_group(application: Application, group: RouteGroup) -> None:
+async def test_each_tenant_has_half_of_a_group_for_its_own(
+    application: Application, group: RouteGroup
+) -> None:
     path = PATHS[group]
     async with serving(application) as server:
         await flooded(application, server, f"{path}?slow=1&tenant=anna", FEW // 2)
         refused = await (await server.client(request(f"{path}?tenant=anna", method="POST"))).answer()
-        others = await flooded(application, server, f"{path}?slow=1&tenant=bert", FEW // 2)
+        tenants = ("bert", "cleo", "dora")
+        others = [
+            await flooded(application, server, f"{path}?slow=1&tenant={each}", FEW // 2) for each in tenants
+        ]
+        await flooded(application, server, f"{path}?slow=1", FEW)
         application.go_on.set()
-        assert [(await client.answer()).status for client in others] == [200] * (FEW // 2)
+        assert [(await client.answer()).status for each in others for client in each] == [200] * 3 * (
+            FEW // 2
+        )
         again = await (await server.client(request(f"{path}?tenant=anna", method="POST"))).answer()
 
     assert (refused.status, refused.code, refused.headers["retry-after"]) == (429, "too_many_at_once", "1")
     assert again.status == 200
+
+
+@pytest.mark.parametrize("group", [RouteGroup.API, RouteGroup.IMAGES, RouteGroup.UPLOADS])
+async def test_who_waits_to_be_known_counts_for_the_tenant_whose_key_it_was(
+    application: Application, group: RouteGroup
+) -> None:
+    path = PATHS[group]
+    async with serving(application) as server:
+        await flooded(application, server, f"{path}?slow=1&seems=anna", FEW // 2)
+        refused = await (await server.client(request(f"{path}?seems=anna", method="POST"))).answer()
+        stranger = await (await server.client(request(path, method="POST"))).answer()
+        await flooded(application, server, f"{path}?slow=1&tenant=bert", FEW // 2)
+        application.go_on.set()
+
+    assert (refused.status, stranger.status) == (429, 200)
+
+
+async def test_a_waiting_request_ends_with_its_client() -> None:
+    application = Application(LoadLimits(max_running_per_tenant=1))
+    path = "/v1/generations?tenant=anna"
+    async with serving(application) as server:
+        await flooded(application, server, f"{path}&slow=1", 1)
+        gone = [await server.client(request(path, method="POST")) for _ in range(5)]
+        await eventually(lambda: application.asked == 6)
+        for client in gone:
+            client.writer.close()
+        await eventually(lambda: len(server.server.server_state.tasks) == 1)
+
+        waiting = await server.client(request(path, method="POST"))
+        await eventually(lambda: application.asked == 7)
+        application.go_on.set()
+        assert (await waiting.answer()).status == 200
+    assert application.responded == 2
 
 
 async def test_signatures_belong_to_no_tenant(application: Application) -> None:

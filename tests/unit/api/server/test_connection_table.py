@@ -87,6 +87,7 @@ def test_the_limits_fit_the_descriptors(descriptors: int) -> None:
 
     assert limits.max_connections + limits.backlog < max(descriptors, 300)
     assert limits.max_anonymous < limits.max_connections
+    assert limits.max_per_address <= limits.max_anonymous / 2
     assert limits.max_connections >= 16
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 
 from api.http.client import client_of
 from api.server.connections import ConnectionLimits
@@ -16,22 +16,31 @@ from tests.support.eventually import eventually
 PROXY = "127.0.0.1"
 ANNA, BERT = "X-Forwarded-For: 203.0.113.1", "X-Forwarded-For: 203.0.113.2"
 FEW = 3
+# More than the kernel's buffers of both ends take.
+LARGE_BYTES = 10_000_000
 
 
 class Application:
-    """`/slow` responds when `go_on` is set, `/in` is a request with a genuine key."""
+    """`/slow` responds when `go_on` is set, `/large` with much, `/in` is a request with a genuine key."""
 
     def __init__(self) -> None:
         self.app = FastAPI()
         self.in_progress = 0
+        self.large_responses = 0
         self.go_on = asyncio.Event()
         self.app.add_api_route("/hello", self.hello)
         self.app.add_api_route("/slow", self.slow)
+        self.app.add_api_route("/large", self.large)
         self.app.add_api_route("/in", self.authenticated)
         self.app.add_api_route("/in/slow", self.authenticated_and_slow)
+        self.app.add_api_route("/seems/in/slow", self.recognized_and_slow)
 
     async def hello(self, request: Request) -> str | None:
         return request.client.host if request.client is not None else None
+
+    async def large(self) -> Response:
+        self.large_responses += 1
+        return Response(bytes(LARGE_BYTES))
 
     async def slow(self) -> None:
         self.in_progress += 1
@@ -39,6 +48,10 @@ class Application:
 
     async def authenticated(self, request: Request) -> None:
         await client_of(request).mark_authenticated("ten_1")
+
+    async def recognized_and_slow(self, request: Request) -> None:
+        client_of(request).mark_recognized("ten_1")
+        await self.slow()
 
     async def authenticated_and_slow(self, request: Request) -> None:
         await client_of(request).mark_authenticated("ten_1")
@@ -85,6 +98,40 @@ async def test_the_oldest_silent_connection_makes_room(
         assert (answer.status, len(server.table), evicted()) == (200, FEW, 1)
 
 
+@pytest.mark.parametrize("limit", ["max_per_address", "max_anonymous", "max_connections"])
+async def test_who_owes_the_rest_of_a_body_after_the_response_makes_room(
+    application: Application, limit: str
+) -> None:
+    unread = request("/hello", "Content-Length: 100", method="POST")
+    async with serving(application, (), **{limit: FEW}) as server:
+        oldest, *others = await opened(server, FEW, unread)
+        for each in (oldest, *others):
+            assert (await each.answer()).status == 405
+            each.send(b"x")
+
+        answer = await (await server.client()).get("/hello")
+
+        assert await oldest.rest() == b""
+        assert (answer.status, len(server.table)) == (200, FEW)
+
+
+@pytest.mark.parametrize("more", [(), ("Connection: close",)], ids=["kept", "closing"])
+@pytest.mark.parametrize("pipelined", [1, 3])
+async def test_who_does_not_read_makes_room(
+    application: Application, more: tuple[str, ...], pipelined: int
+) -> None:
+    head = request("/large") * (pipelined - 1) + request("/large", *more)
+    async with serving(application, max_per_address=FEW) as server:
+        for number in range(FEW):
+            await server.client(head, reads=False)
+            await server.has_open(number + 1)
+        await eventually(lambda: application.large_responses >= FEW)
+
+        answer = await (await server.client()).get("/hello")
+
+        assert (answer.status, len(server.table)) == (200, FEW)
+
+
 async def test_a_flood_of_silent_connections_keeps_nobody_out(application: Application) -> None:
     async with serving(application, max_per_address=20) as server:
         for _ in range(10):
@@ -126,9 +173,10 @@ async def opened_more(server: Running, number: int) -> list[Client]:
     return clients
 
 
-async def test_requests_that_hold_a_key_count_against_nobody(application: Application) -> None:
+@pytest.mark.parametrize("path", ["/in/slow", "/seems/in/slow"])
+async def test_requests_that_hold_a_key_count_against_nobody(application: Application, path: str) -> None:
     async with serving(application, max_per_address=FEW) as server:
-        clients = [await server.client(request("/in/slow")) for _ in range(3 * FEW)]
+        clients = [await server.client(request(path)) for _ in range(3 * FEW)]
         await server.has_open(3 * FEW)
         assert (await (await server.client()).get("/hello")).status == 200
         application.go_on.set()
@@ -171,12 +219,13 @@ async def test_behind_a_trusted_proxy_each_client_has_its_limit(application: App
     assert answers == [200] * FEW
 
 
+@pytest.mark.parametrize("path", ["/in/slow", "/seems/in/slow"])
 async def test_behind_a_trusted_proxy_requests_with_a_key_count_against_nobody(
-    application: Application,
+    application: Application, path: str
 ) -> None:
     async with serving(application, proxies=(PROXY,), max_per_address=FEW) as server:
         for _ in range(2 * FEW):
-            await server.client(request("/in/slow", ANNA))
+            await server.client(request(path, ANNA))
         await eventually(lambda: application.in_progress == 2 * FEW)
 
         assert (await (await server.client()).get("/hello", ANNA)).status == 200

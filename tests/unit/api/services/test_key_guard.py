@@ -3,7 +3,10 @@
 import asyncio
 
 import pytest
+from starlette.exceptions import HTTPException
 
+from api.http.client import RequestClient
+from api.services import key_guard
 from api.services.key_guard import KeyGuard
 from domain.auth import Caller
 from domain.errors import DatabaseUnavailable, ServiceError, TooManyFailedKeys, Unauthenticated
@@ -61,7 +64,7 @@ def guard(keys: Keys, clock: Clock) -> KeyGuard:
 
 async def outcome(guard: KeyGuard, api_key: str, client: str = STRANGER) -> str:
     try:
-        return (await guard.identify_caller(api_key, client)).key_id
+        return (await guard.identify_caller(api_key, RequestClient(client))).key_id
     except ServiceError as error:
         return error.code
 
@@ -92,7 +95,7 @@ async def test_the_refusal_says_when_to_come_again_and_it_is_true(
 ) -> None:
     await guess(guard, PER_MINUTE)
     with pytest.raises(TooManyFailedKeys) as refused:
-        await guard.identify_caller("good", STRANGER)
+        await guard.identify_caller("good", RequestClient(STRANGER))
     assert refused.value.retry_after_seconds == 60 / PER_MINUTE
 
     clock.seconds += 60 / PER_MINUTE
@@ -176,6 +179,75 @@ async def test_a_database_that_is_away_makes_no_key_wrong(guard: KeyGuard, keys:
 
     assert set(found) == {"database_unavailable"}
     assert (await outcome(guard, "good"), await outcome(guard, "other")) == ("key_1", "key_1")
+
+
+async def test_who_waits_for_the_first_answer_fails_with_it(guard: KeyGuard, keys: Keys) -> None:
+    """Not one after the other, each with a question of its own that takes its time."""
+    keys.is_away = True
+    keys.go_on.clear()
+    waiting = [asyncio.create_task(outcome(guard, "good")) for _ in range(20)]
+    await eventually(lambda: keys.asked == ["good"])
+    keys.go_on.set()
+
+    assert await asyncio.gather(*waiting) == ["database_unavailable"] * 20
+    assert keys.asked == ["good"]
+
+
+async def test_no_first_answer_is_waited_for_without_end(
+    guard: KeyGuard, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_guard, "_FIRST_ASK_SECONDS", 0.05)
+    keys.go_on.clear()
+
+    assert await asyncio.gather(*(outcome(guard, "good") for _ in range(5))) == ["database_unavailable"] * 5
+    assert len(guard._first_asks) == 0
+
+
+async def test_who_asks_first_may_go_and_the_others_are_answered(guard: KeyGuard, keys: Keys) -> None:
+    keys.go_on.clear()
+    first, *others = [asyncio.create_task(outcome(guard, "good")) for _ in range(3)]
+    await eventually(lambda: keys.asked == ["good"])
+    first.cancel()
+    keys.go_on.set()
+
+    assert await asyncio.gather(*others) == ["key_1"] * 2
+
+
+async def test_no_more_wait_for_a_first_answer_than_a_burst_has(
+    guard: KeyGuard, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_guard, "_MAX_FIRST_WAITERS", 3)
+    keys.go_on.clear()
+    waiting = [asyncio.create_task(outcome(guard, "good")) for _ in range(3)]
+    await eventually(lambda: keys.asked == ["good"])
+    with pytest.raises(HTTPException) as refused:
+        await outcome(guard, "good")
+    keys.go_on.set()
+
+    assert refused.value.status_code == 429
+    assert await asyncio.gather(*waiting) == ["key_1"] * 3
+
+
+async def test_what_waits_for_its_turn_counts_for_its_tenant_and_ends_with_its_client(
+    guard: KeyGuard, keys: Keys
+) -> None:
+    assert await outcome(guard, "good") == "key_1"
+    keys.go_on.clear()
+    recognized: list[str] = []
+    clients = [RequestClient(STRANGER) for _ in range(10)]
+    for each in clients:
+        each.when_recognized(recognized.append)
+    asking = [asyncio.create_task(guard.identify_caller("good", each)) for each in clients]
+    await eventually(lambda: len(recognized) == 10)
+    for each in clients[5:]:
+        each.mark_gone()
+    gone = await asyncio.gather(*asking[5:], return_exceptions=True)
+    keys.go_on.set()
+
+    assert recognized == ["ten_1"] * 10
+    assert [isinstance(each, HTTPException) and each.status_code for each in gone] == [408] * 5
+    assert await asyncio.gather(*asking[:5]) == [CALLER] * 5
+    assert keys.asked == ["good"] * 6
 
 
 async def test_what_is_remembered_is_bounded(guard: KeyGuard) -> None:

@@ -85,5 +85,27 @@ async def test_many_who_ask_cost_one_check_a_second() -> None:
     assert (checks, {ready for ready, _ in first}) == (1, {True})
 
     seconds += 1.5
-    second = await asyncio.gather(*(readiness.check_all() for _ in range(100)))
-    assert (checks, {ready for ready, _ in second}) == (2, {False})
+    found, *second = await asyncio.gather(*(readiness.check_all() for _ in range(100)))
+    assert (checks, found[0], {ready for ready, _ in second}) == (2, False, {True})
+    assert (await readiness.check_all())[0] is False
+
+
+async def test_while_a_check_hangs_the_last_answer_is_given() -> None:
+    seconds, hangs, go_on = 1000.0, False, asyncio.Event()
+
+    async def check() -> bool:
+        if hangs:
+            await go_on.wait()
+        return not hangs
+
+    readiness = Readiness({"postgres": check}, essential="postgres", clock=lambda: seconds)
+    assert (await readiness.check_all())[0] is True
+    seconds, hangs = seconds + 5, True
+    checking = asyncio.create_task(readiness.check_all())
+    await asyncio.sleep(0)
+
+    meanwhile = await readiness.check_all()
+    assert not checking.done()
+    go_on.set()
+
+    assert (meanwhile[0], (await checking)[0]) == (True, False)
