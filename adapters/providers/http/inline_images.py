@@ -3,7 +3,8 @@
 The response is written to a file while it arrives. Parsing and decoding happen afterwards, on the few threads
 that the client is given, so no more bodies are in memory than there are threads, however many calls wait.
 Every synchronous adapter uses this client, so that what is ambiguous is decided once: from the first byte
-sent until the whole response is parsed, the provider may have made the images and charged for them.
+sent until the whole response is parsed, the provider may have made the images and charged for them. So its
+file is there before, and a full disk is waited out.
 """
 
 import asyncio
@@ -14,12 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from adapters.providers.http.error_mapping import ErrorMapping, ErrorTable
+from adapters.providers.http.full_disk import RESPONSE_PAUSE_SECONDS, write_part, write_whole
 from adapters.providers.http.gateways import field_of, identifier, wrapped_error
 from adapters.providers.http.requests import UNSENDABLE, unsendable
 from adapters.providers.http.responses import is_token, retry_after_seconds, storable
@@ -29,6 +32,7 @@ from domain.errors import (
     ProviderUnavailable,
     ResultUnusable,
     ServiceError,
+    StorageUnavailable,
     SubmitAmbiguous,
     TransientError,
 )
@@ -98,13 +102,19 @@ class InlineImageClient:
         """Send the request once, and write the images of the response to files in `folder`.
 
         parse: parses a 200; it runs on a thread. map_error: returns what to raise for any other status.
+        Raises StorageUnavailable, with nothing sent, if there is no file for the response.
         """
         name = submission.request.provider
         body = folder / "response.json"
         request.headers["Connection"] = "close"
         try:
-            async with asyncio.timeout(self._total_seconds):
-                response = await self._download(request, body)
+            file = FileIO(body, "w")
+        except OSError as error:
+            raise StorageUnavailable(f"no file for a response: {error}") from error
+        try:
+            with file:
+                async with asyncio.timeout(self._total_seconds):
+                    response = await self._download(request, file)
             if response.status_code != httpx.codes.OK:
                 raise map_error(response)
             work = partial(_sync_result, submission, response.headers, body, folder, parse)
@@ -119,7 +129,7 @@ class InlineImageClient:
             raise map_error(found)
         return found
 
-    async def _download(self, request: httpx.Request, body: Path) -> httpx.Response:
+    async def _download(self, request: httpx.Request, file: FileIO) -> httpx.Response:
         """Return the response, its body in the file for a 200 and in memory for any other status."""
         response = await self.http.send(request, stream=True)
         try:
@@ -130,11 +140,12 @@ class InlineImageClient:
                     _raise_if_larger(len(content), _MAX_ERROR_BYTES)
                 return httpx.Response(response.status_code, headers=response.headers, content=bytes(content))
             total = 0
-            with body.open("wb") as file:
-                async for chunk in response.aiter_bytes():
-                    total += len(chunk)
-                    _raise_if_larger(total, self._max_bytes)
-                    file.write(chunk)
+            async for chunk in response.aiter_bytes():
+                total += len(chunk)
+                _raise_if_larger(total, self._max_bytes)
+                rest = memoryview(chunk)
+                while rest := write_part(file, rest):
+                    await asyncio.sleep(RESPONSE_PAUSE_SECONDS)
             return response
         finally:
             await response.aclose()
@@ -248,9 +259,9 @@ def _decoded(image: str, path: Path) -> Path | None:
 
 
 def _decode(image: str, path: Path) -> None:
-    with path.open("wb") as file:
+    with FileIO(path, "w") as file:
         for start in range(0, len(image), _DECODED_CHARACTERS):
-            file.write(base64.b64decode(image[start : start + _DECODED_CHARACTERS], validate=True))
+            write_whole(file, base64.b64decode(image[start : start + _DECODED_CHARACTERS], validate=True))
 
 
 def _raise_if_larger(size: int, max_bytes: int) -> None:

@@ -5,7 +5,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,12 @@ from PIL import Image
 from adapters.images import decoder
 from adapters.images.decoder_pool import DecoderPool
 from adapters.images.inspector import PooledInspector
-from adapters.images.messages import DecodeLimits
-from domain.errors import ImageDecoderUnavailable, ResultUnusable, TooManyAtOnce
+from adapters.images.messages import DecodeLimits, DecodeRequest
+from domain.errors import ImageDecoderUnavailable, ResultUnusable, ServiceError, TooManyAtOnce
 from domain.input_files import ImageFacts
 from tests.support.eventually import eventually
 from tests.support.time_limits import scaled
+from tests.unit.adapters.images.child.carriers import texts
 from tests.unit.adapters.images.pictures import saved, webp_bomb
 
 LIMITS = DecodeLimits(max_pixels=40_000_000, memory_bytes=512_000_000, cpu_seconds=20)
@@ -54,6 +56,14 @@ class Site:
 
         return await eventually(check, 60)
 
+    async def kill_idle(self) -> None:
+        """Kill the child, and wait until the pool knows."""
+        os.kill(await self.process_id(), signal.SIGKILL)
+        [idle] = self.pool._idle
+        child = idle.result() if isinstance(idle, asyncio.Task) else idle
+        assert child is not None
+        await eventually(lambda: not child.is_alive)
+
 
 @asynccontextmanager
 async def site_with(folder: Path, limits: DecodeLimits = LIMITS, **options: float) -> AsyncIterator[Site]:
@@ -69,6 +79,23 @@ async def site_with(folder: Path, limits: DecodeLimits = LIMITS, **options: floa
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async with site_with(tmp_path) as site:
         yield site
+
+
+def starting(script: str) -> Callable[[DecodeLimits], Awaitable[decoder.Decoder]]:
+    """Return what starts the script instead of a child."""
+
+    async def start(limits: DecodeLimits) -> decoder.Decoder:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            script,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=1000,
+        )
+        return decoder.Decoder(process, limits)
+
+    return start
 
 
 def is_running(process_id: int) -> bool:
@@ -164,6 +191,52 @@ async def test_an_image_whose_child_is_killed_gets_another_one(site: Site) -> No
     assert await site.process_id() != first
 
 
+DEATHS = {
+    "killed": ("sys.stdin.readline(); os.kill(os.getpid(), signal.SIGKILL)", ImageDecoderUnavailable),
+    "killed before it reads": (
+        "os.close(0); time.sleep(0.3); os.kill(os.getpid(), signal.SIGKILL)",
+        ImageDecoderUnavailable,
+    ),
+    "crashed": ("sys.stdin.readline(); os.kill(os.getpid(), signal.SIGSEGV)", ResultUnusable),
+    "aborted": ("sys.stdin.readline(); os.kill(os.getpid(), signal.SIGABRT)", ResultUnusable),
+    "over its pages": ("sys.stdin.readline(); os.kill(os.getpid(), signal.SIGBUS)", ResultUnusable),
+}
+
+
+@pytest.mark.parametrize(("script", "error"), DEATHS.values(), ids=DEATHS)
+async def test_only_a_child_that_dies_by_itself_says_something_of_its_image(
+    site: Site, monkeypatch: pytest.MonkeyPatch, script: str, error: type[ServiceError]
+) -> None:
+    await site.kill_idle()
+    monkeypatch.setattr(decoder.Decoder, "start", starting(f"import os, signal, sys, time; {script}"))
+    with pytest.raises(error, match="decoder"):
+        await site.facts()
+
+
+@pytest.mark.parametrize("missing", ["source", "target"])
+async def test_an_outage_of_the_disk_is_no_fault_of_the_image(site: Site, missing: str) -> None:
+    """Take a file away, for whatever else a system may refuse."""
+    files = {name: str(site.file(PNG, name)) for name in ("source", "target")}
+    content = saved("PNG", pnginfo=texts())
+    site.file(content, "source")
+    first = await site.process_id()
+    Path(files[missing]).unlink()
+    with pytest.raises(ImageDecoderUnavailable, match="No such file"):
+        await site.pool.decode(DecodeRequest(**files), "a")
+    assert (await site.facts()).width == 96
+    assert await site.process_id() != first
+
+
+async def test_without_a_temporary_file_an_image_is_tried_again_later(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = site.file(PNG)
+    monkeypatch.setattr(tempfile, "tempdir", str(site.folder / "is not there"))
+    with pytest.raises(ImageDecoderUnavailable):
+        async with site.inspector.prepare_image(path, "a"):
+            pass
+
+
 async def test_an_image_that_needs_more_memory_is_refused_before_it_is_decoded(site: Site) -> None:
     first = await site.process_id()
     with pytest.raises(ResultUnusable, match="decoding 6300x6300 takes over 512000000 bytes"):
@@ -252,19 +325,9 @@ async def test_without_children_an_image_is_tried_again_later(
 
 @pytest.mark.parametrize("said", [b"", b"{}\n", b"null\n", b"x" * 100_000, json.dumps({"error": 1}).encode()])
 async def test_a_child_is_not_believed(site: Site, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
-    async def start(limits: DecodeLimits) -> decoder.Decoder:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            f"import sys; sys.stdin.readline(); sys.stdout.buffer.write({said!r})",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=1000,
-        )
-        return decoder.Decoder(process, limits)
-
-    os.kill(await site.process_id(), signal.SIGKILL)
-    monkeypatch.setattr(decoder.Decoder, "start", start)
+    script = f"import sys; sys.stdin.readline(); sys.stdout.buffer.write({said!r})"
+    await site.kill_idle()
+    monkeypatch.setattr(decoder.Decoder, "start", starting(script))
     with pytest.raises(ResultUnusable, match="dies"):
         await site.facts()
 

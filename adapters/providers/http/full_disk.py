@@ -1,0 +1,30 @@
+"""Writing what a provider was paid for, to a disk that may be full until other jobs give their part of it back."""
+
+import errno
+import time
+from io import FileIO
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# Images are written first: they take less than the response that was removed for them.
+RESPONSE_PAUSE_SECONDS, _IMAGE_PAUSE_SECONDS = 1.0, 0.1
+# On a thread that other responses need too.
+_MAX_IMAGE_SECONDS = 60.0
+
+
+def write_part(file: FileIO, content: memoryview) -> memoryview:
+    """Write what there is room for; return the rest. Raises OSError for anything but a full disk."""
+    try:
+        return content[file.write(content) :]
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        return content
+
+
+def write_whole(file: FileIO, content: bytes, max_seconds: float = _MAX_IMAGE_SECONDS) -> None:
+    """Write all of it, and wait for room so long. Raises OSError."""
+    end, rest = time.monotonic() + max_seconds, memoryview(content)
+    while rest := write_part(file, rest):
+        if time.monotonic() > end:
+            raise OSError(errno.ENOSPC, f"the disk was full for {max_seconds:g} s")
+        time.sleep(_IMAGE_PAUSE_SECONDS)
