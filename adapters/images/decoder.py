@@ -38,7 +38,7 @@ class DecoderDied(Exception):
 
 
 class DecoderKilled(DecoderDied):
-    """The system killed the child. That says nothing of the image: it may have been for the memory of others."""
+    """The system killed the child, which says nothing of the image: it may be for the memory of others."""
 
 
 class Decoder:

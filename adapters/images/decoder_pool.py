@@ -11,7 +11,7 @@ from adapters.images.messages import DecodeLimits, DecodeReply, DecodeRequest
 from domain.errors import ImageDecoderUnavailable, ResultUnusable
 
 _log = logging.getLogger("darkroom.images")
-# An image whose child dies gets another one once. Only if it died by itself both times, the image is to blame.
+# An image whose child dies gets another one once. It is to blame only if both died by themselves.
 _TRIES = 2
 
 

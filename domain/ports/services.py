@@ -59,8 +59,8 @@ class SynchronousProvider(Protocol):
     async def generate(self, submission: Submission, folder: Path) -> SyncResult:
         """Request the images and write each to a file in `folder`, which the caller removes.
 
-        Raises like `Provider.submit`: once a byte has left and no whole response came, SubmitAmbiguous. Before
-        that, StorageUnavailable if there is no file for the response.
+        Raises like `Provider.submit`: once a byte has left and no whole response came, SubmitAmbiguous.
+        Before that, StorageUnavailable if there is no file for the response.
         """
         ...
 

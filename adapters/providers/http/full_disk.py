@@ -1,11 +1,11 @@
-"""Writing what a provider was paid for, to a disk that may be full until other jobs give their part of it back."""
+"""Writing what a provider was paid for, to a disk that may be full until other jobs have ended."""
 
 import errno
 import time
 from io import FileIO
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-# Images are written first: they take less than the response that was removed for them.
+# Images come first: each response that becomes images gives more room than they take.
 RESPONSE_PAUSE_SECONDS, _IMAGE_PAUSE_SECONDS = 1.0, 0.1
 # On a thread that other responses need too.
 _MAX_IMAGE_SECONDS = 60.0

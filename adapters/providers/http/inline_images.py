@@ -144,7 +144,7 @@ class InlineImageClient:
                 total += len(chunk)
                 _raise_if_larger(total, self._max_bytes)
                 rest = memoryview(chunk)
-                while rest := write_part(file, rest):
+                while rest := write_part(file, rest):  # noqa: ASYNC110 - no event tells that there is room
                     await asyncio.sleep(RESPONSE_PAUSE_SECONDS)
             return response
         finally:
