@@ -113,13 +113,15 @@ def build_workers(
         wanted[temporal_names.provider_queue(provider)] = {
             "activities": [activities.provider.fetch_result, activities.provider.cancel_job]
         }
-    if unknown := set(queues) - wanted.keys():
-        raise ValueError(f"unknown queues {sorted(unknown)}; there are {sorted(wanted)}")
     return [
-        _worker(client, queue, tuning, stop, **registered)
-        for queue, registered in wanted.items()
-        if not queues or queue in queues
+        _worker(client, queue, tuning, stop, **wanted[queue]) for queue in _selected(queues, list(wanted))
     ]
+
+
+def _selected(queues: Collection[str], known: Sequence[str]) -> Sequence[str]:
+    if unknown := set(queues) - set(known):
+        raise ValueError(f"unknown queues {sorted(unknown)}; there are {sorted(known)}")
+    return [queue for queue in known if not queues or queue in queues]
 
 
 def _worker(client: Client, queue: str, tuning: Tuning, stop: asyncio.Event, **registered: Any) -> Worker:
