@@ -1,5 +1,7 @@
 """What a child answers: a full disk is not the image's fault."""
 
+import errno
+import os
 import sys
 from pathlib import Path
 
@@ -7,11 +9,12 @@ import pytest
 from PIL import Image
 
 from adapters.images.child.__main__ import _reply
+from adapters.images.child.decoding import decode
+from adapters.images.child.files import is_outage
 from adapters.images.messages import DecodeReply, DecodeRequest
 from tests.unit.adapters.images.child.carriers import exif, texts
 from tests.unit.adapters.images.pictures import NOISE, saved
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/dev/full")
 LARGE = Image.effect_noise((1200, 1200), 90)
 WRITTEN = {
     "without its metadata": (saved("PNG", pnginfo=texts()), "prepare", False),
@@ -29,6 +32,7 @@ def reply_to(content: bytes, folder: Path, target: str, task: str, is_upright_wa
     return _reply(request, 10_000_000, 512_000_000)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is there only")
 @pytest.mark.parametrize(("content", "task", "is_upright_wanted"), WRITTEN.values(), ids=WRITTEN)
 def test_a_full_disk_is_an_outage(content: bytes, task: str, is_upright_wanted: bool, tmp_path: Path) -> None:
     reply = reply_to(content, tmp_path, "/dev/full", task, is_upright_wanted)
@@ -39,7 +43,17 @@ def test_a_full_disk_is_an_outage(content: bytes, task: str, is_upright_wanted: 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", saved("PNG")[:-20]])
 def test_an_image_that_is_none_is_not_one(content: bytes, tmp_path: Path) -> None:
-    reply = reply_to(content, tmp_path, "/dev/full", "prepare", is_upright_wanted=True)
+    reply = reply_to(content, tmp_path, os.devnull, "prepare", is_upright_wanted=True)
 
     assert reply.outage is None
     assert reply.error
+
+
+def test_a_file_that_cannot_be_read_is_an_outage(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        decode(tmp_path / "gone", 1)
+
+
+@pytest.mark.parametrize("error", [OSError("broken data stream"), OSError(errno.EFBIG, ""), ValueError()])
+def test_what_an_image_brings_about_is_none(error: Exception) -> None:
+    assert not is_outage(error)
