@@ -18,10 +18,6 @@ from tests.unit.adapters.images.pictures import saved
 
 DEATHS = {
     "killed": ("sys.stdin.readline(); os.kill(os.getpid(), signal.SIGKILL)", ImageDecoderUnavailable),
-    "killed before it reads": (
-        "os.close(0); time.sleep(0.3); os.kill(os.getpid(), signal.SIGKILL)",
-        ImageDecoderUnavailable,
-    ),
     "crashed": ("sys.stdin.readline(); os.kill(os.getpid(), signal.SIGSEGV)", ResultUnusable),
     "aborted": ("sys.stdin.readline(); os.kill(os.getpid(), signal.SIGABRT)", ResultUnusable),
     "over its pages": ("sys.stdin.readline(); os.kill(os.getpid(), signal.SIGBUS)", ResultUnusable),
@@ -33,8 +29,19 @@ async def test_only_a_child_that_dies_by_itself_says_something_of_its_image(
     site: Site, monkeypatch: pytest.MonkeyPatch, script: str, error: type[ServiceError]
 ) -> None:
     await site.kill_idle()
-    monkeypatch.setattr(decoder.Decoder, "start", starting(f"import os, signal, sys, time; {script}"))
+    monkeypatch.setattr(decoder.Decoder, "start", starting(f"import os, signal, sys; {script}"))
     with pytest.raises(error, match="decoder"):
+        await site.facts()
+
+
+async def test_a_child_that_was_killed_before_it_was_asked_says_nothing_of_the_image(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.kill_idle()
+    monkeypatch.setattr(decoder.Decoder, "is_alive", True)  # as if nobody had noticed yet
+    script, _ = DEATHS["crashed"]
+    monkeypatch.setattr(decoder.Decoder, "start", starting(f"import os, signal, sys; {script}"))
+    with pytest.raises(ImageDecoderUnavailable):
         await site.facts()
 
 
