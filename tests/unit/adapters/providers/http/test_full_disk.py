@@ -1,5 +1,6 @@
 """A response that was paid for, and a disk without room for it."""
 
+import asyncio
 import errno
 import json
 import os
@@ -12,7 +13,7 @@ import pytest
 
 from adapters.providers.http import full_disk, inline_images
 from adapters.providers.http.client import provider_client
-from adapters.providers.http.inline_images import ParsedResponse, map_error_response
+from adapters.providers.http.inline_images import InlineImageClient, ParsedResponse, map_error_response
 from domain.errors import StorageUnavailable, SubmitAmbiguous
 from domain.provider import SyncResult
 from tests.support.raw_server import always, answer, serving
@@ -27,9 +28,9 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def generate(http: httpx.AsyncClient, origin: str, folder: Path) -> SyncResult:
-    return await client_on(http, total_seconds=2.0).send(
-        http.build_request("POST", origin),
+async def generate(client: InlineImageClient, origin: str, folder: Path) -> SyncResult:
+    return await client.send(
+        client.http.build_request("POST", origin),
         asking("acme", n=3),
         folder,
         parse=lambda _, body: ParsedResponse(None, body["images"]),
@@ -57,20 +58,40 @@ class Disk:
                 return super().write(content[:7] if len(content) < 100 else content)
 
         monkeypatch.setattr(inline_images, "FileIO", File)
-        monkeypatch.setattr(inline_images, "RESPONSE_PAUSE_SECONDS", 0.01)
+        monkeypatch.setattr(full_disk, "FileIO", File)
+        monkeypatch.setattr(full_disk, "_RESPONSE_PAUSE_SECONDS", 0.01)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("memory_bytes", [0, len(BODY) // 2, len(BODY)])
 async def test_a_full_disk_is_waited_out(
-    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, memory_bytes: int
 ) -> None:
     disk = Disk(monkeypatch, code=code, refusals=2)
+    client = client_on(http)
+    client._room.free_bytes = memory_bytes
     async with serving(always(answer(200, BODY))) as server:
-        found = await generate(http, server.origin, tmp_path)
+        found = await generate(client, server.origin, tmp_path)
 
     assert [path.read_bytes() for path in found.files] == PICTURES
-    assert disk.refused == 2 * (1 + len(PICTURES))
+    # All that is left of the response goes to memory at the first refusal, if there is room.
+    assert disk.refused == (1 if memory_bytes == len(BODY) else 2) + 2 * len(PICTURES)
+    assert client._room.free_bytes == memory_bytes
     assert server.connections == 1
+
+
+async def test_responses_that_fill_the_disk_do_not_wait_for_one_another(
+    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Disk(monkeypatch, code=errno.ENOSPC, refusals=10**9, name="response")
+    client = client_on(http)
+    folders = [tmp_path / str(number) for number in range(9)]
+    async with serving(always(answer(200, BODY))) as server:
+        for folder in folders:
+            folder.mkdir()
+        found = await asyncio.gather(*(generate(client, server.origin, folder) for folder in folders))
+
+    assert [[path.read_bytes() for path in each.files] for each in found] == [PICTURES] * len(folders)
 
 
 @pytest.mark.parametrize("name", ["response", "image"])
@@ -79,9 +100,11 @@ async def test_a_disk_that_stays_full_leaves_it_ambiguous(
 ) -> None:
     Disk(monkeypatch, code=errno.ENOSPC, refusals=10**9, name=name)
     monkeypatch.setattr(full_disk.write_whole, "__defaults__", (0.2,))
+    client = client_on(http, total_seconds=1.0)
+    client._room.free_bytes = 0
     async with serving(always(answer(200, BODY))) as server:
         with pytest.raises(SubmitAmbiguous):
-            await generate(http, server.origin, tmp_path)
+            await generate(client, server.origin, tmp_path)
 
     assert server.connections == 1
 
@@ -92,7 +115,7 @@ async def test_a_disk_that_fails_is_not_waited_for(
     disk = Disk(monkeypatch, code=errno.EIO, refusals=2)
     async with serving(always(answer(200, BODY))) as server:
         with pytest.raises(SubmitAmbiguous):
-            await generate(http, server.origin, tmp_path)
+            await generate(client_on(http), server.origin, tmp_path)
 
     assert disk.refused == 1
 
@@ -102,6 +125,6 @@ async def test_without_a_file_for_the_response_nothing_is_sent(
 ) -> None:
     async with serving(always(answer(200, BODY))) as server:
         with pytest.raises(StorageUnavailable):
-            await generate(http, server.origin, tmp_path / "is not there")
+            await generate(client_on(http), server.origin, tmp_path / "is not there")
 
     assert server.connections == 0
