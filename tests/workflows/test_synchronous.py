@@ -101,10 +101,10 @@ async def test_a_call_without_room_for_its_response_is_not_begun(
 ) -> None:
     refusals = iter([OSError(errno.ENOSPC, "full")])
 
-    def folder(**options: str) -> TemporaryDirectory[str]:
+    def folder(prefix: str) -> TemporaryDirectory[str]:
         for error in refusals:
             raise error
-        return TemporaryDirectory(**options)
+        return TemporaryDirectory(prefix=prefix)
 
     monkeypatch.setattr(submit, "TemporaryDirectory", folder)
     call = Call()

@@ -72,8 +72,8 @@ def _reply(request: DecodeRequest, max_pixels: int, memory_bytes: int) -> Decode
         return DecodeReply(error=f"decoding it takes over {memory_bytes} bytes", is_last=True)
     except Exception as error:  # noqa: BLE001 - whatever a hostile file made a library raise
         if is_outage(error):
-            # Another child may have what this one lacks, such as descriptors.
-            return DecodeReply(outage=str(error), is_last=True)
+            # Another child may have what this one lacks, such as descriptors. Files go with their request.
+            return DecodeReply(outage=str(error), is_last=not isinstance(error, FileNotFoundError))
         return DecodeReply(error=f"not a whole image: {type(error).__name__}")
 
 
