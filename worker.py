@@ -29,6 +29,9 @@ from workflows.generation import GenerationWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
 _log = logging.getLogger("darkroom.worker")
+# The images of all results wait for the same decoders. With five, results of ten images that take 10 s each
+# are stored within the ten minutes that an activity has.
+_STORES_PER_DECODER = 5
 # Pure packages only: a module that is passed through escapes the sandbox's checks.
 _PURE = (
     "domain",
@@ -49,6 +52,7 @@ class Tuning:
     Attributes:
         submits_per_second: By provider; Temporal enforces it over all workers of the queue together.
         max_concurrent: By provider: its slots, and so the largest number of submits that can run at once.
+        max_stores: Results that are stored at once.
         max_local_activities: No more than the database pool has connections.
         max_workflow_tasks: Few, because a task that was taken must end within its timeout, or is done again.
     """
@@ -57,6 +61,7 @@ class Tuning:
     max_concurrent: Mapping[str, int]
     max_local_activities: int
     max_activities: int
+    max_stores: int
     max_workflow_tasks: int
     cached_workflows: int
     grace: timedelta
@@ -89,7 +94,10 @@ def build_workers(
             "max_concurrent_local_activities": tuning.max_local_activities,
             "max_concurrent_workflow_tasks": tuning.max_workflow_tasks,
         },
-        temporal_names.ASSETS_QUEUE: {"activities": [activities.assets.store_assets]},
+        temporal_names.ASSETS_QUEUE: {
+            "activities": [activities.assets.store_assets],
+            "max_concurrent_activities": tuning.max_stores,
+        },
         temporal_names.RECONCILE_QUEUE: {
             "workflows": [ReconcileWorkflow],
             "activities": [activities.reconcile.reconcile],
@@ -105,13 +113,15 @@ def build_workers(
         wanted[temporal_names.provider_queue(provider)] = {
             "activities": [activities.provider.fetch_result, activities.provider.cancel_job]
         }
-    if unknown := set(queues) - wanted.keys():
-        raise ValueError(f"unknown queues {sorted(unknown)}; there are {sorted(wanted)}")
     return [
-        _worker(client, queue, tuning, stop, **registered)
-        for queue, registered in wanted.items()
-        if not queues or queue in queues
+        _worker(client, queue, tuning, stop, **wanted[queue]) for queue in _selected(queues, list(wanted))
     ]
+
+
+def _selected(queues: Collection[str], known: Sequence[str]) -> Sequence[str]:
+    if unknown := set(queues) - set(known):
+        raise ValueError(f"unknown queues {sorted(unknown)}; there are {sorted(known)}")
+    return [queue for queue in known if not queues or queue in queues]
 
 
 def _worker(client: Client, queue: str, tuning: Tuning, stop: asyncio.Event, **registered: Any) -> Worker:
@@ -141,6 +151,7 @@ def tuning_of(settings: ServiceSettings) -> Tuning:
         max_concurrent={name: provider.max_concurrent for name, provider in providers.items()},
         max_local_activities=settings.database_pool_size,
         max_activities=settings.worker_max_activities,
+        max_stores=min(settings.worker_max_activities, _STORES_PER_DECODER * settings.image_decoders),
         max_workflow_tasks=settings.worker_max_workflow_tasks,
         cached_workflows=settings.worker_cached_workflows,
         grace=timedelta(seconds=settings.worker_grace_seconds),

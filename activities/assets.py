@@ -38,6 +38,8 @@ from domain.provider import AttemptRef, JobStatus, ResultFile, StoreRequest, Sto
 
 # An outage that lasts longer than this is one that the images of a response do not wait for in memory.
 _STORE_SECONDS = 3.0
+# Nor do they wait longer for a decoder, as the death of this worker would lose them.
+_DECODE_SECONDS = 60.0
 _DEFAULT_LIFETIME_SECONDS = 3600.0
 _BROKEN_IMAGE_PAUSES = (0.5, 2.0)
 _MAX_EXTRA_IMAGES = 10
@@ -100,18 +102,19 @@ class ImageWriter:
     ) -> tuple[list[Image], list[Undelivered]]:
         """Store files that exist nowhere else. An unusable image does not keep the others from delivery.
 
-        Those that could not be decoded or stored within a few seconds, for an outage of ours, are in neither
-        list.
+        Those that could not be decoded or stored within a few seconds, for an outage of ours, or had no
+        decoder within a minute, are in neither list.
         """
         images, unusable = [], []
         for index, path in paths.items():
             store = partial(self.store, generation, provider, index, path)
             try:
-                images.append(await retry_transient(store, budget_seconds=_STORE_SECONDS))
+                async with asyncio.timeout(_DECODE_SECONDS):
+                    images.append(await retry_transient(store, budget_seconds=_STORE_SECONDS))
             except ResultUnusable as error:
                 activity.logger.warning("image %d of %s: %s", index, generation.id, error)
                 unusable.append(Undelivered(index, error.code))
-            except TransientError as error:
+            except (TransientError, TimeoutError) as error:
                 activity.logger.warning("image %d of %s is stored later: %s", index, generation.id, error)
         return images, unusable
 

@@ -20,6 +20,7 @@ from domain.errors import (
     PermanentError,
     ProviderThrottled,
     ProviderUnavailable,
+    StorageUnavailable,
     SubmitAmbiguous,
     TransientError,
     WorkerStopping,
@@ -115,8 +116,13 @@ class Submitter:
         closure = await self._slots.closure_for(submit.request, submit.attempt.generation_id)
         if closure.code is not None and submit.wanted.gives_back_slot:
             return await self._push_back(submit, Pushback(closure.code, closure.seconds, by_closure=True))
-        with TemporaryDirectory(prefix="darkroom-") as folder:
-            result = await self._call_provider(submit, Path(folder))
+        try:
+            folder = TemporaryDirectory(prefix="darkroom-")
+        except OSError as error:
+            await self._record_not_sent(submit)
+            raise StorageUnavailable(f"no folder for a submit: {error}") from error
+        with folder as path:
+            result = await self._call_provider(submit, Path(path))
         if closure.has_evidence and result.state in (SubmitState.ACCEPTED, SubmitState.REJECTED):
             await self._slots.open_after(submit.request)
         return result

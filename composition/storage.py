@@ -21,9 +21,10 @@ from settings import Settings
 _S3_THREADS = 8
 # The names of one tenant's inputs, and those of one host of results, which all jobs of a provider may share.
 _LOOKUPS_OF_A_TENANT, _LOOKUPS_OF_A_HOST = 4, 16
-# What runs in the API waits for a client, and what runs in the worker for a paid image.
+# In the API a client waits. In the worker an image is paid for, and one that gives its turn up is downloaded
+# again: so its activity ends first.
 _MAX_WAITING_INPUTS, _INPUT_WAIT_SECONDS = 16, 30.0
-_MAX_WAITING_RESULTS, _RESULT_WAIT_SECONDS = 1000, 60.0
+_MAX_WAITING_RESULTS, _RESULT_WAIT_SECONDS = 1000, 900.0
 
 
 @dataclass(frozen=True)

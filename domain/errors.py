@@ -412,7 +412,7 @@ class ResultUnavailable(TransientError):
 
 
 class StorageUnavailable(TransientError):
-    """The object store failed, or returned something other than what was requested."""
+    """The object store failed or returned something else than requested, or our own disk has no room."""
 
     code = "storage_unavailable"
     message = "The image store is not available."
@@ -447,7 +447,7 @@ class DatabaseUnavailable(TransientError):
 
 
 class ImageDecoderUnavailable(TransientError):
-    """No process that decodes images could be started, or the machine gave it no time to run."""
+    """An image could not be decoded for a lack of ours: of processes, time, memory or disk."""
 
     code = "image_decoder_unavailable"
     message = "Images cannot be decoded now; try again."

@@ -39,6 +39,8 @@ SUBMIT_RETRY = RetryPolicy(
 # The activity itself says when a result must be gone. The limit is for what it does not foresee.
 DOWNLOAD_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20))
 MAX_STORING = timedelta(days=2)
+# A dead worker is noticed by its heartbeats. Images wait for decoders, and the next try does all again.
+STORE_SECONDS = 600
 SHORT_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3)
 NO_RETRY = RetryPolicy(maximum_attempts=1)
 
@@ -124,7 +126,7 @@ async def store(wanted: StoreRequest) -> StoreResult:
         wanted,
         task_queue=ASSETS_QUEUE,
         schedule_to_close_timeout=MAX_STORING,
-        start_to_close_timeout=timedelta(minutes=3),
+        start_to_close_timeout=timedelta(seconds=STORE_SECONDS),
         heartbeat_timeout=timedelta(seconds=5),
         retry_policy=DOWNLOAD_RETRY,
         summary="Copy the images to our storage",

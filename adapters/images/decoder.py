@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -34,6 +35,10 @@ _KIBIBYTE = 1024
 
 class DecoderDied(Exception):
     """The child ended, or said something that is no reply, and not for a limit of ours."""
+
+
+class DecoderKilled(DecoderDied):
+    """The system killed the child, which says nothing of the image: it may be for the memory of others."""
 
 
 class Decoder:
@@ -90,20 +95,21 @@ class Decoder:
     async def run(self, request: DecodeRequest) -> DecodeReply:
         """Return what the child found.
 
-        Raises ResultUnusable if the image needs more memory or processor time than it may, DecoderDied, and
-        ImageDecoderUnavailable if the machine gave the child no time to run.
+        Raises ResultUnusable if the image needs more memory or processor time than it may, DecoderDied or
+        DecoderKilled, and ImageDecoderUnavailable if the machine gave the child no time to run.
         """
         watch = None if self._limits.limits_address_space else asyncio.create_task(self._watch_memory())
         try:
             async with asyncio.timeout(self._limits.wall_seconds):
-                self._stdin.write(request.to_line())
-                await self._stdin.drain()
+                with suppress(ConnectionError):  # it has ended, which is explained below
+                    self._stdin.write(request.to_line())
+                    await self._stdin.drain()
                 line = await self._stdout.readline()
-            return read_reply(line) if line else await self._explain_end()
+                return read_reply(line) if line else await self._explain_end()
         except TimeoutError as error:
             await self.kill()
             raise ImageDecoderUnavailable(f"no image within {self._limits.wall_seconds:g} s") from error
-        except (MessageError, ValueError, ConnectionError) as error:  # ValueError: a line over the cap
+        except (MessageError, ValueError) as error:  # ValueError: a line over the cap
             await self.kill()
             raise DecoderDied(type(error).__name__) from error
         except asyncio.CancelledError:
@@ -140,6 +146,8 @@ class Decoder:
             raise ResultUnusable(f"decoding it takes over {self._limits.memory_bytes} bytes")
         if code == -signal.SIGXCPU:
             raise ResultUnusable(f"decoding it takes over {self._limits.cpu_seconds:g} s")
+        if code == -signal.SIGKILL:
+            raise DecoderKilled("killed by the system")
         raise DecoderDied(f"exit {code}")
 
     async def _watch_memory(self) -> None:

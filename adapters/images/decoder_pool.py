@@ -5,13 +5,13 @@ import logging
 from types import TracebackType
 from typing import Self
 
-from adapters.images.decoder import Decoder, DecoderDied
+from adapters.images.decoder import Decoder, DecoderDied, DecoderKilled
 from adapters.images.fair_queue import FairQueue
 from adapters.images.messages import DecodeLimits, DecodeReply, DecodeRequest
-from domain.errors import ResultUnusable
+from domain.errors import ImageDecoderUnavailable, ResultUnusable
 
 _log = logging.getLogger("darkroom.images")
-# An image whose child dies gets another one once: it may have been killed for the memory of others.
+# An image whose child dies gets another one once. It is to blame only if both died by themselves.
 _TRIES = 2
 
 
@@ -66,16 +66,16 @@ class DecoderPool:
         return await asyncio.shield(work)
 
     async def _decode(self, request: DecodeRequest, tenant_id: str) -> DecodeReply:
+        was_killed = False
         try:
             for _ in range(_TRIES):
                 try:
-                    reply = await self._run(request)
+                    return _checked(await self._run(request))
                 except DecoderDied as error:
                     _log.warning("a decoder of images died: %s", error)
-                    continue
-                if reply.error is not None:
-                    raise ResultUnusable(reply.error)
-                return reply
+                    was_killed = was_killed or isinstance(error, DecoderKilled)
+            if was_killed:
+                raise ImageDecoderUnavailable("its decoders were killed")
             raise ResultUnusable("its decoder dies of it")
         finally:
             self._queue.leave(tenant_id)
@@ -114,3 +114,13 @@ class DecoderPool:
         task = asyncio.create_task(decoder.stop())
         self._ends.add(task)
         task.add_done_callback(self._ends.discard)
+
+
+def _checked(reply: DecodeReply) -> DecodeReply:
+    """Return the reply of an image that can be used."""
+    if reply.outage is not None:
+        _log.warning("an image could not be decoded now: %s", reply.outage)
+        raise ImageDecoderUnavailable(reply.outage)
+    if reply.error is not None:
+        raise ResultUnusable(reply.error)
+    return reply

@@ -2,8 +2,9 @@
 
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
+from typing import IO
 
 from adapters.images.decoder_pool import DecoderPool
 from adapters.images.messages import DecodeRequest
@@ -22,7 +23,7 @@ class PooledInspector:
     async def prepare_image(
         self, path: Path, tenant_id: str, *, is_upright_wanted: bool = False
     ) -> AsyncIterator[PreparedImage]:
-        with tempfile.NamedTemporaryFile(prefix="darkroom-") as target:
+        with _temporary_file() as target:
             request = DecodeRequest(
                 str(path), target.name, is_upright_wanted=is_upright_wanted, is_stripped=self._is_stripped
             )
@@ -31,6 +32,13 @@ class PooledInspector:
                 raise ImageDecoderUnavailable("a reply without facts")
             stored = Path(target.name) if reply.is_rewritten else path
             yield PreparedImage(stored, reply.facts, reply.source_sha256)
+
+
+def _temporary_file() -> AbstractContextManager[IO[bytes]]:
+    try:
+        return tempfile.NamedTemporaryFile(prefix="darkroom-")
+    except OSError as error:
+        raise ImageDecoderUnavailable(f"no temporary file: {error}") from error
 
 
 async def invert_alpha(pool: DecoderPool, source: Path, target: Path) -> None:

@@ -75,13 +75,15 @@ class DecodeReply:
     """What a child found.
 
     Attributes:
-        error: Why the image cannot be used; None if it can, and then the fields below are set.
+        error: Why the image cannot be used.
+        outage: Why it could not be tried, such as a full disk. Without both the fields below are set.
         facts: Of the bytes to be stored.
         is_rewritten: Whether these are in the target.
         is_last: The child ends after this reply.
     """
 
     error: str | None = None
+    outage: str | None = None
     facts: ImageFacts | None = None
     source_sha256: str = ""
     is_rewritten: bool = False
@@ -104,10 +106,10 @@ def read_reply(line: bytes) -> DecodeReply:
     """Raises MessageError for anything that is not a reply."""
     try:
         found = json.loads(line)
-        error = found["error"]
         facts = None if found["facts"] is None else _facts(found["facts"])
         return DecodeReply(
-            error=None if error is None else str(error)[:_MAX_TEXT],
+            error=_text(found["error"]),
+            outage=_text(found["outage"]),
             facts=facts,
             source_sha256=_digest(found["source_sha256"]) if facts else "",
             is_rewritten=found["is_rewritten"] is True,
@@ -123,6 +125,10 @@ def _facts(found: Mapping[str, Any]) -> ImageFacts:
         raise MessageError("an unknown type")
     digest = _digest(found["sha256"])
     return ImageFacts(width, height, found["content_type"], size_bytes, digest, found["has_alpha"] is True)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)[:_MAX_TEXT]
 
 
 def _count(value: object) -> int:

@@ -56,8 +56,12 @@ class S3Store:
     @asynccontextmanager
     async def open_object(self, key: str) -> AsyncIterator[Path]:
         # A caller that gives up leaves a thread behind that may still be writing into the folder.
-        with tempfile.TemporaryDirectory(prefix="darkroom-", ignore_cleanup_errors=True) as folder:
-            path = Path(folder) / "object"
+        try:
+            folder = tempfile.TemporaryDirectory(prefix="darkroom-", ignore_cleanup_errors=True)
+        except OSError as error:
+            raise StorageUnavailable(f"no folder for an object: {error}") from error
+        with folder as name:
+            path = Path(name) / "object"
             await self._call(lambda: self._client.fget_object(self._bucket, key, str(path)))
             yield path
 

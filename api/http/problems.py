@@ -1,6 +1,7 @@
 """Every error as problem+json with a stable code. What a client sent is never echoed."""
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from math import ceil
@@ -13,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from api.http.schemas import FieldProblem, Problem
 from domain import errors
-from domain.errors import InvalidInput, LimitReached, ServiceError, TransientError
+from domain.errors import InvalidInput, LimitReached, ServiceError, StorageUnavailable, TransientError
 
 _log = logging.getLogger("darkroom.api")
 _STATUS: dict[type[ServiceError], HTTPStatus] = {
@@ -61,6 +62,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(OSError, _system_error)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -121,6 +123,15 @@ async def _gone(_: Request, __: Exception) -> JSONResponse:
     """Respond to a client that disconnected in the middle of its body; nothing reads it."""
     status = HTTPStatus.BAD_REQUEST
     return problem(status, _CODES[status], status.phrase)
+
+
+async def _system_error(request: Request, error: Exception) -> JSONResponse:
+    """Respond to what the system refused, such as room on the disk of temporary files."""
+    assert isinstance(error, OSError)
+    if error.errno is None:
+        raise error
+    _log.error("the system refused: %s", os.strerror(error.errno), exc_info=error)
+    return await _service_error(request, StorageUnavailable())
 
 
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:

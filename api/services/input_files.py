@@ -17,6 +17,7 @@ from domain.errors import (
     ResultExpired,
     ResultUnavailable,
     ResultUnusable,
+    StorageUnavailable,
     TransientError,
 )
 from domain.input_files import InputFile
@@ -125,6 +126,8 @@ class InputFileService:
             return _UnusableInput(_EXPIRED)
         except (_UnusableInput, TransientError) as error:
             return error
+        except OSError as error:  # the disk of temporary files
+            return StorageUnavailable(str(error))
         return file
 
     async def _file_id(self, tenant_id: str, source: str, deadline: float) -> str:

@@ -60,6 +60,7 @@ class SynchronousProvider(Protocol):
         """Request the images and write each to a file in `folder`, which the caller removes.
 
         Raises like `Provider.submit`: once a byte has left and no whole response came, SubmitAmbiguous.
+        Before that, StorageUnavailable if there is no file for the response.
         """
         ...
 

@@ -269,6 +269,7 @@ async def working(
         max_concurrent={"fal": 50, "replicate": 50, "openai": 200},
         max_local_activities=10,
         max_activities=50,
+        max_stores=50,
         max_workflow_tasks=20,
         cached_workflows=cached_workflows,
         grace=timedelta(seconds=grace_seconds),

@@ -1,12 +1,15 @@
 """Synchronous providers: charged once they respond, whatever happens afterwards."""
 
 import asyncio
+import errno
 import threading
 from dataclasses import replace
+from tempfile import TemporaryDirectory
 
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities import submit
 from adapters.database.engine import Database
 from devstack.servers.running import Servers
 from domain.charging import ChargePolicies, ChargePolicy
@@ -91,6 +94,25 @@ async def test_what_was_provably_not_taken_is_asked_again(world: World) -> None:
     await eventually(lambda: call.calls >= 2)
     call.error = None
     assert (await job.outcome()).status is Status.COMPLETED
+
+
+async def test_a_call_without_room_for_its_response_is_not_begun(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = iter([OSError(errno.ENOSPC, "full")])
+
+    def folder(prefix: str) -> TemporaryDirectory[str]:
+        for error in refusals:
+            raise error
+        return TemporaryDirectory(prefix=prefix)
+
+    monkeypatch.setattr(submit, "TemporaryDirectory", folder)
+    call = Call()
+    job = await world.start(call=call)
+
+    assert (await job.outcome()).status is Status.COMPLETED
+    assert next(refusals, None) is None
+    assert call.calls == 1
 
 
 async def test_a_cancel_during_the_call_waits_for_it_and_stores_nothing(world: World) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from adapters.images.child.files import is_outage
 from adapters.images.child.limits import ProcessLimits
 from adapters.images.child.masks import invert_alpha
 from adapters.images.child.preparation import prepare
@@ -70,6 +71,9 @@ def _reply(request: DecodeRequest, max_pixels: int, memory_bytes: int) -> Decode
     except MemoryError:
         return DecodeReply(error=f"decoding it takes over {memory_bytes} bytes", is_last=True)
     except Exception as error:  # noqa: BLE001 - whatever a hostile file made a library raise
+        if is_outage(error):
+            # Another child may have what this one lacks, such as descriptors. Files go with their request.
+            return DecodeReply(outage=str(error), is_last=not isinstance(error, FileNotFoundError))
         return DecodeReply(error=f"not a whole image: {type(error).__name__}")
 
 

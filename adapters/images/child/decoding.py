@@ -5,6 +5,7 @@ from pathlib import Path
 
 from PIL import Image, ImageFile, PngImagePlugin
 
+from adapters.images.child.files import is_outage
 from adapters.images.child.normalizer import orientation, size_as_seen
 from domain.errors import ResultUnusable
 
@@ -50,7 +51,7 @@ class Decoded:
 
 
 def decode(path: Path, max_pixels: int) -> Decoded:
-    """Decode the first frame, all that is used of an animation. Raises ResultUnusable.
+    """Decode the first frame, all that is used of an animation. Raises ResultUnusable, OSError for an outage.
 
     A PNG is looked at twice: only `verify` finds one without its end, only `load` one with broken pixels.
     """
@@ -59,6 +60,8 @@ def decode(path: Path, max_pixels: int) -> Decoded:
     except (ResultUnusable, MemoryError):
         raise
     except Exception as error:
+        if is_outage(error):
+            raise
         raise ResultUnusable(f"not a whole image: {type(error).__name__}") from error
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
-from adapters.images.child.files import open_target
+from adapters.images.child.files import is_outage, open_target
 from domain.errors import ResultUnusable
 
 _TURNED = range(2, 9)
@@ -32,7 +32,10 @@ def size_as_seen(image: Image.Image) -> tuple[int, int]:
 
 
 def normalize(source: Path, target: Path) -> bool:
-    """Write the picture to the target if needed; return whether it was. Raises ResultUnusable."""
+    """Write the picture to the target if needed; return whether it was.
+
+    Raises ResultUnusable, OSError for an outage.
+    """
     try:
         with Image.open(source, formats=tuple(_OPTIONS)) as image:
             kind = image.format or ""
@@ -47,6 +50,8 @@ def normalize(source: Path, target: Path) -> bool:
     except MemoryError:
         raise
     except Exception as error:
+        if is_outage(error):
+            raise
         raise ResultUnusable(f"cannot be rewritten: {type(error).__name__}") from error
     return True
 

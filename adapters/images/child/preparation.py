@@ -26,7 +26,10 @@ def prepare(
     is_upright_wanted: bool,
     is_stripped: bool,
 ) -> DecodeReply:
-    """Return what is to be stored, in the target if it differs from the source. Raises ResultUnusable."""
+    """Return what is to be stored, in the target if it differs from the source.
+
+    Raises ResultUnusable, OSError for an outage.
+    """
     with _mapped(source) as content:
         check_header(content, max_pixels=max_pixels, memory_bytes=memory_bytes)
         source_sha256 = _digest([content])

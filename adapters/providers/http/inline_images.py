@@ -3,7 +3,8 @@
 The response is written to a file while it arrives. Parsing and decoding happen afterwards, on the few threads
 that the client is given, so no more bodies are in memory than there are threads, however many calls wait.
 Every synchronous adapter uses this client, so that what is ambiguous is decided once: from the first byte
-sent until the whole response is parsed, the provider may have made the images and charged for them.
+sent until the whole response is parsed, the provider may have made the images and charged for them. So its
+file is there before, and a full disk is waited out (`adapters/providers/http/full_disk.py`).
 """
 
 import asyncio
@@ -14,12 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from adapters.providers.http.error_mapping import ErrorMapping, ErrorTable
+from adapters.providers.http.full_disk import MemoryRoom, ResponseBody, write_whole
 from adapters.providers.http.gateways import field_of, identifier, wrapped_error
 from adapters.providers.http.requests import UNSENDABLE, unsendable
 from adapters.providers.http.responses import is_token, retry_after_seconds, storable
@@ -29,6 +32,7 @@ from domain.errors import (
     ProviderUnavailable,
     ResultUnusable,
     ServiceError,
+    StorageUnavailable,
     SubmitAmbiguous,
     TransientError,
 )
@@ -85,6 +89,7 @@ class InlineImageClient:
         self._threads = threads
         self._total_seconds = total_seconds
         self._max_bytes = max_bytes
+        self._room = MemoryRoom(max_bytes)
 
     async def send(
         self,
@@ -98,10 +103,14 @@ class InlineImageClient:
         """Send the request once, and write the images of the response to files in `folder`.
 
         parse: parses a 200; it runs on a thread. map_error: returns what to raise for any other status.
+        Raises StorageUnavailable, with nothing sent, if there is no file for the response.
         """
         name = submission.request.provider
-        body = folder / "response.json"
         request.headers["Connection"] = "close"
+        try:
+            body = ResponseBody(folder / "response.json", self._room)
+        except OSError as error:
+            raise StorageUnavailable(f"no file for a response: {error}") from error
         try:
             async with asyncio.timeout(self._total_seconds):
                 response = await self._download(request, body)
@@ -115,11 +124,13 @@ class InlineImageClient:
             raise ProviderUnavailable(f"{name}: {type(error).__name__}") from error
         except (httpx.HTTPError, OSError) as error:
             raise SubmitAmbiguous(f"{name}: {type(error).__name__}") from error
+        finally:
+            body.close()
         if isinstance(found, httpx.Response):  # an error in a 200
             raise map_error(found)
         return found
 
-    async def _download(self, request: httpx.Request, body: Path) -> httpx.Response:
+    async def _download(self, request: httpx.Request, body: ResponseBody) -> httpx.Response:
         """Return the response, its body in the file for a 200 and in memory for any other status."""
         response = await self.http.send(request, stream=True)
         try:
@@ -130,11 +141,10 @@ class InlineImageClient:
                     _raise_if_larger(len(content), _MAX_ERROR_BYTES)
                 return httpx.Response(response.status_code, headers=response.headers, content=bytes(content))
             total = 0
-            with body.open("wb") as file:
-                async for chunk in response.aiter_bytes():
-                    total += len(chunk)
-                    _raise_if_larger(total, self._max_bytes)
-                    file.write(chunk)
+            async for chunk in response.aiter_bytes():
+                total += len(chunk)
+                _raise_if_larger(total, self._max_bytes)
+                await body.write(chunk)
             return response
         finally:
             await response.aclose()
@@ -192,12 +202,12 @@ def token_cost(count: object) -> ProviderCost | None:
 
 
 def _sync_result(
-    submission: Submission, headers: httpx.Headers, body: Path, folder: Path, parse: ParseResponse
+    submission: Submission, headers: httpx.Headers, body: ResponseBody, folder: Path, parse: ParseResponse
 ) -> SyncResult | httpx.Response:
     """Parse and decode, or return the error that the response is. Runs on a thread, and keeps no body."""
-    content = _json_object(body, submission.request.provider)
+    content = _json_object(body.read(), submission.request.provider)
     parsed = parse(headers, content)
-    body.unlink()
+    body.remove()
     is_empty = parsed.failure is None and not any(parsed.images)
     if is_empty and (error := wrapped_error(headers, content)) is not None:
         return error
@@ -219,11 +229,11 @@ def _sync_result(
     return SyncResult(job_id, result, tuple(file for file in files if file))
 
 
-def _json_object(body: Path, name: str) -> dict[str, Any]:
-    is_small = body.stat().st_size <= _MAX_TEXT_BYTES
+def _json_object(body: bytes, name: str) -> dict[str, Any]:
+    is_small = len(body) <= _MAX_TEXT_BYTES
     try:
         # A byte order mark or a broken character does not make what was paid for another thing.
-        text = body.read_text("utf-8-sig", "replace") if is_small else body.read_text("ascii", "ignore")
+        text = body.decode("utf-8-sig", "replace") if is_small else body.decode("ascii", "ignore")
         parsed = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SubmitAmbiguous(f"{name}: a response that is not JSON") from error
@@ -248,9 +258,9 @@ def _decoded(image: str, path: Path) -> Path | None:
 
 
 def _decode(image: str, path: Path) -> None:
-    with path.open("wb") as file:
+    with FileIO(path, "w") as file:
         for start in range(0, len(image), _DECODED_CHARACTERS):
-            file.write(base64.b64decode(image[start : start + _DECODED_CHARACTERS], validate=True))
+            write_whole(file, base64.b64decode(image[start : start + _DECODED_CHARACTERS], validate=True))
 
 
 def _raise_if_larger(size: int, max_bytes: int) -> None:

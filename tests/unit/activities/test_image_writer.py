@@ -1,8 +1,10 @@
 """What is stored of a provider's image is freed of metadata; what is said of its source stays true."""
 
+import asyncio
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,10 +12,12 @@ import pytest
 from PIL import ExifTags, Image
 from temporalio.testing import ActivityEnvironment
 
+from activities import assets
 from activities.assets import ImageWriter
 from domain.errors import ImageDecoderUnavailable, StorageUnavailable, TransientError
 from domain.generation import Generation, GenerationRequest, Stage, Status, Undelivered
 from domain.generation import Image as StoredImage
+from domain.input_files import ImageFacts, PreparedImage
 from tests.support.local_inspector import LocalInspector
 from tests.support.memory_store import MemoryStore
 
@@ -100,6 +104,27 @@ async def test_an_outage_of_ours_makes_no_image_unusable(source: Path, error: ty
     """Leave it to be stored later, from the bytes as they came."""
     store = FailingStore([error()] * 99)
     assert await stored_all(store, {0: source}) == ([], [])
+
+
+class BusyInspector:
+    """Has no decoder for any image."""
+
+    @asynccontextmanager
+    async def prepare_image(
+        self, path: Path, tenant_id: str, *, is_upright_wanted: bool = False
+    ) -> AsyncIterator[PreparedImage]:
+        await asyncio.Event().wait()
+        yield PreparedImage(path, ImageFacts(1, 1, "image/png", 1, "0" * 64), "0" * 64)
+
+
+async def test_an_image_does_not_wait_long_where_nothing_else_has_it(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assets, "_DECODE_SECONDS", 0.05)
+    writer = ImageWriter(BusyInspector(), MemoryStore())
+    found = await ActivityEnvironment().run(writer.store_all, GENERATION, "fal", {0: source, 1: source})
+
+    assert found == ([], [])
 
 
 async def test_an_image_that_is_none_keeps_no_other_back(source: Path, tmp_path: Path) -> None:

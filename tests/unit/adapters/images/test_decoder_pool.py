@@ -1,82 +1,20 @@
 """The pool outlives whatever an image does to a child."""
 
 import asyncio
-import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from adapters.images import decoder
-from adapters.images.decoder_pool import DecoderPool
-from adapters.images.inspector import PooledInspector
-from adapters.images.messages import DecodeLimits
-from domain.errors import ImageDecoderUnavailable, ResultUnusable, TooManyAtOnce
-from domain.input_files import ImageFacts
+from domain.errors import ResultUnusable, TooManyAtOnce
 from tests.support.eventually import eventually
 from tests.support.time_limits import scaled
+from tests.unit.adapters.images.decoder_site import LIMITS, Site, is_running, site_with
 from tests.unit.adapters.images.pictures import saved, webp_bomb
-
-LIMITS = DecodeLimits(max_pixels=40_000_000, memory_bytes=512_000_000, cpu_seconds=20)
-PNG = saved("PNG")
-
-
-class Site:
-    """A pool with one child, and files to give it."""
-
-    def __init__(self, pool: DecoderPool, folder: Path) -> None:
-        self.pool, self.folder = pool, folder
-        self.inspector = PooledInspector(pool, is_stripped=True)
-
-    def file(self, content: bytes, name: str = "picture") -> Path:
-        path = self.folder / name
-        path.write_bytes(content)
-        return path
-
-    async def facts(self, content: bytes = PNG, name: str = "picture", tenant_id: str = "a") -> ImageFacts:
-        async with self.inspector.prepare_image(self.file(content, name), tenant_id) as image:
-            return image.facts
-
-    async def process_id(self) -> int:
-        """Return the child's id once it is started and has nothing to do."""
-
-        def check() -> int | None:
-            [idle] = self.pool._idle or [None]
-            if isinstance(idle, asyncio.Task) and idle.done():
-                idle = idle.result()
-            return idle.process_id if isinstance(idle, decoder.Decoder) else None
-
-        return await eventually(check, 60)
-
-
-@asynccontextmanager
-async def site_with(folder: Path, limits: DecodeLimits = LIMITS, **options: float) -> AsyncIterator[Site]:
-    wanted = {"max_waiting": 9, "wait_seconds": scaled(60)} | options
-    pool = DecoderPool(
-        limits, children=1, max_waiting=int(wanted["max_waiting"]), wait_seconds=wanted["wait_seconds"]
-    )
-    async with pool:
-        yield Site(pool, folder)
-
-
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with site_with(tmp_path) as site:
-        yield site
-
-
-def is_running(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 async def test_a_child_is_kept_from_image_to_image_and_ends_with_the_pool(tmp_path: Path) -> None:
@@ -214,19 +152,6 @@ async def test_an_image_has_so_much_processor_time_and_no_more(tmp_path: Path) -
         assert not is_running(first)
 
 
-async def test_a_machine_that_gives_a_child_no_time_is_no_fault_of_the_image(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(DecodeLimits, "wall_seconds", 0.2)
-    first = await site.process_id()
-    os.kill(first, signal.SIGSTOP)
-    with pytest.raises(ImageDecoderUnavailable):
-        await site.facts()
-    assert not is_running(first)
-    monkeypatch.undo()
-    assert (await site.facts()).width == 96
-
-
 async def test_a_child_is_replaced_after_so_many_images(tmp_path: Path) -> None:
     async with site_with(tmp_path, replace(LIMITS, max_images=2)) as site:
         seen = []
@@ -235,38 +160,6 @@ async def test_a_child_is_replaced_after_so_many_images(tmp_path: Path) -> None:
             await site.facts()
         assert seen[0] == seen[1] != seen[2] == seen[3]
         await eventually(lambda: not is_running(seen[0]))
-
-
-async def test_without_children_an_image_is_tried_again_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    executable = sys.executable
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    async with site_with(tmp_path) as site:
-        for _ in range(2):
-            with pytest.raises(ImageDecoderUnavailable):
-                await site.facts()
-        monkeypatch.setattr(sys, "executable", executable)
-        assert (await site.facts()).width == 96
-
-
-@pytest.mark.parametrize("said", [b"", b"{}\n", b"null\n", b"x" * 100_000, json.dumps({"error": 1}).encode()])
-async def test_a_child_is_not_believed(site: Site, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
-    async def start(limits: DecodeLimits) -> decoder.Decoder:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            f"import sys; sys.stdin.readline(); sys.stdout.buffer.write({said!r})",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=1000,
-        )
-        return decoder.Decoder(process, limits)
-
-    os.kill(await site.process_id(), signal.SIGKILL)
-    monkeypatch.setattr(decoder.Decoder, "start", start)
-    with pytest.raises(ResultUnusable, match="dies"):
-        await site.facts()
 
 
 async def test_an_image_whose_request_went_away_is_finished_by_its_child(site: Site) -> None:

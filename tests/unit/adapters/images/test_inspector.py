@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from adapters.images.decoder_pool import DecoderPool
 from adapters.images.inspector import PooledInspector
 from adapters.images.messages import DecodeLimits
-from domain.errors import ResultUnusable
+from domain.errors import ImageDecoderUnavailable, ResultUnusable
 from domain.input_files import ImageFacts
 from tests.support.time_limits import scaled
 
@@ -202,8 +202,10 @@ async def test_the_memory_limit_holds_under_any_cap_of_pixels(put: Callable[...,
             await Inspector(pool).inspect(put(without_pixels(saved("PNG", Image.new("1", (30_000, 18_000))))))
 
 
-async def test_a_file_that_is_not_there_is_unusable(inspector: Inspector, tmp_path: Path) -> None:
-    with pytest.raises(ResultUnusable):
+async def test_a_file_that_is_not_there_says_nothing_of_its_image(
+    inspector: Inspector, tmp_path: Path
+) -> None:
+    with pytest.raises(ImageDecoderUnavailable):
         await inspector.inspect(tmp_path / "gone")
 
 

@@ -20,7 +20,9 @@ FACTS = ImageFacts(96, 64, "image/png", 1234, "ab" * 32, has_alpha=True)
 REPLY = DecodeReply(facts=FACTS, source_sha256="cd" * 32, is_rewritten=True, is_last=True)
 
 
-@pytest.mark.parametrize("reply", [REPLY, DecodeReply(error="no"), DecodeReply(is_rewritten=True)])
+@pytest.mark.parametrize(
+    "reply", [REPLY, DecodeReply(error="no"), DecodeReply(outage="full"), DecodeReply(is_rewritten=True)]
+)
 def test_a_reply_arrives_as_it_was_sent(reply: DecodeReply) -> None:
     assert read_reply(reply.to_line()) == reply
 

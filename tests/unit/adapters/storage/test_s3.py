@@ -1,6 +1,7 @@
 """The S3 adapter on servers that lie, break or flood."""
 
 import asyncio
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
@@ -94,6 +95,15 @@ async def test_a_fetch_that_ends_too_early_failed(threads: Executor) -> None:
         with pytest.raises(StorageUnavailable):
             async with store_on(server.origin, threads).open_object("ten_1/files/file_1"):
                 pass
+
+
+async def test_without_a_folder_an_object_is_tried_again_later(
+    threads: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+    with pytest.raises(StorageUnavailable, match="folder"):
+        async with store_on("http://127.0.0.1:9", threads).open_object("ten_1/files/file_1"):
+            pass
 
 
 class LeastRights:

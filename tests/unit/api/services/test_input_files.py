@@ -1,6 +1,7 @@
 """Input files while other services are slow, unavailable or full."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -235,3 +236,9 @@ async def test_another_tenants_file_looks_like_none(world: World, tmp_path: Path
         await world.inputs.resolve(TENANT, ["file_1"], None)
 
     assert foreign.value.errors == unknown.value.errors
+
+
+async def test_a_full_disk_is_no_fault_of_an_input(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+    with pytest.raises(StorageUnavailable):
+        await world.inputs.resolve(TENANT, ["data:image/png;base64,QUJD"], None)

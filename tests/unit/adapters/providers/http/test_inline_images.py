@@ -192,13 +192,6 @@ async def test_a_call_that_finds_no_free_connection_is_provably_nothing_sent(tmp
     assert server.connections == 1
 
 
-async def test_a_disk_that_fails_after_the_call_leaves_it_ambiguous(
-    http: httpx.AsyncClient, tmp_path: Path
-) -> None:
-    with pytest.raises(SubmitAmbiguous):
-        await response_to(http, BODY, tmp_path / "is not there")
-
-
 @pytest.mark.parametrize(
     ("size", "kind"), [(2_000_000, ProviderRefused), (2_000_001, SubmitAmbiguous)], ids=["whole", "too much"]
 )
