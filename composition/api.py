@@ -110,6 +110,7 @@ def _load_limits(settings: ServiceSettings) -> LoadLimits:
             RouteGroup.OTHER: settings.api_max_other_requests,
         },
         max_running_per_tenant=settings.api_max_running_per_tenant,
+        max_running_beside_others=settings.api_max_running_beside_others,
     )
 
 

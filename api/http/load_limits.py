@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import metrics
 from api.http.client import client_of
 from api.http.problems import problem
-from api.services.tenant_limits import TenantConcurrencyLimiter
+from api.services.fair_turns import FairTurns
 from domain.errors import Overloaded
 
 _RETRY_AFTER = {"Retry-After": "1"}
@@ -65,10 +65,13 @@ class LoadLimits:
 
     max_running_per_tenant: of the group `api`; the tenant's others wait, at most `wait_seconds`. Else a burst
     would share the database's connections until most of it fails for lack of one.
+    max_running_beside_others: the same, while another tenant was there in the last 10 seconds, so that
+    whoever sends one request does not wait for what a neighbor has in progress.
     """
 
     max_requests: Mapping[RouteGroup, int] = field(default_factory=_defaults)
     max_running_per_tenant: int = 16
+    max_running_beside_others: int = 2
     wait_seconds: float = 120.0
 
     def max_per_tenant(self, group: RouteGroup) -> int:
@@ -83,7 +86,11 @@ class LoadLimitMiddleware:
         self._limits = limits
         self._of_nobody: Counter[RouteGroup] = Counter()
         self._of_tenants: Counter[tuple[RouteGroup, str]] = Counter()
-        self._turns = TenantConcurrencyLimiter(limits.max_running_per_tenant, limits.wait_seconds)
+        self._turns = FairTurns(
+            alone=limits.max_running_per_tenant,
+            shared=limits.max_running_beside_others,
+            wait_seconds=limits.wait_seconds,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -108,7 +115,7 @@ class LoadLimitMiddleware:
 
             async def take_turn(tenant_id: str | None) -> None:
                 if tenant_id is not None and group is RouteGroup.API:
-                    turn = self._turns.limit(_turn_of(tenant_id, scope), client.waiting())
+                    turn = self._turns.limit(tenant_id, _lane_of(scope), client.waiting())
                     await held.enter_async_context(turn)
 
             client.when_recognized(count_for_tenant)
@@ -139,7 +146,7 @@ class LoadLimitMiddleware:
                 del self._of_tenants[group, tenant_id]
 
 
-def _turn_of(tenant_id: str, scope: Scope) -> str:
+def _lane_of(scope: Scope) -> str:
     """Return whom a request waits for: new generations for one another, and nothing else for them."""
     is_new = scope["method"] == "POST" and scope["path"] == "/v1/generations"
-    return f"{tenant_id} {'new' if is_new else 'other'}"
+    return "new" if is_new else "other"

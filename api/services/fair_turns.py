@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -44,13 +44,15 @@ class FairTurns:
         self._seen: OrderedDict[str, float] = OrderedDict()
 
     @asynccontextmanager
-    async def limit(self, tenant_id: str, lane_name: str = "") -> AsyncIterator[None]:
-        """Raises HTTPException 429 if the wait is too long."""
+    async def limit(
+        self, tenant_id: str, lane_name: str = "", waiting: AbstractAsyncContextManager[None] | None = None
+    ) -> AsyncIterator[None]:
+        """Raises HTTPException 429 if the wait is too long. waiting: entered for a wait, if there is one."""
         self._note(tenant_id)
         key = (tenant_id, lane_name)
         lane = self._lanes.setdefault(key, _Lane())
         if lane.waiting or lane.running >= self._maximum():
-            await self._wait(key, lane)
+            await self._wait(key, lane, waiting or nullcontext())
         else:
             lane.running += 1
         try:
@@ -59,12 +61,14 @@ class FairTurns:
             lane.running -= 1
             self._wake(key, lane)
 
-    async def _wait(self, key: tuple[str, str], lane: _Lane) -> None:
+    async def _wait(
+        self, key: tuple[str, str], lane: _Lane, waiting: AbstractAsyncContextManager[None]
+    ) -> None:
         """Wait for a turn; whoever gives it counts it as running."""
         turn = asyncio.get_running_loop().create_future()
         lane.waiting.append(turn)
         try:
-            async with asyncio.timeout(self._wait_seconds):
+            async with asyncio.timeout(self._wait_seconds), waiting:
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():

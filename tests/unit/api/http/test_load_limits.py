@@ -211,6 +211,21 @@ async def test_a_tenants_burst_waits_and_leaves_its_reads_and_other_tenants_alon
     assert answers == [200] * 22
 
 
+async def test_beside_another_tenant_few_of_each_run() -> None:
+    application = Application(LoadLimits(max_running_per_tenant=3, max_running_beside_others=1))
+    path = "/v1/generations?slow=1&tenant="
+    async with serving(application) as server:
+        alone = await flooded(application, server, f"{path}anna", 3)
+        beside = await flooded(application, server, f"{path}bert", 1)
+        second = await server.client(request(f"{path}bert", method="POST"))
+        await eventually(lambda: application.asked == 5)
+        assert application.in_progress == 4
+        application.go_on.set()
+        answers = [(await client.answer()).status for client in [*alone, *beside, second]]
+
+    assert answers == [200] * 5
+
+
 async def test_no_wait_is_endless() -> None:
     application = Application(LoadLimits(max_running_per_tenant=1, wait_seconds=0.05))
     async with serving(application) as server:
