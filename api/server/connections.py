@@ -1,14 +1,16 @@
 """Which connections are open, and which one is closed where there are too many.
 
 A connection is anonymous until a request on it has authenticated, and silent while its client owes something:
-the head of a request, what is left of a body after the response, or its reading. Only silent, anonymous
-connections are closed in favor of others, the oldest first: whoever sends requests and reads the responses is
-not shut out by those who do not.
+the head of a request, what is left of a body after the response, or its reading. Only silent connections are
+closed in favor of others, the oldest first: whoever sends requests and reads the responses is not shut out by
+those who do not. Where all together are too many, those with a key go first, as anonymous ones have limits
+of their own: one key that keeps thousands of idle connections takes no place from anybody.
 """
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Protocol
 
 # The pool of the database, the object store, Temporal, temporary files and the log.
@@ -76,7 +78,10 @@ class ConnectionTable:
         # Those on which nothing has authenticated, with whose they are.
         self._anonymous: dict[Connection, str] = {}
         self._of_client: Counter[str] = Counter()
-        # In the order in which they fell silent: all, and those of each client.
+        # Those on which something has, but not of proxies; and which of them are silent, in that order.
+        self._known: set[Connection] = set()
+        self._silent_known: dict[Connection, None] = {}
+        # In the order in which they fell silent: all anonymous ones, and those of each client.
         self._silent: dict[Connection, None] = {}
         self._silent_of: dict[str, dict[Connection, None]] = {}
 
@@ -90,26 +95,27 @@ class ConnectionTable:
         """
         self._open.add(connection)
         if client is None:
-            return len(self._open) <= self._limits.max_connections or self._evict_of(self._silent, connection)
+            return len(self._open) <= self._limits.max_connections or self._evict_any(connection)
         self._anonymous[connection] = client
         self._of_client[client] += 1
         self.mark_silent(connection)
         if self._of_client[client] > self._limits.max_per_address:
             return self._evict_of(self._silent_of[client], connection)
-        if (
-            len(self._anonymous) > self._limits.max_anonymous
-            or len(self._open) > self._limits.max_connections
-        ):
+        if len(self._anonymous) > self._limits.max_anonymous:
             return self._evict_of(self._silent, connection)
-        return True
+        return len(self._open) <= self._limits.max_connections or self._evict_any(connection)
 
     def close(self, connection: Connection) -> None:
         """Forget a connection. It may be repeated."""
         self._open.discard(connection)
         self.mark_authenticated(connection)
+        self._known.discard(connection)
 
     def mark_silent(self, connection: Connection) -> None:
         """The client owes something, from now on unless it did so before."""
+        if connection in self._known:
+            self._silent_known.setdefault(connection)
+            return
         client = self._anonymous.get(connection)
         if client is not None and connection not in self._silent:
             self._silent[connection] = None
@@ -117,6 +123,7 @@ class ConnectionTable:
 
     def mark_busy(self, connection: Connection) -> None:
         """We owe a response."""
+        self._silent_known.pop(connection, None)
         if connection not in self._silent:
             return
         del self._silent[connection]
@@ -126,11 +133,13 @@ class ConnectionTable:
             del self._silent_of[client]
 
     def mark_authenticated(self, connection: Connection) -> None:
-        """A request on it has authenticated: from now on it counts against nobody."""
+        """A request on it has authenticated: from now on it counts against no address."""
         self.mark_busy(connection)
         client = self._anonymous.pop(connection, None)
         if client is not None:
             self._leave(client)
+            if connection in self._open:
+                self._known.add(connection)
 
     def enter_request(self, client: str) -> "ForwardedRequest":
         """Count a request that a trusted proxy forwards, for the client that it names."""
@@ -139,11 +148,15 @@ class ConnectionTable:
         return ForwardedRequest(is_admitted, lambda: self._leave(client))
 
     def free(self, number: int) -> int:
-        """Close so many of the oldest silent connections; return how many there were."""
-        oldest = [connection for connection, _ in zip(self._silent, range(number), strict=False)]
+        """Close so many of the oldest silent connections, anonymous ones first; return their number."""
+        silent = chain(self._silent, self._silent_known)
+        oldest = [connection for connection, _ in zip(silent, range(number), strict=False)]
         for connection in oldest:
             self._evict(connection)
         return len(oldest)
+
+    def _evict_any(self, newest: Connection) -> bool:
+        return self._evict_of(self._silent_known or self._silent, newest)
 
     def _evict_of(self, silent: dict[Connection, None], newest: Connection) -> bool:
         oldest = next(iter(silent), newest)

@@ -32,8 +32,76 @@ def test_nothing_is_remembered_of_connections_that_are_closed() -> None:
         table.close(connection)
         table.close(connection)
 
-    held = (table._open, table._anonymous, table._of_client, table._silent, table._silent_of)
-    assert [len(each) for each in held] == [0] * 5
+    held = (
+        table._open,
+        table._anonymous,
+        table._of_client,
+        table._silent,
+        table._silent_of,
+        table._known,
+        table._silent_known,
+    )
+    assert [len(each) for each in held] == [0] * len(held)
+
+
+def entered(table: ConnectionTable, client: str | None = "203.0.113.1", *, has_key: bool = True) -> Socket:
+    """A connection that is silent after its request."""
+    connection = Socket()
+    assert table.open(connection, client)
+    table.mark_busy(connection)
+    if has_key:
+        table.mark_authenticated(connection)
+    table.mark_silent(connection)
+    return connection
+
+
+def test_idle_connections_of_one_key_take_no_place_from_others() -> None:
+    table = ConnectionTable(ConnectionLimits(max_connections=4, max_anonymous=2))
+    stranger = entered(table, "203.0.113.2", has_key=False)
+    idle = [entered(table) for _ in range(3)]
+    busy = [entered(table, f"203.0.113.{number}") for number in range(3, 6)]
+    for each in busy:
+        table.mark_busy(each)
+
+    assert [each.is_evicted for each in [stranger, *idle, *busy]] == [False] + [True] * 3 + [False] * 3
+    assert len(table) == 4
+
+    # Now only the stranger's is silent, and then none.
+    newest = entered(table, "203.0.113.7", has_key=False)
+    assert (stranger.is_evicted, newest.is_evicted) == (True, False)
+    table.mark_busy(newest)
+    assert not table.open(Socket(), "203.0.113.8")
+    assert not table.open(Socket(), None)
+
+
+def test_who_reads_again_is_closed_after_those_who_were_idle_before() -> None:
+    table = ConnectionTable(ConnectionLimits(max_connections=2))
+    first, second = entered(table), entered(table)
+    table.mark_busy(first)
+    table.mark_silent(first)
+    table.mark_silent(second)
+
+    entered(table)
+
+    assert (first.is_evicted, second.is_evicted) == (False, True)
+
+
+def test_a_proxys_connection_is_never_closed_for_another() -> None:
+    table = ConnectionTable(ConnectionLimits(max_connections=1))
+    proxy = entered(table, None)
+
+    assert not table.open(Socket(), "203.0.113.1")
+    assert not proxy.is_evicted
+
+
+def test_without_descriptors_idle_connections_with_a_key_are_closed_after_anonymous_ones() -> None:
+    table = ConnectionTable(ConnectionLimits())
+    with_key, anonymous = entered(table), entered(table, has_key=False)
+
+    assert table.free(1) == 1
+    assert (with_key.is_evicted, anonymous.is_evicted) == (False, True)
+    assert table.free(2) == 1
+    assert with_key.is_evicted
 
 
 def out_of_descriptors(number: int = errno.EMFILE) -> dict[str, Any]:

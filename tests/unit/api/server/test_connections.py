@@ -166,6 +166,19 @@ async def test_authenticated_connections_count_against_nobody(application: Appli
                 assert (await client.get("/in")).status == 200
 
 
+async def test_idle_connections_of_one_key_make_room(application: Application) -> None:
+    async with serving(application, (), max_connections=FEW, max_anonymous=2) as server:
+        idle = []
+        for _ in range(FEW):
+            idle.append(await server.client())
+            assert (await idle[-1].get("/in")).status == 200
+
+        stranger = await server.client()
+        assert (await stranger.get("/hello")).status == 200
+        assert await idle[0].rest() == b""
+        assert [(await client.get("/in")).status for client in idle[1:]] == [200] * (FEW - 1)
+
+
 async def opened_more(server: Running, number: int) -> list[Client]:
     before = len(server.table)
     clients = [await server.client() for _ in range(number)]
