@@ -58,7 +58,7 @@ class SyncResultRecorder:
         decided = {*(image.index for image in images), *(image.index for image in unusable)}
         unstored = [index for index in indexes if index not in decided]
         for index in unstored:
-            content = await asyncio.to_thread(paths[index].read_bytes)
+            content = await retry_transient(partial(asyncio.to_thread, paths[index].read_bytes))
             await retry_transient(partial(self._assets.save_unstored, generation.id, index, content))
         if not images and not unstored:
             error = ResultUnusable("no image of the response can be used")

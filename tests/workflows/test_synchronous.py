@@ -4,6 +4,7 @@ import asyncio
 import errno
 import threading
 from dataclasses import replace
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -131,6 +132,31 @@ async def test_a_cancel_during_the_call_waits_for_it_and_stores_nothing(world: W
     assert (await job.balance()).held == 0
     assert (await job.attempts())[1].result is not None
     assert await job.expects_objects()  # what the reconciler sweeps by
+
+
+async def test_a_response_that_cannot_be_read_at_once_is_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_bytes, failures = Path.read_bytes, [OSError(errno.EMFILE, "too many open files")]
+
+    def fail_once(path: Path) -> bytes:
+        if threading.current_thread() is not threading.main_thread() and failures:
+            raise failures.pop()
+        return read_bytes(path)
+
+    call = Call(images=(b"first",))
+    call.release.clear()
+    job = await world.start(call=call)
+    await call.begun.wait()
+    world.store.is_away = True
+    monkeypatch.setattr(Path, "read_bytes", fail_once)
+    call.release.set()
+    await eventually(lambda: not failures)
+    await job.reaches(Stage.STORING)
+    world.store.is_away = False
+
+    assert await job.outcome() == Outcome(job.id, Status.COMPLETED, None, PRICE, 1)
+    assert call.calls == 1
 
 
 async def test_while_the_store_is_away_the_response_is_kept(world: World) -> None:
