@@ -115,7 +115,8 @@ async def test_a_file_that_an_open_generation_needs_is_not_deleted(
 ) -> None:
     tenant_id = await books.tenant()
     file = await added(files, tenant_id)
-    inputs = (new_id("file"), file.id) if use == "inputs" else ()
+    first = await added(files, tenant_id)
+    inputs = (first.id, file.id) if use == "inputs" else ()
     needs = replace(request(), inputs=inputs, mask=file.id if use == "mask" else None)
     generation_id = await books.add(tenant_id, needs)
     await expire(books, file.id)
