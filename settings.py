@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     api_max_health_requests: PositiveInt = 500
     api_max_other_requests: PositiveInt = 100
     api_max_running_per_tenant: PositiveInt = 16
-    api_max_running_beside_others: PositiveInt = 2
+    api_max_running_beside_others: PositiveInt = 1
     api_failed_keys_per_minute: PositiveInt = 60
 
     # Images that clients upload

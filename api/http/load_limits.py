@@ -72,7 +72,7 @@ class LoadLimits:
 
     max_requests: Mapping[RouteGroup, int] = field(default_factory=_defaults)
     max_running_per_tenant: int = 16
-    max_running_beside_others: int = 2
+    max_running_beside_others: int = 1
     wait_seconds: float = 200.0
 
     def max_per_tenant(self, group: RouteGroup) -> int:

@@ -40,7 +40,7 @@ class Application:
         for path in (*PATHS.values(), "/v1/generations/gen_1/cancel"):
             self.app.add_api_route(path, self.respond, methods=["GET", "POST"])
         problems.install(self.app)
-        few = LoadLimits(dict.fromkeys(RouteGroup, FEW))
+        few = LoadLimits(dict.fromkeys(RouteGroup, FEW), max_running_beside_others=FEW)
         self.app.add_middleware(LoadLimitMiddleware, limits=limits or few)
 
     async def respond(
