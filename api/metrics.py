@@ -68,5 +68,5 @@ class RequestMetricsMiddleware:
             await self._app(scope, receive, noting_status)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
+            method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "DELETE") else "other"
             requests.labels(route, method, str(status)).observe(time.perf_counter() - started)

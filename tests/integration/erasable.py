@@ -31,9 +31,6 @@ FACTS = ImageFacts(64, 64, "image/png", 100, "ab" * 32)
 PRICE = 4
 
 
-FACTS = ImageFacts(64, 64, "image/png", 100, "ab" * 32)
-
-
 @dataclass
 class Subject:
     """A tenant whose data holds one word that is found nowhere else."""

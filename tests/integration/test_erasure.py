@@ -17,7 +17,6 @@ from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
 from adapters.database.reconcile_queries import PostgresReconcileQueries
 from adapters.database.tenants import PostgresTenants
-from domain.audit import Actor
 from domain.auth import Scope
 from domain.catalog import Catalog
 from domain.credits import Balance
@@ -32,17 +31,11 @@ from domain.errors import (
     Unauthenticated,
 )
 from domain.generation import Status, TerminalState
-from domain.input_files import ImageFacts
 from domain.provider import AttemptRef, ProviderEvent, ProviderJob
 from domain.retention import DataKind
-from tests.integration.erasable import Subject
+from tests.integration.erasable import CLIENT, FACTS, OPERATOR, PRICE, Subject
 from tests.support.books import PostgresBooks, images
 from tests.support.requests import new_id, request
-
-CLIENT = Actor("key:abc")
-OPERATOR = Actor("ada@desk", "asked for by mail")
-FACTS = ImageFacts(64, 64, "image/png", 100, "ab" * 32)
-PRICE = 4
 
 
 @pytest.fixture

@@ -4,20 +4,11 @@ import pytest
 
 from adapters.database.engine import Database
 from adapters.database.erasure import PostgresErasure, set_retention
-from domain.audit import Actor
-from domain.errors import (
-    InvalidInput,
-)
-from domain.input_files import ImageFacts
+from domain.errors import InvalidInput
 from domain.retention import DataKind, Retention, read_days
-from tests.integration.erasable import Subject
+from tests.integration.erasable import OPERATOR, Subject
 from tests.support.books import PostgresBooks
 from tests.support.requests import new_id
-
-CLIENT = Actor("key:abc")
-OPERATOR = Actor("ada@desk", "asked for by mail")
-FACTS = ImageFacts(64, 64, "image/png", 100, "ab" * 32)
-PRICE = 4
 
 
 @pytest.fixture
