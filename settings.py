@@ -7,7 +7,15 @@ each provider are in its folder, and `composition/settings.py` reads them all.
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.pasted import host_and_port, http_address, unpasted
@@ -99,6 +107,8 @@ class Settings(BaseSettings):
     api_max_other_requests: PositiveInt = 100
     api_max_running_per_tenant: PositiveInt = 16
     api_max_running_beside_others: PositiveInt = 1
+    api_rest_after_creates: NonNegativeFloat = 10.0
+    api_rest_after_calls: NonNegativeFloat = 3.0
     api_failed_keys_per_minute: PositiveInt = 60
 
     # Images that clients upload

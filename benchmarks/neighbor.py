@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import sys
+import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -23,18 +24,26 @@ from devstack.stack.client_account import ClientAccount
 from devstack.stack.running import Stack, running_stack
 from runtime.process import run
 
-_EVERY_SECONDS = 0.3
 _RAMP_SECONDS = 3.0
 _CREDITS = 1_000_000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """rounds: of each kind of flood. samples: of the tenant, in each half of a round."""
+    """rounds: of each kind of flood. samples: of the tenant, in each half of a round, every few seconds."""
 
     rounds: int
     samples: int
+    every_seconds: float
     connections: int
+
+
+@dataclass(frozen=True)
+class Timed:
+    """seconds: from the request to the end that its client saw."""
+
+    sample: Sample
+    seconds: float
 
 
 @dataclass
@@ -42,17 +51,22 @@ class Beside:
     """What the tenant saw, alone and beside a flood of a kind; and what the flood was answered."""
 
     kind: str
-    alone: list[Sample] = field(default_factory=list)
-    beside: list[Sample] = field(default_factory=list)
+    alone: list[Timed] = field(default_factory=list)
+    beside: list[Timed] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
 
 
-async def _paced(target: DarkroomTarget, count: int) -> list[Sample]:
+async def _timed(target: DarkroomTarget) -> Timed:
+    begun = time.perf_counter()
+    return Timed(await target.sample(), time.perf_counter() - begun)
+
+
+async def _paced(target: DarkroomTarget, plan: Plan) -> list[Timed]:
     """Post one generation after the other at a fixed pace, and wait for all of them."""
     tasks = []
-    for _ in range(count):
-        tasks.append(asyncio.create_task(target.sample()))
-        await asyncio.sleep(_EVERY_SECONDS)
+    for _ in range(plan.samples):
+        tasks.append(asyncio.create_task(_timed(target)))
+        await asyncio.sleep(plan.every_seconds)
     return await asyncio.gather(*tasks)
 
 
@@ -60,7 +74,7 @@ async def _start_flood(
     stack: Stack, tenant: ClientAccount, kind: str, plan: Plan
 ) -> asyncio.subprocess.Process:
     """Start a flood that ends by itself, when the tenant has posted."""
-    seconds = _RAMP_SECONDS + plan.samples * _EVERY_SECONDS
+    seconds = _RAMP_SECONDS + plan.samples * plan.every_seconds
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.flood", stack.api_url, f"--kind={kind}"),
         *(f"--connections={plan.connections}", f"--seconds={seconds}"),
@@ -78,11 +92,11 @@ async def _measure(stack: Stack, target: DarkroomTarget, kind: str, plan: Plan) 
     for number in range(plan.rounds):
         tenant = await asyncio.to_thread(stack.open_tenant, f"flood_{kind}_{number}", _CREDITS)
         log(f"{kind}, round {number + 1}: alone, then beside {plan.connections} connections …")
-        result.alone += await _paced(target, plan.samples)
+        result.alone += await _paced(target, plan)
         flood = await _start_flood(stack, tenant, kind, plan)
         try:
             await asyncio.sleep(_RAMP_SECONDS)
-            result.beside += await _paced(target, plan.samples)
+            result.beside += await _paced(target, plan)
             output, _ = await flood.communicate()
         finally:
             if flood.returncode is None:
@@ -105,6 +119,7 @@ def show(results: list[Beside]) -> None:
         for name, alone, beside in (
             ("accept", _accept(result.alone), _accept(result.beside)),
             ("webhook to completed", _reaction(result.alone), _reaction(result.beside)),
+            ("request to completed", _whole(result.alone), _whole(result.beside)),
         ):
             medians = percentile(alone, 50), percentile(beside, 50)
             out(f"flood of {result.kind}: {name} p50 {1000 * medians[0]:.0f} ms alone,")
@@ -112,12 +127,16 @@ def show(results: list[Beside]) -> None:
         out(f"flood of {result.kind}: answers {dict(result.statuses)}\n")
 
 
-def _accept(samples: list[Sample]) -> list[float]:
-    return [sample.accept_seconds for sample in samples]
+def _accept(timed: list[Timed]) -> list[float]:
+    return [each.sample.accept_seconds for each in timed]
 
 
-def _reaction(samples: list[Sample]) -> list[float]:
-    return [sample.reaction_seconds for sample in samples if sample.reaction_seconds is not None]
+def _reaction(timed: list[Timed]) -> list[float]:
+    return [each.sample.reaction_seconds for each in timed if each.sample.reaction_seconds is not None]
+
+
+def _whole(timed: list[Timed]) -> list[float]:
+    return [each.seconds for each in timed]
 
 
 async def bench(kinds: list[str], plan: Plan, stop: asyncio.Event) -> int:
@@ -134,6 +153,8 @@ if __name__ == "__main__":
     parser.add_argument("--kinds", nargs="+", choices=("posts", "reads"), default=["posts", "reads"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--samples", type=int, default=30, help="in each half of a round")
+    parser.add_argument("--every", type=float, default=0.3, help="seconds between two of its posts")
     parser.add_argument("--connections", type=int, default=50, help="of the flood")
     asked = parser.parse_args()
-    run(lambda stop: bench(asked.kinds, Plan(asked.rounds, asked.samples, asked.connections), stop))
+    plan = Plan(asked.rounds, asked.samples, asked.every, asked.connections)
+    run(lambda stop: bench(asked.kinds, plan, stop))

@@ -111,6 +111,8 @@ def _load_limits(settings: ServiceSettings) -> LoadLimits:
         },
         max_running_per_tenant=settings.api_max_running_per_tenant,
         max_running_beside_others=settings.api_max_running_beside_others,
+        rest_after_creates=settings.api_rest_after_creates,
+        rest_after_calls=settings.api_rest_after_calls,
     )
 
 

@@ -13,15 +13,16 @@ from enum import StrEnum
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import metrics
 from api.http.client import client_of
 from api.http.problems import problem
-from api.services.fair_turns import FairTurns
+from api.services.fair_turns import FairTurns, Turn
 from domain.errors import Overloaded
 
 _RETRY_AFTER = {"Retry-After": "1"}
+_CREATES, _CALLS = "creates", "calls"
 
 
 class RouteGroup(StrEnum):
@@ -65,14 +66,18 @@ class LoadLimits:
 
     max_running_per_tenant: of the group `api`; the tenant's others wait, at most `wait_seconds`. Else a burst
     would share the database's connections until most of it fails for lack of one.
-    max_running_beside_others: the same, while another tenant was there in the last 10 seconds, so that
+    max_running_beside_others: the same, while another tenant was there in the last minute, so that
     whoever sends one request does not wait for what a neighbor has in progress.
+    rest_after_creates, rest_after_calls: how many times as long as its turn a tenant of which more than 8
+    wait rests after it, while another is there. After a new generation longer: most of its work is to come.
     wait_seconds: enough for 2,000 posts beside others on two cores, and less than the proxy of compose waits.
     """
 
     max_requests: Mapping[RouteGroup, int] = field(default_factory=_defaults)
     max_running_per_tenant: int = 16
     max_running_beside_others: int = 1
+    rest_after_creates: float = 10.0
+    rest_after_calls: float = 3.0
     wait_seconds: float = 200.0
 
     def max_per_tenant(self, group: RouteGroup) -> int:
@@ -91,6 +96,7 @@ class LoadLimitMiddleware:
             alone=limits.max_running_per_tenant,
             shared=limits.max_running_beside_others,
             wait_seconds=limits.wait_seconds,
+            rests={_CREATES: limits.rest_after_creates, _CALLS: limits.rest_after_calls},
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,6 +114,7 @@ class LoadLimitMiddleware:
 
     async def _run(self, group: RouteGroup, scope: Scope, receive: Receive, send: Send) -> None:
         client = client_of(scope)
+        turns: list[Turn] = []
         async with AsyncExitStack() as held:
             held.enter_context(self._count_nobody(group))
 
@@ -116,12 +123,18 @@ class LoadLimitMiddleware:
 
             async def take_turn(tenant_id: str | None) -> None:
                 if tenant_id is not None and group is RouteGroup.API:
-                    turn = self._turns.limit(tenant_id, _lane_of(scope), client.waiting())
-                    await held.enter_async_context(turn)
+                    limit = self._turns.limit(tenant_id, _lane_of(scope), client.waiting())
+                    turns.append(await held.enter_async_context(limit))
+
+            async def send_after_turn(message: Message) -> None:
+                # What is left to do is to wait for a client that reads, or for what a stream tells of.
+                for turn in turns:
+                    turn.end()
+                await send(message)
 
             client.when_recognized(count_for_tenant)
             client.when_authenticated(take_turn)
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, send_after_turn)
 
     @contextmanager
     def _count_nobody(self, group: RouteGroup) -> Iterator[None]:
@@ -150,4 +163,4 @@ class LoadLimitMiddleware:
 def _lane_of(scope: Scope) -> str:
     """Return whom a request waits for: new generations for one another, and nothing else for them."""
     is_new = scope["method"] == "POST" and scope["path"] == "/v1/generations"
-    return "new" if is_new else "other"
+    return _CREATES if is_new else _CALLS

@@ -1,11 +1,13 @@
 """A flood of one group of routes leaves the others alone, and one tenant leaves a group to others."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
 from prometheus_client import REGISTRY
 
 from api.http import problems
@@ -39,6 +41,7 @@ class Application:
         self.go_on = asyncio.Event()
         for path in (*PATHS.values(), "/v1/generations/gen_1/cancel"):
             self.app.add_api_route(path, self.respond, methods=["GET", "POST"])
+        self.app.add_api_route("/v1/stream", self.stream)
         problems.install(self.app)
         few = LoadLimits(dict.fromkeys(RouteGroup, FEW), max_running_beside_others=FEW)
         self.app.add_middleware(LoadLimitMiddleware, limits=limits or few)
@@ -58,6 +61,17 @@ class Application:
             finally:
                 self.in_progress -= 1
         self.responded += 1
+
+    async def stream(self, request: Request, tenant: str) -> StreamingResponse:
+        await client_of(request).mark_authenticated(tenant)
+
+        async def lines() -> AsyncIterator[str]:
+            yield "begun\n"
+            self.in_progress += 1
+            await self.go_on.wait()
+            self.in_progress -= 1
+
+        return StreamingResponse(lines())
 
 
 @pytest.fixture
@@ -224,6 +238,36 @@ async def test_beside_another_tenant_few_of_each_run() -> None:
         answers = [(await client.answer()).status for client in [*alone, *beside, second]]
 
     assert answers == [200] * 5
+
+
+async def test_a_response_that_lasts_holds_no_turn() -> None:
+    application = Application(LoadLimits(max_running_per_tenant=1))
+    async with serving(application) as server:
+        streaming = await server.client(request("/v1/stream?tenant=anna"))
+        await eventually(lambda: application.in_progress == 1)
+        other = await (await server.client(request("/v1/generations?tenant=anna"))).answer()
+        assert (other.status, application.in_progress) == (200, 1)
+        application.go_on.set()
+        assert (await streaming.answer()).status == 200
+
+
+async def test_a_tenant_with_many_that_wait_rests_beside_another() -> None:
+    limits = LoadLimits(max_running_per_tenant=16, wait_seconds=60, rest_after_creates=1_000)
+    application = Application(limits)
+    path = "/v1/generations?tenant="
+    async with serving(application) as server:
+        await (await server.client(request(f"{path}bert", method="POST"))).answer()
+        clients = await flooded(application, server, f"{path}anna&slow=1", 1)
+        clients += [await server.client(request(f"{path}anna", method="POST")) for _ in range(11)]
+        await eventually(lambda: application.asked == 13)
+        application.go_on.set()
+        # Three have more than eight behind them, and rest: a thousand times as long, but at most a second.
+        begun = time.monotonic()
+        answers = [(await client.answer()).status for client in clients]
+        assert time.monotonic() - begun > 1.0
+        read = await (await server.client(request(f"{path}anna"))).answer()
+
+    assert (answers, read.status) == ([200] * 12, 200)
 
 
 async def test_no_wait_is_endless() -> None:

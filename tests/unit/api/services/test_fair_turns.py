@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from itertools import pairwise
 
 import pytest
 from starlette.exceptions import HTTPException
@@ -25,8 +26,8 @@ def clock() -> Clock:
     return Clock()
 
 
-def turns_with(clock: Clock, *, wait_seconds: float = 10.0) -> FairTurns:
-    return FairTurns(alone=4, shared=2, wait_seconds=wait_seconds, clock=clock)
+def turns_with(clock: Clock, *, shared: int = 2, wait_seconds: float = 10.0, rest: float = 0.0) -> FairTurns:
+    return FairTurns(alone=4, shared=shared, wait_seconds=wait_seconds, rests={"": rest}, clock=clock)
 
 
 class Requests:
@@ -69,7 +70,7 @@ async def test_beside_another_it_has_few_as_its_requests_end(clock: Clock) -> No
     tasks += await requests.begin("ten_b", 3)
     assert (requests.running.count("ten_a"), requests.running.count("ten_b")) == (2, 2)
     # Alone again after a while: with the next that ends, more are let in.
-    clock.now += 11
+    clock.now += 61
     requests.end.set()
     await asyncio.gather(*tasks)
     requests.end.clear()
@@ -146,7 +147,107 @@ async def test_tenants_are_forgotten(clock: Clock) -> None:
     for number in range(100):
         async with turns.limit(f"ten_{number}"):
             pass
-    clock.now += 11
+    clock.now += 61
     async with turns.limit("ten_a"):
         pass
     assert (len(turns._seen), turns._lanes) == (1, {})
+
+
+async def passed(turns: FairTurns, tenant_id: str = "ten_a") -> None:
+    async with turns.limit(tenant_id):
+        pass
+
+
+async def test_a_turn_that_lasts_holds_up_the_next_no_longer(clock: Clock) -> None:
+    requests = Requests(turns_with(clock, shared=1))
+    await passed(requests.turns, "ten_b")
+    tasks = await requests.begin("ten_a", 10)
+    for running in (1, 2, 3, 4, 4):
+        await eventually(lambda running=running: len(requests.running) == running)
+        await asyncio.sleep(0.02)
+        assert len(requests.running) == running
+        clock.now += 1.0
+        requests.turns._wake(("ten_a", ""), requests.turns._lanes["ten_a", ""])
+    requests.end.set()
+    await asyncio.gather(*tasks)
+    assert requests.turns._lanes == {}
+
+
+async def test_a_turn_ends_before_its_request_if_it_says_so(clock: Clock) -> None:
+    turns = turns_with(clock, shared=1)
+    await passed(turns, "ten_b")
+    async with turns.limit("ten_a") as turn:
+        next_one = asyncio.create_task(passed(turns))
+        await eventually(lambda: len(turns._lanes["ten_a", ""].waiting) == 1)
+        turn.end()
+        turn.end()
+        await next_one
+    assert turns._lanes == {}
+
+
+class Burst:
+    """Requests of a tenant that take a tenth of a second each, by the clock; notes when each had its turn."""
+
+    def __init__(self, turns: FairTurns, clock: Clock) -> None:
+        self._turns = turns
+        self._clock = clock
+        self.begun_at: list[float] = []
+        self._running: list[tuple[float, asyncio.Event]] = []
+
+    async def one(self) -> None:
+        async with self._turns.limit("ten_a"):
+            self.begun_at.append(self._clock.now)
+            is_over = asyncio.Event()
+            self._running.append((self._clock.now + 0.1, is_over))
+            await is_over.wait()
+
+    async def run(self, count: int) -> list[float]:
+        """Return how long after one another they had their turns."""
+        tasks = [asyncio.create_task(self.one()) for _ in range(count)]
+        while not all(task.done() for task in tasks):
+            for _ in range(5):
+                await asyncio.sleep(0)
+            self._clock.now += 0.01
+            for until, is_over in self._running:
+                if self._clock.now >= until:
+                    is_over.set()
+            if lane := self._turns._lanes.get(("ten_a", "")):
+                self._turns._wake(("ten_a", ""), lane)
+        await asyncio.gather(*tasks)
+        return [after - before for before, after in pairwise(self.begun_at)]
+
+
+async def test_of_a_tenant_with_many_that_wait_the_next_comes_after_a_rest(clock: Clock) -> None:
+    turns = turns_with(clock, shared=1, wait_seconds=1000, rest=5.0)
+    await passed(turns, "ten_b")
+    apart = await Burst(turns, clock).run(14)
+    # With more than eight behind it, one rests five times a tenth of a second; the last nine do not.
+    assert apart == pytest.approx([0.6] * 5 + [0.1] * 8, abs=0.08)
+
+
+async def test_no_rest_is_longer_than_a_second_from_turn_to_turn(clock: Clock) -> None:
+    turns = turns_with(clock, shared=1, wait_seconds=1000, rest=500.0)
+    await passed(turns, "ten_b")
+    apart = await Burst(turns, clock).run(12)
+    assert apart == pytest.approx([1.0] * 3 + [0.1] * 8, abs=0.03)
+
+
+async def test_who_is_alone_does_not_rest(clock: Clock) -> None:
+    assert max(await Burst(turns_with(clock, shared=1, rest=5.0), clock).run(30)) < 0.15
+
+
+async def test_a_rest_is_shorter_where_the_last_would_wait_too_long(clock: Clock) -> None:
+    turns = turns_with(clock, shared=1, wait_seconds=10, rest=9.0)
+    await passed(turns, "ten_b")
+    burst = Burst(turns, clock)
+    # With rests of 0.9 s these would take 50 s; without, 5 s.
+    await burst.run(50)
+    assert len(burst.begun_at) == 50
+    assert 5.0 < burst.begun_at[-1] < 10.0
+
+
+async def test_a_tenant_that_comes_after_a_pause_finds_a_rested_neighbor(clock: Clock) -> None:
+    turns = turns_with(clock, shared=1, wait_seconds=1000, rest=5.0)
+    await passed(turns, "ten_b")
+    clock.now += 57
+    assert sum(await Burst(turns, clock).run(12)) > 2.5
