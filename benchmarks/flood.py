@@ -15,10 +15,13 @@ from uuid import uuid4
 import httpx
 
 from benchmarks.darkroom_target import REQUEST
+from devstack.demo.pictures import CONTENT_TYPE, picture
 
 _TIMEOUT_SECONDS = 30.0
 _MAX_SECONDS = 300.0
 _MAX_CONNECTIONS = 500
+KINDS = ("posts", "reads", "uploads", "images", "wrong-keys", "forged-webhooks", "health")
+_IMAGE = picture("palette")
 
 
 async def flood(url: str, api_key: str, kind: str, connections: int, seconds: float) -> Counter[str]:
@@ -45,16 +48,29 @@ async def flood(url: str, api_key: str, kind: str, connections: int, seconds: fl
 
 
 async def _send(http: httpx.AsyncClient, kind: str) -> httpx.Response:
-    if kind == "posts":
-        headers = {"Idempotency-Key": str(uuid4())}
-        return await http.post("/v1/generations", json=REQUEST, headers=headers)
-    return await http.get("/v1/generations")
+    match kind:
+        case "posts":
+            headers = {"Idempotency-Key": str(uuid4())}
+            return await http.post("/v1/generations", json=REQUEST, headers=headers)
+        case "uploads":
+            return await http.post("/v1/files", files={"file": ("image.png", _IMAGE, CONTENT_TYPE)})
+        case "images":
+            return await http.get("/v1/generations/gen_none/images/0")
+        case "wrong-keys":
+            headers = {"Authorization": f"Bearer dk_{uuid4().hex}"}
+            return await http.get("/v1/generations", headers=headers)
+        case "forged-webhooks":
+            return await http.post(f"/v1/webhooks/fal/gen_{uuid4().hex}/none", json=REQUEST)
+        case "health":
+            return await http.get("/healthz")
+        case _:
+            return await http.get("/v1/generations")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
-    parser.add_argument("--kind", choices=("posts", "reads"), default="posts")
+    parser.add_argument("--kind", choices=KINDS, default="posts")
     parser.add_argument("--connections", type=int, choices=range(1, _MAX_CONNECTIONS + 1), default=50)
     parser.add_argument("--seconds", type=float, default=30.0)
     asked = parser.parse_args()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.blocking import in_thread, run_until_stopped, stop_flag_for
 from benchmarks.darkroom_target import DarkroomTarget, darkroom_target
+from benchmarks.flood import KINDS
 from benchmarks.load import Sample, run_samples
 from benchmarks.overload import SETTINGS, SIMULATOR
 from benchmarks.percentiles import percentile
@@ -150,7 +151,7 @@ async def bench(kinds: list[str], plan: Plan, stop: asyncio.Event) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kinds", nargs="+", choices=("posts", "reads"), default=["posts", "reads"])
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=["posts", "reads"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--samples", type=int, default=30, help="in each half of a round")
     parser.add_argument("--every", type=float, default=0.3, help="seconds between two of its posts")

@@ -22,7 +22,7 @@ from api.services.fair_turns import FairTurns, Turn
 from domain.errors import Overloaded
 
 _RETRY_AFTER = {"Retry-After": "1"}
-_CREATES, _CALLS = "creates", "calls"
+_CREATES = "creates"
 
 
 class RouteGroup(StrEnum):
@@ -64,8 +64,10 @@ def _defaults() -> dict[RouteGroup, int]:
 class LoadLimits:
     """max_requests: in progress at once, for every group, of which no tenant is known; of each tenant half.
 
-    max_running_per_tenant: of the group `api`; the tenant's others wait, at most `wait_seconds`. Else a burst
-    would share the database's connections until most of it fails for lack of one.
+    max_running_per_tenant: of new generations, other calls, images and uploads each; the tenant's others
+    wait, at most `wait_seconds`. Else a burst would share the database's connections until most of it fails
+    for lack of one.
+    max_running_of_links: of signed links that one address follows.
     max_running_beside_others: the same, while another tenant was there in the last minute, so that
     whoever sends one request does not wait for what a neighbor has in progress.
     rest_after_creates, rest_after_calls: how many times as long as its turn a tenant of which more than 8
@@ -75,6 +77,7 @@ class LoadLimits:
 
     max_requests: Mapping[RouteGroup, int] = field(default_factory=_defaults)
     max_running_per_tenant: int = 16
+    max_running_of_links: int = 2
     max_running_beside_others: int = 1
     rest_after_creates: float = 10.0
     rest_after_calls: float = 3.0
@@ -96,7 +99,12 @@ class LoadLimitMiddleware:
             alone=limits.max_running_per_tenant,
             shared=limits.max_running_beside_others,
             wait_seconds=limits.wait_seconds,
-            rests={_CREATES: limits.rest_after_creates, _CALLS: limits.rest_after_calls},
+            rests=dict.fromkeys(RouteGroup, limits.rest_after_calls) | {_CREATES: limits.rest_after_creates},
+        )
+        self._turns_of_links = FairTurns(
+            alone=limits.max_running_of_links,
+            shared=limits.max_running_of_links,
+            wait_seconds=limits.wait_seconds,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,9 +130,13 @@ class LoadLimitMiddleware:
                 held.enter_context(self._count_tenant(group, tenant_id))
 
             async def take_turn(tenant_id: str | None) -> None:
-                if tenant_id is not None and group is RouteGroup.API:
-                    limit = self._turns.limit(tenant_id, _lane_of(scope), client.waiting())
-                    turns.append(await held.enter_async_context(limit))
+                if tenant_id is not None:
+                    limit = self._turns.limit(tenant_id, _lane_of(scope, group), client.waiting())
+                elif group is RouteGroup.IMAGES:
+                    limit = self._turns_of_links.limit(client.group, waiting=client.waiting())
+                else:
+                    return  # a provider's webhook waits for nothing
+                turns.append(await held.enter_async_context(limit))
 
             async def send_after_turn(message: Message) -> None:
                 # What is left to do is to wait for a client that reads, or for what a stream tells of.
@@ -160,7 +172,7 @@ class LoadLimitMiddleware:
                 del self._of_tenants[group, tenant_id]
 
 
-def _lane_of(scope: Scope) -> str:
-    """Return whom a request waits for: new generations for one another, and nothing else for them."""
+def _lane_of(scope: Scope, group: RouteGroup) -> str:
+    """Return whom a request waits for: those of its group, but new generations only for one another."""
     is_new = scope["method"] == "POST" and scope["path"] == "/v1/generations"
-    return _CREATES if is_new else _CALLS
+    return _CREATES if is_new else group

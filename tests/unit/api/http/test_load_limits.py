@@ -43,7 +43,9 @@ class Application:
             self.app.add_api_route(path, self.respond, methods=["GET", "POST"])
         self.app.add_api_route("/v1/stream", self.stream)
         problems.install(self.app)
-        few = LoadLimits(dict.fromkeys(RouteGroup, FEW), max_running_beside_others=FEW)
+        few = LoadLimits(
+            dict.fromkeys(RouteGroup, FEW), max_running_of_links=FEW, max_running_beside_others=FEW
+        )
         self.app.add_middleware(LoadLimitMiddleware, limits=limits or few)
 
     async def respond(
@@ -268,6 +270,36 @@ async def test_a_tenant_with_many_that_wait_rests_beside_another() -> None:
         read = await (await server.client(request(f"{path}anna"))).answer()
 
     assert (answers, read.status) == ([200] * 12, 200)
+
+
+@pytest.mark.parametrize("group", [RouteGroup.API, RouteGroup.IMAGES, RouteGroup.UPLOADS])
+async def test_of_every_group_few_run_beside_another_tenant(group: RouteGroup) -> None:
+    application = Application(LoadLimits(max_running_per_tenant=3, max_running_beside_others=1))
+    path = f"{PATHS[group]}?slow=1&tenant="
+    async with serving(application) as server:
+        other = await flooded(application, server, f"{path}bert", 1)
+        first = await flooded(application, server, f"{path}anna", 1)
+        second = await server.client(request(f"{path}anna", method="POST"))
+        await eventually(lambda: application.asked == 3)
+        assert application.in_progress == 2
+        application.go_on.set()
+        answers = [(await client.answer()).status for client in [*other, *first, second]]
+
+    assert answers == [200] * 3
+
+
+async def test_of_an_address_that_follows_links_few_run_and_webhooks_wait_for_nothing() -> None:
+    application = Application(LoadLimits(max_running_of_links=2))
+    async with serving(application) as server:
+        links = await flooded(application, server, f"{PATHS[RouteGroup.IMAGES]}?slow=1&tenant=", 2)
+        waiting = await server.client(request(f"{PATHS[RouteGroup.IMAGES]}?tenant=", method="POST"))
+        await eventually(lambda: application.asked == 3)
+        webhooks = await flooded(application, server, f"{PATHS[RouteGroup.WEBHOOKS]}?slow=1&tenant=", 10)
+        assert application.responded == 0
+        application.go_on.set()
+        answers = [(await client.answer()).status for client in [*links, waiting, *webhooks]]
+
+    assert answers == [200] * 13
 
 
 async def test_no_wait_is_endless() -> None:
