@@ -21,7 +21,8 @@ _MAX_TENANTS = 10_000
 # Who sends at a pace, or a few at once, has no more waiting than this.
 _FEW_WAITING = 8
 # A turn that lasts, because what it waits for is slow, holds up its tenant's next one no longer.
-_MAX_HOLD_SECONDS = 1.0
+_MAX_HOLD_SECONDS = 0.25
+_MAX_REST_SECONDS = 1.0
 # Of the time that is left to those who wait.
 _USABLE_TIME = 0.8
 _NO_RESTS: Mapping[str, float] = MappingProxyType({})
@@ -134,7 +135,7 @@ class FairTurns:
         lane.running -= 1
         now = self._clock()
         rest = self._rests.get(key[1], 0.0) if len(lane.waiting) > _FEW_WAITING else 0.0
-        lane.rested_at = now + min(rest * (now - begun_at), _MAX_HOLD_SECONDS)
+        lane.rested_at = now + min(rest * (now - begun_at), _MAX_REST_SECONDS)
         self._wake(key, lane)
 
     def _wake(self, key: tuple[str, str], lane: _Lane) -> None:
@@ -162,17 +163,17 @@ class FairTurns:
             return _MAX_HOLD_SECONDS
         if len(self._seen) <= 1:
             return 0.0
-        latest = lane.begun_at + self._longest_hold(lane, now) - now
+        in_time = lane.begun_at + self._longest_pause(lane, now) - now
         if lane.running >= self._shared:
-            return latest
-        return min(lane.rested_at - now, latest)
+            return min(lane.begun_at + _MAX_HOLD_SECONDS - now, in_time)
+        return min(lane.rested_at - now, in_time)
 
-    def _longest_hold(self, lane: _Lane, now: float) -> float:
-        """Return after how long the next may begin in any case, so that the last gets its turn in time."""
+    def _longest_pause(self, lane: _Lane, now: float) -> float:
+        """Return after how long the next must begin, so that the last that waits gets its turn in time."""
         if not lane.waiting:
-            return _MAX_HOLD_SECONDS
+            return _MAX_REST_SECONDS
         left = (lane.waiting[-1].until - now) * _USABLE_TIME
-        return min(_MAX_HOLD_SECONDS, left / len(lane.waiting))
+        return left / len(lane.waiting)
 
     def _note(self, tenant_id: str) -> None:
         now = self._clock()
