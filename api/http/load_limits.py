@@ -70,6 +70,7 @@ class LoadLimits:
     max_running_of_links: of signed links that one address follows.
     max_running_beside_others: the same, while another tenant was there in the last minute, so that
     whoever sends one request does not wait for what a neighbor has in progress.
+    hold_seconds: how long a turn that lasts holds up its tenant's next beside others.
     rest_after_creates, rest_after_calls: how many times as long as its turn a tenant of which more than 8
     wait rests after it, while another is there. After a new generation longer: most of its work is to come.
     wait_seconds: enough for 2,000 posts beside others on two cores, and less than the proxy of compose waits.
@@ -79,6 +80,7 @@ class LoadLimits:
     max_running_per_tenant: int = 16
     max_running_of_links: int = 2
     max_running_beside_others: int = 1
+    hold_seconds: float = 0.25
     rest_after_creates: float = 10.0
     rest_after_calls: float = 3.0
     wait_seconds: float = 200.0
@@ -99,6 +101,7 @@ class LoadLimitMiddleware:
             alone=limits.max_running_per_tenant,
             shared=limits.max_running_beside_others,
             wait_seconds=limits.wait_seconds,
+            hold_seconds=limits.hold_seconds,
             rests=dict.fromkeys(RouteGroup, limits.rest_after_calls) | {_CREATES: limits.rest_after_creates},
         )
         self._turns_of_links = FairTurns(

@@ -20,8 +20,6 @@ _RECENT_SECONDS = 60.0
 _MAX_TENANTS = 10_000
 # Who sends at a pace, or a few at once, has no more waiting than this.
 _FEW_WAITING = 8
-# A turn that lasts, because what it waits for is slow, holds up its tenant's next one no longer.
-_MAX_HOLD_SECONDS = 0.25
 _MAX_REST_SECONDS = 1.0
 # Of the time that is left to those who wait.
 _USABLE_TIME = 0.8
@@ -63,6 +61,7 @@ class FairTurns:
     """Lets requests run at once, counted by tenant and lane; the others wait in their order.
 
     alone: at once, of a lane of a tenant that was the only one in the last minute. shared: of each else.
+    hold_seconds: a turn that lasts, because what it waits for is slow, holds up its tenant's next no longer.
     rests: by lane, how many times as long as a turn a tenant of which many wait rests after it, while others
     are there; less where the last that waits would not get its turn in time.
     """
@@ -73,12 +72,14 @@ class FairTurns:
         alone: int,
         shared: int,
         wait_seconds: float,
+        hold_seconds: float = 0.25,
         rests: Mapping[str, float] = _NO_RESTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._alone = alone
         self._shared = min(shared, alone)
         self._wait_seconds = wait_seconds
+        self._hold_seconds = hold_seconds
         self._rests = rests
         self._clock = clock
         self._lanes: dict[tuple[str, str], _Lane] = {}
@@ -160,12 +161,12 @@ class FairTurns:
         now = self._clock()
         self._forget(now)
         if lane.running >= self._alone:
-            return _MAX_HOLD_SECONDS
+            return _MAX_REST_SECONDS
         if len(self._seen) <= 1:
             return 0.0
         in_time = lane.begun_at + self._longest_pause(lane, now) - now
         if lane.running >= self._shared:
-            return min(lane.begun_at + _MAX_HOLD_SECONDS - now, in_time)
+            return min(lane.begun_at + self._hold_seconds - now, in_time)
         return min(lane.rested_at - now, in_time)
 
     def _longest_pause(self, lane: _Lane, now: float) -> float:

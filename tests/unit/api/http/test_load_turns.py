@@ -9,6 +9,9 @@ from tests.support.api_server import request
 from tests.support.eventually import eventually
 from tests.unit.api.http.slow_application import PATHS, Application, flooded, serving
 
+# A turn must not give way while a busy machine is slow to look.
+FEW_BESIDE_OTHERS = LoadLimits(max_running_per_tenant=3, max_running_beside_others=1, hold_seconds=600)
+
 
 async def test_a_waiting_request_ends_with_its_client() -> None:
     application = Application(LoadLimits(max_running_per_tenant=1))
@@ -29,7 +32,7 @@ async def test_a_waiting_request_ends_with_its_client() -> None:
 
 
 async def test_a_tenants_burst_waits_and_leaves_its_reads_and_other_tenants_alone() -> None:
-    application = Application(LoadLimits(max_running_per_tenant=2))
+    application = Application(LoadLimits(max_running_per_tenant=2, hold_seconds=600))
     path = "/v1/generations"
     async with serving(application) as server:
         running = await flooded(application, server, f"{path}?slow=1&tenant=anna", 2)
@@ -47,7 +50,7 @@ async def test_a_tenants_burst_waits_and_leaves_its_reads_and_other_tenants_alon
 
 
 async def test_beside_another_tenant_few_of_each_run() -> None:
-    application = Application(LoadLimits(max_running_per_tenant=3, max_running_beside_others=1))
+    application = Application(FEW_BESIDE_OTHERS)
     path = "/v1/generations?slow=1&tenant="
     async with serving(application) as server:
         alone = await flooded(application, server, f"{path}anna", 3)
@@ -73,7 +76,9 @@ async def test_a_response_that_lasts_holds_no_turn() -> None:
 
 
 async def test_a_tenant_with_many_that_wait_rests_beside_another() -> None:
-    limits = LoadLimits(max_running_per_tenant=16, wait_seconds=60, rest_after_creates=1_000)
+    limits = LoadLimits(
+        max_running_per_tenant=16, wait_seconds=60, rest_after_creates=1_000, hold_seconds=600
+    )
     application = Application(limits)
     path = "/v1/generations?tenant="
     async with serving(application) as server:
@@ -93,7 +98,7 @@ async def test_a_tenant_with_many_that_wait_rests_beside_another() -> None:
 
 @pytest.mark.parametrize("group", [RouteGroup.API, RouteGroup.IMAGES, RouteGroup.UPLOADS])
 async def test_of_every_group_few_run_beside_another_tenant(group: RouteGroup) -> None:
-    application = Application(LoadLimits(max_running_per_tenant=3, max_running_beside_others=1))
+    application = Application(FEW_BESIDE_OTHERS)
     path = f"{PATHS[group]}?slow=1&tenant="
     async with serving(application) as server:
         other = await flooded(application, server, f"{path}bert", 1)
