@@ -292,7 +292,11 @@ class StoreState(StrEnum):
 
 @dataclass(frozen=True)
 class StoreResult:
-    """What `store_assets` returns. `outcome` only with ALREADY_TERMINAL."""
+    """What `store_assets` returns.
+
+    outcome: How the generation ended: before with ALREADY_TERMINAL, now with STORED. Without one it is yet to
+        be settled, as an earlier version had only recorded its images.
+    """
 
     state: StoreState
     images: int = 0

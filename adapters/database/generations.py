@@ -12,8 +12,10 @@ from adapters.database.engine import Database
 from adapters.database.ids import new_id
 from adapters.database.tables import GenerationRow, InputFileRow
 from adapters.database.tables.mapping import (
+    READ_GENERATION,
     fallback_charging,
     fallback_fields,
+    images_from_json,
     images_of,
     is_terminal,
     locked_generation,
@@ -79,11 +81,10 @@ class PostgresGenerations:
             return (await _with_images(session, row), row.fingerprint) if row is not None else None
 
     async def get_generation(self, generation_id: str) -> Generation:
-        async with self._database.begin() as session:
-            row = await session.get(GenerationRow, generation_id)
-            if row is None:
-                raise GenerationNotFound
-            return await _with_images(session, row)
+        rows = await self._database.call(READ_GENERATION, {"generation": generation_id})
+        if not rows:
+            raise GenerationNotFound
+        return to_generation(rows[0], images_from_json(rows[0].images))
 
     async def get_generation_of(self, tenant_id: str, generation_id: str) -> Generation:
         generation = await self.get_generation(generation_id)

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from domain.audit import SYSTEM, Actor
 from domain.auth import Caller
-from domain.credits import Balance, Entry, Refund, Reservation
-from domain.generation import Outcome, TerminalState
+from domain.credits import Balance, Completion, Entry, Refund, Reservation
+from domain.generation import Image, Outcome, TerminalState, Undelivered
 
 
 class Ledger(Protocol):
@@ -16,8 +16,20 @@ class Ledger(Protocol):
         """Hold the price, or end the generation where that cannot be. Raises GenerationNotFound."""
         ...
 
+    async def complete(
+        self, generation_id: str, images: Sequence[Image], undelivered: Sequence[Undelivered] = ()
+    ) -> Completion:
+        """Record the stored images, charge for them, return the rest, and complete the generation.
+
+        All at once. Of two that store the same generation, the first counts.
+        """
+        ...
+
     async def settle(self, generation_id: str) -> Outcome:
-        """Charge for the stored images, return the rest, and complete the generation."""
+        """Complete a generation whose images are recorded: the second half of a complete.
+
+        For workflows that began in a version with two steps.
+        """
         ...
 
     async def refund(self, generation_id: str, terminal_state: TerminalState) -> Refund:

@@ -1,11 +1,13 @@
 """Ports of the database that are away when a test says so."""
 
+from collections.abc import Sequence
+
 from adapters.database.attempts import PostgresAttempts
 from adapters.database.engine import Database
 from adapters.database.ledger import PostgresLedger
-from domain.credits import Refund, Reservation
+from domain.credits import Completion, Refund, Reservation
 from domain.errors import DatabaseUnavailable
-from domain.generation import Outcome, TerminalState
+from domain.generation import Image, Outcome, TerminalState, Undelivered
 from domain.ports import SubmitPermit
 from domain.provider import AttemptRef, ProviderJob, SubmitResult
 
@@ -21,6 +23,12 @@ class InterruptedLedger(PostgresLedger):
     async def reserve(self, generation_id: str) -> Reservation:
         self._count("reserve", generation_id)
         return await super().reserve(generation_id)
+
+    async def complete(
+        self, generation_id: str, images: Sequence[Image], undelivered: Sequence[Undelivered] = ()
+    ) -> Completion:
+        self._count("complete", generation_id)
+        return await super().complete(generation_id, images, undelivered)
 
     async def settle(self, generation_id: str) -> Outcome:
         self._count("settle", generation_id)
