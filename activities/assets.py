@@ -171,7 +171,9 @@ class AssetActivities:
         if not images:
             raise ResultUnusable(f"none of {len(undelivered)} images can be used")
         generation = result.generation
-        completion = await self._ledger.complete(generation.id, images, undelivered)
+        # The images are stored: an outage of the database is waited out here, not by fetching them again.
+        complete = partial(self._ledger.complete, generation.id, images, undelivered, generation.tenant_id)
+        completion = await retry_transient(complete)
         if not completion.keeps_images:
             # An operator or a deadline ended it while this ran: no object may be left behind.
             await self._writer.discard(generation)

@@ -107,7 +107,7 @@ class GenerationWorkflow:
                 return await self._refund(
                     TerminalState(Status.FAILED, ContentRejected.code, moderated_at=ModeratedAt.INPUT)
                 )
-            reservation = await steps.reserve(generation_id)
+            reservation = await steps.reserve(generation_id, self._job.tenant_id)
             return reservation.outcome or await self._generate(reservation)
         # Only these end a generation. Anything else is a bug: the task is retried until a fix is deployed,
         # and refunding meanwhile would give away an image that may yet arrive.

@@ -45,8 +45,8 @@ SHORT_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempt
 NO_RETRY = RetryPolicy(maximum_attempts=1)
 
 
-async def reserve(generation_id: str) -> Reservation:
-    return await _local_first(CreditActivities.reserve_credits, [generation_id], "Hold the price")
+async def reserve(generation_id: str, tenant_id: str) -> Reservation:
+    return await _local_first(CreditActivities.reserve_credits, [generation_id, tenant_id], "Hold the price")
 
 
 async def settle(generation_id: str) -> Outcome:

@@ -74,7 +74,8 @@ class Database:
         """
         with _mapped_errors():
             async with self._unbound.begin() as connection:
-                return (await connection.execute(statement, values)).all()
+                result = await connection.execute(statement, values)
+                return result.all() if result.returns_rows else ()
 
     async def healthy(self) -> bool:
         """Return whether it can be written to. Raises DatabaseUnavailable."""

@@ -55,8 +55,7 @@ class PostgresInbox:
         return to_receipt(rows[0])
 
     async def mark_relayed(self, inbox_id: int) -> None:
-        async with self._database.each() as session:
-            await session.execute(_MARK_RELAYED, {"inbox_id": inbox_id})
+        await self._database.call(_MARK_RELAYED, {"inbox_id": inbox_id})
 
 
 def to_receipt(row: InboxRow | Row[Any]) -> WebhookReceipt:

@@ -79,10 +79,8 @@ class PostgresProviderSlots:
         return [AttemptRef(*attempt) for attempt in row.not_notified]
 
     async def mark_notified(self, attempt: AttemptRef) -> None:
-        async with self._database.each() as session:
-            await session.execute(
-                _MARK_NOTIFIED, {"generation": attempt.generation_id, "ordinal": attempt.ordinal}
-            )
+        values = {"generation": attempt.generation_id, "ordinal": attempt.ordinal}
+        await self._database.call(_MARK_NOTIFIED, values)
 
     async def queue_position(self, generation_id: str) -> QueuePosition | None:
         async with self._database.begin() as session:

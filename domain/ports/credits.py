@@ -12,16 +12,23 @@ from domain.generation import Image, Outcome, TerminalState, Undelivered
 class Ledger(Protocol):
     """Double-entry credits. Each call is safe to repeat and to race with any other."""
 
-    async def reserve(self, generation_id: str) -> Reservation:
-        """Hold the price, or end the generation where that cannot be. Raises GenerationNotFound."""
+    async def reserve(self, generation_id: str, tenant_id: str = "") -> Reservation:
+        """Hold the price, or end the generation where that cannot be. Raises GenerationNotFound.
+
+        tenant_id: Whose it is, if known: calls for one tenant that come at once go together.
+        """
         ...
 
     async def complete(
-        self, generation_id: str, images: Sequence[Image], undelivered: Sequence[Undelivered] = ()
+        self,
+        generation_id: str,
+        images: Sequence[Image],
+        undelivered: Sequence[Undelivered] = (),
+        tenant_id: str = "",
     ) -> Completion:
         """Record the stored images, charge for them, return the rest, and complete the generation.
 
-        All at once. Of two that store the same generation, the first counts.
+        All at once. Of two that store the same generation, the first counts. tenant_id: as for `reserve`.
         """
         ...
 

@@ -20,15 +20,19 @@ class InterruptedLedger(PostgresLedger):
         self.away: set[str] = set()
         self.calls: list[tuple[str, str]] = []
 
-    async def reserve(self, generation_id: str) -> Reservation:
+    async def reserve(self, generation_id: str, tenant_id: str = "") -> Reservation:
         self._count("reserve", generation_id)
-        return await super().reserve(generation_id)
+        return await super().reserve(generation_id, tenant_id)
 
     async def complete(
-        self, generation_id: str, images: Sequence[Image], undelivered: Sequence[Undelivered] = ()
+        self,
+        generation_id: str,
+        images: Sequence[Image],
+        undelivered: Sequence[Undelivered] = (),
+        tenant_id: str = "",
     ) -> Completion:
         self._count("complete", generation_id)
-        return await super().complete(generation_id, images, undelivered)
+        return await super().complete(generation_id, images, undelivered, tenant_id)
 
     async def settle(self, generation_id: str) -> Outcome:
         self._count("settle", generation_id)

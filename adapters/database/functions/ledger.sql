@@ -145,19 +145,25 @@ BEGIN
     END IF;
 END $$;
 
--- Hold the prices of several generations at once, in one transaction: all rows are locked first, in the one order.
-CREATE OR REPLACE FUNCTION reserve_credits_of(p_generations text[])
+-- Lock the rows of several generations and what their steps lock later, all in the one order.
+CREATE OR REPLACE FUNCTION lock_all(p_generations text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM generations WHERE id = ANY (p_generations) ORDER BY id FOR UPDATE;
+    PERFORM FROM accounts WHERE kind <> 'issued' AND tenant_id IN (
+        SELECT tenant_id FROM generations WHERE id = ANY (p_generations)
+    ) ORDER BY id FOR UPDATE;
+END $$;
+
+-- Hold the prices of several generations, in one transaction.
+CREATE OR REPLACE FUNCTION reserve_credits_of_all(p_generations text[])
 RETURNS TABLE (
     generation_id text, state text, status text, code text, charged_credits bigint, images bigint,
     queued_seconds double precision
 ) LANGUAGE plpgsql AS $$
-#variable_conflict use_column
 BEGIN
-    PERFORM FROM generations WHERE id = ANY (p_generations) ORDER BY id FOR UPDATE;
-    PERFORM FROM accounts WHERE kind IN ('available', 'held') AND tenant_id IN (
-        SELECT tenant_id FROM generations WHERE id = ANY (p_generations)
-    ) ORDER BY id FOR UPDATE;
-    RETURN QUERY SELECT id, reserved.* FROM unnest(p_generations) AS id CROSS JOIN LATERAL reserve_credits(id) AS reserved;
+    PERFORM lock_all(p_generations);
+    RETURN QUERY SELECT reserving.id, reserved.*
+    FROM unnest(p_generations) AS reserving (id) CROSS JOIN LATERAL reserve_credits(reserving.id) AS reserved;
 END $$;
 
 -- Charge for the stored images and complete the generation. Returns no status if it is open and nothing is stored.

@@ -6,11 +6,13 @@
 -- in the transaction that ends the provider's work: `release_slot` deletes the row in provider_slots, and the foreign
 -- key frees the capacity.
 
--- Return whether an attempt is in the queue of a provider.
+-- Return whether an attempt is in the queue of a provider. Ordered, so that the index of the queue is used: most rows of
+-- the table may be in it, but the first ones that a scan of the table finds may be long dead.
 CREATE OR REPLACE FUNCTION is_slot_wanted(p_provider text) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (
-        SELECT FROM provider_slots WHERE provider = p_provider AND granted_at IS NULL AND not_before IS NULL
-    )
+    SELECT (
+        SELECT true FROM provider_slots WHERE provider = p_provider AND granted_at IS NULL AND not_before IS NULL
+        ORDER BY endpoint, tenant_id, requested_at, generation_id LIMIT 1
+    ) IS NOT NULL
 $$;
 
 -- Return whether there is anything to grant, or anybody to notify of what was granted.

@@ -82,3 +82,15 @@ BEGIN
     RETURN QUERY SELECT is_recorded AND generation.images_erased_at IS NULL, outcome.*
     FROM outcome_of(p_generation) AS outcome;
 END $$;
+
+-- Finish several generations, in one transaction. p_finished: objects of `generation`, `images` and `undelivered`.
+CREATE OR REPLACE FUNCTION finish_storing_of_all(p_finished jsonb)
+RETURNS TABLE (
+    generation_id text, keeps_images boolean, status text, code text, charged_credits bigint, images bigint
+) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM lock_all(ARRAY(SELECT each ->> 'generation' FROM jsonb_array_elements(p_finished) AS each));
+    RETURN QUERY SELECT each.generation, finished.*
+    FROM jsonb_to_recordset(p_finished) AS each (generation text, images jsonb, undelivered jsonb)
+    CROSS JOIN LATERAL finish_storing(each.generation, each.images, each.undelivered) AS finished;
+END $$;

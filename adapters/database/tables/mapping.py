@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Row, TextualSelect, bindparam, column, select, text
+from sqlalchemy import ColumnElement, Row, Table, TextualSelect, bindparam, column, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.inspection import inspect
-from sqlmodel import col
+from sqlmodel import SQLModel, col
 
 from adapters.database.tables import GenerationRow, ImageRow
 from domain.charging import ChargePolicies, ChargePolicy
@@ -43,7 +43,12 @@ _IMAGES = (
 
 
 _ATTRIBUTES = {attribute.columns[0].name: attribute.key for attribute in inspect(GenerationRow).column_attrs}
-_COLUMNS = GenerationRow.__table__.columns  # type: ignore[attr-defined]  # SQLModel makes it
+GENERATIONS: Table = SQLModel.metadata.tables["generations"]
+
+
+def generation_columns() -> list[ColumnElement[Any]]:
+    """Return the columns of a generation, named as the attributes of its row."""
+    return [GENERATIONS.columns[name].label(key) for name, key in _ATTRIBUTES.items()]
 
 
 def with_generation(source: str, row: str, **types: Any) -> TextualSelect:
@@ -53,19 +58,23 @@ def with_generation(source: str, row: str, **types: Any) -> TextualSelect:
     """
     own = ", ".join([*types, *(f"{row}.{name} AS {key}" for name, key in _ATTRIBUTES.items())])
     columns = [column(name, kind) for name, kind in types.items()]
-    columns += [column(key, _COLUMNS[name].type) for name, key in _ATTRIBUTES.items()]
+    columns += [column(key, GENERATIONS.columns[name].type) for name, key in _ATTRIBUTES.items()]
     return text(f"SELECT {own} FROM {source}").columns(*columns)  # noqa: S608 - constants
 
 
 OUTCOME = text("SELECT * FROM outcome_of(:generation)")
-READ_GENERATION = with_generation(
-    """generations LEFT JOIN LATERAL (
-        SELECT jsonb_agg(to_jsonb(image) - 'generation_id' - 'created_at' ORDER BY index) AS images
-        FROM images AS image WHERE generation_id = generations.id AND generations.status = 'completed'
-    ) AS stored ON true WHERE generations.id = :generation""",
-    "generations",
-    images=JSONB,
-)
+
+
+def read_generations(condition: str) -> TextualSelect:
+    """Return a statement that selects generations with the images that were paid for, as `images`."""
+    return with_generation(
+        f"""generations LEFT JOIN LATERAL (
+            SELECT jsonb_agg(to_jsonb(image) - 'generation_id' - 'created_at' ORDER BY index) AS images
+            FROM images AS image WHERE generation_id = generations.id AND generations.status = 'completed'
+        ) AS stored ON true WHERE {condition}""",  # noqa: S608 - constants
+        "generations",
+        images=JSONB,
+    )
 
 
 async def locked_generation(session: AsyncSession, generation_id: str) -> GenerationRow:
