@@ -100,7 +100,10 @@ def response_of(status_code: int, headers: Mapping[str, str], content: bytes) ->
 
 @dataclass(frozen=True)
 class StreamedResponse:
-    """A response whose body arrives while it is read. The names of its headers are in lower case."""
+    """A response whose body arrives while it is read: what breaks then leaves its `async with` as HttpError.
+
+    The names of its headers are in lower case.
+    """
 
     status_code: int
     headers: Mapping[str, str]
