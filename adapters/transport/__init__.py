@@ -1,1 +1,1 @@
-"""The clients of other people's: HTTP in one module, S3 in one. Nothing else imports httpx or minio."""
+"""The HTTP client and the S3 client. Nothing else in the service imports httpx or minio."""

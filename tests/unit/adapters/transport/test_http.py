@@ -1,6 +1,9 @@
 """What the one HTTP module promises to adapters: which error means what, and where a guarded request goes."""
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,6 +23,7 @@ from adapters.transport.http import (
 )
 from domain.errors import ResultUnusable
 from tests.support.raw_server import RawServer, always, answer, serving
+from tests.support.tls_front import Authority
 
 URL = "https://provider.test/v1?key=hidden"
 TIMEOUTS = Timeouts(connect_seconds=5, read_seconds=5, write_seconds=5, pool_seconds=5)
@@ -103,9 +107,11 @@ class FixedGuard:
         return await connect("127.0.0.1")
 
 
-async def fetched(guard: FixedGuard, url: str) -> tuple[int, dict[str, str], bytes]:
+async def fetched(
+    guard: FixedGuard, url: str, tls: ssl.SSLContext | None = None
+) -> tuple[int, dict[str, str], bytes]:
     async with (
-        GuardedPool(guard, None, TIMEOUTS, max_connections=1) as pool,
+        GuardedPool(guard, tls, TIMEOUTS, max_connections=1) as pool,
         pool.get(Url(url), {"Accept": "image/*"}) as response,
     ):
         body = b"".join([chunk async for chunk in response.chunks])
@@ -126,6 +132,25 @@ async def test_the_guard_chooses_the_address_of_a_name(site: RawServer) -> None:
     assert guard.asked == [("images.invalid", site.port)]
     host = f"Host: images.invalid:{site.port}"
     assert site.heads == [f"GET /a?b HTTP/1.1\r\n{host}\r\nAccept: image/*\r\n\r\n".encode()]
+
+
+async def test_tls_verifies_the_name_and_not_the_address(tmp_path: Path) -> None:
+    authority, site = Authority(tmp_path), RawServer(always(answer(200, b"image")))
+    pair = authority.pair("images.invalid")
+    own, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    own.load_cert_chain(pair.cert_file, pair.key_file)
+    trusting.load_verify_locations(authority.ca_file)
+    async with await asyncio.start_server(site.serve, "127.0.0.1", 0, ssl=own) as server:
+        port = server.sockets[0].getsockname()[1]
+        _, _, body = await fetched(FixedGuard(), f"https://images.invalid:{port}/", trusting)
+        for url, tls in (
+            (f"https://other.invalid:{port}/", trusting),
+            (f"https://images.invalid:{port}/", None),
+        ):
+            with pytest.raises(NotConnected):
+                await fetched(FixedGuard(), url, tls)
+
+    assert (body, len(site.heads)) == (b"image", 1)
 
 
 @pytest.mark.parametrize("error", [ResultUnusable("private"), NotConnected("no name")])
