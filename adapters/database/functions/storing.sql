@@ -41,8 +41,6 @@ BEGIN
         unstored := ARRAY(SELECT index FROM unstored_images WHERE generation_id = p_generation ORDER BY index);
         age_seconds := extract(epoch FROM clock_timestamp() - generation.storing_at);
         is_grant_due := is_grant_due(provider_of(generation, p_ordinal));
-        -- Its workflow has what any webhook could tell.
-        UPDATE inbox SET relayed_at = now() WHERE generation_id = p_generation AND relayed_at IS NULL;
     END IF;
     RETURN NEXT;
 END $$;
