@@ -22,5 +22,5 @@ def test_every_function_is_installed() -> None:
     assert len(installed) == sum(source.count("CREATE OR REPLACE FUNCTION") for source in sources)
     for statement in installed:
         assert statement.startswith("CREATE OR REPLACE FUNCTION ")
-        assert statement.endswith("$$;")
+        assert statement.endswith("$$")
         assert statement.count("$$") == 2
