@@ -10,7 +10,7 @@ from adapters.database.functions import statements
 revision = "0007"
 down_revision = "0006"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "45817727dbd0ff1a9ae00cf7e068ad2e332db1cbfb9b07eb5032c7ad6b1ae667"
+FUNCTIONS_SHA256 = "83aaf5dc0f5296eb52860766494849050b457fa770a9827f4e3ffdeb90d0125a"
 
 UPGRADE = """
 CREATE TABLE provider_capacity (

@@ -32,8 +32,10 @@ BEGIN
         cost_unit = coalesce(p_cost_unit, cost_unit),
         answered_at = clock_timestamp()
     WHERE generation_id = p_generation AND ordinal = p_ordinal;
-    UPDATE generations SET stage = 'generating', status = 'processing'
-    WHERE id = p_generation AND stage IN ('submitting', 'submit_unknown');
+    IF FOUND THEN
+        UPDATE generations SET stage = 'generating', status = 'processing'
+        WHERE id = p_generation AND stage IN ('submitting', 'submit_unknown');
+    END IF;
 END $$;
 
 -- Take the job from a webhook: one at this attempt's own address proves that the provider has a job.

@@ -125,7 +125,10 @@ BEGIN
     ELSIF NOT EXISTS (SELECT FROM transfers WHERE id = p_generation || ':hold') THEN
         PERFORM FROM accounts WHERE id = generation.tenant_id || ':available' AND balance_credits >= price FOR UPDATE;
         IF FOUND THEN
-            UPDATE generations SET held_credits = price, stage = 'throttled', status = 'queued'
+            UPDATE generations SET
+                held_credits = price,
+                stage = 'throttled',
+                status = CASE status WHEN 'created' THEN 'queued' ELSE status END
             WHERE id = p_generation;
             PERFORM move_credits(
                 p_generation || ':hold', generation.tenant_id, 'hold', p_generation, price,
