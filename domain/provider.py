@@ -292,11 +292,7 @@ class StoreState(StrEnum):
 
 @dataclass(frozen=True)
 class StoreResult:
-    """What `store_assets` returns.
-
-    outcome: How the generation ended: before with ALREADY_TERMINAL, now with STORED. Without one it is yet to
-        be settled, as an earlier version had only recorded its images.
-    """
+    """What `store_assets` returns. outcome: None only if an earlier version had recorded the images."""
 
     state: StoreState
     images: int = 0
