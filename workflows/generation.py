@@ -7,18 +7,17 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError
 
-with workflow.unsafe.imports_passed_through():
-    from domain import temporal_names
-    from domain.credits import Reservation
-    from domain.errors import ContentRejected, ResultUnusable
-    from domain.generation import GenerationInput, Outcome, Stage, Status, TerminalState
-    from domain.moderation import ModeratedAt
-    from domain.provider import AttemptRef, ResultSignal, StoreRequest, StoreState
-    from workflows import steps
-    from workflows.attempt import Attempt, AttemptPlan, failure_code
-    from workflows.attempt_end import AttemptEnd
-    from workflows.progress import Progress
-    from workflows.run_state import RunState
+from domain import temporal_names
+from domain.credits import Reservation
+from domain.errors import ContentRejected, ResultUnusable
+from domain.generation import GenerationInput, Outcome, Stage, Status, TerminalState
+from domain.moderation import ModeratedAt
+from domain.provider import AttemptRef, ResultSignal, StoreRequest, StoreState
+from workflows import steps
+from workflows.attempt import Attempt, AttemptPlan, failure_code
+from workflows.attempt_end import AttemptEnd
+from workflows.progress import Progress
+from workflows.run_state import RunState
 
 
 @workflow.defn(name=temporal_names.GENERATION_WORKFLOW)
