@@ -29,7 +29,7 @@ async def _replay() -> None:
 def _waits_longer(patch: pytest.MonkeyPatch) -> None:
     reserve = steps.reserve
 
-    async def later(generation_id: str) -> Any:
+    async def later(generation_id: str, tenant_id: str) -> Any:
         await workflow.sleep(timedelta(seconds=1))
         return await reserve(generation_id, tenant_id)
 
