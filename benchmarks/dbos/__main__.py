@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.blocking import in_thread, run_until_stopped, stop_flag_for
 from benchmarks.darkroom_target import darkroom_target
 from benchmarks.dbos import report
+from benchmarks.dbos.checks import check_side
 from benchmarks.dbos.compare import Comparison, compare
 from benchmarks.dbos.environment import ready_python
 from benchmarks.dbos.side import create_databases, start_side
@@ -61,6 +62,8 @@ async def _compared(options: argparse.Namespace, stack: Stack, python: Path) -> 
     on_dbos = await asyncio.to_thread(
         start_side, stack, python, polling_seconds=options.queue_polling_seconds
     )
+    log("checking the DBOS side: a lost webhook, a cancel, a refusal …")
+    await check_side(on_dbos)
     pids = {name: pid for name, pid in stack.supervisor.pids.items() if name != SUPERVISOR}
     async with darkroom_target(stack) as darkroom, darkroom_target(on_dbos) as dbos:
         return await compare(

@@ -13,6 +13,7 @@ from devstack.servers import object_store, postgres, simulators, temporal
 
 # Of rounds whose results differ by more than this share of their median, no ratio is told.
 MAX_SPREAD = 0.1
+MIN_ROUNDS = 2
 WARM_UP_SAMPLES, WARM_UP_AT_ONCE = 40, 10
 # Work that goes on after the last end was seen belongs to the round.
 SETTLE_SECONDS = 1.0
@@ -49,7 +50,9 @@ class Row:
     @property
     def ratio(self) -> float | None:
         """Return ours divided by DBOS's, unless one side's rounds differ too much to say."""
-        if not self.darkroom or not self.dbos or max(spread(self.darkroom), spread(self.dbos)) > MAX_SPREAD:
+        if min(len(self.darkroom), len(self.dbos)) < MIN_ROUNDS or not median(self.dbos):
+            return None
+        if max(spread(self.darkroom), spread(self.dbos)) > MAX_SPREAD:
             return None
         return median(self.darkroom) / median(self.dbos)
 

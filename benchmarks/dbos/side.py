@@ -41,7 +41,7 @@ async def create_databases(url: str) -> None:
 
 
 def start_side(stack: Stack, python: Path, *, polling_seconds: float) -> Stack:
-    """Start worker and API; return the stack as the DBOS side's client sees it. Blocks until both are ready."""
+    """Start worker and API and wait for both; return the stack as a client of the DBOS side sees it."""
     url = with_database(stack.servers.postgres.url, APPLICATION_DATABASE)
     migrate(url)
     env = side_environment(stack.environment, DataDir(stack.folder), url, polling_seconds)
