@@ -13,7 +13,7 @@ from benchmarks.dbos import report
 from benchmarks.dbos.checks import check_side
 from benchmarks.dbos.compare import Comparison, compare
 from benchmarks.dbos.environment import ready_python
-from benchmarks.dbos.side import create_databases, start_side
+from benchmarks.dbos.side import MAX_PROCESSES, create_databases, start_side
 from benchmarks.errors import RunFailed
 from devstack.errors import Interrupted, StackError
 from devstack.process.log import log
@@ -60,7 +60,11 @@ async def _compared(options: argparse.Namespace, stack: Stack, python: Path) -> 
     log("starting the DBOS side …")
     await create_databases(stack.servers.postgres.url)
     on_dbos = await asyncio.to_thread(
-        start_side, stack, python, polling_seconds=options.queue_polling_seconds
+        start_side,
+        stack,
+        python,
+        polling_seconds=options.queue_polling_seconds,
+        processes=options.processes,
     )
     log("checking the DBOS side: a lost webhook, a cancel, a refusal …")
     await check_side(on_dbos)
@@ -88,6 +92,13 @@ def parser() -> argparse.ArgumentParser:
         type=float,
         default=1.0,
         help="how often DBOS's worker looks for accepted generations; 1 is DBOS's default",
+    )
+    found.add_argument(
+        "--processes",
+        type=int,
+        default=MAX_PROCESSES,
+        choices=(1, MAX_PROCESSES),
+        help="of DBOS: worker and API as ours are, or one that is both",
     )
     found.add_argument("--json", type=Path, default=ROOT / ".darkroom" / "bench-dbos.json", metavar="PATH")
     return found

@@ -1,12 +1,12 @@
 """Both sides in turn on one stack, and what their rounds say of each other."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from benchmarks.cpu import OURSELVES, cpu_seconds, per_sample
-from benchmarks.dbos.side import API, WORKER
+from benchmarks.dbos.side import API, BOTH, WORKER
 from benchmarks.load import Target, run_samples
 from devstack.process.log import Log
 from devstack.servers import object_store, postgres, simulators, temporal
@@ -17,15 +17,24 @@ MIN_ROUNDS = 2
 WARM_UP_SAMPLES, WARM_UP_AT_ONCE = 40, 10
 # Work that goes on after the last end was seen belongs to the round.
 SETTLE_SECONDS = 1.0
-# By row: the name of the part on Darkroom's side and on DBOS's.
-OWN_PARTS = {
-    "worker": ("worker", WORKER),
-    "API": ("api", API),
-    "PostgreSQL": (postgres.NAME, postgres.NAME),
-    "object store": (object_store.NAME, object_store.NAME),
+OWN_PARTS = "own parts without Temporal / the whole on DBOS"
+# By row: the names of the parts on Darkroom's side and on DBOS's.
+OUR_PYTHON, DBOS_PYTHON = ("worker", "api"), (WORKER, API, BOTH)
+SERVERS = (postgres.NAME, object_store.NAME)
+PARTS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
+    "worker": (("worker",), (WORKER,)),
+    "API": (("api",), (API,)),
+    "worker and API": (OUR_PYTHON, DBOS_PYTHON),
+    "PostgreSQL": ((postgres.NAME,), (postgres.NAME,)),
+    "object store": ((object_store.NAME,), (object_store.NAME,)),
+    "Temporal": ((temporal.NAME,), ()),
+    OWN_PARTS: ((*OUR_PYTHON, *SERVERS), (*DBOS_PYTHON, *SERVERS)),
+    "the whole": ((*OUR_PYTHON, *SERVERS, temporal.NAME), (*DBOS_PYTHON, *SERVERS)),
+    # Somebody else's machines.
+    "simulator": ((simulators.NAME,), (simulators.NAME,)),
+    "client": ((OURSELVES,), (OURSELVES,)),
+    "the other side, idle": (DBOS_PYTHON, (*OUR_PYTHON, temporal.NAME)),
 }
-FOREIGN_PARTS = {"simulator": simulators.NAME, "client": OURSELVES}
-IDLE_PARTS = (("worker", "api", temporal.NAME), (WORKER, API))
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,9 @@ class Round:
     def of(self, parts: Sequence[str]) -> float:
         return sum(self.cpu_ms.get(part, 0.0) for part in parts)
 
+    def has(self, parts: Sequence[str]) -> bool:
+        return any(part in self.cpu_ms for part in parts)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -49,7 +61,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Return ours divided by DBOS's, unless one side's rounds differ too much to say."""
+        """Return ours divided by DBOS's, unless one side's rounds are too few or differ too much to say."""
         if min(len(self.darkroom), len(self.dbos)) < MIN_ROUNDS or not median(self.dbos):
             return None
         if max(spread(self.darkroom), spread(self.dbos)) > MAX_SPREAD:
@@ -66,39 +78,19 @@ class Comparison:
 
     @property
     def throughput(self) -> Row:
-        return self._row("generations a second", lambda one: one.per_second, lambda one: one.per_second)
-
-    @property
-    def own_parts(self) -> Row:
-        """Compare what it costs us without Temporal with what it costs DBOS in all."""
-        ours, theirs = zip(*OWN_PARTS.values(), strict=True)
-        return self._parts("own parts without Temporal / the whole on DBOS", ours, theirs)
-
-    @property
-    def whole(self) -> Row:
-        ours, theirs = zip(*OWN_PARTS.values(), strict=True)
-        return self._parts("the whole", (*ours, temporal.NAME), theirs)
+        rates = ([one.per_second for one in rounds] for rounds in (self.darkroom, self.dbos))
+        return Row("generations a second", *rates)
 
     def rows(self) -> list[Row]:
-        parts = [self._parts(what, (ours,), (theirs,)) for what, (ours, theirs) in OWN_PARTS.items()]
-        with_temporal = [round_.of((temporal.NAME,)) for round_ in self.darkroom]
-        foreign = [self._parts(what, (part,), (part,)) for what, part in FOREIGN_PARTS.items()]
-        of_ours, of_theirs = IDLE_PARTS
-        return [
-            self.throughput,
-            *parts,
-            Row("Temporal", with_temporal, ()),
-            self.own_parts,
-            self.whole,
-            *foreign,
-            self._parts("the other side, idle", of_theirs, of_ours),
-        ]
+        return [self.throughput, *(self.row(what) for what in PARTS)]
 
-    def _parts(self, what: str, ours: Sequence[str], theirs: Sequence[str]) -> Row:
-        return self._row(what, lambda one: one.of(ours), lambda one: one.of(theirs))
-
-    def _row(self, what: str, ours: Callable[[Round], float], theirs: Callable[[Round], float]) -> Row:
-        return Row(what, [ours(one) for one in self.darkroom], [theirs(one) for one in self.dbos])
+    def row(self, what: str) -> Row:
+        ours, theirs = PARTS[what]
+        return Row(
+            what,
+            [one.of(ours) for one in self.darkroom if one.has(ours)],
+            [one.of(theirs) for one in self.dbos if one.has(theirs)],
+        )
 
 
 def spread(values: Sequence[float]) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from dbos import DBOS, DBOSClient
+from dbos import DBOS, DBOSClient, SetWorkflowID
 from dbos import error as dbos_errors
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.testing import ActivityEnvironment
@@ -32,6 +32,7 @@ from domain.provider import (
 )
 
 T = TypeVar("T")
+Start = Callable[[GenerationInput], Awaitable[None]]
 QUEUE = WORKFLOW = "generation"
 _APPLICATION = "darkroom"
 _OPEN_STATUSES = ("ENQUEUED", "DELAYED", "PENDING")
@@ -145,9 +146,12 @@ class DbosWorkflowClient:
     """What the API and the activities know as Temporal: start, signal and query, through DBOS's tables.
 
     A message to a workflow that has ended is stored and never read; that it came late is not told.
+
+    start: starts a workflow in this process; without it, they are put into the queue.
     """
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, start: Start | None = None) -> None:
+        self._start = start or self._enqueue
         self._client = DBOSClient(
             system_database_url=database_url,
             application_name=_APPLICATION,
@@ -156,13 +160,7 @@ class DbosWorkflowClient:
         )
 
     async def start_workflow(self, generation: GenerationInput, title: str) -> None:
-        options = {
-            "workflow_name": WORKFLOW,
-            "queue_name": QUEUE,
-            "workflow_id": generation.generation_id,
-            "attributes": {"tenant_id": generation.tenant_id, "model": generation.model, "title": title},
-        }
-        await self._bounded(self._client.enqueue_async(options, generation))
+        await self._bounded(self._start(generation))
 
     async def signal_result(self, generation_id: str, signal: ResultSignal) -> bool:
         return await self._send(generation_id, Message(MessageKind.RESULT, signal.ordinal, signal))
@@ -203,6 +201,14 @@ class DbosWorkflowClient:
     def close(self) -> None:
         self._client.destroy()
 
+    async def _enqueue(self, generation: GenerationInput) -> None:
+        options = {
+            "workflow_name": WORKFLOW,
+            "queue_name": QUEUE,
+            "workflow_id": generation.generation_id,
+        }
+        await self._client.enqueue_async(options, generation)
+
     async def _send(self, generation_id: str, message: Message) -> bool:
         try:
             await self._bounded(self._client.send_async(generation_id, message))
@@ -221,17 +227,22 @@ class DbosWorkflowClient:
 @asynccontextmanager
 async def running_workflows(
     database_url: str, steps: DbosSteps, *, queue_polling_seconds: float
-) -> AsyncIterator[None]:
-    """Run every workflow of the queue on this event loop for the block."""
+) -> AsyncIterator[Start]:
+    """Run every workflow of the queue on this event loop for the block; yield what starts one at once."""
 
     async def generation(job: GenerationInput) -> Outcome:
         return await Lifecycle(steps, job).run()
 
     DBOS(config={"name": _APPLICATION, "system_database_url": database_url, "log_level": "WARNING"})
-    DBOS.workflow(name=WORKFLOW)(generation)
+    workflow = DBOS.workflow(name=WORKFLOW)(generation)
     DBOS.launch()
     await DBOS.register_queue_async(QUEUE, polling_interval_sec=queue_polling_seconds)
+
+    async def start(job: GenerationInput) -> None:
+        with SetWorkflowID(job.generation_id):
+            await DBOS.start_workflow_async(workflow, job)
+
     try:
-        yield
+        yield start
     finally:
         await asyncio.to_thread(DBOS.destroy)

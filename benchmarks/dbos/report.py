@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.dbos.compare import MAX_SPREAD, Comparison, Row, spread
+from benchmarks.dbos.compare import MAX_SPREAD, OWN_PARTS, Comparison, Row, spread
 
 MAX_OWN_PARTS_RATIO = 0.75
 PLAIN_WIDTH = 120
@@ -26,7 +26,7 @@ def show(found: Comparison, console: Console | None = None) -> None:
         table.add_row(row.what, _side(row.darkroom), _side(row.dbos), _ratio(row))
     console.print(table)
     console.print(f"no ratio where the rounds of a side differ by more than {MAX_SPREAD:.0%} of their median")
-    console.print(f"own parts: {_verdict(found.own_parts)}, goal ≤ {MAX_OWN_PARTS_RATIO}")
+    console.print(f"own parts: {_verdict(found.row(OWN_PARTS))}, goal ≤ {MAX_OWN_PARTS_RATIO}")
 
 
 def as_json(found: Comparison) -> dict[str, Any]:

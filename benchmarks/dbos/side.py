@@ -17,7 +17,8 @@ from devstack.servers.postgres import Postgres
 from devstack.stack.client_account import make_account
 from devstack.stack.running import Stack
 
-WORKER, API = "dbos worker", "dbos api"
+WORKER, API, BOTH = "dbos worker", "dbos api", "dbos worker and api"
+MAX_PROCESSES = 2
 APPLICATION_DATABASE, SYSTEM_DATABASE = "darkroom_on_dbos", "dbos_system"
 STOP_TIMEOUT_SECONDS = 15.0
 QUERY_TIMEOUT_SECONDS = 10.0
@@ -40,17 +41,26 @@ async def create_databases(url: str) -> None:
         await connection.close(timeout=QUERY_TIMEOUT_SECONDS)
 
 
-def start_side(stack: Stack, python: Path, *, polling_seconds: float) -> Stack:
-    """Start worker and API and wait for both; return the stack as a client of the DBOS side sees it."""
+def start_side(
+    stack: Stack, python: Path, *, polling_seconds: float, processes: int = MAX_PROCESSES
+) -> Stack:
+    """Start worker and API, or one process that is both; return the stack as a client of this side sees it.
+
+    Waits until they are ready.
+    """
     url = with_database(stack.servers.postgres.url, APPLICATION_DATABASE)
     migrate(url)
     env = side_environment(stack.environment, DataDir(stack.folder), url, polling_seconds)
     account = make_account(TENANT_ID, CREDITS, env, stack.supervisor.stop_flag)
     health_url = f"http://127.0.0.1:{env['WORKER_HEALTH_PORT']}/healthz"
     internal_url = f"http://127.0.0.1:{env['API_INTERNAL_PORT']}"
-    # The worker first: it makes DBOS's tables.
-    _start(stack, WORKER, python, "benchmarks.dbos.worker", env, health_url)
-    _start(stack, API, python, "benchmarks.dbos.api", env, f"{internal_url}/readyz")
+    api = (str(python), "-m", "benchmarks.dbos.api")
+    if processes == MAX_PROCESSES:
+        # The worker first: it makes DBOS's tables.
+        _start(stack, WORKER, (str(python), "-m", "benchmarks.dbos.worker"), env, health_url)
+        _start(stack, API, api, env, f"{internal_url}/readyz")
+    else:
+        _start(stack, BOTH, (*api, "--works"), env, f"{internal_url}/readyz")
     return replace(
         stack,
         api_url=env["PUBLIC_URL"],
@@ -77,13 +87,11 @@ def side_environment(
     }
 
 
-def _start(
-    stack: Stack, name: str, python: Path, module: str, env: Mapping[str, str], ready_url: str
-) -> None:
+def _start(stack: Stack, name: str, argv: tuple[str, ...], env: Mapping[str, str], ready_url: str) -> None:
     stack.supervisor.start(
         Command(
             name=name,
-            argv=(str(python), "-m", module),
+            argv=argv,
             env=dict(os.environ) | {"PYTHONUNBUFFERED": "1"} | dict(env),
             cwd=ROOT,
             stop_timeout_seconds=STOP_TIMEOUT_SECONDS,

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.dbos.__main__ import parser
-from benchmarks.dbos.compare import Comparison, Round, compare
+from benchmarks.dbos.compare import OWN_PARTS, Comparison, Round, compare
 from benchmarks.dbos.environment import FOLDER, LOCK, ready_python
 from benchmarks.dbos.report import as_json, show
 from benchmarks.dbos.side import side_environment, with_database
@@ -35,11 +35,21 @@ def rounds(cpu_ms: dict[str, float], *rates: float) -> list[Round]:
 def test_our_own_parts_are_compared_with_all_of_dbos() -> None:
     found = Comparison(rounds(OURS, 10, 10.5), rounds(THEIRS, 8, 8.4))
 
-    assert found.own_parts.darkroom == [60.0, 60.0]
-    assert found.own_parts.dbos == [84.0, 84.0]
-    assert found.own_parts.ratio == pytest.approx(60 / 84)
-    assert found.whole.ratio == pytest.approx(110 / 84)
+    assert found.row(OWN_PARTS).darkroom == [60.0, 60.0]
+    assert found.row(OWN_PARTS).dbos == [84.0, 84.0]
+    assert found.row(OWN_PARTS).ratio == pytest.approx(60 / 84)
+    assert found.row("the whole").ratio == pytest.approx(110 / 84)
     assert found.throughput.ratio == pytest.approx(1.25)
+
+
+def test_one_process_of_dbos_is_compared_with_both_of_ours() -> None:
+    both = {"dbos worker and api": 70.0, "postgres": 12.0, "s3": 2.0}
+    found = Comparison(rounds(OURS, 10, 10), rounds(both, 8, 8))
+
+    assert found.row("worker").dbos == found.row("API").dbos == []
+    assert found.row("worker").ratio is None
+    assert found.row("worker and API").ratio == pytest.approx(50 / 70)
+    assert found.row(OWN_PARTS).ratio == pytest.approx(60 / 84)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [([10, 11.5], [8, 8]), ([10, 10], [8, 9]), ([10], [8])])
