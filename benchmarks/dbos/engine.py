@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from dbos import DBOS, DBOSClient, SetWorkflowID
+from dbos import DBOS, DBOSClient, EnqueueOptions, SetWorkflowID, StepOptions
 from dbos import error as dbos_errors
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.testing import ActivityEnvironment
@@ -47,16 +47,16 @@ class Retry:
     timeout_seconds: float
     pause_seconds: float = 1.0
 
-    def options(self, name: str) -> dict[str, Any]:
-        return {
-            "name": name,
-            "retries_allowed": self.attempts > 1,
-            "max_attempts": self.attempts,
-            "interval_seconds": self.pause_seconds,
-            "backoff_rate": 1.0,
-            "should_retry": _may_succeed,
-            "timeout_seconds": self.timeout_seconds,
-        }
+    def options(self, name: str) -> StepOptions:
+        return StepOptions(
+            name=name,
+            retries_allowed=self.attempts > 1,
+            max_attempts=self.attempts,
+            interval_seconds=self.pause_seconds,
+            backoff_rate=1.0,
+            should_retry=_may_succeed,
+            timeout_seconds=self.timeout_seconds,
+        )
 
 
 def _may_succeed(error: BaseException) -> bool:
@@ -176,7 +176,7 @@ class DbosWorkflowClient:
 
     async def describe_workflow(self, generation_id: str) -> WorkflowState:
         try:
-            handle = await self._bounded(self._client.retrieve_workflow_async(generation_id))
+            handle: Any = await self._bounded(self._client.retrieve_workflow_async(generation_id))
             status = await self._bounded(handle.get_status())
         except dbos_errors.DBOSNonExistentWorkflowError:
             return WorkflowState(exists=False, running=False)
@@ -202,11 +202,9 @@ class DbosWorkflowClient:
         self._client.destroy()
 
     async def _enqueue(self, generation: GenerationInput) -> None:
-        options = {
-            "workflow_name": WORKFLOW,
-            "queue_name": QUEUE,
-            "workflow_id": generation.generation_id,
-        }
+        options = EnqueueOptions(
+            workflow_name=WORKFLOW, queue_name=QUEUE, workflow_id=generation.generation_id
+        )
         await self._client.enqueue_async(options, generation)
 
     async def _send(self, generation_id: str, message: Message) -> bool:

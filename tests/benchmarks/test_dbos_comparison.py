@@ -1,6 +1,7 @@
 """The comparison with DBOS: what is compared with what, and when nothing is said."""
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from benchmarks.load import Sample
 from devstack.errors import InstallFailed
 from devstack.process.data_directory import DataDir
 from devstack.process.log import silent
+from devstack.servers.app_processes import ROOT
 
 OURS = {"worker": 40.0, "api": 10.0, "postgres": 8.0, "s3": 2.0, "temporal": 50.0, "simulator": 7.0}
 THEIRS = {
@@ -139,3 +141,12 @@ def test_options_have_bounds(arguments: list[str], capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         parser().parse_args(arguments)
     assert "invalid choice" in capsys.readouterr().err
+
+
+def test_dbos_is_imported_by_one_module_that_nothing_else_needs() -> None:
+    modules = [path for path in ROOT.rglob("*.py") if not path.relative_to(ROOT).parts[0].startswith(".")]
+    importing = [
+        path for path in modules if re.search(r"^(import|from) dbos\b", path.read_text(), re.MULTILINE)
+    ]
+
+    assert [path.relative_to(ROOT).as_posix() for path in importing] == ["benchmarks/dbos/engine.py"]
