@@ -6,7 +6,7 @@ READY := .venv/.ready
 RUN := .venv/bin/python
 
 AUDIT := .venv-audit/bin
-LOCKS := requirements.lock requirements-dev.lock requirements-audit.lock
+LOCKS := requirements.lock requirements-dev.lock requirements-audit.lock requirements-bench.lock
 
 .PHONY: help demo up unit test check bench lock audit sbom clean
 
@@ -43,6 +43,8 @@ lock: $(READY) ## Pin every dependency again, with hashes and without any index'
 		--no-header --output-file requirements-dev.lock pyproject.toml --group dev
 	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --output-file requirements-audit.lock --group audit
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --output-file requirements-bench.lock pyproject.toml --group bench --constraint requirements.lock
 
 audit: .venv-audit/.ready ## Look up every locked package in the published advisories; a package not found fails
 	@failed=0; for lock in $(LOCKS); do echo "$$lock:"; $(AUDIT)/pip-audit --strict --disable-pip \

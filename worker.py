@@ -17,7 +17,7 @@ from composition import ServiceSettings, new_event_loop, read_settings, refuse_u
 from composition.activities import Activities, worker_activities
 from composition.providers import submits_per_second
 from composition.repositories import Database, catalog, check_schema, database
-from composition.temporal import temporal_client
+from composition.temporal import temporal_client, workflow_client
 from domain import temporal_names
 from runtime.health import health_server
 from runtime.logs import configure_logging
@@ -169,7 +169,8 @@ async def serve(settings: ServiceSettings, queues: Sequence[str], stop: asyncio.
 async def _work(
     settings: ServiceSettings, client: Client, pool: Database, queues: Sequence[str], stop: asyncio.Event
 ) -> None:
-    async with worker_activities(settings, client, pool) as activities:
+    workflows = workflow_client(settings, client)
+    async with worker_activities(settings, workflows, pool) as activities:
         workers = build_workers(client, activities, tuning_of(settings), queues, stop=stop)
 
         def is_serving() -> bool:

@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from temporalio.client import Client
-
 from activities.assets import AssetActivities, ImageWriter
 from activities.credits import CreditActivities
 from activities.erasure import Eraser
@@ -29,7 +27,6 @@ from composition.providers import input_check, providers, webhook_url, webhook_u
 from composition.repositories import catalog, provider_slots
 from composition.settings import ServiceSettings
 from composition.storage import object_store, result_decoders, result_images
-from composition.temporal import workflow_client
 from domain.ports import (
     Assets,
     Attempts,
@@ -155,7 +152,7 @@ def build_activities(ports: ActivityPorts) -> Activities:
 
 @asynccontextmanager
 async def worker_activities(
-    settings: ServiceSettings, client: Client, database: Database
+    settings: ServiceSettings, workflows: WorkflowClient, database: Database
 ) -> AsyncIterator[Activities]:
     """Open the activities on the real adapters."""
     models = catalog(settings)
@@ -180,7 +177,7 @@ async def worker_activities(
                 inbox=PostgresInbox(database),
                 reconcile_queries=PostgresReconcileQueries(database, models),
                 slots=provider_slots(settings, database),
-                workflows=workflow_client(settings, client),
+                workflows=workflows,
                 store=store,
                 downloader=images.downloader,
                 inspector=images.inspector,

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from typing import Protocol
 
 from fastapi import FastAPI
 
@@ -40,7 +41,7 @@ from composition.repositories import catalog, check_schema, database
 from composition.settings import ServiceSettings, keyring
 from composition.storage import input_images, object_store
 from composition.temporal import temporal_client, workflow_client
-from domain.ports import ObjectStore
+from domain.ports import ObjectStore, WorkflowClient
 from domain.tenant import TenantLimits
 
 # For each call to Temporal while a client waits for its response; what is not done then is done later.
@@ -57,11 +58,19 @@ class ApiServers:
     internal: Server
 
 
+class WorkflowEngine(WorkflowClient, Protocol):
+    """Workflows from outside, for a process that also reports whether they can be reached."""
+
+    async def healthy(self) -> bool: ...
+
+
 @asynccontextmanager
-async def api_servers(settings: ServiceSettings, descriptors: int) -> AsyncIterator[ApiServers]:
+async def api_servers(
+    settings: ServiceSettings, descriptors: int, engine: WorkflowEngine | None = None
+) -> AsyncIterator[ApiServers]:
     """Open the services, and yield the servers of both ports, not yet started.
 
-    descriptors: how many files and sockets the process may have open.
+    descriptors: how many files and sockets the process may have open. engine: another one than Temporal.
     """
     limits, proxies = (
         _connection_limits(settings).within(descriptors),
@@ -71,7 +80,7 @@ async def api_servers(settings: ServiceSettings, descriptors: int) -> AsyncItera
         body_limits(settings), load=_load_limits(settings), public_paths=settings.api_public_paths
     )
     internal = build_internal_app(public)
-    async with api_services(settings) as services:
+    async with api_services(settings, engine) as services:
         public.state.services = internal.state.services = services
         yield ApiServers(
             _server(public, settings.api_host, settings.api_port, limits, proxies),
@@ -121,21 +130,17 @@ def body_limits(settings: ServiceSettings) -> BodyLimits:
 
 
 @asynccontextmanager
-async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
-    """Open what is behind the routes. Temporal may be away: the client connects on its first call."""
+async def api_services(
+    settings: ServiceSettings, engine: WorkflowEngine | None = None
+) -> AsyncIterator[Services]:
+    """Open what is behind the routes. engine: another one than Temporal."""
     async with AsyncExitStack() as stack:
         pool = database(settings)
         stack.push_async_callback(pool.close)
         await check_schema(pool)
         store = await stack.enter_async_context(object_store(settings))
         http = await stack.enter_async_context(provider_client())
-        temporal = await temporal_client(settings, lazy=True)
-        workflows = workflow_client(
-            settings,
-            temporal,
-            background_calls=settings.api_background_calls,
-            call_seconds=_TEMPORAL_SECONDS,
-        )
+        workflows = engine or await _temporal(settings)
         models, generations, tenants = catalog(settings), PostgresGenerations(pool), PostgresTenants(pool)
         limits = tenant_limits(settings)
         admission, rate_limiter = Admission(PostgresTenantUsages(pool), limits), RateLimiter(limits)
@@ -168,6 +173,16 @@ async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
             large_bodies=TenantConcurrencyLimiter(_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS),
             keyring=keyring(settings),
         )
+
+
+async def _temporal(settings: ServiceSettings) -> WorkflowEngine:
+    """Return Temporal's workflows. It may be away: the client connects on its first call."""
+    return workflow_client(
+        settings,
+        await temporal_client(settings, lazy=True),
+        background_calls=settings.api_background_calls,
+        call_seconds=_TEMPORAL_SECONDS,
+    )
 
 
 @asynccontextmanager

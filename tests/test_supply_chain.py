@@ -91,6 +91,7 @@ def test_every_requirement_is_in_its_lock() -> None:
         "requirements.lock": PROJECT["project"]["dependencies"],
         "requirements-dev.lock": [*PROJECT["project"]["dependencies"], *groups["dev"]],
         "requirements-audit.lock": groups["audit"],
+        "requirements-bench.lock": [*PROJECT["project"]["dependencies"], *groups["bench"]],
     }
     assert wanted.keys() == set(LOCKS)
     for lock, requirements in wanted.items():
