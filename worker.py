@@ -11,7 +11,6 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.interceptors import FailureMappingInterceptor, HeartbeatInterceptor, StoppingInterceptor
 from composition import ServiceSettings, new_event_loop, read_settings, refuse_unsafe
@@ -25,6 +24,7 @@ from runtime.logs import configure_logging
 from runtime.process import run
 from runtime.work_folder import work_folder
 from runtime.workers import run_workers
+from runtime.workflow_runner import workflow_runner
 from workflows.generation import GenerationWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
@@ -130,9 +130,7 @@ def _worker(client: Client, queue: str, tuning: Tuning, stop: asyncio.Event, **r
         client,
         task_queue=queue,
         interceptors=[StoppingInterceptor(stop), FailureMappingInterceptor(), HeartbeatInterceptor()],
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PURE)
-        ),
+        workflow_runner=workflow_runner(*_PURE),
         max_cached_workflows=tuning.cached_workflows,
         sticky_queue_schedule_to_start_timeout=tuning.sticky_timeout,
         graceful_shutdown_timeout=tuning.grace,
