@@ -73,7 +73,7 @@ async def measure(options: Options) -> Result:
 def _patient_models(folder: Path) -> Path:
     """Write a catalog whose provider has a slot for all of them, and a model that is not polled."""
     text = (ROOT / "models.toml").read_text()
-    for pattern, replacement in ((_FAL_SLOTS, "20000"), (_MODEL_TIMING, _NEVER_POLLED)):
+    for pattern, replacement in ((_FAL_SLOTS, "10000"), (_MODEL_TIMING, _NEVER_POLLED)):
         text, replaced = re.subn(pattern, rf"\g<1>{replacement}", text)
         if replaced != 1:
             raise RunFailed("models.toml has changed its form: adapt benchmarks/memory.py")

@@ -29,17 +29,22 @@ _RELEASE = "UPDATE generations SET stage = 'storing' WHERE id = ANY ($1) AND sta
 class Grants:
     """Lanes of one process that hand slots on.
 
-    together: how many attempts are released by one statement at most; the service releases each by itself.
+    held: attempts that have a slot. together: how many are released by one statement at most; the service
+    releases each by itself.
     """
 
     def __init__(
-        self, slots: ProviderSlots, release: Callable[[list[str]], Awaitable[None]], together: int
+        self,
+        slots: ProviderSlots,
+        release: Callable[[list[str]], Awaitable[None]],
+        held: list[AttemptRef],
+        together: int,
     ) -> None:
         self._slots = slots
         self._release = release
         self._together = together
-        self._held: list[AttemptRef] = []
-        self.granted = 0
+        self._held = held
+        self._known = set(held)
 
     async def lane(self, provider: str, until: float) -> None:
         while time.time() < until:
@@ -47,11 +52,13 @@ class Grants:
             if mine:
                 await self._release([attempt.generation_id for attempt in mine])
             granted = await self._slots.grant_free(provider)
-            for attempt in granted:
+            # A grant is returned until it is marked, so also to other lanes.
+            new = [attempt for attempt in granted if attempt not in self._known]
+            self._known.update(new)
+            for attempt in new:
                 await self._slots.mark_notified(attempt)
-            self._held += granted
-            self.granted += len(granted)
-            if not self._held:
+            self._held += new
+            if not new:
                 await asyncio.sleep(_IDLE_SECONDS)
 
 
@@ -61,12 +68,14 @@ async def grants(database: Database, job: dict[str, Any]) -> dict[str, Any]:
     async def release(ids: list[str]) -> None:
         await pool.execute(_RELEASE, ids)
 
-    process = Grants(slots_with_limits(database, {job["provider"]: job["limit"]}), release, job["together"])
+    slots = slots_with_limits(database, {job["provider"]: job["limit"]})
+    held = [AttemptRef(generation_id) for generation_id in job["held"]]
+    process = Grants(slots, release, held, job["together"])
     await _begin(job)
     until = job["begin_at"] + job["seconds"]
     await asyncio.gather(*(process.lane(job["provider"], until) for _ in range(job["lanes"])))
     await pool.close()
-    return {"granted": process.granted}
+    return {}
 
 
 async def reserves(database: Database, job: dict[str, Any]) -> dict[str, Any]:

@@ -25,8 +25,11 @@ PROCESSES = (1, 2, 4)
 MIN_GRANTS_PER_SECOND = 2_000.0
 TENANTS = 100
 PROVIDER, SLOTS, LANES = "fal", 40, 40
-# How many attempts are released by one statement: each by itself, and as many as a batch may hold.
-TOGETHER = (1, 20)
+# How many attempts one statement releases. The service releases each by itself, which costs more than to
+# grant its slot to the next: released in batches, what is measured is the granting.
+ALONE, TOGETHER = 1, 20
+RUNS = (*((processes, TOGETHER) for processes in PROCESSES), (PROCESSES[-1], ALONE))
+ROUNDS = 2
 SECONDS = 3.0
 _GRANTS = "grants per second"
 _WARM_UP, _REPEATS = 10, 50
@@ -86,18 +89,13 @@ async def measure(options: Options) -> Result:
     sizes = [options.scaled(size) for size in SIZES]
     async with migrated_database(options.stop) as url:
         single = {size: await _single(url, size) for size in sizes}
-        contenders = {
-            _name(size, processes, together): partial(_grants, url, size, processes, together)
-            for size in sizes
-            for together in TOGETHER
-            for processes in PROCESSES
-        }
-        comparison = await in_turn(contenders, options.rounds, steady=(_GRANTS,), spare=0)
+        contenders = {_name(size, *how): partial(_grants, url, size, *how) for size in sizes for how in RUNS}
+        comparison = await in_turn(contenders, min(ROUNDS, options.rounds))
     return _result(sizes, single, comparison)
 
 
 def _name(size: int, processes: int, together: int) -> str:
-    return f"{size} wait, {processes} processes, {together} together"
+    return f"{size} wait, {processes} processes, {together} at a time"
 
 
 async def _grants(url: str, size: int, processes: int, together: int) -> Reading:
@@ -106,16 +104,41 @@ async def _grants(url: str, size: int, processes: int, together: int) -> Reading
     try:
         queue = Queue(connection, size)
         await queue.fill()
+        held = await _first(url)
         filling = asyncio.create_task(queue.keep_full())
-        job = {"kind": "grants", "url": url, "provider": PROVIDER, "limit": SLOTS, "together": together}
+        jobs = [
+            {
+                "kind": "grants",
+                "url": url,
+                "provider": PROVIDER,
+                "limit": SLOTS,
+                "held": held[number::processes],
+                "together": together,
+                "lanes": max(1, LANES // processes // together),
+            }
+            for number in range(processes)
+        ]
         try:
-            await in_processes([job | {"lanes": max(1, LANES // processes)}] * processes, SECONDS)
+            await in_processes(jobs, SECONDS)
         finally:
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
         return {_GRANTS: await connection.fetchval(_LEFT) / SECONDS}
     finally:
         await connection.close(timeout=_TIMEOUT_SECONDS)
+
+
+async def _first(url: str) -> list[str]:
+    """Grant all slots; return the generations that have them."""
+    database = Database(url, pool_size=2)
+    try:
+        slots = slots_with_limits(database, {PROVIDER: SLOTS})
+        granted = await slots.grant_free(PROVIDER)
+        for attempt in granted:
+            await slots.mark_notified(attempt)
+        return [attempt.generation_id for attempt in granted]
+    finally:
+        await database.close()
 
 
 async def _single(url: str, size: int) -> dict[str, float]:
@@ -157,26 +180,20 @@ def _result(sizes: list[int], single: dict[int, dict[str, float]], comparison: C
         (f"{size:,}", f"{single[size]['grant']:.1f}", f"{single[size]['position']:.1f}") for size in sizes
     ]
     rates = [
-        (
-            f"{size:,}",
-            str(together),
-            *(
-                cell(comparison.range(_name(size, processes, together), _GRANTS), 0)
-                for processes in PROCESSES
-            ),
-        )
+        (f"{size:,}", *(cell(comparison.range(_name(size, *how), _GRANTS), 0) for how in RUNS))
         for size in sizes
-        for together in TOGETHER
     ]
-    headings = ("waiting", "released together", *(f"{count} processes" for count in PROCESSES))
+    headings = (
+        "waiting",
+        *(
+            f"{count} process{'es' * (count > 1)}{', one at a time' * (many == ALONE)}"
+            for count, many in RUNS
+        ),
+    )
     goals = [
         Goal(
             f"grants per second with {size:,} waiting, best of several processes",
-            max(
-                comparison.range(_name(size, processes, together), _GRANTS).median
-                for processes in PROCESSES[1:]
-                for together in TOGETHER
-            ),
+            max(comparison.range(_name(size, *how), _GRANTS).median for how in RUNS if how[0] > 1),
             at_least=MIN_GRANTS_PER_SECOND,
         )
         for size in sizes
