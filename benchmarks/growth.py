@@ -53,7 +53,7 @@ async def measure(options: Options) -> Result:
     ):
         stacks = [Grown(many, old, old_target), Grown(few, young, young_target)]
         for each in stacks:
-            await _fill(each.on.database_url, each.history)
+            await fill_history(each.on.database_url, each.history)
             await warm_up(each.target, options.generations)
         before = {each.name: await table_reads(each.on.database_url) for each in stacks}
 
@@ -70,7 +70,8 @@ async def measure(options: Options) -> Result:
     return _result(comparison, reads, made)
 
 
-async def _fill(database_url: str, count: int) -> None:
+async def fill_history(database_url: str, count: int) -> None:
+    """Write all rows that so many generations leave behind; the statistics are those of full tables."""
     connection = await asyncpg.connect(database_url, timeout=_FILL_SECONDS, command_timeout=_FILL_SECONDS)
     try:
         for first in range(1, count + 1, _AT_A_TIME):

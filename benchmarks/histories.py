@@ -12,7 +12,6 @@ from benchmarks.load import Sample
 from devstack.process.log import log
 
 EVENT_SAMPLES = 50
-REPEATED = ("task timeouts", "task failures", "retries", "steps not local")
 _LOCAL_STEPS = ("reserve_credits", "settle_credits", "refund_credits", "ask_for_place")
 
 
@@ -35,6 +34,7 @@ def repeated_work(history: WorkflowHistory) -> Counter[str]:
 
 
 async def all_repeated_work(client: Client, samples: Sequence[Sample]) -> Counter[str]:
+    """Count likewise in the histories of all samples."""
     found: Counter[str] = Counter()
     for sample in samples:
         found += repeated_work(await client.get_workflow_handle(sample.workflow_id).fetch_history())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmarks.cost import PER_SECOND, WITHOUT_ELSEWHERE
-from benchmarks.histories import REPEATED, all_repeated_work
+from benchmarks.histories import all_repeated_work
 from benchmarks.options import Options
 from benchmarks.pair import BASELINE, DARKROOM, Pair, open_pair
 from benchmarks.report import Result, Table, cell
@@ -55,15 +55,14 @@ async def _level(options: Options, pair: Pair, at_once: int) -> Level:
 
 
 def _result(levels: list[Level]) -> Result:
-    headings = ["at once"]
-    for row in ("per s", "ms each"):
-        headings += [f"{row}: {DARKROOM}", BASELINE, "ratio"]
-    headings += REPEATED
+    repeated: Counter[str] = sum((level.repeated for level in levels), Counter())
+    done_twice = ", ".join(f"{count} {what}" for what, count in repeated.items()) or "nothing"
     return Result(
         tables=[
-            Table("By how many are open at once (ms without simulator and client)", headings, _rows(levels))
+            _table("Throughput, per second, by how many are open at once", levels, PER_SECOND, 1),
+            _table("Processor time without simulator and client, ms each", levels, COST, 0),
         ],
-        notes=[_decline(levels, name) for name in (DARKROOM, BASELINE)],
+        notes=[*(_decline(levels, name) for name in (DARKROOM, BASELINE)), f"Done twice: {done_twice}"],
         numbers={
             str(level.at_once): {"runs": level.comparison.as_json(), "repeated": dict(level.repeated)}
             for level in levels
@@ -71,15 +70,16 @@ def _result(levels: list[Level]) -> Result:
     )
 
 
-def _rows(levels: list[Level]) -> list[list[str]]:
-    rows = []
-    for level in levels:
-        row = [str(level.at_once)]
-        for what, digits in ((PER_SECOND, 1), (COST, 0)):
-            row += [cell(level.comparison.range(name, what), digits) for name in (DARKROOM, BASELINE)]
-            row.append(str(level.comparison.ratio(DARKROOM, BASELINE, what)))
-        rows.append(row + [str(level.repeated[name]) for name in REPEATED])
-    return rows
+def _table(title: str, levels: list[Level], row: str, digits: int) -> Table:
+    rows = [
+        (
+            str(level.at_once),
+            *(cell(level.comparison.range(name, row), digits) for name in (DARKROOM, BASELINE)),
+            str(level.comparison.ratio(DARKROOM, BASELINE, row)),
+        )
+        for level in levels
+    ]
+    return Table(title, ("at once", DARKROOM, BASELINE, "ratio"), rows)
 
 
 def _decline(levels: list[Level], name: str) -> str:
