@@ -18,7 +18,7 @@ MAX_ACCEPT_RATIO = 2.0
 MAX_REACTION_RATIO = 1.5
 # Short, as nothing is measured meanwhile.
 JOB_SECONDS = 0.2
-HALF_LOAD_SECONDS = 15.0
+HALF_LOAD_SECONDS = 10.0
 LOAD = 0.5
 # A workflow's end is seen before its last writes are done: they must not be load for the next one.
 _IDLE_PAUSE_SECONDS = 0.2

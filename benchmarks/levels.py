@@ -31,7 +31,7 @@ class Level:
 
 def count_at(at_once: int, at_most: int) -> int:
     """Return how many to run: enough to fill all lanes, and few where each takes its time alone."""
-    return max(at_once, min(at_most, 20 + 5 * at_once))
+    return max(at_once, min(at_most, 15 + 5 * at_once))
 
 
 async def measure(options: Options) -> Result:

@@ -29,7 +29,7 @@ _DAY_SECONDS = 86_400
 _LANES = 20
 _WAIT_SECONDS = 900.0
 # After the last has begun to wait: what is freed only a moment later does not count.
-_SETTLE_SECONDS = 10.0
+_SETTLE_SECONDS = 5.0
 _GENERATING = "SELECT count(*) FROM generations WHERE stage = 'generating'"
 # In the catalog: what comes before the value, and the value.
 _FAL_SLOTS = r"(\[providers\.fal\]\n(?:[^\[]*\n)?max_concurrent = )\d+"

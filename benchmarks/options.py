@@ -14,7 +14,7 @@ class Options:
     Attributes:
         temporal: Which server.
         rounds: How often each contender runs, at least.
-        generations: In each run under load.
+        generations: In each run under load; of baseline workflows twice as many.
         at_once: How many are open at a time under load.
         idle_samples: In each run of one after the other.
         scale: Of every other size: waiting generations, a burst, rows of history. Below 1 for a quick try.
@@ -25,9 +25,9 @@ class Options:
     stop: StopFlag
     temporal: str = DEV
     rounds: int = 3
-    generations: int = 200
+    generations: int = 150
     at_once: int = 40
-    idle_samples: int = 30
+    idle_samples: int = 20
     scale: float = 1.0
     levels: Sequence[int] = (1, 8, 40, 120, 400)
 

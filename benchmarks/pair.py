@@ -15,6 +15,7 @@ from devstack.process.log import log
 DARKROOM, BASELINE = "Darkroom", "baseline"
 # The first samples pay for imports, connections and the sandbox's first workflow.
 _WARM_UP_SAMPLES, _WARM_UP_AT_ONCE = 20, 5
+_BASELINE_FACTOR = 2
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,12 @@ class Pair:
     def targets(self) -> dict[str, Target]:
         return {BASELINE: self.baseline, DARKROOM: self.darkroom}
 
-    async def load(self, name: str, count: int, at_once: int) -> Loaded:
-        """Run one of them with many at once."""
+    async def load(self, name: str, generations: int, at_once: int) -> Loaded:
+        """Run so many generations with many at once, or baseline workflows for about as long.
+
+        The beginning and the end of a run, with fewer at once, then weigh as much for both.
+        """
+        count = generations * (_BASELINE_FACTOR if name == BASELINE else 1)
         log(f"{name}: {count}, {at_once} at once …")
         return await run_loaded(self.targets[name], count, at_once, self.pids)
 

@@ -32,9 +32,12 @@ _HELD = "SELECT balance_credits FROM accounts WHERE tenant_id = $1 AND kind = 'h
 
 
 async def measure(options: Options) -> Result:
+    seconds = max(1.0, SECONDS * options.scale)
     async with migrated_database(options.stop) as url:
         await _open_account(url)
-        contenders = {_name(processes): partial(_reserves, url, processes) for processes in PROCESSES}
+        contenders = {
+            _name(processes): partial(_reserves, url, processes, seconds) for processes in PROCESSES
+        }
         comparison = await in_turn(contenders, options.rounds, steady=(_PER_SECOND,))
     return _result(comparison)
 
@@ -52,7 +55,7 @@ async def _open_account(url: str) -> None:
         await database.close()
 
 
-async def _reserves(url: str, processes: int) -> Reading:
+async def _reserves(url: str, processes: int, for_seconds: float) -> Reading:
     log(f"reserves: {_name(processes)} …")
     connection = await asyncpg.connect(url, timeout=_TIMEOUT_SECONDS, command_timeout=_TIMEOUT_SECONDS)
     try:
@@ -69,10 +72,10 @@ async def _reserves(url: str, processes: int) -> Reading:
             }
             for each in range(processes)
         ]
-        seconds = [each for done in await in_processes(jobs, SECONDS) for each in done["seconds"]]
+        seconds = [each for done in await in_processes(jobs, for_seconds) for each in done["seconds"]]
         if await connection.fetchval(_HELD, _TENANT) - held != len(seconds):
             raise RunFailed("what is held is not what was reserved")
-        return {_PER_SECOND: len(seconds) / SECONDS, _MS: 1000 * percentile(seconds, 50)}
+        return {_PER_SECOND: len(seconds) / for_seconds, _MS: 1000 * percentile(seconds, 50)}
     finally:
         await connection.close(timeout=_TIMEOUT_SECONDS)
 
