@@ -1,32 +1,23 @@
 """Throughput and cost by how many are open at once: ours and the baseline's.
 
-Work that is done twice shows in our histories: workflow tasks that failed or timed out, activities that were
-tried again, and ledger steps that did not end as local activities.
+A round is all levels of both, so that the levels are in turn, too. Work that is done twice shows in our
+histories: workflow tasks that failed or timed out, activities that were tried again, and ledger steps that did
+not end as local activities.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 
 from benchmarks.cost import PER_SECOND, WITHOUT_ELSEWHERE
 from benchmarks.histories import all_repeated_work
 from benchmarks.options import Options
-from benchmarks.pair import BASELINE, DARKROOM, Pair, open_pair
+from benchmarks.pair import BASELINE, DARKROOM, open_pair
 from benchmarks.report import Result, Table, cell
 from benchmarks.rounds import Comparison, Reading, in_turn
 
-# Rounds of a level: the levels are many, and their curve shows what one of them hides.
-ROUNDS = 2
+ROUNDS, SPARE_ROUNDS = 2, 1
 COST = f"{WITHOUT_ELSEWHERE}, ms"
-
-
-@dataclass(frozen=True)
-class Level:
-    """What was read with so many at once. repeated: in all of our runs together."""
-
-    at_once: int
-    comparison: Comparison
-    repeated: Counter[str]
 
 
 def count_at(at_once: int, at_most: int) -> int:
@@ -35,58 +26,68 @@ def count_at(at_once: int, at_most: int) -> int:
 
 
 async def measure(options: Options) -> Result:
+    repeated: dict[int, Counter[str]] = {at_once: Counter() for at_once in options.levels}
     async with open_pair(options) as pair:
-        levels = [await _level(options, pair, at_once) for at_once in options.levels]
-    return _result(levels)
+
+        async def run(name: str, at_once: int) -> Reading:
+            loaded = await pair.load(name, count_at(at_once, options.generations), at_once)
+            if name == DARKROOM:
+                repeated[at_once] += await all_repeated_work(pair.on.client, loaded.run.samples)
+            return loaded.reading
+
+        contenders = {
+            _name(name, at_once): partial(run, name, at_once)
+            for at_once in options.levels
+            for name in pair.targets
+        }
+        comparison = await in_turn(
+            contenders, min(ROUNDS, options.rounds), steady=(PER_SECOND, COST), spare=SPARE_ROUNDS
+        )
+    return _result(options.levels, comparison, repeated)
 
 
-async def _level(options: Options, pair: Pair, at_once: int) -> Level:
-    repeated: Counter[str] = Counter()
-
-    async def run(name: str) -> Reading:
-        loaded = await pair.load(name, count_at(at_once, options.generations), at_once)
-        if name == DARKROOM:
-            repeated.update(await all_repeated_work(pair.on.client, loaded.run.samples))
-        return loaded.reading
-
-    contenders = {name: partial(run, name) for name in pair.targets}
-    rounds = min(ROUNDS, options.rounds)
-    return Level(at_once, await in_turn(contenders, rounds, steady=(PER_SECOND, COST), spare=1), repeated)
+def _name(name: str, at_once: int) -> str:
+    return f"{name}, {at_once} at once"
 
 
-def _result(levels: list[Level]) -> Result:
-    repeated: Counter[str] = sum((level.repeated for level in levels), Counter())
-    done_twice = ", ".join(f"{count} {what}" for what, count in repeated.items()) or "nothing"
+def _result(levels: Sequence[int], comparison: Comparison, repeated: dict[int, Counter[str]]) -> Result:
+    done_twice = [
+        f"{count} {what} at {at_once}" for at_once, found in repeated.items() for what, count in found.items()
+    ]
+    notes = [
+        f"{name}, {row}, {levels[-1]} at once to {best}: {ratio}"
+        for name in (DARKROOM, BASELINE)
+        for row, best in (
+            (PER_SECOND, _best(levels, comparison, name)),
+            (COST, _cheapest(levels, comparison, name)),
+        )
+        for ratio in (comparison.ratio(_name(name, levels[-1]), _name(name, best), row),)
+    ]
     return Result(
         tables=[
-            _table("Throughput, per second, by how many are open at once", levels, PER_SECOND, 1),
-            _table("Processor time without simulator and client, ms each", levels, COST, 0),
+            _table("Throughput, per second, by how many are open at once", levels, comparison, PER_SECOND, 1),
+            _table("Processor time without simulator and client, ms each", levels, comparison, COST, 0),
         ],
-        notes=[*(_decline(levels, name) for name in (DARKROOM, BASELINE)), f"Done twice: {done_twice}"],
-        numbers={
-            str(level.at_once): {"runs": level.comparison.as_json(), "repeated": dict(level.repeated)}
-            for level in levels
-        },
+        notes=[*notes, f"Done twice: {', '.join(done_twice) or 'nothing'}"],
+        numbers={"levels_runs": comparison.as_json(), "done_twice": done_twice},
     )
 
 
-def _table(title: str, levels: list[Level], row: str, digits: int) -> Table:
+def _table(title: str, levels: Sequence[int], comparison: Comparison, row: str, digits: int) -> Table:
     rows = [
         (
-            str(level.at_once),
-            *(cell(level.comparison.range(name, row), digits) for name in (DARKROOM, BASELINE)),
-            str(level.comparison.ratio(DARKROOM, BASELINE, row)),
+            str(at_once),
+            *(cell(comparison.range(_name(name, at_once), row), digits) for name in (DARKROOM, BASELINE)),
+            str(comparison.ratio(_name(DARKROOM, at_once), _name(BASELINE, at_once), row)),
         )
-        for level in levels
+        for at_once in levels
     ]
     return Table(title, ("at once", DARKROOM, BASELINE, "ratio"), rows)
 
 
-def _decline(levels: list[Level], name: str) -> str:
-    """Return what the last level has of the best throughput, and of the least cost."""
-    rates = [level.comparison.range(name, PER_SECOND).median for level in levels]
-    costs = [level.comparison.range(name, COST).median for level in levels]
-    return (
-        f"{name} at {levels[-1].at_once}: {rates[-1] / max(rates):.2f} of its best throughput, "
-        f"{costs[-1] / min(costs):.2f} times its least cost"
-    )
+def _best(levels: Sequence[int], comparison: Comparison, name: str) -> int:
+    return max(levels, key=lambda at_once: comparison.range(_name(name, at_once), PER_SECOND).median)
+
+
+def _cheapest(levels: Sequence[int], comparison: Comparison, name: str) -> int:
+    return min(levels, key=lambda at_once: comparison.range(_name(name, at_once), COST).median)
