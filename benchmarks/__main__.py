@@ -28,8 +28,7 @@ from devstack.servers.app_processes import ROOT
 from runtime.process import run
 
 INTERRUPTED_EXIT_CODE = 130
-# The stack's client has 10,000 credits.
-GENERATIONS_MAX = 1_000
+GENERATIONS_MAX = 5_000
 AT_ONCE_MAX = 500
 Benchmark = Callable[[Options], Awaitable[Result]]
 

@@ -1,8 +1,8 @@
 """Throughput and cost by how many are open at once: ours and the baseline's.
 
 A round is all levels of both, so that the levels are in turn, too. Work that is done twice shows in our
-histories: workflow tasks that failed or timed out, activities that were tried again, and ledger steps that did
-not end as local activities.
+histories: workflow tasks that failed or timed out, activities that were tried again, and ledger steps that
+did not end as local activities.
 """
 
 from collections import Counter

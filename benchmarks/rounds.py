@@ -19,15 +19,16 @@ SPARE_ROUNDS = 2
 
 @dataclass(frozen=True)
 class Range:
-    """The least, the median and the most of several runs."""
+    """The least, the median and the most of so many runs."""
 
     least: float
     median: float
     most: float
+    runs: int = 1
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Range":
-        return cls(min(values), median(values), max(values))
+        return cls(min(values), median(values), max(values), len(values))
 
     @property
     def spread(self) -> float:
@@ -36,12 +37,15 @@ class Range:
 
     @property
     def is_steady(self) -> bool:
-        return self.spread <= MAX_SPREAD
+        return self.runs > 1 and self.spread <= MAX_SPREAD
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A quotient of two medians; without a value if the runs of either are too far apart."""
+    """A quotient of two medians; without a value if the runs of either are too far apart, or a single one.
+
+    spread: of the side whose runs are further apart.
+    """
 
     value: float | None
     spread: float
@@ -53,7 +57,9 @@ class Ratio:
         return cls(ours.median / theirs.median if is_known else None, spread)
 
     def __str__(self) -> str:
-        return f"spread {self.spread:.0%}: no ratio" if self.value is None else f"{self.value:.2f}"
+        if self.value is not None:
+            return f"{self.value:.2f}"
+        return f"spread {self.spread:.0%}: no ratio" if self.spread else "one run: no ratio"
 
 
 @dataclass(frozen=True)

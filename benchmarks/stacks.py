@@ -1,5 +1,6 @@
 """A stack of a benchmark's own: free ports, temporary data, and the settings of production."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from composition.temporal import TemporalAddress, connect
 from devstack.process.log import log
 from devstack.process.stop_flag import StopFlag
 from devstack.process.supervisor import SUPERVISOR
+from devstack.servers import app_processes
 from devstack.stack.running import Stack, running_stack
 
 JOB_SECONDS = 0.5
 # The settings of production, but for a provider who takes as many as we can submit.
 SETTINGS = {"FAL_SUBMITS_PER_SECOND": "1000", "WORKER_GRACE_SECONDS": "8"}
+CREDITS = 1_000_000
 DEV, POSTGRES = "dev", "postgres"
 
 
@@ -46,6 +49,15 @@ class BenchStack:
         return self.stack.servers.postgres.url
 
 
+def _grant(stack: Stack) -> None:
+    """Give the stack's client more credits than any benchmark spends."""
+    app_processes.run_admin(
+        *("grant", stack.client.tenant_id, str(CREDITS), "--reference", "benchmark"),
+        env=stack.environment,
+        stop=stack.supervisor.stop_flag,
+    )
+
+
 @asynccontextmanager
 async def bench_stack(
     stop: StopFlag,
@@ -66,6 +78,7 @@ async def bench_stack(
             settings=settings, simulator_arguments=("--job-seconds", str(job_seconds)), stop=stop
         )
         stack = await exits.enter_async_context(in_thread(starting))
+        await asyncio.to_thread(_grant, stack)
         pids |= {name: pid for name, pid in stack.supervisor.pids.items() if name != SUPERVISOR}
         where = TemporalAddress(stack.servers.temporal.address, stack.servers.temporal.namespace)
         client = await connect(where)

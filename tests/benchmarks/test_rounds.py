@@ -58,6 +58,11 @@ async def test_rows_without_a_goal_cost_no_further_round() -> None:
     assert order == ["a", "a"]
 
 
+def test_a_single_run_gives_no_ratio() -> None:
+    ratio = Ratio.of(Range.of([10]), Range.of([5]))
+    assert (ratio.value, str(ratio)) == (None, "one run: no ratio")
+
+
 @pytest.mark.parametrize("idle", [[0.0, 0.0], [0.0, 0.1]])
 def test_a_ratio_to_nothing_is_none(idle: list[float]) -> None:
     assert Ratio.of(Range.of([1, 1]), Range.of(idle)).value is None
