@@ -19,6 +19,7 @@ from benchmarks.contention import reserves, slots
 from benchmarks.errors import RunFailed
 from benchmarks.options import Options
 from benchmarks.report import Result
+from benchmarks.rounds import Turns
 from benchmarks.stacks import DEV, POSTGRES
 from devstack.errors import Interrupted, StackError
 from devstack.process.log import log
@@ -64,7 +65,7 @@ async def bench(asked: argparse.Namespace, stop: asyncio.Event) -> int:
 async def _run_all(names: Sequence[str], options: Options, path: Path) -> int:
     """Run one after the other; one that fails does not keep the others from running."""
     numbers: dict[str, Any] = {"date": datetime.now(UTC).isoformat(timespec="seconds")}
-    numbers |= {name: getattr(options, name) for name in _ASKED}
+    numbers |= {name: getattr(options, name) for name in _ASKED} | {"rounds": options.turns.rounds}
     failed = 0
     for name in names:
         begun = time.monotonic()
@@ -85,11 +86,12 @@ async def _run_all(names: Sequence[str], options: Options, path: Path) -> int:
     return 1 if failed else 0
 
 
-_ASKED = ("generations", "at_once", "idle_samples", "rounds", "scale", "temporal")
+_ASKED = ("generations", "at_once", "idle_samples", "scale", "temporal")
 
 
 def _options(asked: argparse.Namespace, stop: StopFlag) -> Options:
-    return Options(stop=stop, levels=asked.levels, **{name: getattr(asked, name) for name in _ASKED})
+    turns = Turns(asked.rounds, asked.spare)
+    return Options(stop, turns=turns, levels=asked.levels, **{name: getattr(asked, name) for name in _ASKED})
 
 
 def _write(path: Path, numbers: dict[str, Any]) -> None:
@@ -100,7 +102,10 @@ def _write(path: Path, numbers: dict[str, Any]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"all, or some of: {', '.join(BENCHMARKS)}")
-    parser.add_argument("--rounds", type=_between(1, 20), default=Options.rounds, help="of each, in turn")
+    parser.add_argument("--rounds", type=_between(1, 20), default=Turns.rounds, help="of each, in turn")
+    parser.add_argument(
+        "--spare", type=_between(0, 20), default=Turns.spare, help="more rounds while the runs differ"
+    )
     parser.add_argument("--generations", type=_between(1, GENERATIONS_MAX), default=Options.generations)
     parser.add_argument("--at-once", type=_between(1, AT_ONCE_MAX), default=Options.at_once)
     parser.add_argument(

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.blocking import in_thread, run_until_stopped, stop_flag_for
-from benchmarks.cost import PER_SECOND, WITHOUT_ELSEWHERE, WITHOUT_TEMPORAL, run_loaded
+from benchmarks.cost import WITHOUT_ELSEWHERE, WITHOUT_TEMPORAL, run_loaded
 from benchmarks.darkroom_target import REQUEST, Address, darkroom_target
 from benchmarks.errors import RunFailed
 from benchmarks.pair import warm_up
 from benchmarks.report import Goal, Result, compared
-from benchmarks.rounds import Reading, in_turn
+from benchmarks.rounds import Reading, Turns, in_turn
 from benchmarks.stacks import JOB_SECONDS
 from devstack.errors import Interrupted, StackError
 from devstack.process import data_directory
@@ -120,7 +120,7 @@ def _running(root: Path, facts: Mapping[str, object]) -> Running:
             raise RunFailed(f"the stack of {root} did not start")
 
 
-async def compare(commit: str, rounds: int, generations: int, at_once: int, stop: StopFlag) -> Result:
+async def compare(commit: str, turns: Turns, generations: int, at_once: int, stop: StopFlag) -> Result:
     async with (
         in_thread(_checkout(commit)) as other_root,
         _stack_of(other_root, stop) as other,
@@ -138,7 +138,7 @@ async def compare(commit: str, rounds: int, generations: int, at_once: int, stop
             return (await run_loaded(target, generations, at_once, running.pids)).reading
 
         contenders = {name: partial(load, name) for name in names}
-        comparison = await in_turn(contenders, rounds, steady=(PER_SECOND, OURS))
+        comparison = await in_turn(contenders, turns, steady=(OURS,))
     cost = comparison.ratio("here", commit, OURS)
     return Result(
         [compared(f"Here and at {commit}", comparison, "here", commit)],
@@ -157,7 +157,9 @@ async def compare(commit: str, rounds: int, generations: int, at_once: int, stop
 async def bench(asked: argparse.Namespace, stop: asyncio.Event) -> int:
     try:
         async with stop_flag_for(stop) as flag:
-            comparing = compare(asked.commit, asked.rounds, asked.generations, asked.at_once, flag)
+            comparing = compare(
+                asked.commit, Turns(asked.rounds, asked.spare), asked.generations, asked.at_once, flag
+            )
             report.show(await run_until_stopped(stop, comparing))
     except Interrupted:
         log("stopped")
@@ -171,7 +173,8 @@ async def bench(asked: argparse.Namespace, stop: asyncio.Event) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.against", description=__doc__)
     parser.add_argument("commit")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=Turns.rounds)
+    parser.add_argument("--spare", type=int, default=Turns.spare, help="more rounds while the runs differ")
     parser.add_argument("--generations", type=int, default=200, help="in each run; at most 1000")
     parser.add_argument("--at-once", type=int, default=40)
     given = parser.parse_args()

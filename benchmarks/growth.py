@@ -63,7 +63,7 @@ async def measure(options: Options) -> Result:
             return (await run_loaded(each.target, options.generations, options.at_once, each.on.pids)).reading
 
         contenders = {each.name: partial(run, each) for each in stacks}
-        comparison = await in_turn(contenders, min(ROUNDS, options.rounds), steady=(PER_SECOND, COST))
+        comparison = await in_turn(contenders, options.turns.at_most(ROUNDS), steady=(PER_SECOND, COST))
         made = options.generations * (len(comparison.rounds) + comparison.dropped)
         reads = {
             each.name: between(before[each.name], await table_reads(each.on.database_url)) for each in stacks

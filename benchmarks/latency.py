@@ -72,7 +72,7 @@ async def _compare(options: Options, make: Maker, runs: dict[str, list[Run]]) ->
         return _reading(runs[name][-1])
 
     contenders = {name: partial(run, name) for name in runs}
-    return await in_turn(contenders, options.rounds, steady=(_ACCEPT, _REACTION))
+    return await in_turn(contenders, options.turns, steady=(_ACCEPT, _REACTION))
 
 
 def _reading(run: Run) -> Reading:

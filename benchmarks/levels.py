@@ -16,7 +16,7 @@ from benchmarks.pair import BASELINE, DARKROOM, open_pair
 from benchmarks.report import Result, Table, cell
 from benchmarks.rounds import Comparison, Reading, in_turn
 
-ROUNDS, SPARE_ROUNDS = 2, 1
+ROUNDS = 2
 COST = f"{WITHOUT_ELSEWHERE}, ms"
 
 
@@ -40,9 +40,7 @@ async def measure(options: Options) -> Result:
             for at_once in options.levels
             for name in pair.targets
         }
-        comparison = await in_turn(
-            contenders, min(ROUNDS, options.rounds), steady=(PER_SECOND, COST), spare=SPARE_ROUNDS
-        )
+        comparison = await in_turn(contenders, options.turns.at_most(ROUNDS), steady=(PER_SECOND, COST))
     return _result(options.levels, comparison, repeated)
 
 

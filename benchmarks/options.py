@@ -1,8 +1,9 @@
 """What a user of the benchmarks may choose."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from benchmarks.rounds import Turns
 from benchmarks.stacks import DEV
 from devstack.process.stop_flag import StopFlag
 
@@ -13,7 +14,7 @@ class Options:
 
     Attributes:
         temporal: Which server.
-        rounds: How often each contender runs, at least.
+        turns: How often each contender runs.
         generations: In each run under load; of baseline workflows twice as many.
         at_once: How many are open at a time under load.
         idle_samples: In each run of one after the other.
@@ -24,7 +25,7 @@ class Options:
 
     stop: StopFlag
     temporal: str = DEV
-    rounds: int = 3
+    turns: Turns = field(default_factory=Turns)
     generations: int = 150
     at_once: int = 40
     idle_samples: int = 20

@@ -24,6 +24,7 @@ from devstack.stack.running import WORKER_STOP_TIMEOUT_SECONDS, Stack
 MAX_COST_RATIO = 1.1
 # For rows of one table, in all that a generation does: more, and there is a row that everybody waits for.
 MAX_WAITED_MS = 5.0
+ROUNDS = 2
 COST = f"{WITHOUT_ELSEWHERE}, ms"
 ONE = (1, 1)
 LAYOUTS = (ONE, (2, 1), (1, 2), (2, 2))
@@ -87,8 +88,7 @@ async def measure(options: Options) -> Result:
             return reading
 
         contenders = {_name(layout): partial(run, layout) for layout in LAYOUTS}
-        rounds = min(2, options.rounds)
-        comparison = await in_turn(contenders, rounds, steady=(COST,), spare=1)
+        comparison = await in_turn(contenders, options.turns.at_most(ROUNDS), steady=(COST,))
     return _result(options, comparison, profiles)
 
 

@@ -5,7 +5,7 @@ given only where the runs of both agree within `MAX_SPREAD`.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 # By name of a row, such as "per second" or "worker ms".
@@ -13,8 +13,17 @@ Reading = Mapping[str, float]
 Round = Mapping[str, Reading]
 
 MAX_SPREAD = 0.10
-# Further rounds where those so far are apart, before a table goes without a ratio.
-SPARE_ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class Turns:
+    """How many rounds are run. spare: so many more at most, where those so far are apart."""
+
+    rounds: int = 3
+    spare: int = 2
+
+    def at_most(self, rounds: int) -> "Turns":
+        return replace(self, rounds=min(rounds, self.rounds))
 
 
 @dataclass(frozen=True)
@@ -90,25 +99,24 @@ class Comparison:
 
 async def in_turn(
     contenders: Mapping[str, Callable[[], Awaitable[Reading]]],
-    rounds: int,
+    turns: Turns,
     *,
     steady: Collection[str] = (),
-    spare: int = SPARE_ROUNDS,
 ) -> Comparison:
     """Run all contenders once a round, every other round the other way around.
 
-    steady: rows whose runs are to agree. While they do not, `spare` further rounds are run, and the
-    consecutive ones that agree best are kept: a disturbance costs whole rounds, never one side of them.
+    steady: rows whose runs are to agree. While they do not, spare rounds are run, and the consecutive ones
+    that agree best are kept: a disturbance costs whole rounds, never one side of them.
     """
     done: list[Round] = []
     while True:
         names = list(contenders) if len(done) % 2 == 0 else list(contenders)[::-1]
         done.append({name: await contenders[name]() for name in names})
-        if len(done) < rounds:
+        if len(done) < turns.rounds:
             continue
-        best = min(_windows(done, rounds), key=lambda window: _worst_spread(window, steady))
-        if _worst_spread(best, steady) <= MAX_SPREAD or len(done) == rounds + spare:
-            return Comparison(best, len(done) - rounds)
+        best = min(_windows(done, turns.rounds), key=lambda window: _worst_spread(window, steady))
+        if _worst_spread(best, steady) <= MAX_SPREAD or len(done) == turns.rounds + turns.spare:
+            return Comparison(best, len(done) - turns.rounds)
 
 
 def _windows(rounds: Sequence[Round], size: int) -> list[Sequence[Round]]:

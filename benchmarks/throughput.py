@@ -27,7 +27,7 @@ async def measure(options: Options) -> Result:
             return loaded[name][-1].reading
 
         comparison = await in_turn(
-            {name: partial(run, name) for name in loaded}, options.rounds, steady=(PER_SECOND, _COST)
+            {name: partial(run, name) for name in loaded}, options.turns, steady=(PER_SECOND, _COST)
         )
         lengths = {name: await events(pair.on.client, _samples(runs)) for name, runs in loaded.items()}
         return _result(options, pair, comparison, loaded, lengths)

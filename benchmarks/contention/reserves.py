@@ -38,7 +38,7 @@ async def measure(options: Options) -> Result:
         contenders = {
             _name(processes): partial(_reserves, url, processes, seconds) for processes in PROCESSES
         }
-        comparison = await in_turn(contenders, options.rounds, steady=(_PER_SECOND,))
+        comparison = await in_turn(contenders, options.turns, steady=(_PER_SECOND,))
     return _result(comparison)
 
 

@@ -90,7 +90,7 @@ async def measure(options: Options) -> Result:
     async with migrated_database(options.stop) as url:
         single = {size: await _single(url, size) for size in sizes}
         contenders = {_name(size, *how): partial(_grants, url, size, *how) for size in sizes for how in RUNS}
-        comparison = await in_turn(contenders, min(ROUNDS, options.rounds))
+        comparison = await in_turn(contenders, options.turns.at_most(ROUNDS))
     return _result(sizes, single, comparison)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import pytest
 
-from benchmarks.rounds import Comparison, Range, Ratio, Reading, in_turn
+from benchmarks.rounds import Comparison, Range, Ratio, Reading, Turns, in_turn
 
 ROW = "per second"
 
@@ -23,7 +23,7 @@ def contender(name: str, values: Iterable[float], order: list[str]) -> Callable[
 async def compare(ours: list[float], theirs: list[float], rounds: int = 2) -> tuple[Comparison, str]:
     order: list[str] = []
     contenders = {"a": contender("a", ours, order), "b": contender("b", theirs, order)}
-    return await in_turn(contenders, rounds, steady=(ROW,)), "".join(order)
+    return await in_turn(contenders, Turns(rounds), steady=(ROW,)), "".join(order)
 
 
 async def test_every_other_round_begins_with_the_other() -> None:
@@ -54,7 +54,7 @@ async def test_runs_that_never_agree_end_without_a_ratio() -> None:
 
 async def test_rows_without_a_goal_cost_no_further_round() -> None:
     order: list[str] = []
-    await in_turn({"a": contender("a", itertools.count(1), order)}, 2)
+    await in_turn({"a": contender("a", itertools.count(1), order)}, Turns(2))
     assert order == ["a", "a"]
 
 
