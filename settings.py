@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     api_internal_host: str = "127.0.0.1"
     api_internal_port: int = 8003
     api_public_paths: Csv = ("/readyz", "/docs", "/openapi.json")
-    api_background_starts: Annotated[int, Field(ge=0)] = 500
+    api_background_calls: Annotated[int, Field(ge=0)] = 500
     public_url: HttpAddress = "http://127.0.0.1:8000"
     webhook_base_url: HttpAddress | None = None
     show_temporal_ui_links: bool = False

@@ -11,7 +11,7 @@ from typing import IO
 
 from temporalio import activity
 
-from activities.metrics import count_stored
+from activities.metrics import count_finished, count_stored
 from activities.provider_slots import SlotGranter
 from activities.retry import retry_transient
 from domain.errors import (
@@ -30,6 +30,7 @@ from domain.ports import (
     Attempts,
     Downloader,
     ImageInspector,
+    Ledger,
     ObjectStore,
     Provider,
     ResultToStore,
@@ -131,6 +132,7 @@ class AssetActivities:
         providers: Mapping[str, Provider],
         attempts: Attempts,
         assets: Assets,
+        ledger: Ledger,
         downloader: Downloader,
         writer: ImageWriter,
         slots: SlotGranter,
@@ -139,6 +141,7 @@ class AssetActivities:
         self._providers = providers
         self._attempts = attempts
         self._assets = assets
+        self._ledger = ledger
         self._downloader = downloader
         self._writer = writer
         self._slots = slots
@@ -146,7 +149,7 @@ class AssetActivities:
 
     @activity.defn
     async def store_assets(self, wanted: StoreRequest) -> StoreResult:
-        """Store every image of the result, then record them all at once.
+        """Store every image of the result, then record them all at once and charge for them.
 
         A failure is raised as one that Temporal retries, as long as the result may still be fetched. An
         outage of our own storage is waited out even longer: what could be fetched again, can be stored.
@@ -157,7 +160,8 @@ class AssetActivities:
         if start.result is None:
             return StoreResult(StoreState.CANCELED)
         result = start.result
-        await self._slots.grant_free_slots(result.provider)
+        if result.is_grant_due:
+            await self._slots.grant_free_slots(result.provider)
         if result.recorded:
             return StoreResult(StoreState.STORED, len(result.recorded))
         try:
@@ -167,10 +171,14 @@ class AssetActivities:
         if not images:
             raise ResultUnusable(f"none of {len(undelivered)} images can be used")
         generation = result.generation
-        if not await self._assets.finish_storing(generation.id, images, undelivered):
+        # The images are stored: an outage of the database is waited out here, not by fetching them again.
+        complete = partial(self._ledger.complete, generation.id, images, undelivered, generation.tenant_id)
+        completion = await retry_transient(complete)
+        if not completion.keeps_images:
             # An operator or a deadline ended it while this ran: no object may be left behind.
             await self._writer.discard(generation)
-        return StoreResult(StoreState.STORED, len(images))
+        count_finished(completion.outcome)
+        return StoreResult(StoreState.STORED, len(images), completion.outcome)
 
     def _after_failed_fetch(self, result: ResultToStore, error: ServiceError) -> ServiceError:
         """Return the error to end with: to be tried again, unless the result must be gone by now."""

@@ -20,9 +20,9 @@ class CreditActivities:
         self._slots = slots
 
     @activity.defn
-    async def reserve_credits(self, generation_id: str) -> Reservation:
+    async def reserve_credits(self, generation_id: str, tenant_id: str = "") -> Reservation:
         """Hold the price, or say why not: too few credits, canceled, or ended before."""
-        reservation = await self._ledger.reserve(generation_id)
+        reservation = await self._ledger.reserve(generation_id, tenant_id)
         if reservation.outcome is not None and reservation.state is not HoldState.ALREADY_TERMINAL:
             count_finished(reservation.outcome)
         if reservation.state is not HoldState.HELD:

@@ -53,7 +53,7 @@ class ProviderActivities:
             return permit.stored
         assert permit.request is not None
         assert permit.begun_at is not None
-        return await self._submitter.submit(Submit(wanted, permit.request, permit.begun_at))
+        return await self._submitter.submit(Submit(wanted, permit.request, permit.begun_at, permit.closure))
 
     @activity.defn
     async def fetch_result(self, attempt: AttemptRef) -> PollResult:

@@ -6,7 +6,7 @@ from temporalio import activity
 
 from domain.errors import TemporalUnavailable
 from domain.generation import GenerationRequest
-from domain.ports import Closure, ProviderSlots, SlotDecision, WorkflowClient
+from domain.ports import ProviderSlots, SlotDecision, WorkflowClient
 from domain.provider import AttemptRef
 
 
@@ -28,10 +28,6 @@ class SlotGranter:
     async def grant_free_slots(self, provider: str) -> int:
         """Grant all free slots of a provider; return how many workflows were signaled."""
         return await self._notify(await self._slots.grant_free(provider))
-
-    async def closure_for(self, request: GenerationRequest, generation_id: str) -> Closure:
-        """Return whether the request's provider is closed for this generation."""
-        return await self._slots.closure_for(request, generation_id)
 
     async def open_after(self, request: GenerationRequest) -> None:
         """Let everybody in again after a job was taken, if there was evidence against it."""

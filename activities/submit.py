@@ -26,7 +26,7 @@ from domain.errors import (
     WorkerStopping,
 )
 from domain.generation import GenerationRequest
-from domain.ports import Attempts, Provider, SynchronousProvider
+from domain.ports import Attempts, Closure, Provider, SynchronousProvider
 from domain.provider import (
     AttemptRef,
     ProviderJob,
@@ -45,6 +45,7 @@ class Submit:
 
     Attributes:
         begun_at: Which try it is.
+        closure: What was known of the provider when it began.
         is_asked: Whether a byte may have left for the provider.
         cut: Set when the worker stops and its grace is over.
     """
@@ -52,6 +53,7 @@ class Submit:
     wanted: SubmitRequest
     request: GenerationRequest
     begun_at: datetime
+    closure: Closure
     is_asked: bool = False
     cut: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -113,7 +115,7 @@ class Submitter:
         submit.cut.set()
 
     async def _submit(self, submit: Submit) -> SubmitResult:
-        closure = await self._slots.closure_for(submit.request, submit.attempt.generation_id)
+        closure = submit.closure
         if closure.code is not None and submit.wanted.gives_back_slot:
             return await self._push_back(submit, Pushback(closure.code, closure.seconds, by_closure=True))
         try:

@@ -7,11 +7,12 @@ import asyncio
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 
-import httpx
-
 from adapters.providers.http.responses import json_object, retry_after_seconds, storable
+from adapters.transport.errors import HttpError
+from adapters.transport.http import HttpClient, Request
 from domain.errors import ModerationUnavailable
 
 _MAX_LIST_CHARACTERS = 1_000_000
@@ -63,7 +64,7 @@ class OpenAiModerationCheck:
     """Refuses what OpenAI's moderation model flags."""
 
     def __init__(
-        self, http: httpx.AsyncClient, *, key: str, url: str, timeout_seconds: float = _TIMEOUT_SECONDS
+        self, http: HttpClient, *, key: str, url: str, timeout_seconds: float = _TIMEOUT_SECONDS
     ) -> None:
         self._http = http
         self._url = f"{url.rstrip('/')}/moderations"
@@ -71,14 +72,15 @@ class OpenAiModerationCheck:
         self._timeout_seconds = timeout_seconds
 
     async def find_violation(self, prompt: str) -> str | None:
+        request = Request("POST", self._url, self._headers, json={"model": _MODEL, "input": prompt})
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                response = await self._http.post(
-                    self._url, json={"model": _MODEL, "input": prompt}, headers=self._headers
-                )
-        except (httpx.HTTPError, TimeoutError) as error:
-            raise ModerationUnavailable(f"openai: {type(error).__name__}") from error
-        if response.status_code != httpx.codes.OK:
+                response = await self._http.send(request)
+        except HttpError as error:
+            raise ModerationUnavailable(f"openai: {error}") from error
+        except TimeoutError as error:
+            raise ModerationUnavailable("openai: TimeoutError") from error
+        if response.status_code != HTTPStatus.OK:
             pause = retry_after_seconds(response)
             raise ModerationUnavailable(f"openai: {response.status_code}", retry_after_seconds=pause)
         match json_object(response):

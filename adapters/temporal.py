@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import (
@@ -24,9 +24,10 @@ from domain.generation import GenerationInput, Stage
 from domain.ports import WorkflowState
 from domain.provider import AttemptRef, ResultSignal
 
+T = TypeVar("T")
 _log = logging.getLogger("darkroom.temporal")
-# A busy Temporal; after this the reconciler has looked.
-_START_SECONDS = 10.0
+# What a busy Temporal may take for a call that nobody waits for; after this the reconciler has looked.
+_BACKGROUND_SECONDS = 10.0
 _CLOSED = (
     WorkflowExecutionStatus.COMPLETED,
     WorkflowExecutionStatus.FAILED,
@@ -41,9 +42,9 @@ class TemporalWorkflowClient:
 
     Every call is bounded: a timeout given to the RPC alone does not bound it.
 
-    call_seconds: for each call. background_starts: how many starts may go on after that time, while their
-    callers wait no longer. So the starts that a busy Temporal is slow to take are not left to the reconciler,
-    which would repeat them all.
+    call_seconds: for each call. background_calls: how many starts and signals may go on after that time,
+    while their callers wait no longer. So what a busy Temporal is slow to take is not left to polls and the
+    reconciler, which would ask it for more.
     """
 
     def __init__(
@@ -51,30 +52,20 @@ class TemporalWorkflowClient:
         client: Client,
         *,
         task_timeout: timedelta,
-        background_starts: int = 0,
+        background_calls: int = 0,
         call_seconds: float = 1.0,
     ) -> None:
         self._client = client
         self._task_timeout = task_timeout
         self._call_seconds = call_seconds
-        self._background_starts = background_starts
-        self._starting: set[asyncio.Task[None]] = set()
+        self._max_background = background_calls
+        self._background: set[asyncio.Task[Any]] = set()
 
     async def start_workflow(self, generation: GenerationInput, title: str) -> None:
-        start = asyncio.create_task(self._start(generation, title))
-        await asyncio.wait((start,), timeout=self._call_seconds)
-        if start.done():
-            start.result()
-        elif len(self._starting) < self._background_starts:
-            self._starting.add(start)
-            start.add_done_callback(self._starting.discard)
-            start.add_done_callback(_log_failed_start)
-        else:
-            start.cancel()
-            raise TemporalUnavailable("no answer in time")
+        await self._answer(self._start(generation, title))
 
     async def _start(self, generation: GenerationInput, title: str) -> None:
-        async with _bounded(_START_SECONDS):
+        async with _bounded(_BACKGROUND_SECONDS):
             with suppress(WorkflowAlreadyStartedError):
                 await self._client.start_workflow(
                     temporal_names.GENERATION_WORKFLOW,
@@ -130,7 +121,13 @@ class TemporalWorkflowClient:
             return False
 
     async def _signal(self, generation_id: str, name: str, *arguments: object) -> bool:
-        async with _bounded(self._call_seconds):
+        is_received = await self._answer(self._send(generation_id, name, *arguments))
+        if is_received is None:
+            raise TemporalUnavailable("a signal is still on its way")
+        return is_received
+
+    async def _send(self, generation_id: str, name: str, *arguments: object) -> bool:
+        async with _bounded(_BACKGROUND_SECONDS):
             try:
                 await self._client.get_workflow_handle(generation_id).signal(name, args=arguments)
             except RPCError as error:
@@ -140,10 +137,35 @@ class TemporalWorkflowClient:
                 raise
             return True
 
+    async def _answer(self, call: Coroutine[Any, Any, T]) -> T | None:
+        """Return what Temporal answers in time; None if the call goes on. Raises TemporalUnavailable."""
+        task = asyncio.create_task(call)
+        goes_on = False
+        try:
+            await asyncio.wait((task,), timeout=self._call_seconds)
+        finally:  # also where the caller is gone: what was sent is not taken back
+            if not task.done():
+                goes_on = self._go_on(task)
+        if goes_on:
+            return None
+        if not task.done():
+            raise TemporalUnavailable("no answer in time")
+        return task.result()
 
-def _log_failed_start(start: asyncio.Task[None]) -> None:
-    if not start.cancelled() and start.exception() is not None:
-        _log.warning("a start failed, and is left to the reconciler: %s", start.exception())
+    def _go_on(self, task: asyncio.Task[Any]) -> bool:
+        """Leave a call running if there is room for it, else cancel it."""
+        if len(self._background) >= self._max_background:
+            task.cancel()
+            return False
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        task.add_done_callback(_log_failed)
+        return True
+
+
+def _log_failed(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _log.warning("a call failed, and is left to the reconciler: %s", task.exception())
 
 
 @asynccontextmanager

@@ -130,6 +130,7 @@ def build_activities(ports: ActivityPorts) -> Activities:
             ports.providers,
             ports.attempts,
             ports.assets,
+            ports.ledger,
             ports.downloader,
             writer,
             granter,

@@ -133,7 +133,7 @@ async def api_services(settings: ServiceSettings) -> AsyncIterator[Services]:
         workflows = workflow_client(
             settings,
             temporal,
-            background_starts=settings.api_background_starts,
+            background_calls=settings.api_background_calls,
             call_seconds=_TEMPORAL_SECONDS,
         )
         models, generations, tenants = catalog(settings), PostgresGenerations(pool), PostgresTenants(pool)

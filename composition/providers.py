@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from adapters.images.decoder_pool import DecoderPool
 from adapters.images.inspector import invert_alpha
 from adapters.moderation import OpenAiModerationCheck, WordListCheck
@@ -17,6 +15,7 @@ from adapters.providers.http.inline_images import InlineImageClient
 from adapters.providers.openai.settings import OpenAiSettings
 from adapters.providers.settings import ProviderSettings
 from adapters.providers.spec import AdapterTools, JobTools, Providers, ProviderSpec, provider_specs
+from adapters.transport.http import HttpClient
 from composition.settings import ServiceSettings, keyring
 from domain.ports import InputCheck, WebhookReader
 from domain.provider import AttemptRef
@@ -56,7 +55,7 @@ async def providers(settings: ServiceSettings, decoders: DecoderPool) -> AsyncIt
     """Open the adapter of every enabled provider. decoders: rewrite masks."""
     async with AsyncExitStack() as stack:
 
-        def open_client() -> httpx.AsyncClient:
+        def open_client() -> HttpClient:
             client = provider_client()
             stack.push_async_callback(client.aclose)
             return client
@@ -78,7 +77,7 @@ async def providers(settings: ServiceSettings, decoders: DecoderPool) -> AsyncIt
         yield found
 
 
-def webhook_readers(settings: ServiceSettings, http: httpx.AsyncClient) -> dict[str, WebhookReader]:
+def webhook_readers(settings: ServiceSettings, http: HttpClient) -> dict[str, WebhookReader]:
     """Return the reader of every provider whose webhooks can be verified here."""
     keys = keyring(settings)
     readers = {spec.name: spec.webhook_reader(own, http, keys) for spec, own in _configured(settings)}

@@ -13,7 +13,8 @@ from adapters.images.messages import DecodeLimits
 from adapters.storage.address_guard import guarded_pool
 from adapters.storage.download import GuardedDownloader
 from adapters.storage.minio_root import MinioRoot
-from adapters.storage.s3 import S3Store, s3_admin, s3_client
+from adapters.storage.s3 import S3Store
+from adapters.transport.s3 import S3Admin, S3Client
 from composition.providers import result_hosts
 from composition.settings import ServiceSettings
 from settings import Settings
@@ -40,10 +41,11 @@ async def object_store(settings: Settings) -> AsyncIterator[S3Store]:
     """Open the bucket, on its own threads so that a slow store delays nothing else."""
     access, secret = settings.s3_access_key.get_secret_value(), settings.s3_secret_key.get_secret_value()
     with ThreadPoolExecutor(_S3_THREADS, thread_name_prefix="s3") as threads:
-        client = s3_client(settings.s3_endpoint, access, secret, settings.s3_region)
+        region, bucket = settings.s3_region, settings.s3_bucket
+        client = S3Client(settings.s3_endpoint, access, secret, region, bucket=bucket)
         public = settings.s3_public_endpoint or settings.s3_endpoint
-        signer = s3_client(public, access, secret, settings.s3_region)
-        yield S3Store(client, signer, threads, bucket=settings.s3_bucket)
+        signer = S3Client(public, access, secret, region, bucket=bucket)
+        yield S3Store(client, signer, threads)
 
 
 async def limit_account(settings: Settings) -> bool:
@@ -55,9 +57,10 @@ async def limit_account(settings: Settings) -> bool:
     if access == root[0]:
         raise ValueError("S3_ACCESS_KEY is the root account; the service needs one of its own")
     with ThreadPoolExecutor(1, thread_name_prefix="s3-root") as threads:
-        client = s3_client(settings.s3_endpoint, *root, settings.s3_region)
-        admin = s3_admin(settings.s3_endpoint, *root, settings.s3_region)
-        await MinioRoot(client, admin, threads, bucket=settings.s3_bucket).limit_account(access, secret)
+        endpoint, region, bucket = settings.s3_endpoint, settings.s3_region, settings.s3_bucket
+        client = S3Client(endpoint, *root, region, bucket=bucket)
+        admin = S3Admin(endpoint, *root, region)
+        await MinioRoot(client, admin, threads, bucket=bucket).limit_account(access, secret)
     return True
 
 

@@ -46,12 +46,12 @@ def workflow_client(
     settings: Settings,
     client: Client,
     *,
-    background_starts: int = 0,
+    background_calls: int = 0,
     call_seconds: float = _CALL_SECONDS,
 ) -> TemporalWorkflowClient:
     return TemporalWorkflowClient(
         client,
         task_timeout=timedelta(seconds=settings.workflow_task_timeout_seconds),
-        background_starts=background_starts,
+        background_calls=background_calls,
         call_seconds=call_seconds,
     )

@@ -66,6 +66,14 @@ class Refund:
 
 
 @dataclass(frozen=True)
+class Completion:
+    """The result of a complete. keeps_images: Whether the objects stay; not if it had ended without them."""
+
+    outcome: Outcome
+    keeps_images: bool
+
+
+@dataclass(frozen=True)
 class Balance:
     """A tenant's credits. Granted in all = available + held + spent."""
 

@@ -51,7 +51,7 @@ class Stage(StrEnum):
         return _STATUS_OF[self]
 
 
-_STATUS_OF = {
+_STATUS_OF: Mapping[Stage, Status] = {
     Stage.CREATED: Status.CREATED,
     Stage.RESERVING: Status.QUEUED,
     Stage.THROTTLED: Status.QUEUED,

@@ -292,7 +292,7 @@ class StoreState(StrEnum):
 
 @dataclass(frozen=True)
 class StoreResult:
-    """What `store_assets` returns. `outcome` only with ALREADY_TERMINAL."""
+    """What `store_assets` returns. outcome: None only if an earlier version had recorded the images."""
 
     state: StoreState
     images: int = 0

@@ -58,7 +58,7 @@ def _source() -> str:
     sources = [
         name
         for name in _tracked()
-        if name.endswith((".py", ".toml", ".yml", ".go")) or "." not in name or name == ".env.example"
+        if name.endswith((".py", ".sql", ".toml", ".yml", ".go")) or "." not in name or name == ".env.example"
     ]
     return "\n".join((ROOT / name).read_text() for name in sources if not name.endswith("lock"))
 

@@ -14,6 +14,10 @@ from tests.support.time_limits import scaled
 ROOT = Path(__file__).parents[1]
 CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 PACKAGES: list[str] = CONFIG["root_packages"]
+# Every package of the service, and those beside the two modules that are let through.
+SERVICE = [package for package in PACKAGES if package not in {"benchmarks", "devstack", "simulator"}]
+SERVICE += ["adapters.providers.fal", "adapters.providers.http", "adapters.storage", "adapters.transport"]
+TRANSPORTS = {"httpcore", "httpx", "minio", "urllib3"}
 TIMEOUT_SECONDS = 60
 
 # (contract, the package that gets the import, what it imports)
@@ -52,6 +56,16 @@ FORBIDDEN = [
     ("Only the children that decode images import Pillow", "api.services", "PIL"),
     ("Only the children that decode images import Pillow", "composition", "adapters.images.child"),
     ("Only the children that decode images import Pillow", "adapters.providers.http", "PIL"),
+    *(
+        ("One module of the service imports httpx", package, imported)
+        for package in SERVICE
+        for imported in ("httpx", "httpcore")
+    ),
+    *(
+        ("One module of the service imports minio", package, imported)
+        for package in SERVICE
+        for imported in ("minio", "urllib3")
+    ),
     ("Inside the development stack imports point one way", "devstack.process", "devstack.stack"),
     ("Providers know nothing of one another", "adapters.providers.fal", "adapters.providers.bfl"),
     ("Providers know nothing of one another", "adapters.providers.http", "adapters.providers.fal"),
@@ -118,9 +132,9 @@ def test_every_package_is_under_the_contracts() -> None:
     ],
 )
 def test_a_top_level_module_imports_only_allowed_packages(module: str, allowed: set[str]) -> None:
-    ours = {*PACKAGES, "settings", "worker", "tests"}
+    watched = {*PACKAGES, *TRANSPORTS, "settings", "worker", "tests"}
     tree = ast.parse((ROOT / module).read_text())
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
-    assert {name.partition(".")[0] for name in imported} & ours <= allowed
+    assert {name.partition(".")[0] for name in imported} & watched <= allowed

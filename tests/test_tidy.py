@@ -21,20 +21,6 @@ MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 50
 # Files of declarations may be longer.
 DECLARATIONS = {"domain/errors.py"}
-# A workflow must take its clock and its chance from Temporal, or a replay goes another way.
-IMPURE_CALLS = {
-    "datetime.now",
-    "datetime.utcnow",
-    "datetime.today",
-    "date.today",
-    "time.time",
-    "time.time_ns",
-    "time.monotonic",
-    "uuid.uuid4",
-    "uuid4",
-}
-IMPURE_MODULES = {"random", "secrets"}
-
 # Histories and running workflows hold these names: changing one strands them.
 WIRE_NAMES = {
     "workflow": {"GenerationWorkflow", "ReconcileWorkflow"},
@@ -124,28 +110,6 @@ def test_every_step_states_its_time_out_and_its_retries() -> None:
     assert len(steps) >= 7
     wanted = {"start_to_close_timeout", "retry_policy"}
     assert [place for place, keywords in steps if not wanted <= keywords] == []
-
-
-def test_workflows_and_domain_have_no_clock_and_no_dice() -> None:
-    pure = {name: tree for name, tree in SOURCES.items() if name.startswith(("workflows/", "domain/"))}
-    calls = [
-        f"{name}:{call.lineno} {called}"
-        for name, tree in pure.items()
-        for called, call in _calls(tree)
-        if ".".join(called.split(".")[-2:]) in IMPURE_CALLS
-    ]
-    imports = [f"{name} {module}" for name, tree in pure.items() for module in _imported(tree)]
-    assert pure
-    assert calls == []
-    assert [each for each in imports if each.split()[1] in IMPURE_MODULES] == []
-
-
-def _imported(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield (node.module or "").split(".")[0]
 
 
 def test_no_two_ports_share_the_name_of_a_method() -> None:

@@ -9,21 +9,20 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TemporalTimeout
 
-with workflow.unsafe.imports_passed_through():
-    from domain.errors import (
-        ProviderThrottled,
-        ProviderTimedOut,
-        QueueTimedOut,
-        ServiceError,
-        SubmitUnknown,
-        describe,
-    )
-    from domain.generation import Stage, Status, TerminalState, TimingPolicy
-    from domain.provider import AttemptRef, JobStatus, PollResult, ResultSignal, SubmitResult, SubmitState
-    from workflows import steps
-    from workflows.attempt_end import FALLBACK_CODES, AttemptEnd, AttemptFailure
-    from workflows.run_state import RunState
-    from workflows.slot_wait import SlotWait
+from domain.errors import (
+    ProviderThrottled,
+    ProviderTimedOut,
+    QueueTimedOut,
+    ServiceError,
+    SubmitUnknown,
+    describe,
+)
+from domain.generation import Stage, Status, TerminalState, TimingPolicy
+from domain.provider import AttemptRef, JobStatus, PollResult, ResultSignal, SubmitResult, SubmitState
+from workflows import steps
+from workflows.attempt_end import FALLBACK_CODES, AttemptEnd, AttemptFailure
+from workflows.run_state import RunState
+from workflows.slot_wait import SlotWait
 
 # With a fallback, a longer pause is not waited for, and no more pushbacks are taken.
 _MAX_PAUSE_SECONDS = 5.0

@@ -2,17 +2,14 @@
 
 from dataclasses import dataclass
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from domain.errors import (
-        ProviderFailed,
-        ProviderRefused,
-        ProviderThrottled,
-        ProviderUnavailable,
-        QueueTimedOut,
-    )
-    from domain.generation import Outcome, Status, TerminalState
+from domain.errors import (
+    ProviderFailed,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderUnavailable,
+    QueueTimedOut,
+)
+from domain.generation import Outcome, Status, TerminalState
 
 # What another provider may do better. Never refused content, and never an unknown submit.
 FALLBACK_CODES = frozenset(

@@ -7,18 +7,17 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError
 
-with workflow.unsafe.imports_passed_through():
-    from domain import temporal_names
-    from domain.credits import Reservation
-    from domain.errors import ContentRejected, ResultUnusable
-    from domain.generation import GenerationInput, Outcome, Stage, Status, TerminalState
-    from domain.moderation import ModeratedAt
-    from domain.provider import AttemptRef, ResultSignal, StoreRequest, StoreState
-    from workflows import steps
-    from workflows.attempt import Attempt, AttemptPlan, failure_code
-    from workflows.attempt_end import AttemptEnd
-    from workflows.progress import Progress
-    from workflows.run_state import RunState
+from domain import temporal_names
+from domain.credits import Reservation
+from domain.errors import ContentRejected, ResultUnusable
+from domain.generation import GenerationInput, Outcome, Stage, Status, TerminalState
+from domain.moderation import ModeratedAt
+from domain.provider import AttemptRef, ResultSignal, StoreRequest, StoreState
+from workflows import steps
+from workflows.attempt import Attempt, AttemptPlan, failure_code
+from workflows.attempt_end import AttemptEnd
+from workflows.progress import Progress
+from workflows.run_state import RunState
 
 
 @workflow.defn(name=temporal_names.GENERATION_WORKFLOW)
@@ -107,7 +106,7 @@ class GenerationWorkflow:
                 return await self._refund(
                     TerminalState(Status.FAILED, ContentRejected.code, moderated_at=ModeratedAt.INPUT)
                 )
-            reservation = await steps.reserve(generation_id)
+            reservation = await steps.reserve(generation_id, self._job.tenant_id)
             return reservation.outcome or await self._generate(reservation)
         # Only these end a generation. Anything else is a bug: the task is retried until a fix is deployed,
         # and refunding meanwhile would give away an image that may yet arrive.

@@ -1,5 +1,6 @@
 """Where a generation's workflow stands, for queries and for the Temporal UI. Pure: no clock, no I/O."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,7 +52,7 @@ class Progress:
         return " ".join(sentences)
 
 
-_STAGE_TEXTS = {
+_STAGE_TEXTS: Mapping[Stage, str] = {
     Stage.CREATED: "accepted; nothing has happened yet.",
     Stage.RESERVING: "holding the price on the tenant's account.",
     Stage.THROTTLED: "credits are held; waiting for a slot at {provider}.",

@@ -2,10 +2,9 @@
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.reconcile import ReconcilePlan
-    from domain import temporal_names
-    from workflows import steps
+from activities.reconcile import ReconcilePlan
+from domain import temporal_names
+from workflows import steps
 
 
 @workflow.defn(name=temporal_names.RECONCILE_WORKFLOW)

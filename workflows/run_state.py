@@ -3,10 +3,9 @@
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
-with workflow.unsafe.imports_passed_through():
-    from domain import temporal_names
-    from domain.generation import Stage
-    from workflows.progress import Progress
+from domain import temporal_names
+from domain.generation import Stage
+from workflows.progress import Progress
 
 _STAGE = SearchAttributeKey.for_keyword(temporal_names.STAGE_ATTRIBUTE)
 _PROVIDER = SearchAttributeKey.for_keyword(temporal_names.PROVIDER_ATTRIBUTE)

@@ -5,10 +5,9 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from domain.errors import ProviderThrottled, QueueTimedOut
-    from domain.provider import AttemptRef
-    from workflows import steps
+from domain.errors import ProviderThrottled, QueueTimedOut
+from domain.provider import AttemptRef
+from workflows import steps
 
 # A waiting attempt is signaled when it gets a slot. In case a signal is lost it also looks after this long,
 # plus up to half of it, so that many who began to wait together do not look together.

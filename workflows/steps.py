@@ -8,23 +8,22 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
-with workflow.unsafe.imports_passed_through():
-    from activities.assets import AssetActivities
-    from activities.credits import CreditActivities
-    from activities.moderation import ModerationActivities
-    from activities.provider import ProviderActivities
-    from activities.provider_slots import SlotActivities
-    from activities.reconcile import ReconcileActivities, ReconcilePlan
-    from domain.credits import Refund, Reservation
-    from domain.generation import Outcome, TerminalState, TimingPolicy
-    from domain.provider import AttemptRef, PollResult, StoreRequest, StoreResult, SubmitRequest, SubmitResult
-    from domain.temporal_names import (
-        ASSETS_QUEUE,
-        GENERATIONS_QUEUE,
-        RECONCILE_QUEUE,
-        provider_queue,
-        submit_queue,
-    )
+from activities.assets import AssetActivities
+from activities.credits import CreditActivities
+from activities.moderation import ModerationActivities
+from activities.provider import ProviderActivities
+from activities.provider_slots import SlotActivities
+from activities.reconcile import ReconcileActivities, ReconcilePlan
+from domain.credits import Refund, Reservation
+from domain.generation import Outcome, TerminalState, TimingPolicy
+from domain.provider import AttemptRef, PollResult, StoreRequest, StoreResult, SubmitRequest, SubmitResult
+from domain.temporal_names import (
+    ASSETS_QUEUE,
+    GENERATIONS_QUEUE,
+    RECONCILE_QUEUE,
+    provider_queue,
+    submit_queue,
+)
 
 T = TypeVar("T")
 
@@ -45,8 +44,8 @@ SHORT_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempt
 NO_RETRY = RetryPolicy(maximum_attempts=1)
 
 
-async def reserve(generation_id: str) -> Reservation:
-    return await _local_first(CreditActivities.reserve_credits, [generation_id], "Hold the price")
+async def reserve(generation_id: str, tenant_id: str) -> Reservation:
+    return await _local_first(CreditActivities.reserve_credits, [generation_id, tenant_id], "Hold the price")
 
 
 async def settle(generation_id: str) -> Outcome:

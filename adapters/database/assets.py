@@ -1,42 +1,38 @@
 """The stored images of a generation."""
 
-from collections.abc import Sequence
-
-from sqlalchemy import bindparam, delete, func, select
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
+from sqlalchemy import ARRAY, BigInteger, Boolean, Double, Text, func, select
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from adapters.database.engine import Database
-from adapters.database.tables import AttemptRow, GenerationRow, ImageRow, InboxRow, UnstoredImageRow
+from adapters.database.tables import UnstoredImageRow
 from adapters.database.tables.mapping import (
-    StoredResult,
-    images_of,
+    OUTCOME,
+    images_from_json,
     is_terminal,
     locked_generation,
-    outcome_of,
-    set_stage,
     stored_files,
     stored_images,
     stored_undelivered,
     to_generation,
+    to_outcome,
     to_request,
-    undelivered_to_json,
+    with_generation,
 )
-from domain.errors import ResultUnusable
-from domain.generation import Generation, Image, Stage, Undelivered
+from domain.errors import GenerationNotFound, ResultUnusable
+from domain.generation import Generation
 from domain.ports import ResultToStore, StoringStart
-from domain.provider import AttemptRef, JobStatus
+from domain.provider import AttemptRef
 
-_UNSTORED = (
-    select(col(UnstoredImageRow.index))
-    .where(col(UnstoredImageRow.generation_id) == bindparam("id"))
-    .order_by(col(UnstoredImageRow.index))
+_BEGIN = with_generation(
+    "begin_storing(:generation, :ordinal, :inbox)",
+    "(generation)",
+    state=Text,
+    result=JSONB,
+    recorded=JSONB,
+    unstored=ARRAY(BigInteger),
+    age_seconds=Double,
+    is_grant_due=Boolean,
 )
-_DELETE_UNSTORED = delete(UnstoredImageRow).where(col(UnstoredImageRow.generation_id) == bindparam("id"))
-_STORING_SECONDS = select(
-    func.extract("epoch", func.clock_timestamp() - col(GenerationRow.storing_at))
-).where(col(GenerationRow.id) == bindparam("id"))
 
 
 class PostgresAssets:
@@ -46,29 +42,30 @@ class PostgresAssets:
         self._database = database
 
     async def begin_storing(self, attempt: AttemptRef, inbox_id: int | None) -> StoringStart:
-        async with self._database.begin() as session:
-            row = await locked_generation(session, attempt.generation_id)
-            if is_terminal(row):
-                return StoringStart(outcome=await outcome_of(session, row))
-            if row.stage not in (Stage.STORING, Stage.SETTLING):
-                if row.cancel_requested_at is not None:
-                    return StoringStart()
-                set_stage(row, Stage.STORING)
-            result = await _stored_result(session, attempt, inbox_id)
-            unstored = await session.scalars(_UNSTORED, {"id": row.id})
-            age_seconds = await session.scalar(_STORING_SECONDS, {"id": row.id})
-            return StoringStart(
-                ResultToStore(
-                    generation=to_generation(row),
-                    provider=to_request(row, attempt.ordinal).provider,
-                    files=stored_files(result),
-                    delivered=stored_images(result),
-                    undelivered=stored_undelivered(result),
-                    recorded=(await images_of(session, [row.id])).get(row.id, ()),
-                    unstored=tuple(unstored),
-                    age_seconds=float(age_seconds or 0),
-                )
+        generation_id = attempt.generation_id
+        values = {"generation": generation_id, "ordinal": attempt.ordinal, "inbox": inbox_id}
+        rows = await self._database.call(_BEGIN, values)
+        if not rows:
+            raise GenerationNotFound
+        [row] = rows
+        if row.state == "already_terminal":
+            [ended] = await self._database.call(OUTCOME, {"generation": generation_id})
+            return StoringStart(outcome=to_outcome(generation_id, ended))
+        if row.state == "canceled":
+            return StoringStart()
+        return StoringStart(
+            ResultToStore(
+                generation=to_generation(row),
+                provider=to_request(row, attempt.ordinal).provider,
+                files=stored_files(row.result),
+                delivered=stored_images(row.result),
+                undelivered=stored_undelivered(row.result),
+                recorded=images_from_json(row.recorded),
+                unstored=tuple(row.unstored),
+                age_seconds=row.age_seconds,
+                is_grant_due=row.is_grant_due,
             )
+        )
 
     async def expect_objects(self, generation_id: str) -> Generation | None:
         async with self._database.begin() as session:
@@ -93,48 +90,3 @@ class PostgresAssets:
         if row is None:
             raise ResultUnusable("the bytes of the image are gone")
         return row.content
-
-    async def finish_storing(
-        self, generation_id: str, images: Sequence[Image], undelivered: Sequence[Undelivered] = ()
-    ) -> bool:
-        async with self._database.begin() as session:
-            row = await locked_generation(session, generation_id)
-            await session.execute(_DELETE_UNSTORED, {"id": row.id})
-            # On a re-run, or when an activity outlived its workflow, the first record of the images stays.
-            if await images_of(session, [row.id]):
-                return row.images_erased_at is None
-            if is_terminal(row):
-                return False
-            session.add_all(
-                ImageRow(
-                    generation_id=row.id,
-                    index=image.index,
-                    key=image.key,
-                    width=image.width,
-                    height=image.height,
-                    content_type=image.content_type,
-                    size_bytes=image.size_bytes,
-                    sha256=image.sha256,
-                    source_sha256=image.source_sha256,
-                )
-                for image in images
-            )
-            row.undelivered = undelivered_to_json(undelivered)
-            set_stage(row, Stage.SETTLING)
-            return True
-
-
-async def _stored_result(session: AsyncSession, attempt: AttemptRef, inbox_id: int | None) -> StoredResult:
-    """Return the newest report on the files: the attempt's own if it succeeded, else a webhook's."""
-    record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
-    if record is not None and record.result is not None and record.result["status"] == JobStatus.SUCCEEDED:
-        return record.result
-    query = select(InboxRow).where(
-        col(InboxRow.generation_id) == attempt.generation_id,
-        col(InboxRow.ordinal) == attempt.ordinal,
-        col(InboxRow.status) == JobStatus.SUCCEEDED,
-    )
-    if inbox_id is not None:
-        query = query.where(col(InboxRow.id) == inbox_id)
-    event = await session.scalar(query.order_by(col(InboxRow.id)).limit(1))
-    return event.result if event is not None else None

@@ -1,27 +1,40 @@
 """The record of each submit, committed before a byte leaves for the provider.
 
-Whatever races, the attempt's row is written in the order of domain/attempt.py: a writer that comes too late
-changes nothing and returns the stored state. The trigger `advance_attempt` refuses everything else.
+The steps that every generation takes are functions of functions/attempts.sql, one round trip each. The rarer
+ones lock the same row first, and call the same functions for what both do. The trigger `advance_attempt`
+refuses everything that is not in domain/attempt.py.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Boolean, DateTime, Double, Row, Text, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
 
-from adapters.database.attempt_results import database_now, moderated_at, poll_result, set_cost, store_result
+from adapters.database.attempt_results import (
+    STORE_RESULT,
+    STORED_COLUMNS,
+    AnyAttemptRow,
+    cost_values,
+    database_now,
+    moderated_at,
+    poll_result,
+    result_values,
+)
 from adapters.database.engine import Database
 from adapters.database.pushbacks import push_back
-from adapters.database.tables import AttemptRow, GenerationRow, InboxRow
+from adapters.database.tables import AttemptRow, GenerationRow
 from adapters.database.tables.mapping import (
+    OUTCOME,
     is_terminal,
     keeps_provider_data,
     locked_generation,
-    outcome_of,
     set_stage,
+    to_outcome,
     to_request,
+    with_generation,
 )
 from domain.attempt import AttemptState
 from domain.errors import (
@@ -33,7 +46,7 @@ from domain.errors import (
     SubmitUnknown,
 )
 from domain.generation import Image, Stage
-from domain.ports import AttemptRecord, SubmitPermit
+from domain.ports import AttemptRecord, Closure, SubmitPermit
 from domain.provider import (
     AttemptRef,
     JobStatus,
@@ -45,6 +58,30 @@ from domain.provider import (
 )
 
 _UNANSWERED = (AttemptState.SENDING, AttemptState.UNKNOWN)
+_BEGIN = with_generation(
+    "begin_submit(:generation, :ordinal)",
+    "(generation)",
+    result=Text,
+    begun_at=DateTime(timezone=True),
+    closed_code=Text,
+    closed_seconds=Double,
+    has_evidence=Boolean,
+)
+_STORED = text(f"""
+    SELECT {STORED_COLUMNS} FROM attempts WHERE generation_id = :generation AND ordinal = :ordinal
+""").columns(result=JSONB)  # noqa: S608 - a constant
+_ACCEPTED = (
+    text(f"""
+        SELECT {STORED_COLUMNS}
+        FROM record_accepted(:generation, :ordinal, :job, :urls, :cost_amount, :cost_unit)
+    """)  # noqa: S608 - a constant
+    .bindparams(bindparam("urls", type_=JSONB))
+    .columns(result=JSONB)
+)
+_ADOPT_WEBHOOK = text("SELECT adopt_webhook(:generation, :ordinal)")
+_SET_UNKNOWN = text("SELECT set_unknown(:generation, :ordinal)")
+# After a Reset in Temporal the workflow continues at the later attempt.
+_OTHER_MAY_BE_CHARGED = {"taken_by_later": ProviderUnavailable, "taken_by_earlier": ServiceError}
 
 
 class PostgresAttempts:
@@ -54,40 +91,27 @@ class PostgresAttempts:
         self._database = database
 
     async def begin_submit(self, attempt: AttemptRef) -> SubmitPermit:
-        async with self._database.begin() as session:
-            row = await locked_generation(session, attempt.generation_id)
-            if is_terminal(row):
-                return SubmitPermit(stored=await _ended(session, row))
-            record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
-            if record is not None:
-                # A webhook proves that the provider took it after all, whatever the submit had returned.
-                await _adopt_webhook(session, row, record)
-                if record.state == AttemptState.SENDING:
-                    _set_unknown(row, record)
-                if record.state != AttemptState.NOT_SENT:
-                    return SubmitPermit(stored=_stored_result(record))
-            if row.cancel_requested_at is not None:
-                return SubmitPermit(stored=SubmitResult(SubmitState.CANCELED))
-            other = await _other_that_may_be_charged(session, attempt)
-            if other is not None:
-                # After a Reset in Temporal the workflow continues at the later attempt.
-                error = ProviderUnavailable if other > attempt.ordinal else ServiceError
-                return SubmitPermit(stored=SubmitResult(SubmitState.REJECTED, code=error.code))
-            if record is None:
-                record = _new_record(row, attempt)
-                session.add(record)
-            record.state = AttemptState.SENDING
-            record.started_at = await database_now(session)
-            set_stage(row, Stage.SUBMITTING)
-            return SubmitPermit(to_request(row, attempt.ordinal), begun_at=record.started_at)
+        rows = await self._database.call(_BEGIN, _key(attempt))
+        if not rows:
+            raise GenerationNotFound
+        [row] = rows
+        if row.result == "submit":
+            closure = Closure(row.has_evidence, row.closed_code, row.closed_seconds)
+            return SubmitPermit(to_request(row, attempt.ordinal), begun_at=row.begun_at, closure=closure)
+        if row.result in _OTHER_MAY_BE_CHARGED:
+            code = _OTHER_MAY_BE_CHARGED[row.result].code
+            return SubmitPermit(stored=SubmitResult(SubmitState.REJECTED, code=code))
+        if row.result == "canceled":
+            return SubmitPermit(stored=SubmitResult(SubmitState.CANCELED))
+        if row.result == "already_terminal":
+            [ended] = await self._database.call(OUTCOME, {"generation": attempt.generation_id})
+            return SubmitPermit(stored=_ended(attempt, ended))
+        [stored] = await self._database.call(_STORED, _key(attempt))
+        return SubmitPermit(stored=_stored_result(stored))
 
     async def record_accepted(self, attempt: AttemptRef, job: ProviderJob) -> SubmitResult:
-        async with self._database.begin() as session:
-            row, record = await _locked(session, attempt)
-            record.provider_urls = dict(job.urls) if keeps_provider_data(row) else None
-            set_cost(record, job.cost)
-            await _accept(session, row, record, job.job_id)
-            return _stored_result(record)
+        job_values = {"job": job.job_id, "urls": dict(job.urls), **cost_values(job.cost)}
+        return _stored_result(await self._call(_ACCEPTED, _key(attempt) | job_values))
 
     async def record_rejected(
         self, attempt: AttemptRef, error: PermanentError, begun_at: datetime
@@ -102,11 +126,10 @@ class PostgresAttempts:
                 refusal = ProviderResult(
                     JobStatus.FAILED, error.code, moderated_at=at, provider_message=str(error)
                 )
-                await store_result(session, row, record, refusal)
-            else:
-                record.state = AttemptState.REJECTED
-                record.code, record.moderated_at = error.code, at
-                record.provider_message = str(error) if keeps_provider_data(row) else None
+                return _stored_result(await _store_result(session, attempt, refusal))
+            record.state = AttemptState.REJECTED
+            record.code, record.moderated_at = error.code, at
+            record.provider_message = str(error) if keeps_provider_data(row) else None
             return _stored_result(record)
 
     async def record_not_sent(self, attempt: AttemptRef, begun_at: datetime) -> None:
@@ -121,7 +144,7 @@ class PostgresAttempts:
         async with self._database.begin() as session:
             row, record = await _locked(session, attempt)
             if is_terminal(row):
-                return await _ended(session, row)
+                return await _end_of(session, attempt)
             if not _is_open(record, begun_at):
                 return _stored_result(record)
             record.state = AttemptState.NOT_SENT
@@ -132,28 +155,30 @@ class PostgresAttempts:
         async with self._database.begin() as session:
             row, record = await _locked(session, attempt)
             if is_terminal(row):
-                return await _ended(session, row)
-            await _adopt_webhook(session, row, record)
+                return await _end_of(session, attempt)
+            await _adopt_webhook(session, attempt, record)
             if _is_open(record, begun_at):
-                _set_unknown(row, record)
+                await session.execute(_SET_UNKNOWN, _key(attempt))
+                await session.refresh(record)
             return _stored_result(record)
 
     async def record_lost(self, attempt: AttemptRef, message: str, begun_at: datetime) -> SubmitResult:
         async with self._database.begin() as session:
             row, record = await _locked(session, attempt)
+            stored: AnyAttemptRow = record
             if _is_open(record, begun_at):
                 lost = ProviderResult(JobStatus.FAILED, SubmitUnknown.code, provider_message=message)
-                await store_result(session, row, record, lost)
+                stored = await _store_result(session, attempt, lost)
                 if not is_terminal(row):
                     row.needs_attention = SubmitUnknown.code
                     set_stage(row, Stage.SUBMIT_UNKNOWN)
-            return await _ended(session, row) if is_terminal(row) else _stored_result(record)
+            return await _end_of(session, attempt) if is_terminal(row) else _stored_result(stored)
 
     async def get_attempt(self, attempt: AttemptRef) -> AttemptRecord:
         async with self._database.begin() as session:
             row, record = await _locked(session, attempt)
             if record.state != AttemptState.NOT_SENT:
-                await _adopt_webhook(session, row, record)
+                await _adopt_webhook(session, attempt, record)
             job = None
             if record.provider_job_id is not None:
                 job = ProviderJob(record.provider_job_id, record.provider_urls or {})
@@ -168,18 +193,23 @@ class PostgresAttempts:
             return (now - record.tentative_at).total_seconds()
 
     async def record_result(self, attempt: AttemptRef, result: ProviderResult) -> None:
-        async with self._database.begin() as session:
-            row, record = await _locked(session, attempt)
-            await store_result(session, row, record, result, has_fresh_files=True)
+        await self._call(STORE_RESULT, result_values(attempt, result, has_fresh_files=True))
 
     async def record_sync_result(
         self, attempt: AttemptRef, job_id: str, result: ProviderResult, images: Sequence[Image]
     ) -> bool:
-        async with self._database.begin() as session:
-            row, record = await _locked(session, attempt)
-            await _accept(session, row, record, job_id)
-            await store_result(session, row, record, result, images)
-            return record.late_at is None
+        row = await self._call(STORE_RESULT, result_values(attempt, result, images, job_id=job_id))
+        return row.late_at is None
+
+    async def _call(self, statement: Any, values: dict[str, Any]) -> Row[Any]:
+        rows = await self._database.call(statement, values)
+        if not rows:
+            raise GenerationNotFound("no such attempt")
+        return rows[0]
+
+
+def _key(attempt: AttemptRef) -> dict[str, Any]:
+    return {"generation": attempt.generation_id, "ordinal": attempt.ordinal}
 
 
 def _is_open(record: AttemptRow, begun_at: datetime) -> bool:
@@ -191,7 +221,7 @@ def _is_open(record: AttemptRow, begun_at: datetime) -> bool:
     return record.state in _UNANSWERED and record.started_at == begun_at
 
 
-def _stored_result(record: AttemptRow) -> SubmitResult:
+def _stored_result(record: AnyAttemptRow) -> SubmitResult:
     """Return the stored state of an attempt as the result of its submit."""
     state = AttemptState(record.state)
     if state is AttemptState.ACCEPTED or state.is_final:
@@ -201,30 +231,13 @@ def _stored_result(record: AttemptRow) -> SubmitResult:
     return SubmitResult(SubmitState.UNKNOWN)
 
 
-async def _ended(session: AsyncSession, row: GenerationRow) -> SubmitResult:
-    return SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=await outcome_of(session, row))
+def _ended(attempt: AttemptRef, row: Row[Any]) -> SubmitResult:
+    return SubmitResult(SubmitState.ALREADY_TERMINAL, outcome=to_outcome(attempt.generation_id, row))
 
 
-def _new_record(row: GenerationRow, attempt: AttemptRef) -> AttemptRow:
-    request = to_request(row, attempt.ordinal)
-    return AttemptRow(
-        generation_id=row.id,
-        ordinal=attempt.ordinal,
-        provider=request.provider,
-        endpoint=request.endpoint,
-        state=AttemptState.SENDING,
-    )
-
-
-async def _other_that_may_be_charged(session: AsyncSession, attempt: AttemptRef) -> int | None:
-    """Return the ordinal of another attempt that the provider bills, or may."""
-    others = await session.scalars(
-        select(AttemptRow).where(
-            col(AttemptRow.generation_id) == attempt.generation_id,
-            col(AttemptRow.ordinal) != attempt.ordinal,
-        )
-    )
-    return next((other.ordinal for other in others if AttemptState(other.state).may_be_charged), None)
+async def _end_of(session: AsyncSession, attempt: AttemptRef) -> SubmitResult:
+    """Return the end of a terminal generation."""
+    return _ended(attempt, (await session.execute(OUTCOME, {"generation": attempt.generation_id})).one())
 
 
 async def _locked(session: AsyncSession, attempt: AttemptRef) -> tuple[GenerationRow, AttemptRow]:
@@ -235,31 +248,13 @@ async def _locked(session: AsyncSession, attempt: AttemptRef) -> tuple[Generatio
     return row, record
 
 
-def _set_unknown(row: GenerationRow, record: AttemptRow) -> None:
-    record.state = AttemptState.UNKNOWN
-    if row.stage == Stage.SUBMITTING:
-        set_stage(row, Stage.SUBMIT_UNKNOWN)
+async def _store_result(session: AsyncSession, attempt: AttemptRef, result: ProviderResult) -> Row[Any]:
+    await session.flush()
+    return (await session.execute(STORE_RESULT, result_values(attempt, result))).one()
 
 
-async def _accept(session: AsyncSession, row: GenerationRow, record: AttemptRow, job_id: str) -> None:
-    """Record the job; a result that has come before it stays."""
-    if not AttemptState(record.state).is_final and record.state != AttemptState.REJECTED:
-        record.state = AttemptState.ACCEPTED
-    record.provider_job_id = job_id
-    record.answered_at = await database_now(session)
-    if not is_terminal(row) and row.stage in (Stage.SUBMITTING, Stage.SUBMIT_UNKNOWN):
-        set_stage(row, Stage.GENERATING)
-
-
-async def _adopt_webhook(session: AsyncSession, row: GenerationRow, record: AttemptRow) -> None:
-    """Take the job from a webhook: one at this attempt's own address proves that the provider has a job."""
-    if record.provider_job_id is not None or record.state == AttemptState.REJECTED:
-        return
-    job_id = await session.scalar(
-        select(col(InboxRow.provider_job_id))
-        .where(col(InboxRow.generation_id) == record.generation_id, col(InboxRow.ordinal) == record.ordinal)
-        .order_by(col(InboxRow.id))
-        .limit(1)
-    )
-    if job_id is not None:
-        await _accept(session, row, record, job_id)
+async def _adopt_webhook(session: AsyncSession, attempt: AttemptRef, record: AttemptRow) -> None:
+    """Take the job from a webhook, if one came and the attempt has none."""
+    if record.provider_job_id is None and record.state != AttemptState.REJECTED:
+        await session.execute(_ADOPT_WEBHOOK, _key(attempt))
+        await session.refresh(record)

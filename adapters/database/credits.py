@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import literal, select
+from sqlalchemy import bindparam, literal, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from adapters.database.audit import record
 from adapters.database.engine import Database
-from adapters.database.ledger import locked_balances, post
+from adapters.database.ledger import move
 from adapters.database.tables import AccountRow, EntryRow, TransferRow
 from domain.audit import SYSTEM, Actor, AuditAction
 from domain.credits import AccountKind, Balance, Entry, TransferKind
 from domain.errors import InsufficientCredits, InvalidInput, TenantNotFound
 
+_BALANCES = (
+    select(col(AccountRow.kind), col(AccountRow.balance_credits))
+    .where(col(AccountRow.tenant_id) == bindparam("tenant"))
+    .order_by(col(AccountRow.id))
+)
 _MAX_GRANT_CREDITS = 1_000_000_000_000
 _ACTIONS = {
     TransferKind.GRANT: AuditAction.GRANT_CREDITS,
@@ -43,7 +48,8 @@ class PostgresCreditAccounts:
             raise InvalidInput(errors=(("amount", f"1 to {_MAX_GRANT_CREDITS}"),))
         transfer_id = f"{kind}:{tenant_id}:{reference}"
         async with self._database.begin() as session:
-            balances = await locked_balances(session, tenant_id)
+            rows = await session.execute(_BALANCES.with_for_update(), {"tenant": tenant_id})
+            balances = {AccountKind(kind): balance for kind, balance in rows}
             if not balances:
                 raise TenantNotFound
             existing = await session.get(TransferRow, transfer_id)
@@ -51,10 +57,8 @@ class PostgresCreditAccounts:
                 change = amount_credits if kind is TransferKind.GRANT else -amount_credits
                 if balances[AccountKind.AVAILABLE] + change < 0:
                     raise InsufficientCredits(f"{balances[AccountKind.AVAILABLE]} credits are available")
-                transfer = TransferRow(
-                    id=transfer_id, tenant_id=tenant_id, kind=kind, amount_credits=amount_credits
-                )
-                await post(session, transfer, {AccountKind.AVAILABLE: change, AccountKind.ISSUED: -change})
+                changes = {AccountKind.AVAILABLE: change, AccountKind.ISSUED: -change}
+                await move(session, transfer_id, tenant_id, kind, amount_credits, changes)
                 details = {"amount_credits": amount_credits, "reference": reference}
                 await record(session, by, _ACTIONS[kind], tenant_id, tenant_id, **details)
             elif existing.amount_credits != amount_credits:
@@ -64,11 +68,8 @@ class PostgresCreditAccounts:
         return await self.balance(tenant_id)
 
     async def balance(self, tenant_id: str) -> Balance:
-        query = select(col(AccountRow.kind), col(AccountRow.balance_credits)).where(
-            col(AccountRow.tenant_id) == tenant_id
-        )
-        async with self._database.begin() as session:
-            balances = {AccountKind(kind): balance for kind, balance in await session.execute(query)}
+        rows = await self._database.call(_BALANCES, {"tenant": tenant_id})
+        balances = {AccountKind(row.kind): row.balance_credits for row in rows}
         if not balances:
             raise TenantNotFound
         return Balance(

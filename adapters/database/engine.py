@@ -1,11 +1,11 @@
 """Connections to PostgreSQL, and the mapping of its failures to our errors."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
 import asyncpg
-from sqlalchemy import event, text
+from sqlalchemy import Executable, Row, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -67,6 +67,16 @@ class Database:
         """Open a session in which each statement is its own transaction. Raises as `begin` does."""
         return _session(self._unbound)
 
+    async def call(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        """Run one statement as a transaction of its own, in one round trip; return its rows.
+
+        Raises as `begin` does.
+        """
+        with _mapped_errors():
+            async with self._unbound.begin() as connection:
+                result = await connection.execute(statement, values)
+                return result.all() if result.returns_rows else ()
+
     async def healthy(self) -> bool:
         """Return whether it can be written to. Raises DatabaseUnavailable."""
         async with self.each() as session:
@@ -78,9 +88,15 @@ class Database:
 
 @asynccontextmanager
 async def _session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    try:
+    with _mapped_errors():
         async with AsyncSession(engine, expire_on_commit=False, autoflush=False) as session, session.begin():
             yield session
+
+
+@contextmanager
+def _mapped_errors() -> Iterator[None]:
+    try:
+        yield
     except (OperationalError, InterfaceError, PoolTimeout, OSError, TimeoutError) as error:
         raise DatabaseUnavailable(type(error).__name__) from error
     except DBAPIError as error:

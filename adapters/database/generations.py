@@ -12,11 +12,15 @@ from adapters.database.engine import Database
 from adapters.database.ids import new_id
 from adapters.database.tables import GenerationRow, InputFileRow
 from adapters.database.tables.mapping import (
+    GENERATIONS,
     fallback_charging,
     fallback_fields,
+    generation_columns,
+    images_from_json,
     images_of,
     is_terminal,
     locked_generation,
+    read_generations,
     to_generation,
 )
 from domain.charging import ChargePolicy
@@ -33,6 +37,13 @@ _HELD_FILES = (
     .order_by(col(InputFileRow.id))
     .with_for_update(read=True)
 )
+_CREATE = (
+    insert(GENERATIONS)
+    .on_conflict_do_nothing(index_elements=["tenant_id", "idempotency_key"])
+    .returning(*generation_columns())
+)
+_READ = read_generations("generations.id = :generation")
+_READ_BY_KEY = read_generations("tenant_id = :tenant AND idempotency_key = :key")
 _PAST_CANCELING = (Stage.STORING, Stage.SETTLING)
 
 
@@ -46,44 +57,32 @@ class PostgresGenerations:
         self, tenant_id: str, request: GenerationRequest, key: str | None, fingerprint: str
     ) -> tuple[Generation, bool]:
         values = _values(tenant_id, request) | {"idempotency_key": key, "fingerprint": fingerprint}
-        statement = (
-            insert(GenerationRow)
-            .values(values)
-            .on_conflict_do_nothing(index_elements=["tenant_id", "idempotency_key"])
-            .returning(GenerationRow)
-        )
         files = [*request.inputs, *([request.mask] if request.mask else [])]
-        # With files in one transaction: none may be deleted between the look and the insert.
-        async with self._database.begin() if files else self._database.each() as session:
-            if files:
+        if files:
+            # In one transaction: none may be deleted between the look and the insert.
+            async with self._database.begin() as session:
                 await _hold_files(session, files)
-            row = await session.scalar(statement)
-            if row is not None:
-                return to_generation(row), True
-            existing = await session.scalar(
-                select(GenerationRow).where(
-                    col(GenerationRow.tenant_id) == tenant_id, col(GenerationRow.idempotency_key) == key
-                )
-            )
-            assert existing is not None  # rows are never deleted
-            if existing.fingerprint != fingerprint:
-                raise IdempotencyKeyReused
-            return await _with_images(session, existing), False
+                created = (await session.execute(_CREATE, values)).all()
+        else:
+            created = await self._database.call(_CREATE, values)
+        if created:
+            return to_generation(created[0]), True
+        [existing] = await self._database.call(_READ_BY_KEY, {"tenant": tenant_id, "key": key})
+        if existing.fingerprint != fingerprint:
+            raise IdempotencyKeyReused
+        return to_generation(existing, images_from_json(existing.images)), False
 
     async def find_by_key(self, tenant_id: str, key: str) -> tuple[Generation, str] | None:
-        query = select(GenerationRow).where(
-            col(GenerationRow.tenant_id) == tenant_id, col(GenerationRow.idempotency_key) == key
-        )
-        async with self._database.begin() as session:
-            row = await session.scalar(query)
-            return (await _with_images(session, row), row.fingerprint) if row is not None else None
+        found = await self._database.call(_READ_BY_KEY, {"tenant": tenant_id, "key": key})
+        if not found:
+            return None
+        return to_generation(found[0], images_from_json(found[0].images)), found[0].fingerprint
 
     async def get_generation(self, generation_id: str) -> Generation:
-        async with self._database.begin() as session:
-            row = await session.get(GenerationRow, generation_id)
-            if row is None:
-                raise GenerationNotFound
-            return await _with_images(session, row)
+        rows = await self._database.call(_READ, {"generation": generation_id})
+        if not rows:
+            raise GenerationNotFound
+        return to_generation(rows[0], images_from_json(rows[0].images))
 
     async def get_generation_of(self, tenant_id: str, generation_id: str) -> Generation:
         generation = await self.get_generation(generation_id)
@@ -130,12 +129,6 @@ async def _hold_files(session: AsyncSession, file_ids: Sequence[str]) -> None:
         raise FileNotFound
 
 
-async def _with_images(session: AsyncSession, row: GenerationRow) -> Generation:
-    if row.status != Status.COMPLETED:
-        return to_generation(row)
-    return to_generation(row, (await images_of(session, [row.id])).get(row.id, ()))
-
-
 def _values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
     return {
         "id": new_id("gen"),
@@ -145,7 +138,7 @@ def _values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
         "endpoint": request.endpoint,
         "prompt": request.prompt,
         "parameters": dict(request.parameters),
-        "client_metadata": dict(request.metadata),
+        "metadata": dict(request.metadata),
         "inputs": list(request.inputs),
         "mask": request.mask,
         "fallback": fallback_fields(request),

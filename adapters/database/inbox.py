@@ -1,23 +1,32 @@
-"""Webhooks, stored before their workflows are signaled."""
+"""Webhooks, stored before their workflows are signaled: functions/inbox.sql, called by name."""
 
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from typing import Any
+
+from sqlalchemy import Row, bindparam, func, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import col
 
-from adapters.database.attempt_results import store_result, without_content
+from adapters.database.attempt_results import cost_values
 from adapters.database.engine import Database
-from adapters.database.tables import AttemptRow, InboxRow
-from adapters.database.tables.mapping import (
-    keeps_provider_data,
-    locked_generation,
-    result_to_json,
-    to_request,
-)
+from adapters.database.tables import InboxRow
+from adapters.database.tables.mapping import result_to_json
 from domain.errors import GenerationNotFound
-from domain.generation import Status
 from domain.moderation import ModeratedAt
 from domain.ports import WebhookReceipt
-from domain.provider import AttemptRef, JobStatus, ProviderEvent, ResultSignal
+from domain.provider import AttemptRef, ProviderEvent, ResultSignal
+
+_RECEIVE = text("""
+    SELECT id, generation_id, ordinal, status, code, moderated_at, does_not_charge, relayed_at
+    FROM receive_event(
+        :provider, :generation, :ordinal, :event, :job, :is_tentative, :result, :message, :moderated_at,
+        :does_not_charge, :cost_amount, :cost_unit
+    )
+""").bindparams(bindparam("result", type_=JSONB))
+_MARK_RELAYED = (
+    update(InboxRow)
+    .where(col(InboxRow.id) == bindparam("inbox_id"), col(InboxRow.relayed_at).is_(None))
+    .values(relayed_at=func.now())
+)
 
 
 class PostgresInbox:
@@ -27,59 +36,29 @@ class PostgresInbox:
         self._database = database
 
     async def record_event(self, provider: str, attempt: AttemptRef, event: ProviderEvent) -> WebhookReceipt:
-        async with self._database.begin() as session:
-            # Locked, or this would overwrite what a poll records at the same moment.
-            generation = await locked_generation(session, attempt.generation_id)
-            if to_request(generation, attempt.ordinal).provider != provider:
-                raise GenerationNotFound
-            record = await session.get(AttemptRow, (attempt.generation_id, attempt.ordinal))
-            # Only about the attempt's own job, if that is known yet.
-            result = event.result
-            if not keeps_provider_data(generation):
-                result = without_content(result)
-            is_own_job = record is not None and record.provider_job_id in (None, event.job_id)
-            is_believed = is_own_job and not event.result.is_tentative
-            row = await session.scalar(
-                insert(InboxRow)
-                .values(
-                    provider=provider,
-                    event_id=event.event_id,
-                    generation_id=attempt.generation_id,
-                    ordinal=attempt.ordinal,
-                    provider_job_id=event.job_id,
-                    # Another job's id proves nothing: the provider is polled instead.
-                    status=event.result.status if is_believed else JobStatus.CHECK,
-                    code=event.result.code if is_believed else None,
-                    moderated_at=event.result.moderated_at if is_believed else None,
-                    does_not_charge=is_believed and event.result.does_not_charge,
-                    result=result_to_json(result),
-                    late=Status(generation.status).is_terminal,
-                )
-                .on_conflict_do_nothing(index_elements=["provider", "event_id"])
-                .returning(InboxRow)
-            )
-            if row is not None and record is not None and is_believed and event.result.status.is_final:
-                # With the attempt, where its cost is counted.
-                await store_result(session, generation, record, event.result)
-            if row is None:
-                row = await session.scalar(
-                    select(InboxRow).where(
-                        col(InboxRow.provider) == provider, col(InboxRow.event_id) == event.event_id
-                    )
-                )
-            assert row is not None  # rows are never deleted
-            return to_receipt(row)
+        values = {
+            "provider": provider,
+            "generation": attempt.generation_id,
+            "ordinal": attempt.ordinal,
+            "event": event.event_id,
+            "job": event.job_id,
+            "is_tentative": event.result.is_tentative,
+            "result": result_to_json(event.result),
+            "message": event.result.provider_message,
+            "moderated_at": event.result.moderated_at,
+            "does_not_charge": event.result.does_not_charge,
+            **cost_values(event.result.cost),
+        }
+        rows = await self._database.call(_RECEIVE, values)
+        if not rows:
+            raise GenerationNotFound
+        return to_receipt(rows[0])
 
     async def mark_relayed(self, inbox_id: int) -> None:
-        async with self._database.each() as session:
-            await session.execute(
-                update(InboxRow)
-                .where(col(InboxRow.id) == inbox_id, col(InboxRow.relayed_at).is_(None))
-                .values(relayed_at=func.now())
-            )
+        await self._database.call(_MARK_RELAYED, {"inbox_id": inbox_id})
 
 
-def to_receipt(row: InboxRow) -> WebhookReceipt:
+def to_receipt(row: InboxRow | Row[Any]) -> WebhookReceipt:
     """Return an inbox row as the domain knows it."""
     assert row.id is not None
     at = ModeratedAt(row.moderated_at) if row.moderated_at else None

@@ -36,6 +36,7 @@ SERVING_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "images": _APPEND,
     "inbox": _CHANGE,
     "input_files": _ALL,
+    "provider_capacity": _CHANGE,
     "provider_closures": _ALL,
     "provider_pauses": _CHANGE,
     "provider_slots": _ALL,

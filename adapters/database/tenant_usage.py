@@ -21,7 +21,7 @@ SELECT (SELECT balance_credits FROM accounts WHERE id = :account) AS available,
         WHERE tenant_id = :tenant AND day = (now() AT TIME ZONE 'UTC')::date) AS uncharged
 """)
 _FILES = text("""
-SELECT count(*), coalesce(sum(size_bytes), 0) FROM (
+SELECT count(*) AS files, coalesce(sum(size_bytes), 0) AS size_bytes FROM (
     SELECT size_bytes FROM input_files WHERE tenant_id = :tenant AND expires_at > now() LIMIT :cap
 ) AS kept
 """)
@@ -39,15 +39,11 @@ class PostgresTenantUsages:
             "account": account_id(tenant_id, AccountKind.AVAILABLE),
             "cap": max_generations + 1,
         }
-        async with self._database.each() as session:
-            row = (await session.execute(_USAGE, values)).one()
+        [row] = await self._database.call(_USAGE, values)
         return TenantUsage(
             row.available or 0, row.processing + row.waiting, row.waiting, int(row.uncharged or 0)
         )
 
     async def read_file_usage(self, tenant_id: str, *, max_files: int) -> FileUsage:
-        async with self._database.each() as session:
-            files, size_bytes = (
-                await session.execute(_FILES, {"tenant": tenant_id, "cap": max_files + 1})
-            ).one()
-        return FileUsage(files, int(size_bytes))
+        [row] = await self._database.call(_FILES, {"tenant": tenant_id, "cap": max_files + 1})
+        return FileUsage(row.files, int(row.size_bytes))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import Select, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -31,13 +31,17 @@ _TENANT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 # How often the use of a key is noted.
 _USED_EVERY = timedelta(minutes=1)
 # Built once, because every request asks it.
-_KEY = (
+_KEY: Select[*tuple[Any, ...]] = (
     select(
-        ApiKeyRow,
-        col(TenantRow.limits),
+        col(ApiKeyRow.tenant_id),
+        col(ApiKeyRow.secret_sha256),
+        col(ApiKeyRow.scopes),
+        col(ApiKeyRow.limits),
+        col(ApiKeyRow.revoked_at),
+        col(TenantRow.limits).label("tenant_limits"),
         col(TenantRow.suspended_at),
-        func.coalesce(col(ApiKeyRow.expires_at) <= func.now(), False),
-        func.coalesce(col(ApiKeyRow.last_used_at) < func.now() - _USED_EVERY, True),
+        func.coalesce(col(ApiKeyRow.expires_at) <= func.now(), False).label("is_expired"),
+        func.coalesce(col(ApiKeyRow.last_used_at) < func.now() - _USED_EVERY, True).label("is_use_due"),
     )
     .join(TenantRow, col(TenantRow.id) == col(ApiKeyRow.tenant_id))
     .where(col(ApiKeyRow.id) == bindparam("id"))
@@ -50,7 +54,6 @@ _NOTE_USE = (
         or_(col(ApiKeyRow.last_used_at).is_(None), col(ApiKeyRow.last_used_at) < func.now() - _USED_EVERY),
     )
     .values(last_used_at=func.now())
-    .execution_options(synchronize_session=False)
 )
 
 
@@ -165,24 +168,23 @@ class PostgresTenants:
         key_id, _, secret = rest.partition("_")
         if prefix != "dk" or not (key_id.isascii() and key_id.isalnum() and len(key_id) == 2 * 8):
             raise Unauthenticated
-        async with self._database.each() as session:
-            found = (await session.execute(_KEY, {"id": key_id})).one_or_none()
-            key, limits, suspended_at, is_expired, is_use_due = found or (None, {}, None, False, False)
-            # An unknown key costs the same comparison as a known one.
-            expected = key.secret_sha256 if key is not None else _digest("")
-            matches = hmac.compare_digest(expected, _digest(secret))
-            if key is None or key.revoked_at is not None or is_expired or not matches:
-                raise Unauthenticated
-            if suspended_at is not None:
-                raise TenantSuspended
-            if is_use_due:
-                await session.execute(_NOTE_USE, {"key": key_id})
-        return Caller(key.tenant_id, key.id, frozenset(key.scopes), limits, key.limits)
+        found = await self._database.call(_KEY, {"id": key_id})
+        key = found[0] if found else None
+        # An unknown key costs the same comparison as a known one.
+        expected = key.secret_sha256 if key is not None else _digest("")
+        matches = hmac.compare_digest(expected, _digest(secret))
+        if key is None or key.revoked_at is not None or key.is_expired or not matches:
+            raise Unauthenticated
+        if key.suspended_at is not None:
+            raise TenantSuspended
+        if key.is_use_due:
+            await self._database.call(_NOTE_USE, {"key": key_id})
+        return Caller(key.tenant_id, key_id, frozenset(key.scopes), key.tenant_limits, key.limits)
 
     async def require_active(self, tenant_id: str) -> None:
-        async with self._database.each() as session:
-            if await session.scalar(_SUSPENDED_AT, {"id": tenant_id}) is not None:
-                raise TenantSuspended
+        found = await self._database.call(_SUSPENDED_AT, {"id": tenant_id})
+        if found and found[0].suspended_at is not None:
+            raise TenantSuspended
 
     async def _set_suspended(self, tenant_id: str, by: Actor, *, is_suspended: bool) -> bool:
         async with self._database.begin() as session:

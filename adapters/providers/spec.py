@@ -9,12 +9,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 
-import httpx
-
 from adapters.providers.http.error_mapping import ErrorTable
 from adapters.providers.http.inline_images import InlineImageClient
 from adapters.providers.http.masks import InvertAlpha
 from adapters.providers.settings import JobProviderSettings, ProviderSettings
+from adapters.transport.http import HttpClient
 from domain.keyring import Keyring
 from domain.ports import Provider, SynchronousProvider, WebhookReader
 
@@ -49,7 +48,7 @@ class AdapterTools:
         jobs: What adapters with jobs are given besides a client.
     """
 
-    open_client: Callable[[], httpx.AsyncClient]
+    open_client: Callable[[], HttpClient]
     inline_images: InlineImageClient
     jobs: JobTools
 
@@ -70,7 +69,7 @@ class ProviderSpec(ABC, Generic[S]):
         """Return where results may be downloaded from; nothing for a provider that sends the images."""
         return ()
 
-    def webhook_reader(self, settings: S, http: httpx.AsyncClient, keyring: Keyring) -> WebhookReader | None:
+    def webhook_reader(self, settings: S, http: HttpClient, keyring: Keyring) -> WebhookReader | None:
         """Return the reader of its webhooks; None where webhooks are not requested."""
         return None
 
@@ -87,8 +86,8 @@ class JobProviderSpec(ProviderSpec[J]):
     instead of these.
     """
 
-    make_adapter: Callable[[J, httpx.AsyncClient, JobTools], Provider]
-    make_webhook_reader: Callable[[J, httpx.AsyncClient, Keyring], WebhookReader] | None = None
+    make_adapter: Callable[[J, HttpClient, JobTools], Provider]
+    make_webhook_reader: Callable[[J, HttpClient, Keyring], WebhookReader] | None = None
 
     def add_adapter(self, providers: Providers, settings: J, tools: AdapterTools) -> None:
         providers.with_jobs[self.name] = self.make_adapter(settings, tools.open_client(), tools.jobs)
@@ -96,7 +95,7 @@ class JobProviderSpec(ProviderSpec[J]):
     def result_hosts(self, settings: J) -> tuple[str, ...]:
         return settings.result_hosts
 
-    def webhook_reader(self, settings: J, http: httpx.AsyncClient, keyring: Keyring) -> WebhookReader | None:
+    def webhook_reader(self, settings: J, http: HttpClient, keyring: Keyring) -> WebhookReader | None:
         if self.make_webhook_reader is None or not self.reads_webhooks(settings):
             return None
         return self.make_webhook_reader(settings, http, keyring)

@@ -13,10 +13,10 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from fnmatch import fnmatchcase
 from itertools import zip_longest
 
-import httpcore
-import httpx
-
 from adapters.resolver import Resolver
+from adapters.transport.errors import NotConnected
+from adapters.transport.guard import C, Connect
+from adapters.transport.http import GuardedPool, Timeouts, Url
 from domain.errors import ResultUnusable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -24,6 +24,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _MAX_LOOKUPS, _LOOKUP_SECONDS = 64, 5.0
 _MAX_ADDRESSES = 6
 _NEXT_ADDRESS_SECONDS = 0.25
+_MAX_CONNECTIONS = 50
+_TIMEOUTS = Timeouts(connect_seconds=5, read_seconds=20, write_seconds=20, pool_seconds=20)
 
 # All that is given out for IPv6 today.
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
@@ -54,7 +56,7 @@ def is_public(address: Address) -> bool:
     return address.is_global
 
 
-def is_allowed(url: httpx.URL, hosts: Sequence[str]) -> bool:
+def is_allowed(url: Url, hosts: Sequence[str]) -> bool:
     """Return whether a list of hosts admits the URL.
 
     hosts: `name` or `*.name`, which stand for https on port 443; or a whole origin such as
@@ -62,24 +64,24 @@ def is_allowed(url: httpx.URL, hosts: Sequence[str]) -> bool:
     """
     if url.userinfo or not url.raw_host:
         return False
-    if any(origin(url) == origin(httpx.URL(host)) for host in hosts if "://" in host):
+    if any(origin(url) == origin(Url(host)) for host in hosts if "://" in host):
         return True
     is_plain_https = url.scheme == "https" and url.port in (None, 443)
     name = _host(url).rstrip(".")
     return is_plain_https and any("://" not in host and fnmatchcase(name, host) for host in hosts)
 
 
-def origin(url: httpx.URL) -> str:
+def origin(url: Url) -> str:
     """Return `scheme://host:port`, without the scheme's default port, as in every parsed URL."""
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
-def _host(url: httpx.URL) -> str:
+def _host(url: Url) -> str:
     # `url.host` decodes international names, and raises where one is broken.
     return url.raw_host.decode("ascii")
 
 
-class GuardedBackend(httpcore.AsyncNetworkBackend):
+class AddressGuard:
     """Connects only to public addresses, or to the host and port pairs an operator vouched for.
 
     max_lookups_each: Of the names of one tenant, or at one host where no tenant chose it; all together have a
@@ -89,61 +91,32 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     def __init__(
         self,
         trusted: Iterable[str],
-        inner: httpcore.AsyncNetworkBackend | None = None,
         resolve: Callable[[str, int], Coroutine[None, None, list[Address]]] | None = None,
         *,
         max_lookups_each: int = 4,
     ) -> None:
-        urls = [httpx.URL(entry) for entry in trusted if "://" in entry]
+        urls = [Url(entry) for entry in trusted if "://" in entry]
         self._trusted = {(_host(url), url.port or (443 if url.scheme == "https" else 80)) for url in urls}
-        self._inner = inner or httpcore.AnyIOBackend()
         self._resolve = resolve or _resolve_with(
             Resolver(max_lookups=_MAX_LOOKUPS, max_share=max_lookups_each, timeout_seconds=_LOOKUP_SECONDS)
         )
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    async def connect(self, host: str, port: int, connect: Connect[C]) -> C:
         addresses = await self._resolve(host, port)
         if (host, port) not in self._trusted and not all(is_public(address) for address in addresses):
             raise ResultUnusable(f"{host} is not a public address")
-
-        async def connect(address: Address) -> httpcore.AsyncNetworkStream:
-            return await self._inner.connect_tcp(str(address), port, timeout, local_address, socket_options)
-
         return await connect_first(interleaved(addresses), connect)
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        raise ResultUnusable("unix sockets are never fetched from")
-
-    async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds)
 
 
 def guarded_pool(
     hosts: Iterable[str], tls: ssl.SSLContext | None = None, *, max_lookups_each: int = 4
-) -> httpcore.AsyncConnectionPool:
+) -> GuardedPool:
     """Open a pool that is shared with no trusted traffic and never uses a proxy.
 
-    max_lookups_each: As in GuardedBackend.
+    max_lookups_each: As in AddressGuard.
     """
-    return httpcore.AsyncConnectionPool(
-        ssl_context=tls or ssl.create_default_context(),
-        network_backend=GuardedBackend(hosts, max_lookups_each=max_lookups_each),
-        max_connections=50,
-        max_keepalive_connections=10,
-        keepalive_expiry=10,
-    )
+    guard = AddressGuard(hosts, max_lookups_each=max_lookups_each)
+    return GuardedPool(guard, tls, _TIMEOUTS, max_connections=_MAX_CONNECTIONS)
 
 
 def interleaved(addresses: Sequence[Address]) -> list[Address]:
@@ -155,20 +128,17 @@ def interleaved(addresses: Sequence[Address]) -> list[Address]:
     return mixed[:_MAX_ADDRESSES]
 
 
-async def connect_first(
-    addresses: Sequence[Address],
-    connect: Callable[[Address], Coroutine[None, None, httpcore.AsyncNetworkStream]],
-) -> httpcore.AsyncNetworkStream:
+async def connect_first(addresses: Sequence[Address], connect: Connect[C]) -> C:
     """Return the first connection that is made; the others are closed. Raises what the last one failed with.
 
     The next address is tried when one fails, or has not succeeded after a quarter of a second.
     """
-    waiting, tasks = list(addresses), set[asyncio.Task[httpcore.AsyncNetworkStream]]()
-    error: BaseException = httpcore.ConnectError("no address")
+    waiting, tasks = list(addresses), set[asyncio.Task[C]]()
+    error: BaseException = NotConnected("no address")
     try:
         while waiting or tasks:
             if waiting:
-                tasks.add(asyncio.create_task(connect(waiting.pop(0))))
+                tasks.add(asyncio.create_task(connect(str(waiting.pop(0)))))
             delay = _NEXT_ADDRESS_SECONDS if waiting else None
             done, _ = await asyncio.wait(tasks, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -182,7 +152,7 @@ async def connect_first(
     raise error
 
 
-async def _discard(tasks: Iterable[asyncio.Task[httpcore.AsyncNetworkStream]]) -> None:
+async def _discard(tasks: Iterable[asyncio.Task[C]]) -> None:
     for task in tasks:
         task.cancel()
     for found in await asyncio.gather(*tasks, return_exceptions=True):
@@ -195,7 +165,7 @@ def _resolve_with(resolver: Resolver) -> Callable[[str, int], Coroutine[None, No
         try:
             found = await resolver.getaddrinfo(host, port, socket.AF_UNSPEC, socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(f"{host} does not resolve") from error
+            raise NotConnected("the name does not resolve") from error
         return [ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]
 
     return resolve

@@ -4,28 +4,27 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO
 
-import httpcore
-import httpx
-
 from adapters.resolver import on_behalf_of
 from adapters.storage.address_guard import is_allowed, origin
-from adapters.storage.content_encoding import Body, BrokenBodyError, UnknownEncodingError
+from adapters.transport.bodies import Body, BrokenBodyError, UnknownEncodingError
+from adapters.transport.errors import HttpError
+from adapters.transport.http import GuardedPool, InvalidUrl, Url
 from domain.errors import ResultExpired, ResultUnavailable, ResultUnusable
 
 _MAX_REDIRECTS = 3
-_TIMEOUTS = {"connect": 5.0, "read": 20.0, "write": 20.0, "pool": 20.0}
 _GONE = (401, 403, 404, 410)
 _REDIRECTS = (301, 302, 303, 307, 308)
-_HEADERS = [(b"Accept-Encoding", b"identity"), (b"Accept", b"image/*"), (b"User-Agent", b"darkroom")]
+_HEADERS = {"Accept-Encoding": "identity", "Accept": "image/*", "User-Agent": "darkroom"}
 
 
 class GuardedDownloader:
     """Downloads to a temporary file that is gone when the caller is done with it."""
 
-    def __init__(self, pool: httpcore.AsyncConnectionPool, *, max_bytes: int, total_seconds: float) -> None:
+    def __init__(self, pool: GuardedPool, *, max_bytes: int, total_seconds: float) -> None:
         self._pool = pool
         self._largest_bytes = max_bytes
         self._total_seconds = total_seconds
@@ -40,16 +39,14 @@ class GuardedDownloader:
                         await self._follow(_parse(url), hosts, file.file)
             except TimeoutError as error:
                 raise ResultUnavailable(f"download took over {self._total_seconds} s") from error
-            except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
-                raise ResultUnavailable(f"download: {type(error).__name__}") from error
-            except BrokenBodyError as error:
+            except (HttpError, BrokenBodyError) as error:
                 raise ResultUnavailable(f"download: {error}") from error
             except UnknownEncodingError as error:
                 raise ResultUnusable(f"the result came with {error}") from error
             file.flush()
             yield Path(file.name)
 
-    async def _follow(self, url: httpx.URL, hosts: Sequence[str], file: IO[bytes]) -> None:
+    async def _follow(self, url: Url, hosts: Sequence[str], file: IO[bytes]) -> None:
         for _ in range(_MAX_REDIRECTS + 1):
             if not is_allowed(url, hosts):
                 raise ResultUnusable(f"{origin(url)} is not where this provider serves results from")
@@ -59,21 +56,18 @@ class GuardedDownloader:
             url = _parse(location, url)
         raise ResultUnusable(f"more than {_MAX_REDIRECTS} redirects")
 
-    async def _read(self, url: httpx.URL, file: IO[bytes]) -> str | None:
+    async def _read(self, url: Url, file: IO[bytes]) -> str | None:
         """Write the body to the file, or return where a redirect points."""
-        headers = [(b"Host", url.netloc), *_HEADERS]
-        async with self._pool.stream(
-            "GET", str(url), headers=headers, extensions={"timeout": _TIMEOUTS}
-        ) as response:
-            fields = {name.lower(): value.decode("latin-1") for name, value in response.headers}
-            if response.status in _REDIRECTS and b"location" in fields:
-                return fields[b"location"]
-            if response.status in _GONE:
-                raise ResultExpired(f"result responded with {response.status}")
-            if response.status != httpx.codes.OK:
-                raise ResultUnavailable(f"result responded with {response.status}")
-            body, total = Body(fields.get(b"content-encoding", "")), 0
-            async for chunk in response.aiter_stream():
+        async with self._pool.get(url, _HEADERS) as response:
+            status, headers = response.status_code, response.headers
+            if status in _REDIRECTS and "location" in headers:
+                return headers["location"]
+            if status in _GONE:
+                raise ResultExpired(f"result responded with {status}")
+            if status != HTTPStatus.OK:
+                raise ResultUnavailable(f"result responded with {status}")
+            body, total = Body(headers.get("content-encoding", "")), 0
+            async for chunk in response.chunks:
                 for piece in body.pieces(chunk):
                     total += len(piece)
                     if total > self._largest_bytes:
@@ -83,8 +77,8 @@ class GuardedDownloader:
             return None
 
 
-def _parse(url: str, base: httpx.URL | None = None) -> httpx.URL:
+def _parse(url: str, base: Url | None = None) -> Url:
     try:
-        return httpx.URL(url) if base is None else base.join(url)
-    except (httpx.InvalidURL, ValueError) as error:
+        return Url(url) if base is None else base.join(url)
+    except (InvalidUrl, ValueError) as error:
         raise ResultUnusable("the result's address is malformed") from error

@@ -5,23 +5,18 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
-import urllib3
-from minio import Minio
-from minio.error import MinioAdminException, MinioException
-from minio.minioadmin import MinioAdmin
-
+from adapters.transport.errors import S3Error
+from adapters.transport.s3 import S3Admin, S3Client
 from domain.errors import StorageUnavailable
 
 _ON_OBJECTS = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
-# The administration's error is not one of the others.
-_FAILURES = (MinioException, MinioAdminException, urllib3.exceptions.HTTPError, OSError, ValueError)
 T = TypeVar("T")
 
 
 class MinioRoot:
     """Makes a bucket, and an account that may get, put and delete its objects and nothing else."""
 
-    def __init__(self, client: Minio, admin: MinioAdmin, executor: Executor, *, bucket: str) -> None:
+    def __init__(self, client: S3Client, admin: S3Admin, executor: Executor, *, bucket: str) -> None:
         self._client = client
         self._admin = admin
         self._executor = executor
@@ -35,19 +30,19 @@ class MinioRoot:
         await self._call(lambda: self._limit_account(access_key, secret_key))
 
     def _limit_account(self, access_key: str, secret_key: str) -> None:
-        if not self._client.bucket_exists(self._bucket):
-            self._client.make_bucket(self._bucket)
+        if not self._client.bucket_exists():
+            self._client.make_bucket()
         policy = f"{self._bucket}-objects"
-        self._admin.policy_add(policy, policy=objects_policy(self._bucket))
-        self._admin.user_add(access_key, secret_key)
+        self._admin.put_policy(policy, objects_policy(self._bucket))
+        self._admin.put_account(access_key, secret_key)
         # Replaces what the account had, where attaching would add to it and fail on a repeat.
-        self._admin.policy_set(policy, user=access_key)
+        self._admin.set_policy(policy, access_key)
 
     async def _call(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-        except _FAILURES as error:
-            raise StorageUnavailable(f"s3 root account: {type(error).__name__}") from error
+        except S3Error as error:
+            raise StorageUnavailable(f"s3 root account: {error.code}") from error
 
 
 def objects_policy(bucket: str) -> dict[str, Any]:

@@ -18,13 +18,16 @@ ROOT_ONLY = ("MIGRATION_DATABASE_URL", "S3_ROOT_ACCESS_KEY", "S3_ROOT_SECRET_KEY
 _FORBIDDEN = """
 import asyncio, sys
 import asyncpg
-from minio.error import S3Error
+from minio import Minio, MinioAdmin
+from minio.credentials import StaticProvider
 from composition import read_settings
-from adapters.storage.s3 import s3_admin, s3_client
 
 settings = read_settings()
-store = (settings.s3_endpoint, settings.s3_access_key.get_secret_value(),
-         settings.s3_secret_key.get_secret_value(), settings.s3_region)
+scheme, _, host = settings.s3_endpoint.partition("://")
+keys = settings.s3_access_key.get_secret_value(), settings.s3_secret_key.get_secret_value()
+options = {"secure": scheme == "https", "region": settings.s3_region}
+store = Minio(host, *keys, **options)
+accounts = MinioAdmin(endpoint=host, credentials=StaticProvider(*keys), **options)
 
 async def refused(statement):
     connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=5)
@@ -46,10 +49,10 @@ async def main():
 
 asyncio.run(main())
 for name, call in (
-    ("list the buckets", lambda: s3_client(*store).list_buckets()),
-    ("list the bucket", lambda: list(s3_client(*store).list_objects(settings.s3_bucket))),
-    ("make a bucket", lambda: s3_client(*store).make_bucket("another")),
-    ("list the accounts", lambda: s3_admin(*store).user_list()),
+    ("list the buckets", lambda: store.list_buckets()),
+    ("list the bucket", lambda: list(store.list_objects(settings.s3_bucket))),
+    ("make a bucket", lambda: store.make_bucket("another")),
+    ("list the accounts", lambda: accounts.user_list()),
 ):
     try:
         call()

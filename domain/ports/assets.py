@@ -1,6 +1,5 @@
 """The stored images of a generation."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +18,7 @@ class ResultToStore:
         unstored: Indexes of images of such a response whose bytes `save_unstored` keeps.
         recorded: Not empty if an earlier run has finished.
         age_seconds: How long ago storing began, by the database's clock.
+        is_grant_due: Whether somebody may wait for the slot that is free now.
     """
 
     generation: Generation
@@ -29,6 +29,7 @@ class ResultToStore:
     recorded: tuple[Image, ...]
     unstored: tuple[int, ...] = ()
     age_seconds: float = 0.0
+    is_grant_due: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,3 @@ class Assets(Protocol):
         ...
 
     async def load_unstored(self, generation_id: str, index: int) -> bytes: ...
-
-    async def finish_storing(
-        self, generation_id: str, images: Sequence[Image], undelivered: Sequence[Undelivered] = ()
-    ) -> bool:
-        """Record all images at once; False if the generation has ended without any."""
-        ...

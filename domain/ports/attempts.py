@@ -7,6 +7,7 @@ from typing import Protocol
 
 from domain.errors import PermanentError
 from domain.generation import GenerationRequest, Image
+from domain.ports.provider_slots import Closure
 from domain.provider import (
     AttemptRef,
     PollResult,
@@ -27,11 +28,13 @@ class SubmitPermit:
 
     begun_at: With `request`, which try of the attempt this is. A try that was overtaken by a later one writes
         nothing but the job that it got.
+    closure: With `request`, what is known of the provider.
     """
 
     request: GenerationRequest | None = None
     stored: SubmitResult | None = None
     begun_at: datetime | None = None
+    closure: Closure = field(default_factory=Closure)
 
 
 @dataclass(frozen=True)

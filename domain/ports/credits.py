@@ -5,19 +5,38 @@ from typing import Protocol
 
 from domain.audit import SYSTEM, Actor
 from domain.auth import Caller
-from domain.credits import Balance, Entry, Refund, Reservation
-from domain.generation import Outcome, TerminalState
+from domain.credits import Balance, Completion, Entry, Refund, Reservation
+from domain.generation import Image, Outcome, TerminalState, Undelivered
 
 
 class Ledger(Protocol):
     """Double-entry credits. Each call is safe to repeat and to race with any other."""
 
-    async def reserve(self, generation_id: str) -> Reservation:
-        """Hold the price, or end the generation where that cannot be. Raises GenerationNotFound."""
+    async def reserve(self, generation_id: str, tenant_id: str = "") -> Reservation:
+        """Hold the price, or end the generation where that cannot be. Raises GenerationNotFound.
+
+        tenant_id: Whose it is, if known: calls for one tenant that come at once go together.
+        """
+        ...
+
+    async def complete(
+        self,
+        generation_id: str,
+        images: Sequence[Image],
+        undelivered: Sequence[Undelivered] = (),
+        tenant_id: str = "",
+    ) -> Completion:
+        """Record the stored images, charge for them, return the rest, and complete the generation.
+
+        All at once. Of two that store the same generation, the first counts. tenant_id: as for `reserve`.
+        """
         ...
 
     async def settle(self, generation_id: str) -> Outcome:
-        """Charge for the stored images, return the rest, and complete the generation."""
+        """Complete a generation whose images are recorded: the second half of a complete.
+
+        For workflows that began in a version with two steps.
+        """
         ...
 
     async def refund(self, generation_id: str, terminal_state: TerminalState) -> Refund:

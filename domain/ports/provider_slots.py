@@ -74,10 +74,6 @@ class ProviderSlots(Protocol):
         """Record that the attempt's workflow knows of its slot."""
         ...
 
-    async def closure_for(self, request: GenerationRequest, generation_id: str) -> Closure:
-        """Return whether the request's provider is closed for this generation."""
-        ...
-
     async def forget_evidence(self, request: GenerationRequest) -> None:
         """Record that the provider took a job, which opens it."""
         ...

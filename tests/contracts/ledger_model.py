@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from domain.charging import ChargePolicies, ChargePolicy
-from domain.credits import Balance, HoldState, Refund, Reservation
+from domain.credits import Balance, Completion, HoldState, Refund, Reservation
 from domain.errors import (
     ContentRejected,
     InsufficientCredits,
@@ -146,10 +146,8 @@ class LedgerModel:
             await self.accept(life, number)
         elif not life.storing:
             await self.begin_storing(life, number)
-        elif not life.stored:
-            await self.finish_storing(life, number)
         else:
-            await self.settle(life, number)
+            await self.complete(life, number)
 
     async def request_cancel(self, life: Life, number: int) -> None:
         is_canceled = life.outcome is not None and life.outcome.status is Status.CANCELED
@@ -241,14 +239,21 @@ class LedgerModel:
             assert len(answer.result.recorded) == life.stored
             life.storing = True
 
-    async def finish_storing(self, life: Life, number: int) -> None:
+    async def record_images(self, life: Life, number: int) -> None:
+        """Record the images without charging for them, as an earlier version did."""
+        if life.storing and life.outcome is None and not life.stored:
+            await self.subject.books.store(life.id, number)
+            life.stored = number
+
+    async def complete(self, life: Life, number: int) -> None:
         if not life.storing:
             return
-        is_open = life.outcome is None
-        stored = await self.subject.assets.finish_storing(life.id, images(life.id, number))
-        assert stored is (is_open or life.stored > 0)
-        if is_open and not life.stored:
-            life.stored = number
+        if life.outcome is None:
+            life.stored = life.stored or number
+            self._charge(life)
+        assert life.outcome is not None
+        completion = await self.subject.ledger.complete(life.id, images(life.id, number))
+        assert completion == Completion(life.outcome, keeps_images=life.stored > 0)
 
     async def settle(self, life: Life, number: int) -> None:
         if life.outcome is None and not life.stored:
@@ -256,10 +261,14 @@ class LedgerModel:
                 await self.subject.ledger.settle(life.id)
             return
         if life.outcome is None:
-            charged = life.price * min(life.stored, life.n) // life.n
-            life.resolution = ("settle", charged)
-            life.outcome = Outcome(life.id, Status.COMPLETED, None, charged, life.stored)
+            self._charge(life)
         assert await self.subject.ledger.settle(life.id) == life.outcome
+
+    @staticmethod
+    def _charge(life: Life) -> None:
+        charged = life.price * min(life.stored, life.n) // life.n
+        life.resolution = ("settle", charged)
+        life.outcome = Outcome(life.id, Status.COMPLETED, None, charged, life.stored)
 
     async def refund(self, life: Life, number: int) -> None:
         ending = TERMINAL_STATES[number]

@@ -6,9 +6,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 import httpx
-from minio import Minio
 
-from adapters.storage.s3 import S3Store, s3_client
+from adapters.storage.s3 import S3Store
+from adapters.transport.s3 import S3Client
 from devstack.install import programs
 from devstack.install.programs import S3Kind
 from devstack.process import data_directory
@@ -20,6 +20,7 @@ from devstack.process.supervisor import Supervisor
 from devstack.servers import object_store
 from domain.ports import ObjectStore
 from tests.support.memory_store import MemoryStore, Served
+from tests.support.minio_clients import minio_client
 from tests.support.time_limits import scaled
 
 BUCKET = "darkroom"
@@ -67,19 +68,22 @@ class S3Subject:
         self.server = server
         self.threads = threads
         self.kind = kind
-        self.client = self.client_with(server.secret_key)
-        self.store = self.store_with(self.client, BUCKET)
+        self.minio = minio_client(server.endpoint, server.access_key, server.secret_key, server.region)
+        self.store = self.store_with()
 
-    def client_with(self, secret_key: str, endpoint: str | None = None) -> Minio:
-        return s3_client(
-            endpoint or self.server.endpoint, self.server.access_key, secret_key, self.server.region
-        )
+    def client_with(self, *, bucket: str = BUCKET, **changed: str) -> S3Client:
+        """Return a client of the root account. changed: its endpoint, or its keys."""
+        server = self.server
+        given = {"endpoint": server.endpoint, "access_key": server.access_key}
+        given |= {"secret_key": server.secret_key, "region": server.region}
+        return S3Client(**(given | changed), bucket=bucket)
 
-    def store_with(self, client: Minio, bucket: str) -> S3Store:
-        return S3Store(client, client, self.threads, bucket=bucket)
+    def store_with(self, *, bucket: str = BUCKET, **changed: str) -> S3Store:
+        client = self.client_with(bucket=bucket, **changed)
+        return S3Store(client, client, self.threads)
 
     def stored_keys(self) -> set[str]:
-        return {str(item.object_name) for item in self.client.list_objects(BUCKET, recursive=True)}
+        return {str(item.object_name) for item in self.minio.list_objects(BUCKET, recursive=True)}
 
     def served(self, method: str, url: str) -> Served:
         with httpx.Client(trust_env=False, timeout=scaled(5)) as http:
@@ -90,8 +94,7 @@ class S3Subject:
         return Served(200, answer.headers["content-type"], length, answer.content)
 
     def away(self) -> S3Store:
-        nobody = self.client_with(self.server.secret_key, f"http://127.0.0.1:{pick_free()}")
-        return self.store_with(nobody, BUCKET)
+        return self.store_with(endpoint=f"http://127.0.0.1:{pick_free()}")
 
 
 @contextmanager
@@ -106,5 +109,5 @@ def running(kind: S3Kind) -> Iterator[S3Subject]:
         program = find(stop=supervisor.stop_flag, log=silent)
         server = object_store.start(supervisor, data, program)
         subject = S3Subject(server, exits.enter_context(ThreadPoolExecutor(4)), program.kind)
-        subject.client.make_bucket(BUCKET)
+        subject.minio.make_bucket(BUCKET)
         yield subject

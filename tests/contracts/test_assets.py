@@ -2,6 +2,7 @@
 
 import pytest
 
+from domain.credits import Completion
 from domain.errors import ContentRejected, GenerationNotFound, NotDelivered, ProviderFailed, TooLateToCancel
 from domain.generation import Outcome, Stage, Status, TerminalState, Undelivered
 from domain.ports import ResultToStore, StoringStart
@@ -59,7 +60,8 @@ async def test_nothing_is_stored_of_an_ended_generation(subject: Subject, attemp
     outcome = (await subject.ledger.refund(attempt.generation_id, CANCELED)).outcome
     assert outcome == Outcome(attempt.generation_id, Status.CANCELED)
     assert await subject.assets.begin_storing(attempt, None) == StoringStart(outcome=outcome)
-    assert not await subject.assets.finish_storing(attempt.generation_id, images(attempt.generation_id))
+    completion = await subject.ledger.complete(attempt.generation_id, images(attempt.generation_id))
+    assert completion == Completion(outcome, keeps_images=False)
     generation = await subject.books.read(attempt.generation_id)
     assert (generation.outcome, generation.images) == (outcome, ())
 
@@ -67,20 +69,32 @@ async def test_nothing_is_stored_of_an_ended_generation(subject: Subject, attemp
 async def test_images_are_recorded_once(subject: Subject, attempt: AttemptRef) -> None:
     await subject.assets.begin_storing(attempt, None)
     stored = images(attempt.generation_id, 2)
-    assert await subject.assets.finish_storing(attempt.generation_id, stored)
-    assert await subject.assets.finish_storing(attempt.generation_id, stored[:1])
+    first = await subject.ledger.complete(attempt.generation_id, stored)
+    assert first.keeps_images
+    assert await subject.ledger.complete(attempt.generation_id, stored[:1]) == first
+    assert (await subject.books.read(attempt.generation_id)).images == tuple(stored)
+
+
+async def test_images_that_an_earlier_version_recorded_are_charged_for(
+    subject: Subject, attempt: AttemptRef
+) -> None:
+    await subject.books.store(attempt.generation_id, 2)
     again = await to_store(subject, attempt, None)
-    assert again.recorded == tuple(stored)
+    assert again.recorded == tuple(images(attempt.generation_id, 2))
     assert again.generation.stage is Stage.SETTLING
+    completion = await subject.ledger.complete(attempt.generation_id, images(attempt.generation_id))
+    assert (completion.outcome.images, completion.keeps_images) == (2, True)
+    assert await subject.ledger.settle(attempt.generation_id) == completion.outcome
 
 
 async def test_images_that_are_paid_for_stay(subject: Subject, attempt: AttemptRef) -> None:
     await subject.assets.begin_storing(attempt, None)
     stored = images(attempt.generation_id)
-    await subject.assets.finish_storing(attempt.generation_id, stored)
-    outcome = await subject.ledger.settle(attempt.generation_id)
+    outcome = (await subject.ledger.complete(attempt.generation_id, stored)).outcome
+    assert await subject.ledger.settle(attempt.generation_id) == outcome
     assert await subject.assets.begin_storing(attempt, None) == StoringStart(outcome=outcome)
-    assert await subject.assets.finish_storing(attempt.generation_id, images(attempt.generation_id, 2))
+    again = await subject.ledger.complete(attempt.generation_id, images(attempt.generation_id, 2))
+    assert again.keeps_images
     assert (await subject.books.read(attempt.generation_id)).images == tuple(stored)
 
 
@@ -160,9 +174,8 @@ async def test_undelivered_images_are_recorded_with_the_delivered(
 ) -> None:
     await subject.assets.begin_storing(attempt, None)
     stored = images(attempt.generation_id)
-    assert await subject.assets.finish_storing(attempt.generation_id, stored, MISSING)
-    assert await subject.assets.finish_storing(attempt.generation_id, stored, MISSING[:1])
-    await subject.ledger.settle(attempt.generation_id)
+    await subject.ledger.complete(attempt.generation_id, stored, MISSING)
+    await subject.ledger.complete(attempt.generation_id, stored, MISSING[:1])
     generation = await subject.books.read(attempt.generation_id)
     assert (generation.images, generation.undelivered) == (tuple(stored), MISSING)
 
@@ -192,4 +205,4 @@ async def test_an_unknown_generation_is_not_found(subject: Subject) -> None:
     with pytest.raises(GenerationNotFound):
         await subject.assets.begin_storing(AttemptRef(new_id("gen")), None)
     with pytest.raises(GenerationNotFound):
-        await subject.assets.finish_storing(new_id("gen"), [])
+        await subject.ledger.complete(new_id("gen"), [])

@@ -21,7 +21,8 @@ STEPS: tuple[Step, ...] = (
     LedgerModel.fail_uncharged,
     LedgerModel.switch_attempt,
     LedgerModel.begin_storing,
-    LedgerModel.finish_storing,
+    LedgerModel.record_images,
+    LedgerModel.complete,
     LedgerModel.settle,
     LedgerModel.refund,
 )

@@ -12,7 +12,8 @@ from minio.error import MinioAdminException, S3Error
 from minio.minioadmin import MinioAdmin
 
 from adapters.storage.minio_root import MinioRoot
-from adapters.storage.s3 import S3Store, s3_admin, s3_client
+from adapters.storage.s3 import S3Store
+from adapters.transport.s3 import S3Admin
 from composition.storage import limit_account
 from devstack.install.programs import S3Kind
 from devstack.process.ports import pick_free
@@ -20,6 +21,7 @@ from domain.errors import StorageUnavailable
 from domain.input_files import ImageFacts
 from settings import Settings
 from tests.contracts.object_stores import S3Subject, running
+from tests.support.minio_clients import minio_admin, minio_client
 
 BUCKET = "of-the-service"
 ACCOUNT, SECRET = "service-account", "s" * 32
@@ -55,17 +57,17 @@ def settings_of(minio: S3Subject, **changed: str) -> Settings:
 @pytest.fixture
 async def client(minio: S3Subject, settings: Settings) -> Minio:
     assert await limit_account(settings)
-    return s3_client(minio.server.endpoint, ACCOUNT, SECRET, minio.server.region)
+    return minio_client(minio.server.endpoint, ACCOUNT, SECRET, minio.server.region)
 
 
 @pytest.fixture
 def store(minio: S3Subject, client: Minio) -> S3Store:
-    return minio.store_with(client, BUCKET)
+    return minio.store_with(bucket=BUCKET, access_key=ACCOUNT, secret_key=SECRET)
 
 
 @pytest.fixture
 def admin(minio: S3Subject, client: Minio) -> MinioAdmin:
-    return s3_admin(minio.server.endpoint, ACCOUNT, SECRET, minio.server.region)
+    return minio_admin(minio.server.endpoint, ACCOUNT, SECRET, minio.server.region)
 
 
 @pytest.fixture
@@ -106,8 +108,8 @@ async def test_the_account_can_do_what_the_service_does(
 def test_the_account_may_do_nothing_else(
     minio: S3Subject, client: Minio, call: Callable[[Minio], object]
 ) -> None:
-    if not minio.client.bucket_exists("of-others"):
-        minio.client.make_bucket("of-others")
+    if not minio.minio.bucket_exists("of-others"):
+        minio.minio.make_bucket("of-others")
 
     with pytest.raises(S3Error) as refused:
         call(client)
@@ -150,7 +152,7 @@ async def test_without_a_root_account_nothing_is_made(minio: S3Subject) -> None:
     settings = settings_of(minio).model_copy(update={"s3_root_secret_key": None, "s3_bucket": "never-made"})
 
     assert not await limit_account(settings)
-    assert not minio.client.bucket_exists("never-made")
+    assert not minio.minio.bucket_exists("never-made")
 
 
 async def test_the_root_account_itself_is_refused_for_the_service(minio: S3Subject) -> None:
@@ -170,14 +172,14 @@ async def test_a_store_that_is_not_minio_has_no_such_account() -> None:
 
 
 async def test_what_it_had_before_is_taken_from_it(minio: S3Subject, client: Minio) -> None:
-    root = s3_admin(
-        minio.server.endpoint, minio.server.access_key, minio.server.secret_key, minio.server.region
-    )
-    root.policy_set("readwrite", user=ACCOUNT)
+    server = minio.server
+    root = S3Admin(server.endpoint, server.access_key, server.secret_key, server.region)
+    root.set_policy("readwrite", ACCOUNT)
     assert client.list_buckets()
 
     with ThreadPoolExecutor(1) as threads:
-        await MinioRoot(minio.client, root, threads, bucket=BUCKET).limit_account(ACCOUNT, SECRET)
+        made = MinioRoot(minio.client_with(bucket=BUCKET), root, threads, bucket=BUCKET)
+        await made.limit_account(ACCOUNT, SECRET)
 
     with pytest.raises(S3Error, match="Access"):
         assert client.list_buckets()

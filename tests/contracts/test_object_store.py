@@ -12,7 +12,7 @@ import pytest
 from devstack.install.programs import S3Kind
 from domain.errors import StorageUnavailable
 from domain.input_files import ImageFacts
-from tests.contracts.object_stores import BUCKET, MemorySubject, S3Subject, Subject, running
+from tests.contracts.object_stores import MemorySubject, S3Subject, Subject, running
 from tests.support.eventually import eventually
 from tests.support.memory_store import Served
 
@@ -211,7 +211,7 @@ async def test_a_store_that_is_away_is_unavailable(subject: Subject, tenant: str
 
 
 async def test_a_bucket_is_made_once(s3: S3Subject, image: Image) -> None:
-    store = s3.store_with(s3.client, f"bucket-{uuid4().hex}")
+    store = s3.store_with(bucket=f"bucket-{uuid4().hex}")
     before = await store.bucket_exists()
     for _ in range(2):
         await store.ensure_bucket()
@@ -220,7 +220,7 @@ async def test_a_bucket_is_made_once(s3: S3Subject, image: Image) -> None:
 
 
 async def test_without_its_bucket_a_store_is_unavailable(s3: S3Subject, image: Image) -> None:
-    store = s3.store_with(s3.client, f"bucket-{uuid4().hex}")
+    store = s3.store_with(bucket=f"bucket-{uuid4().hex}")
     with pytest.raises(StorageUnavailable):
         await store.put_object("ten_1/gen_1/0", *image())
     with pytest.raises(StorageUnavailable):
@@ -231,7 +231,7 @@ async def test_a_wrong_secret_puts_nothing_and_signs_nothing(
     s3: S3Subject, tenant: str, image: Image
 ) -> None:
     await s3.store.put_object(f"{tenant}/gen_1/0", *image())
-    stranger = s3.store_with(s3.client_with("guessed"), BUCKET)
+    stranger = s3.store_with(secret_key="guessed")  # noqa: S106 - of nobody
     with pytest.raises(StorageUnavailable):
         await stranger.put_object(f"{tenant}/gen_2/0", *image())
     with pytest.raises(StorageUnavailable):

@@ -156,8 +156,7 @@ async def test_a_result_that_is_repeated_after_the_images_were_paid_for_is_not_l
 ) -> None:
     await receive(subject, attempt, event(SUCCESS))
     await subject.assets.begin_storing(attempt, None)
-    await subject.assets.finish_storing(attempt.generation_id, images(attempt.generation_id))
-    await subject.ledger.settle(attempt.generation_id)
+    await subject.ledger.complete(attempt.generation_id, images(attempt.generation_id))
     if way == "poll":
         await subject.attempts.record_result(attempt, SUCCESS)
     else:

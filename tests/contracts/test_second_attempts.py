@@ -134,9 +134,8 @@ async def test_an_image_of_the_second_is_paid_at_the_price_of_the_first(subject:
     await subject.attempts.begin_submit(second_of(first))
     await subject.attempts.record_accepted(second_of(first), OTHER_JOB)
     await subject.assets.begin_storing(second_of(first), None)
-    await subject.assets.finish_storing(first.generation_id, images(first.generation_id))
 
-    outcome = await subject.ledger.settle(first.generation_id)
+    outcome = (await subject.ledger.complete(first.generation_id, images(first.generation_id))).outcome
 
     assert (outcome.status, outcome.charged_credits) == (Status.COMPLETED, 4)
     assert await subject.books.balance(tenant_id) == Balance(6, 0, 4)

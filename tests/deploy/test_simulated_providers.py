@@ -9,6 +9,7 @@ import pytest
 
 from adapters.providers.bfl.settings import BflSettings
 from adapters.providers.fal.settings import FalSettings
+from adapters.providers.http.client import provider_client
 from adapters.providers.replicate.settings import ReplicateSettings
 from adapters.providers.settings import ProviderSettings
 from adapters.providers.spec import provider_specs
@@ -161,7 +162,7 @@ def test_results_may_come_from_the_simulator_and_our_key_go_to_its_regional_host
 
 
 async def test_without_a_secret_of_its_own_replicate_is_polled(settings: dict[str, ServiceSettings]) -> None:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with provider_client() as http:
         readers = webhook_readers(settings["api"], http)
 
     assert readers.keys() == {"fal"}

@@ -12,12 +12,10 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from minio import Minio
 
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.tenants import PostgresTenants
-from adapters.storage.s3 import s3_client
 from admin.bootstrap import bootstrap
 from composition import ServiceSettings
 from devstack.process.ports import pick_free
@@ -26,6 +24,7 @@ from domain.auth import Scope
 from tests.conftest import namespaced_client
 from tests.simulator.process import KEY, REPOSITORY, SimulatorProcess
 from tests.support.eventually import eventually
+from tests.support.minio_clients import minio_client
 from tests.support.time_limits import scaled
 
 _NAMESPACE = "crashes"
@@ -61,7 +60,7 @@ class Deployment:
         return [entry for entry in answer.json()["entries"] if entry.get("prompt") == prompt]
 
     def objects(self, generation_id: str) -> list[str]:
-        store: Minio = s3_client(
+        store = minio_client(
             self.settings.s3_endpoint,
             self.settings.s3_access_key.get_secret_value(),
             self.settings.s3_secret_key.get_secret_value(),

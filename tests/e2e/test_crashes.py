@@ -32,7 +32,7 @@ async def ended(client: httpx.AsyncClient, generation_id: str) -> dict[str, Any]
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("step", ["reserve", "submit", "store", "settle"])
+@pytest.mark.parametrize("step", ["reserve", "submit", "store", "complete"])
 async def test_a_killed_worker_repeats_no_effect(
     deployment: Deployment, tmp_path: Path, step: str, moment: str
 ) -> None:

@@ -13,7 +13,6 @@ import pytest
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.tenants import PostgresTenants
-from adapters.storage.s3 import s3_client
 from devstack.process.log import silent
 from devstack.stack import control
 from devstack.stack.running import WAITS, Stack, running_stack
@@ -21,6 +20,7 @@ from domain.auth import Scope
 from tests.integration.api.service import Tenant, unique
 from tests.support.books import PostgresBooks
 from tests.support.eventually import eventually
+from tests.support.minio_clients import minio_client
 from tests.support.time_limits import scaled
 
 CREDITS = 100
@@ -90,7 +90,7 @@ class Shop:
 
     def objects(self, generation_id: str) -> int:
         s3, bucket = self.stack.servers.s3, self.stack.facts()["s3_bucket"]
-        client = s3_client(s3.endpoint, s3.access_key, s3.secret_key, s3.region)
+        client = minio_client(s3.endpoint, s3.access_key, s3.secret_key, s3.region)
         prefix = f"{self.tenant.id}/{generation_id}/"
         return len(list(client.list_objects(bucket, prefix=prefix, recursive=True)))
 

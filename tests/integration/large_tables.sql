@@ -29,4 +29,10 @@ INSERT INTO input_files (id, tenant_id, key, width, height, content_type, size_b
 INSERT INTO inbox (provider, event_id, generation_id, ordinal, provider_job_id, status, result, relayed_at)
     SELECT 'fal', 'e' || n, 'gen_' || n, 1, 'j', 'succeeded', '{}', CASE WHEN n % 1000 > 0 THEN now() END
     FROM generate_series(1, 200000) AS n;
+-- For steps that are taken, one after the other.
+UPDATE accounts SET balance_credits = 1000 WHERE id = 'ten_1:available';
+INSERT INTO generations (id, tenant_id, fingerprint, model, provider, endpoint, prompt, parameters, metadata, n,
+    price_credits, status, stage)
+SELECT 'gen_new_' || n, 'ten_1', 'f', 'm', 'fal', 'e', 'p', '{}', '{}', 1, 1, 'created', 'created'
+    FROM generate_series(1, 20) AS n;
 ANALYZE;

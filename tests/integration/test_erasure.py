@@ -133,8 +133,7 @@ async def test_nothing_late_comes_back_after_an_erasure(subject: Subject, late: 
     assets = PostgresAssets(subject.database)
     if late == "image":
         await assets.begin_storing(ref, None)
-        await assets.finish_storing(generation_id, images(generation_id))
-        await PostgresLedger(subject.database).settle(generation_id)
+        await PostgresLedger(subject.database).complete(generation_id, images(generation_id))
     else:
         await PostgresLedger(subject.database).refund(generation_id, TerminalState(Status.CANCELED))
     await subject.erasure.delete_generation(subject.tenant_id, generation_id, by=CLIENT)
@@ -151,7 +150,8 @@ async def test_nothing_late_comes_back_after_an_erasure(subject: Subject, late: 
         await attempts.record_result(ref, subject.result())
     else:
         await assets.save_unstored(generation_id, 0, subject.canary.encode())
-        assert not await assets.finish_storing(generation_id, images(generation_id))
+        again = await PostgresLedger(subject.database).complete(generation_id, images(generation_id))
+        assert not again.keeps_images
 
     await subject.books.sql(
         "UPDATE generations SET idempotency_key = NULL, fingerprint = '' WHERE id = :id", id=generation_id

@@ -61,6 +61,30 @@ LISTS: dict[str, Call] = {
     "queue position": lambda db: PostgresProviderSlots(db, {}).queue_position("gen_99999"),
     "grant": lambda db: PostgresProviderSlots(db, {"fal": 42}).grant_free("fal"),
 }
+# After five calls PostgreSQL keeps one plan for all parameters.
+LIVES = 8
+RESULT = '{"status": "succeeded", "code": null, "files": [], "images": [], "undelivered": []}'
+IMAGES = (
+    '[{"index": 0, "key": "k_ID", "width": 1, "height": 1, "content_type": "image/png", "size_bytes": 1,'
+    f' "sha256": "{"a" * 64}", "source_sha256": null}}]'
+)
+STEPS = {
+    "reserve": "SELECT * FROM reserve_credits_of_all(ARRAY['ID'])",
+    "request a slot": "SELECT * FROM request_slot('ID', 1, '{\"fal\": 60}')",
+    "begin": "SELECT * FROM begin_submit('ID', 1)",
+    "accepted": "SELECT * FROM record_accepted('ID', 1, 'job', '{}', NULL, NULL)",
+    "webhook": "SELECT * FROM receive_event('fal', 'ID', 1, 'event_ID', 'job', false, 'RESULT', NULL, NULL,"
+    " false, NULL, NULL)",
+    "begin storing": "SELECT * FROM begin_storing('ID', 1, NULL)",
+    "finish": "SELECT * FROM finish_storing('ID', 'IMAGES', '[]')",
+    "grant": "SELECT * FROM grant_free_slots('fal', 60)",
+}
+REFUND = {
+    "reserve": STEPS["reserve"],
+    "refund": "SELECT * FROM refund_credits('ID', 'failed', 'provider_failed', NULL, NULL, false)",
+    "end lost": "SELECT * FROM end_lost_generation('ID', 'failed', 'workflow_lost', 'workflow_lost', NULL)",
+}
+SCANS = "SELECT relname, seq_scan FROM pg_stat_xact_user_tables"
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +164,44 @@ def test_the_check_sees_a_plan_that_does_not_fit() -> None:
         "sorts 100 rows",
         "reads all of entries",
     ]
+
+
+def step_of(step: str, generation_id: str) -> str:
+    return step.replace("RESULT", RESULT).replace("IMAGES", IMAGES).replace("ID", generation_id)
+
+
+async def read_whole(connection: asyncpg.Connection, step: str) -> set[str]:
+    """Run a step; return the large tables that it read from begin to end."""
+    async with connection.transaction():
+        before = dict(await connection.fetch(SCANS))
+        await connection.execute(step)
+        after = dict(await connection.fetch(SCANS))
+    return {table for table in LARGE if after.get(table, 0) > before.get(table, 0)}
+
+
+async def test_no_step_reads_a_whole_table(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        found = {
+            name: tables
+            for steps, first in ((STEPS, 1), (REFUND, 1 + LIVES))
+            for number in range(first, first + LIVES)
+            for name, step in steps.items()
+            if (tables := await read_whole(connection, step_of(step, f"gen_new_{number}")))
+        }
+        status = await connection.fetch(
+            "SELECT status, count(*) FROM generations WHERE id LIKE 'gen_new_%' AND finished_at IS NOT NULL"
+            " GROUP BY status ORDER BY status"
+        )
+    finally:
+        await connection.close()
+    assert [tuple(row) for row in status] == [("completed", LIVES), ("failed", LIVES)]
+    assert found == {}
+
+
+async def test_the_check_sees_a_whole_table_that_is_read(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        assert await read_whole(connection, "SELECT count(prompt) FROM generations") == {"generations"}
+    finally:
+        await connection.close()

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from workflows.generation import GenerationWorkflow
 
@@ -64,10 +65,12 @@ def test_every_ending_has_a_history() -> None:
     assert set(HISTORIES) == ENDINGS
 
 
+@pytest.mark.parametrize("runner", [UnsandboxedWorkflowRunner(), SandboxedWorkflowRunner()])
 @pytest.mark.parametrize("name", sorted(HISTORIES))
-async def test_history_still_replays(name: str) -> None:
+async def test_history_still_replays(name: str, runner: WorkflowRunner) -> None:
+    """Replay as production does, and in the sandbox, which refuses what is not deterministic."""
     history = WorkflowHistory.from_json(name, HISTORIES[name])
-    await Replayer(workflows=[GenerationWorkflow]).replay_workflow(history)
+    await Replayer(workflows=[GenerationWorkflow], workflow_runner=runner).replay_workflow(history)
 
 
 @pytest.mark.parametrize("name", sorted(HISTORIES))

@@ -1,6 +1,7 @@
 """Tenants, generations and their balances in the real database."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import text
@@ -14,6 +15,11 @@ from domain.credits import Balance
 from domain.generation import Generation, GenerationRequest, Image
 from domain.provider import AttemptRef
 from tests.support.requests import request
+
+_INSERT_IMAGE = """
+INSERT INTO images (generation_id, index, key, width, height, content_type, size_bytes, sha256, source_sha256)
+VALUES (:generation_id, :index, :key, :width, :height, :content_type, :size_bytes, :sha256, :source_sha256)
+"""
 
 
 class PostgresBooks:
@@ -43,10 +49,11 @@ class PostgresBooks:
         await self.generations.record_cancel_request(generation.tenant_id, generation_id)
 
     async def store(self, generation_id: str, count: int = 1) -> None:
-        """Record images as if they had been stored."""
-        assets = PostgresAssets(self.database)
-        await assets.begin_storing(AttemptRef(generation_id), None)
-        assert await assets.finish_storing(generation_id, images(generation_id, count))
+        """Record images without charging for them, as a version in which these were two steps did."""
+        await PostgresAssets(self.database).begin_storing(AttemptRef(generation_id), None)
+        for image in images(generation_id, count):
+            await self.sql(_INSERT_IMAGE, generation_id=generation_id, **asdict(image))
+        await self.sql("UPDATE generations SET stage = 'settling' WHERE id = :id", id=generation_id)
 
     async def balance(self, tenant_id: str) -> Balance:
         return await PostgresCreditAccounts(self.database).balance(tenant_id)
@@ -61,7 +68,6 @@ class PostgresBooks:
         """Release every slot and open every provider, for the next test."""
         await self.sql("DELETE FROM provider_slots")
         await self.sql("DELETE FROM provider_closures")
-        await self.sql("UPDATE provider_pauses SET paused_until = NULL")
 
     async def assert_consistent(self, tenant_id: str) -> None:
         """Check what always holds for every tenant's ledger."""

@@ -23,7 +23,7 @@ EFFECTS: dict[str, tuple[type, str]] = {
     "reserve": (PostgresLedger, "reserve"),
     "submit": (FalProvider, "submit"),
     "store": (S3Store, "put_object"),
-    "settle": (PostgresLedger, "settle"),
+    "complete": (PostgresLedger, "complete"),
 }
 
 

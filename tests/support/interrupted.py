@@ -1,11 +1,13 @@
 """Ports of the database that are away when a test says so."""
 
+from collections.abc import Sequence
+
 from adapters.database.attempts import PostgresAttempts
 from adapters.database.engine import Database
 from adapters.database.ledger import PostgresLedger
-from domain.credits import Refund, Reservation
+from domain.credits import Completion, Refund, Reservation
 from domain.errors import DatabaseUnavailable
-from domain.generation import Outcome, TerminalState
+from domain.generation import Image, Outcome, TerminalState, Undelivered
 from domain.ports import SubmitPermit
 from domain.provider import AttemptRef, ProviderJob, SubmitResult
 
@@ -18,9 +20,19 @@ class InterruptedLedger(PostgresLedger):
         self.away: set[str] = set()
         self.calls: list[tuple[str, str]] = []
 
-    async def reserve(self, generation_id: str) -> Reservation:
+    async def reserve(self, generation_id: str, tenant_id: str = "") -> Reservation:
         self._count("reserve", generation_id)
-        return await super().reserve(generation_id)
+        return await super().reserve(generation_id, tenant_id)
+
+    async def complete(
+        self,
+        generation_id: str,
+        images: Sequence[Image],
+        undelivered: Sequence[Undelivered] = (),
+        tenant_id: str = "",
+    ) -> Completion:
+        self._count("complete", generation_id)
+        return await super().complete(generation_id, images, undelivered, tenant_id)
 
     async def settle(self, generation_id: str) -> Outcome:
         self._count("settle", generation_id)

@@ -138,6 +138,7 @@ async def test_a_cancel_while_storing_is_too_late(world: World, by: str) -> None
 async def test_a_cancel_while_settling_strands_nothing(world: World, by: str) -> None:
     job = await world.start()
     await job.reaches(Stage.GENERATING)
+    await world.books.store(job.id)
     world.ledger.away.add(job.id)
     await job.webhook(success("one"))
     await eventually(lambda: ("settle", job.id) in world.ledger.calls)

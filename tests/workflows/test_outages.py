@@ -34,6 +34,7 @@ async def activity_types(job: Job) -> list[str]:
 async def test_a_ledger_that_is_away_for_long_is_waited_for_on_the_server(world: World) -> None:
     job = await world.start()
     await job.reaches(Stage.GENERATING)
+    await world.books.store(job.id)
     world.ledger.away.add(job.id)
     await job.webhook(success("one"))
 
@@ -48,6 +49,19 @@ async def test_a_ledger_that_is_away_for_long_is_waited_for_on_the_server(world:
 
     assert progress.stage is Stage.SETTLING
     assert outcome.status is Status.COMPLETED
+    assert await job.balance() == CHARGED
+
+
+async def test_images_are_paid_for_once_the_ledger_is_back(world: World) -> None:
+    job = await world.start()
+    await job.reaches(Stage.GENERATING)
+    world.ledger.away.add(job.id)
+    await job.webhook(success("one"))
+    await eventually(lambda: world.ledger.calls.count(("complete", job.id)) > 1, timeout_seconds=20)
+    world.ledger.away.discard(job.id)
+
+    outcome = await asyncio.wait_for(job.outcome(), scaled(30))
+    assert (outcome.status, outcome.images) == (Status.COMPLETED, 1)
     assert await job.balance() == CHARGED
 
 

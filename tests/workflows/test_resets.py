@@ -171,6 +171,7 @@ async def test_a_reset_of_a_failed_over_job_that_waits_keeps_its_position(world:
 async def test_a_terminated_run_whose_images_are_stored_is_settled(world: World) -> None:
     job = await world.start()
     await job.reaches(Stage.GENERATING)
+    await world.books.store(job.id)
     world.ledger.away.add(job.id)
     await job.webhook(success("one"))
     await job.reaches(Stage.SETTLING)

@@ -17,7 +17,12 @@ from adapters.database.tables.generations import (
     UnstoredImageRow,
 )
 from adapters.database.tables.input_files import InputFileRow
-from adapters.database.tables.provider_slots import ProviderClosureRow, ProviderPauseRow, ProviderSlotRow
+from adapters.database.tables.provider_slots import (
+    ProviderCapacityRow,
+    ProviderClosureRow,
+    ProviderPauseRow,
+    ProviderSlotRow,
+)
 
 __all__ = [
     "AccountRow",
@@ -29,6 +34,7 @@ __all__ = [
     "ImageRow",
     "InboxRow",
     "InputFileRow",
+    "ProviderCapacityRow",
     "ProviderClosureRow",
     "ProviderPauseRow",
     "ProviderSlotRow",

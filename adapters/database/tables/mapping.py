@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import ColumnElement, Row, Table, TextualSelect, bindparam, column, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
+from sqlalchemy.inspection import inspect
+from sqlmodel import SQLModel, col
 
 from adapters.database.tables import GenerationRow, ImageRow
 from domain.charging import ChargePolicies, ChargePolicy
@@ -28,6 +30,8 @@ from domain.moderation import ModeratedAt
 from domain.provider import JobStatus, ProviderResult, ResultFile
 
 StoredResult = dict[str, Any] | None
+# A row of the session, or of one statement (`with_generation`): both have the same attributes.
+AnyGenerationRow = GenerationRow | Row[Any]
 
 # Built once: SQLAlchemy computes a cache key for each new statement, which is slow.
 _LOCKED = select(GenerationRow).where(col(GenerationRow.id) == bindparam("id")).with_for_update()
@@ -36,6 +40,41 @@ _IMAGES = (
     .where(col(ImageRow.generation_id).in_(bindparam("ids", expanding=True)))
     .order_by(col(ImageRow.index))
 )
+
+
+_ATTRIBUTES = {attribute.columns[0].name: attribute.key for attribute in inspect(GenerationRow).column_attrs}
+GENERATIONS: Table = SQLModel.metadata.tables["generations"]
+
+
+def generation_columns() -> list[ColumnElement[Any]]:
+    """Return the columns of a generation, named as the attributes of its row."""
+    return [GENERATIONS.columns[name].label(key) for name, key in _ATTRIBUTES.items()]
+
+
+def with_generation(source: str, row: str, **types: Any) -> TextualSelect:
+    """Return a statement that selects these columns, and those of a generation.
+
+    source: what follows FROM. row: the generation's row in it. types: of the first columns, by name.
+    """
+    own = ", ".join([*types, *(f"{row}.{name} AS {key}" for name, key in _ATTRIBUTES.items())])
+    columns = [column(name, kind) for name, kind in types.items()]
+    columns += [column(key, GENERATIONS.columns[name].type) for name, key in _ATTRIBUTES.items()]
+    return text(f"SELECT {own} FROM {source}").columns(*columns)  # noqa: S608 - constants
+
+
+OUTCOME = text("SELECT * FROM outcome_of(:generation)")
+
+
+def read_generations(condition: str) -> TextualSelect:
+    """Return a statement that selects generations with the images that were paid for, as `images`."""
+    return with_generation(
+        f"""generations LEFT JOIN LATERAL (
+            SELECT jsonb_agg(to_jsonb(image) - 'generation_id' - 'created_at' ORDER BY index) AS images
+            FROM images AS image WHERE generation_id = generations.id AND generations.status = 'completed'
+        ) AS stored ON true WHERE {condition}""",  # noqa: S608 - constants
+        "generations",
+        images=JSONB,
+    )
 
 
 async def locked_generation(session: AsyncSession, generation_id: str) -> GenerationRow:
@@ -54,12 +93,9 @@ async def images_of(session: AsyncSession, generation_ids: Sequence[str]) -> dic
     return images
 
 
-async def outcome_of(session: AsyncSession, row: GenerationRow) -> Outcome:
-    """Return how a terminal row ended. Images count only where they were paid for."""
-    delivered = 0
-    if row.status == Status.COMPLETED:
-        delivered = len((await images_of(session, [row.id])).get(row.id, ()))
-    return Outcome(row.id, Status(row.status), row.error_code, row.charged_credits, delivered)
+def to_outcome(generation_id: str, row: Row[Any]) -> Outcome:
+    """Return how a generation ended, from the columns of the function `outcome_of`."""
+    return Outcome(generation_id, Status(row.status), row.code, row.charged_credits, row.images)
 
 
 def is_terminal(row: GenerationRow) -> bool:
@@ -74,7 +110,7 @@ def set_stage(row: GenerationRow, stage: Stage) -> None:
     row.stage, row.status = stage, Status(row.status).advanced_to(stage.status)
 
 
-def to_request(row: GenerationRow, ordinal: int = 1) -> GenerationRequest:
+def to_request(row: AnyGenerationRow, ordinal: int = 1) -> GenerationRequest:
     """Return the request as the provider of this attempt takes it."""
     if ordinal > 1 and row.fallback is not None:
         return replace(_request(row), **row.fallback)
@@ -94,7 +130,7 @@ def fallback_fields(request: GenerationRequest) -> dict[str, Any] | None:
     }
 
 
-def charging_of(row: GenerationRow) -> ChargePolicies:
+def charging_of(row: AnyGenerationRow) -> ChargePolicies:
     """Return the policies of the client's model. Processes of the version before write one of them only."""
     moderation = ChargePolicy.CHARGE if row.charges_rejected else ChargePolicy(row.moderation)
     return ChargePolicies(ChargePolicy(row.cancel_after_submit), moderation, row.credits_per_cost_unit)
@@ -116,12 +152,12 @@ def charging_from_json(stored: dict[str, Any] | None) -> ChargePolicies:
     )
 
 
-def keeps_provider_data(row: GenerationRow) -> bool:
+def keeps_provider_data(row: AnyGenerationRow) -> bool:
     """Return whether what a provider says may be stored: not once it was erased, however late it comes."""
     return row.content_erased_at is None and row.provider_data_erased_at is None
 
 
-def _request(row: GenerationRow) -> GenerationRequest:
+def _request(row: AnyGenerationRow) -> GenerationRequest:
     return GenerationRequest(
         model=row.model,
         provider=row.provider,
@@ -137,7 +173,7 @@ def _request(row: GenerationRow) -> GenerationRequest:
     )
 
 
-def to_generation(row: GenerationRow, images: tuple[Image, ...] = ()) -> Generation:
+def to_generation(row: AnyGenerationRow, images: tuple[Image, ...] = ()) -> Generation:
     error = None
     if row.error_code is not None:
         error = GenerationError(row.error_code, _error_stage(row.error_stage))
@@ -201,6 +237,11 @@ def result_to_json(result: ProviderResult, images: Sequence[Image] = ()) -> dict
 def stored_files(stored: StoredResult) -> tuple[ResultFile, ...]:
     """Return the files of a stored success; none of anything else."""
     return tuple(ResultFile(url) for url in _of_success(stored, "files"))
+
+
+def images_from_json(stored: Sequence[dict[str, Any]] | None) -> tuple[Image, ...]:
+    """Return images that a statement selected as one value."""
+    return tuple(Image(**image) for image in stored or ())
 
 
 def stored_images(stored: StoredResult) -> tuple[Image, ...]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ARRAY, CheckConstraint, Column, ForeignKey, Index, Text, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Column, ForeignKey, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 from adapters.database.tables.columns import count_column, flag_column, moment_column, text_column
@@ -11,13 +11,31 @@ _WAITING = "granted_at IS NULL AND not_before IS NULL"
 
 
 class ProviderPauseRow(SQLModel, table=True):
-    """A provider: its row is locked while slots are granted."""
+    """A provider. Processes of the version before lock its row while they grant slots; no others read it."""
 
     __tablename__ = "provider_pauses"
 
     provider: str = Field(sa_column=text_column(primary_key=True))
-    # Written by versions before 0004; still respected, so that old and new processes may run together.
     paused_until: datetime | None = Field(default=None, sa_column=moment_column())
+
+
+class ProviderCapacityRow(SQLModel, table=True):
+    """One job that a provider may have at a time; free without a generation."""
+
+    __tablename__ = "provider_capacity"
+    __table_args__ = (
+        Index("provider_capacity_free", "provider", "number", postgresql_where=text("generation_id IS NULL")),
+    )
+
+    provider: str = Field(sa_column=text_column(primary_key=True))
+    number: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    # Whose slot it is. The row of the slot goes when the provider is done, and frees this one.
+    generation_id: str | None = Field(
+        default=None,
+        sa_column=Column(
+            Text, ForeignKey("provider_slots.generation_id", ondelete="SET NULL"), nullable=True, unique=True
+        ),
+    )
 
 
 class ProviderClosureRow(SQLModel, table=True):

@@ -3,6 +3,8 @@
 from sqlalchemy import DDL, event
 from sqlmodel import SQLModel
 
+from adapters.database import functions
+
 IMMUTABLE = """
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -67,6 +69,22 @@ BEGIN
 END $$
 """
 
+# A slot that is granted has a number, also one that a process of the version before granted: it takes a new
+# number above all others. One that was given back, because the provider pushed its attempt back, has none.
+FOLLOW_GRANT = """
+CREATE FUNCTION follow_grant() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.granted_at IS NULL THEN
+        UPDATE provider_capacity SET generation_id = NULL WHERE generation_id = NEW.generation_id;
+    ELSIF NOT EXISTS (SELECT FROM provider_capacity WHERE generation_id = NEW.generation_id) THEN
+        INSERT INTO provider_capacity (provider, number, generation_id)
+        SELECT NEW.provider, max(number) + 1, NEW.generation_id FROM provider_capacity
+        WHERE provider = NEW.provider HAVING count(*) > 0;
+    END IF;
+    RETURN NULL;
+END $$
+"""
+
 # The table of domain/attempt.py; a test holds that both agree.
 ADVANCE_ATTEMPT = """
 CREATE FUNCTION advance_attempt() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -108,11 +126,14 @@ TRIGGERS = (
     " FOR EACH ROW EXECUTE FUNCTION advance_generation()",
     "CREATE TRIGGER generations_release_slot AFTER UPDATE ON generations"
     " FOR EACH ROW EXECUTE FUNCTION release_slot()",
+    "CREATE TRIGGER provider_slots_capacity AFTER UPDATE OF granted_at ON provider_slots"
+    " FOR EACH ROW EXECUTE FUNCTION follow_grant()",
     "CREATE TRIGGER attempts_forward BEFORE INSERT OR UPDATE ON attempts"
     " FOR EACH ROW EXECUTE FUNCTION advance_attempt()",
 )
 
-for statement in (IMMUTABLE, BALANCED, FORWARD, RELEASE_SLOT, ADVANCE_ATTEMPT, *TRIGGERS):
+_CHECKS = (IMMUTABLE, BALANCED, FORWARD, RELEASE_SLOT, FOLLOW_GRANT, ADVANCE_ATTEMPT, *TRIGGERS)
+for statement in (*_CHECKS, *functions.statements()):
     # DDL() fills in `%(...)s` itself, so a literal percent sign is doubled.
     ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
     event.listen(SQLModel.metadata, "after_create", ddl)

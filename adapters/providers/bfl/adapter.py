@@ -12,9 +12,8 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
-
-import httpx
 
 from adapters.providers.bfl.errors import ERRORS
 from adapters.providers.bfl.webhooks import webhook_secret
@@ -37,6 +36,7 @@ from adapters.providers.http.requests import (
 )
 from adapters.providers.http.responses import cost_of, is_token, json_object
 from adapters.storage.address_guard import is_allowed
+from adapters.transport.http import HttpClient, Response, Url
 from domain.generation import GenerationRequest
 from domain.keyring import Keyring
 from domain.model_schema import pixels
@@ -70,7 +70,7 @@ class BflProvider:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        http: HttpClient,
         *,
         key: str,
         url: str,
@@ -80,7 +80,7 @@ class BflProvider:
         keyring: Keyring | None = None,
     ) -> None:
         self._http = http
-        self._url = httpx.URL(url)
+        self._url = Url(url)
         self._headers = {"x-key": key}
         self._polling_hosts = polling_hosts
         self._keyring = keyring
@@ -111,7 +111,7 @@ class BflProvider:
         status = canonical(field_of(task, "status"), (*_ENDED, *_READ))
         if status == "Ready":
             return _ready(task)
-        if status == "Task not found" or response.status_code == httpx.codes.NOT_FOUND:
+        if status == "Task not found" or response.status_code == HTTPStatus.NOT_FOUND:
             return _not_found(job)
         if isinstance(status, str) and status in _ENDED:
             return ERRORS[status].to_result(f"{status}: {_message(task)}")
@@ -137,7 +137,7 @@ class BflProvider:
         async with white_where_transparent(submission.mask, self._invert_alpha) as mask:
             yield replace(submission, mask=mask)
 
-    def _job(self, response: httpx.Response) -> ProviderJob:
+    def _job(self, response: Response) -> ProviderJob:
         job_id, body = accepted_job_id(self.name, response, "id"), json_object(response)
         url = body.get("polling_url")
         urls = {"polling": str(url)} if self._may_receive_key(url) else {}
@@ -149,10 +149,10 @@ class BflProvider:
             parsed is not None and is_allowed(parsed, self._polling_hosts)
         )
 
-    def _polling_url(self, job: ProviderJob) -> httpx.URL:
+    def _polling_url(self, job: ProviderJob) -> Url:
         """Return the task's own address, or the one that BFL's client falls back to."""
         if "polling" in job.urls:
-            return httpx.URL(job.urls["polling"])
+            return Url(job.urls["polling"])
         return join_path(self._url, "v1/get_result").copy_merge_params({"id": job.job_id})
 
 

@@ -1,17 +1,16 @@
 """How Black Forest Labs is built from its settings."""
 
-import httpx
-
 from adapters.providers.bfl.adapter import BflProvider
 from adapters.providers.bfl.errors import ERRORS
 from adapters.providers.bfl.settings import BflSettings
 from adapters.providers.bfl.webhooks import BflWebhookReader
 from adapters.providers.settings import secret
 from adapters.providers.spec import JobProviderSpec, JobTools
+from adapters.transport.http import HttpClient
 from domain.keyring import Keyring
 
 
-def _adapter(settings: BflSettings, http: httpx.AsyncClient, tools: JobTools) -> BflProvider:
+def _adapter(settings: BflSettings, http: HttpClient, tools: JobTools) -> BflProvider:
     return BflProvider(
         http,
         key=secret(settings.api_key),
@@ -23,7 +22,7 @@ def _adapter(settings: BflSettings, http: httpx.AsyncClient, tools: JobTools) ->
     )
 
 
-def _webhook_reader(_settings: BflSettings, _http: httpx.AsyncClient, keyring: Keyring) -> BflWebhookReader:
+def _webhook_reader(_settings: BflSettings, _http: HttpClient, keyring: Keyring) -> BflWebhookReader:
     return BflWebhookReader(keyring)
 
 

@@ -9,9 +9,8 @@ a locked account gets.
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
-
-import httpx
 
 from adapters.providers.fal.errors import ERRORS
 from adapters.providers.http.gateways import address_of, canonical, field_of
@@ -31,6 +30,7 @@ from adapters.providers.http.requests import (
     unavailable,
 )
 from adapters.providers.http.responses import cost_of, is_token, json_object
+from adapters.transport.http import HttpClient, Response, Url
 from domain.errors import ContentRejected, NotDelivered, ProviderUnavailable, ResultUnusable
 from domain.generation import GenerationRequest, Undelivered
 from domain.model_schema import pixels
@@ -51,7 +51,7 @@ class FalProvider:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        http: HttpClient,
         *,
         key: str,
         queue_url: str,
@@ -60,7 +60,7 @@ class FalProvider:
         store_payloads: bool = True,
     ) -> None:
         self._http = http
-        self._queue_url = httpx.URL(queue_url)
+        self._queue_url = Url(queue_url)
         self._headers = {"Authorization": f"Key {key}"}
         self.result_hosts = result_hosts
         # https://fal.ai/docs/documentation/model-apis/media-expiration (read 2026-11-26)
@@ -80,7 +80,7 @@ class FalProvider:
             # fal would run a failing job up to ten times; retries are our decision.
             headers=self._headers | body.headers | self._keep_headers | {"X-Fal-No-Retry": "1"},
         )
-        if response.status_code == httpx.codes.SERVICE_UNAVAILABLE and _has_error_type(response):
+        if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE and _has_error_type(response):
             raise unavailable(self.name, response)
         if response.is_client_error:
             name, message = _parse_error(response.status_code, json_object(response))
@@ -89,7 +89,7 @@ class FalProvider:
 
     async def poll_job(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
         response = await self._send("GET", self._job_url(request, job, "status"))
-        if response.status_code == httpx.codes.NOT_FOUND:
+        if response.status_code == HTTPStatus.NOT_FOUND:
             return _not_found()
         body = json_object(response)
         if response.is_client_error:
@@ -117,20 +117,20 @@ class FalProvider:
 
     async def _result(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
         response = await self._send("GET", self._job_url(request, job, "response"))
-        if response.status_code == httpx.codes.BAD_REQUEST and b"in progress" in response.content[:200]:
+        if response.status_code == HTTPStatus.BAD_REQUEST and b"in progress" in response.content[:200]:
             return ProviderResult(JobStatus.RUNNING)
-        if response.status_code == httpx.codes.NOT_FOUND:
+        if response.status_code == HTTPStatus.NOT_FOUND:
             return _not_found()
         if not response.is_success:
             return failure(response.status_code, json_object(response))
         return success(json_object(response), request.n, response.headers.get("x-fal-billable-units"))
 
-    async def _send(self, method: str, url: httpx.URL) -> httpx.Response:
+    async def _send(self, method: str, url: Url) -> Response:
         return await send_repeatable(
             self._http, self.name, method, url, is_job_error=_is_job_error, headers=self._headers
         )
 
-    def _job(self, response: httpx.Response) -> ProviderJob:
+    def _job(self, response: Response) -> ProviderJob:
         job_id, body = accepted_job_id(self.name, response, "request_id"), json_object(response)
         urls = {purpose: body.get(f"{purpose}_url") for purpose in ("status", "response", "cancel")}
         trusted = {
@@ -138,10 +138,10 @@ class FalProvider:
         }
         return ProviderJob(job_id, trusted)
 
-    def _job_url(self, request: GenerationRequest, job: ProviderJob, purpose: str) -> httpx.URL:
+    def _job_url(self, request: GenerationRequest, job: ProviderJob, purpose: str) -> Url:
         """Return the address that fal gave, or the one that its clients build, which omits the sub-path."""
         if purpose in job.urls:
-            return httpx.URL(job.urls[purpose])
+            return Url(job.urls[purpose])
         app = "/".join(request.endpoint.split("/")[:2])
         suffix = "" if purpose == "response" else f"/{purpose}"
         return join_path(self._queue_url, f"{app}/requests/{job.job_id}{suffix}")
@@ -192,12 +192,12 @@ def _blackened(flags: object, images: int) -> Sequence[int]:
     return [index for index, flag in enumerate(flags) if flag]
 
 
-def _has_error_type(response: httpx.Response) -> bool:
+def _has_error_type(response: Response) -> bool:
     """Return whether the error is fal's own. Otherwise a gateway in front of it may have responded."""
     return bool(response.headers.get("x-fal-error-type") or json_object(response).get("error_type"))
 
 
-def _is_job_error(response: httpx.Response) -> bool:
+def _is_job_error(response: Response) -> bool:
     """Return whether an error is fal's about the job, and not one of a gateway in front of fal."""
     body = json_object(response)
     return "x-fal-request-id" in response.headers and bool(body.get("detail") or body.get("error_type"))
@@ -215,9 +215,9 @@ def _error_name(status_code: int, kinds: Sequence[object]) -> str:
     for kind in ("content_policy_violation", "no_media_generated"):
         if kind in kinds:
             return kind
-    if status_code == httpx.codes.UNPROCESSABLE_ENTITY:
+    if status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
         return "422"
-    return "5xx" if status_code >= httpx.codes.INTERNAL_SERVER_ERROR else "4xx"
+    return "5xx" if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR else "4xx"
 
 
 def _not_found() -> ProviderResult:

@@ -1,17 +1,16 @@
 """How fal is built from its settings."""
 
-import httpx
-
 from adapters.providers.fal.adapter import FalProvider
 from adapters.providers.fal.errors import ERRORS
 from adapters.providers.fal.settings import FalSettings
 from adapters.providers.fal.webhooks import FalKeys, FalWebhookReader
 from adapters.providers.settings import secret
 from adapters.providers.spec import JobProviderSpec, JobTools
+from adapters.transport.http import HttpClient
 from domain.keyring import Keyring
 
 
-def _adapter(settings: FalSettings, http: httpx.AsyncClient, _tools: JobTools) -> FalProvider:
+def _adapter(settings: FalSettings, http: HttpClient, _tools: JobTools) -> FalProvider:
     return FalProvider(
         http,
         key=secret(settings.key),
@@ -22,7 +21,7 @@ def _adapter(settings: FalSettings, http: httpx.AsyncClient, _tools: JobTools) -
     )
 
 
-def _webhook_reader(settings: FalSettings, http: httpx.AsyncClient, _keyring: Keyring) -> FalWebhookReader:
+def _webhook_reader(settings: FalSettings, http: HttpClient, _keyring: Keyring) -> FalWebhookReader:
     if settings.user_id is None:
         raise ValueError("FAL_USER_ID is needed with FAL_KEY: without it any account's webhook is accepted")
     return FalWebhookReader(FalKeys(http, settings.jwks_url), user_id=settings.user_id)

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import httpx
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -21,6 +20,8 @@ from adapters.providers.fal.adapter import failure, success
 from adapters.providers.http.gateways import identifier
 from adapters.providers.http.responses import event_object, is_token, json_object
 from adapters.providers.http.webhook_timestamps import is_recent
+from adapters.transport.errors import HttpError
+from adapters.transport.http import HttpClient, Request
 from domain.errors import SignatureInvalid, VerificationUnavailable
 from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderResult
 
@@ -44,7 +45,7 @@ class FalKeys:
     """
 
     def __init__(
-        self, http: httpx.AsyncClient, jwks_url: str, *, clock: Callable[[], float] = time.monotonic
+        self, http: HttpClient, jwks_url: str, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._http = http
         self._url = jwks_url
@@ -80,12 +81,13 @@ class FalKeys:
         self._requested_at = self._clock()
         try:
             async with asyncio.timeout(_KEYS_TIMEOUT_SECONDS):
-                response = await self._http.get(self._url)
-            response.raise_for_status()
-        except (httpx.HTTPError, TimeoutError) as error:
-            _log.warning("fal's keys could not be downloaded: %s", type(error).__name__)
+                response = await self._http.send(Request("GET", self._url))
+        except (HttpError, TimeoutError) as error:
+            _log.warning("fal's keys could not be downloaded: %s", str(error) or type(error).__name__)
             return
-        if keys := _public_keys(json_object(response)):
+        if not response.is_success:
+            _log.warning("fal's keys could not be downloaded: %s", response.status_code)
+        elif keys := _public_keys(json_object(response)):
             self._keys, self._downloaded_at = keys, self._clock()
         else:
             _log.warning("fal's page of keys has no readable key")

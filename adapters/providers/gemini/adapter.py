@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from adapters.providers.gemini.errors import ERRORS
 from adapters.providers.http.gateways import field_of
 from adapters.providers.http.inline_images import (
@@ -28,6 +26,7 @@ from adapters.providers.http.responses import (
     MAX_RETRY_AFTER_SECONDS,
     json_object,
 )
+from adapters.transport.http import Request, Response
 from domain.errors import ServiceError
 from domain.generation import GenerationRequest
 from domain.provider import LocalInputFile, Submission, SyncResult
@@ -49,12 +48,8 @@ class GeminiProvider:
     async def generate(self, submission: Submission, folder: Path) -> SyncResult:
         images = image_placeholders(submission.images)
         upload = json_body(_body(submission.request, images), images)
-        request = self._client.http.build_request(
-            "POST",
-            f"{self._url}/models/{quote(submission.request.endpoint, safe='')}:generateContent",
-            headers=self._headers | upload.headers,
-            content=upload,
-        )
+        url = f"{self._url}/models/{quote(submission.request.endpoint, safe='')}:generateContent"
+        request = Request("POST", url, self._headers | upload.headers, content=upload)
         return await self._client.send(request, submission, folder, parse=_parse, map_error=_map_error)
 
 
@@ -77,7 +72,7 @@ def _body(request: GenerationRequest, images: Mapping[str, LocalInputFile]) -> d
     }
 
 
-def _parse(_headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
+def _parse(_headers: Mapping[str, str], body: Mapping[str, Any]) -> ParsedResponse:
     usage, response_id = field_of(body, "usageMetadata"), field_of(body, "responseId")
     cost = token_cost(field_of(usage, "totalTokenCount"))
     feedback = field_of(body, "promptFeedback")
@@ -99,7 +94,7 @@ def _parse(_headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
     )
 
 
-def _map_error(response: httpx.Response) -> ServiceError:
+def _map_error(response: Response) -> ServiceError:
     body = json_object(response)
     error = body.get("error")
     status = response.status_code

@@ -4,16 +4,17 @@ They write names and statuses in another case, give numbers for ids, and put an 
 documents that (unconfirmed), so what is not recognized here counts as it would without this module.
 """
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import httpx
-
 from adapters.providers.http.responses import is_token
+from adapters.transport.http import Response, response_of
 
 _MIN_ERROR, _MAX_ERROR = 400, 599
 _MAX_NUMBER = 10**20
+_OF_THE_BODY = ("content-encoding", "content-length", "transfer-encoding", "content-type")
 _STATUS_FIELDS = ("status_code", "http_status", "code", "status")
 # For an error that has no number: the status that comes with such a word at the providers that use it.
 _STATUS_OF_WORD = {
@@ -57,13 +58,16 @@ def address_of(item: object) -> object:
     return field_of(item, "url")
 
 
-def wrapped_error(headers: httpx.Headers, body: Mapping[str, Any]) -> httpx.Response | None:
+def wrapped_error(headers: Mapping[str, str], body: Mapping[str, Any]) -> Response | None:
     """Return the response that an error in a 200 stands for; None if its status cannot be told."""
     error = body.get("error") or body.get("detail")
     if not error:
         return None
     status = _status(error) or _status(body)
-    return httpx.Response(status, headers=_plain(headers), json=dict(body)) if status is not None else None
+    if status is None:
+        return None
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return response_of(status, _plain(headers), content)
 
 
 def _status(error: object) -> int | None:
@@ -77,12 +81,9 @@ def _status(error: object) -> int | None:
     return next((code for word, code in _STATUS_OF_WORD.items() if any(word in each for each in words)), None)
 
 
-def _plain(headers: httpx.Headers) -> httpx.Headers:
+def _plain(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers without those that describe the bytes of a body."""
-    kept = headers.copy()
-    for name in ("content-encoding", "content-length", "transfer-encoding", "content-type"):
-        kept.pop(name, None)
-    return kept
+    return {name: value for name, value in headers.items() if name.lower() not in _OF_THE_BODY}
 
 
 def _bare(word: object) -> str:

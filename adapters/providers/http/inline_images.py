@@ -15,21 +15,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
+from http import HTTPStatus
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from adapters.providers.http.error_mapping import ErrorMapping, ErrorTable
 from adapters.providers.http.full_disk import MemoryRoom, ResponseBody, write_whole
 from adapters.providers.http.gateways import field_of, identifier, wrapped_error
-from adapters.providers.http.requests import UNSENDABLE, unsendable
+from adapters.providers.http.requests import submit_error
 from adapters.providers.http.responses import is_token, retry_after_seconds, storable
+from adapters.transport.errors import HttpError
+from adapters.transport.http import HttpClient, Request, Response, response_of
 from domain.errors import (
     NotDelivered,
     ProviderFailed,
-    ProviderUnavailable,
     ResultUnusable,
     ServiceError,
     StorageUnavailable,
@@ -70,8 +70,8 @@ class ParsedResponse:
     failure: ErrorMapping | None = None
 
 
-ParseResponse = Callable[[httpx.Headers, Mapping[str, Any]], ParsedResponse]
-MapError = Callable[[httpx.Response], ServiceError]
+ParseResponse = Callable[[Mapping[str, str], Mapping[str, Any]], ParsedResponse]
+MapError = Callable[[Response], ServiceError]
 
 
 class InlineImageClient:
@@ -79,13 +79,13 @@ class InlineImageClient:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        http: HttpClient,
         threads: ThreadPoolExecutor,
         *,
         total_seconds: float,
         max_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
-        self.http = http
+        self._http = http
         self._threads = threads
         self._total_seconds = total_seconds
         self._max_bytes = max_bytes
@@ -93,7 +93,7 @@ class InlineImageClient:
 
     async def send(
         self,
-        request: httpx.Request,
+        request: Request,
         submission: Submission,
         folder: Path,
         *,
@@ -106,7 +106,6 @@ class InlineImageClient:
         Raises StorageUnavailable, with nothing sent, if there is no file for the response.
         """
         name = submission.request.provider
-        request.headers["Connection"] = "close"
         try:
             body = ResponseBody(folder / "response.json", self._room)
         except OSError as error:
@@ -114,46 +113,41 @@ class InlineImageClient:
         try:
             async with asyncio.timeout(self._total_seconds):
                 response = await self._download(request, body)
-            if response.status_code != httpx.codes.OK:
+            if response.status_code != HTTPStatus.OK:
                 raise map_error(response)
             work = partial(_sync_result, submission, response.headers, body, folder, parse)
             found = await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except UNSENDABLE as error:
-            raise unsendable(name, error) from error
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise ProviderUnavailable(f"{name}: {type(error).__name__}") from error
-        except (httpx.HTTPError, OSError) as error:
+        except HttpError as error:
+            raise submit_error(name, error) from error
+        except OSError as error:
             raise SubmitAmbiguous(f"{name}: {type(error).__name__}") from error
         finally:
             body.close()
-        if isinstance(found, httpx.Response):  # an error in a 200
-            raise map_error(found)
-        return found
+        if isinstance(found, SyncResult):
+            return found
+        raise map_error(found)  # an error in a 200
 
-    async def _download(self, request: httpx.Request, body: ResponseBody) -> httpx.Response:
+    async def _download(self, request: Request, body: ResponseBody) -> Response:
         """Return the response, its body in the file for a 200 and in memory for any other status."""
-        response = await self.http.send(request, stream=True)
-        try:
-            if response.status_code != httpx.codes.OK:
-                content = bytearray()
-                async for chunk in response.aiter_bytes():
-                    content += chunk
-                    _raise_if_larger(len(content), _MAX_ERROR_BYTES)
-                return httpx.Response(response.status_code, headers=response.headers, content=bytes(content))
-            total = 0
-            async for chunk in response.aiter_bytes():
+        async with self._http.stream(request) as response:
+            is_ok = response.status_code == HTTPStatus.OK
+            max_bytes = self._max_bytes if is_ok else _MAX_ERROR_BYTES
+            content, total = bytearray(), 0
+            async for chunk in response.chunks:
                 total += len(chunk)
-                _raise_if_larger(total, self._max_bytes)
-                await body.write(chunk)
-            return response
-        finally:
-            await response.aclose()
+                if total > max_bytes:
+                    raise HttpError(f"response over {max_bytes} bytes")
+                if is_ok:
+                    await body.write(chunk)
+                else:
+                    content += chunk
+            return response_of(response.status_code, response.headers, bytes(content))
 
 
 def map_error_response(
     table: ErrorTable,
     names: Sequence[str],
-    response: httpx.Response,
+    response: Response,
     message: str,
     *,
     pause_seconds: float | None = None,
@@ -175,7 +169,7 @@ def map_error_response(
     return mapping.to_error(message)
 
 
-def _request_id(response: httpx.Response, message: str) -> str:
+def _request_id(response: Response, message: str) -> str:
     """Return the provider's id of the request as a suffix, where a header has one that was not told yet."""
     ids = (response.headers.get(name, "") for name in _REQUEST_ID_HEADERS)
     found = next((each for each in ids if is_token(each)), "")
@@ -202,8 +196,8 @@ def token_cost(count: object) -> ProviderCost | None:
 
 
 def _sync_result(
-    submission: Submission, headers: httpx.Headers, body: ResponseBody, folder: Path, parse: ParseResponse
-) -> SyncResult | httpx.Response:
+    submission: Submission, headers: Mapping[str, str], body: ResponseBody, folder: Path, parse: ParseResponse
+) -> SyncResult | Response:
     """Parse and decode, or return the error that the response is. Runs on a thread, and keeps no body."""
     content = _json_object(body.read(), submission.request.provider)
     parsed = parse(headers, content)
@@ -261,8 +255,3 @@ def _decode(image: str, path: Path) -> None:
     with FileIO(path, "w") as file:
         for start in range(0, len(image), _DECODED_CHARACTERS):
             write_whole(file, base64.b64decode(image[start : start + _DECODED_CHARACTERS], validate=True))
-
-
-def _raise_if_larger(size: int, max_bytes: int) -> None:
-    if size > max_bytes:
-        raise httpx.ReadError(f"response over {max_bytes} bytes")

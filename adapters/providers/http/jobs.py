@@ -2,15 +2,14 @@
 
 from collections.abc import Collection
 
-import httpx
-
 from adapters.providers.http.gateways import canonical, field_of, identifier
 from adapters.providers.http.responses import json_object, storable
+from adapters.transport.http import Response
 from domain.errors import SubmitAmbiguous
 from domain.provider import JobStatus, ProviderResult
 
 
-def accepted_job_id(name: str, response: httpx.Response, field: str) -> str:
+def accepted_job_id(name: str, response: Response, field: str) -> str:
     """Return the job's id. Raises SubmitAmbiguous, so that it is never sent again, if there is none."""
     job_id = identifier(field_of(json_object(response), field))
     if not response.is_success or job_id is None:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from domain.provider import LocalInputFile
 
 # Divisible by 3, so that the base64 of the chunks is the base64 of the whole.
@@ -33,7 +31,7 @@ class FilePart:
                 yield base64.b64encode(chunk) if self.as_base64 else chunk
 
 
-class StreamedBody(httpx.AsyncByteStream):
+class StreamedBody:
     """A body in pieces. A file is open only while it is sent, not while we wait for the response."""
 
     def __init__(self, content_type: str, pieces: Sequence[bytes | FilePart]) -> None:

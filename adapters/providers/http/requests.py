@@ -1,35 +1,37 @@
 """The two ways to call a provider's API: a submit, which costs money, and a request that may be repeated."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from adapters.providers.http.gateways import field_of, wrapped_error
 from adapters.providers.http.responses import is_token, json_object, retry_after_seconds
-from domain.errors import ProviderRefused, ProviderThrottled, ProviderUnavailable, SubmitAmbiguous
+from adapters.transport.errors import HttpError, NotConnected, Unsendable
+from adapters.transport.http import HttpClient, InvalidUrl, Request, Response, Url
+from domain.errors import (
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderUnavailable,
+    ServiceError,
+    SubmitAmbiguous,
+)
 
-UNSENDABLE = (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL)
 _ID_FIELDS = ("id", "request_id")
 # A timeout in front of the provider, or a connection closed on it: the provider may have the request.
-_ABANDONED_STATUSES = (httpx.codes.REQUEST_TIMEOUT, 499)
+_ABANDONED_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, 499)
 
 
-async def send_submit(http: httpx.AsyncClient, name: str, url: httpx.URL, **content: Any) -> httpx.Response:
+async def send_submit(http: HttpClient, name: str, url: Url, **content: Any) -> Response:
     """POST once. Return any response but a 429, a 408 or a 499; for an error in a 200, that error.
 
     Raises ProviderThrottled, ProviderUnavailable if nothing was sent, ProviderRefused if our own settings
     make it impossible, and SubmitAmbiguous if something was sent and no response came back.
     """
     try:
-        response = await http.post(url, **content)
-    except UNSENDABLE as error:
-        raise unsendable(name, error) from error
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        raise ProviderUnavailable(f"{name}: {type(error).__name__}") from error
-    except httpx.HTTPError as error:
-        raise SubmitAmbiguous(f"{name}: {type(error).__name__}") from error
+        response = await http.send(Request("POST", url, **content))
+    except HttpError as error:
+        raise submit_error(name, error) from error
     response = _unwrapped(response)
     _raise_if_throttled(name, response)
     if response.status_code in _ABANDONED_STATUSES:
@@ -37,64 +39,62 @@ async def send_submit(http: httpx.AsyncClient, name: str, url: httpx.URL, **cont
     return response
 
 
-def unsendable(name: str, error: Exception) -> ProviderRefused | SubmitAmbiguous:
-    """Return what an error of the HTTP library about our own request means.
-
-    An address or a header that it refuses is found before a byte has left: our settings are wrong, and
-    nothing was taken. Whatever else breaks its rules may do so in the middle of the request.
-    """
-    if isinstance(error, httpx.LocalProtocolError) and not str(error).startswith("Illegal header"):
-        return SubmitAmbiguous(f"{name}: {type(error).__name__}")
-    return ProviderRefused(f"{name}: the request cannot be sent: {type(error).__name__}")
+def submit_error(name: str, error: HttpError) -> ServiceError:
+    """Return what it means for money that a submit brought no whole response."""
+    if isinstance(error, Unsendable):  # our settings are wrong, and nothing was taken
+        return ProviderRefused(f"{name}: the request cannot be sent: {error}")
+    if isinstance(error, NotConnected):
+        return ProviderUnavailable(f"{name}: {error}")
+    return SubmitAmbiguous(f"{name}: {error}")
 
 
-def _unwrapped(response: httpx.Response) -> httpx.Response:
+def _unwrapped(response: Response) -> Response:
     body = json_object(response) if response.is_success else {}
     if any(field_of(body, name) for name in _ID_FIELDS):
         return response
     return wrapped_error(response.headers, body) or response
 
 
-def _never(_response: httpx.Response) -> bool:
+def _never(_response: Response) -> bool:
     return False
 
 
 async def send_repeatable(
-    http: httpx.AsyncClient,
+    http: HttpClient,
     name: str,
     method: str,
-    url: httpx.URL,
+    url: Url,
     *,
-    is_job_error: Callable[[httpx.Response], bool] = _never,
+    is_job_error: Callable[[Response], bool] = _never,
     **content: Any,
-) -> httpx.Response:
+) -> Response:
     """Send a request that is safe to repeat. Raises ProviderUnavailable, ProviderThrottled.
 
     is_job_error: whether a 5xx is the job's own end and is to be returned.
     """
     try:
-        response = await http.request(method, url, **content)
-    except httpx.HTTPError as error:
-        raise ProviderUnavailable(f"{name}: {type(error).__name__}") from error
+        response = await http.send(Request(method, url, **content))
+    except HttpError as error:
+        raise ProviderUnavailable(f"{name}: {error}") from error
     _raise_if_throttled(name, response)
     if response.is_redirect or (response.is_server_error and not is_job_error(response)):
         raise unavailable(name, response)
     return response
 
 
-def unavailable(name: str, response: httpx.Response) -> ProviderUnavailable:
+def unavailable(name: str, response: Response) -> ProviderUnavailable:
     """Return the error for a response that says nothing about the job: try again later."""
     return ProviderUnavailable(
         f"{name}: {response.status_code}", retry_after_seconds=retry_after_seconds(response)
     )
 
 
-def join_path(base: httpx.URL, path: str) -> httpx.URL:
+def join_path(base: Url, path: str) -> Url:
     """Return an address below `base`. Whatever `path` contains, it stays a path."""
     return base.copy_with(path=base.path.rstrip("/") + "/" + quote(path, safe="/"))
 
 
-def has_same_origin(url: object, base: httpx.URL) -> bool:
+def has_same_origin(url: object, base: Url) -> bool:
     """Return whether our key may be sent to the address: only to the configured origin."""
     parsed = parse_url(url)
     if parsed is None:
@@ -104,16 +104,16 @@ def has_same_origin(url: object, base: httpx.URL) -> bool:
     return origin == (base.scheme, base.raw_host, base.port, b"")
 
 
-def parse_url(url: object) -> httpx.URL | None:
+def parse_url(url: object) -> Url | None:
     """Return an address that a provider gave, if it is one that can be stored."""
     if not is_token(url):
         return None
     try:
-        return httpx.URL(url)
-    except httpx.InvalidURL:
+        return Url(url)
+    except InvalidUrl:
         return None
 
 
-def _raise_if_throttled(name: str, response: httpx.Response) -> None:
-    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+def _raise_if_throttled(name: str, response: Response) -> None:
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         raise ProviderThrottled(f"{name}: 429", retry_after_seconds=retry_after_seconds(response))

@@ -7,8 +7,7 @@ from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeGuard
 
-import httpx
-
+from adapters.transport.http import Response
 from domain.errors import SignatureInvalid
 from domain.provider import ProviderCost
 
@@ -20,7 +19,7 @@ _MAX_COST = 1_000_000_000
 _RESETS_IN = re.compile(r"resets in ~?([0-9]{1,6})s\b")
 
 
-def json_object(response: httpx.Response) -> dict[str, Any]:
+def json_object(response: Response) -> dict[str, Any]:
     """Return the body as a JSON object; an empty one if it is anything else."""
     try:
         body = response.json()
@@ -61,7 +60,7 @@ def cost_of(amount: object, unit: str) -> ProviderCost | None:
     return ProviderCost(exact, unit) if exact.is_finite() and 0 <= exact < _MAX_COST else None
 
 
-def retry_after_seconds(response: httpx.Response) -> float | None:
+def retry_after_seconds(response: Response) -> float | None:
     """Return when to retry, in seconds, at most an hour; None if the response does not say it.
 
     Retry-After counts in either of its forms, then `retry_after` in the body, then a sentence in `detail`.
@@ -83,7 +82,7 @@ def retry_after_seconds(response: httpx.Response) -> float | None:
     )
 
 
-def _header_seconds(response: httpx.Response) -> float:
+def _header_seconds(response: Response) -> float:
     """Parse Retry-After. Its date form is compared with the response's own Date: our clock may differ."""
     value = response.headers.get("retry-after", "").strip()
     try:

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from adapters.providers.http.inline_images import (
     InlineImageClient,
     ParsedResponse,
@@ -22,6 +20,7 @@ from adapters.providers.http.inline_images import (
 from adapters.providers.http.request_bodies import form_body, parameters_named
 from adapters.providers.http.responses import json_object
 from adapters.providers.openai.errors import ERRORS
+from adapters.transport.http import Request, Response
 from domain.errors import ServiceError
 from domain.generation import GenerationRequest
 from domain.provider import Submission, SyncResult
@@ -46,13 +45,10 @@ class OpenAiProvider:
             if submission.mask is not None:
                 files.append(("mask", submission.mask))
             form = form_body(fields, files)
-            request = self._client.http.build_request(
-                "POST", f"{self._url}/images/edits", headers=self._headers | form.headers, content=form
-            )
+            headers = self._headers | form.headers
+            request = Request("POST", f"{self._url}/images/edits", headers, content=form)
         else:
-            request = self._client.http.build_request(
-                "POST", f"{self._url}/images/generations", headers=self._headers, json=fields
-            )
+            request = Request("POST", f"{self._url}/images/generations", self._headers, json=fields)
         return await self._client.send(request, submission, folder, parse=_parse, map_error=_map_error)
 
 
@@ -67,7 +63,7 @@ def _fields(request: GenerationRequest) -> dict[str, Any]:
     }
 
 
-def _parse(headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
+def _parse(headers: Mapping[str, str], body: Mapping[str, Any]) -> ParsedResponse:
     usage = body.get("usage")
     return ParsedResponse(
         job_id=headers.get("x-request-id"),
@@ -76,7 +72,7 @@ def _parse(headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
     )
 
 
-def _map_error(response: httpx.Response) -> ServiceError:
+def _map_error(response: Response) -> ServiceError:
     error = json_object(response).get("error")
     if not isinstance(error, dict):
         error = {"message": response.text}

@@ -15,9 +15,8 @@ import re
 from base64 import b64encode
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
-
-import httpx
 
 from adapters.providers.http.gateways import address_of, canonical, field_of
 from adapters.providers.http.jobs import accepted_job_id, running
@@ -32,6 +31,7 @@ from adapters.providers.http.requests import (
 )
 from adapters.providers.http.responses import cost_of, is_token, json_object
 from adapters.providers.replicate.errors import ERRORS
+from adapters.transport.http import HttpClient, Response, Url
 from domain.errors import NotDelivered, ProviderUnavailable, ResultUnusable, ServiceError
 from domain.generation import GenerationRequest, Undelivered
 from domain.model_schema import pixels
@@ -74,7 +74,7 @@ class ReplicateProvider:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        http: HttpClient,
         *,
         token: str,
         url: str,
@@ -83,7 +83,7 @@ class ReplicateProvider:
         cancel_after_seconds: int = 1800,
     ) -> None:
         self._http = http
-        self._url = httpx.URL(url)
+        self._url = Url(url)
         self._headers = {"Authorization": f"Bearer {token}"}
         self._events = list(webhook_events)
         self._cancel_after = f"{cancel_after_seconds}s"
@@ -109,7 +109,7 @@ class ReplicateProvider:
 
     async def poll_job(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
         response = await self._send("GET", self._job_url(job, "get"))
-        if response.status_code == httpx.codes.NOT_FOUND:
+        if response.status_code == HTTPStatus.NOT_FOUND:
             return ERRORS["404 on a prediction"].to_tentative_result("not known")
         if not response.is_success:
             # Our token or our address is wrong. The prediction still exists, and there is time to correct it.
@@ -127,7 +127,7 @@ class ReplicateProvider:
             "created_after": (begun_at - _LOOK_UP_MARGIN).isoformat(),
             "created_before": (begun_at + _LOOK_UP_MARGIN).isoformat(),
         }
-        url: httpx.URL | None = join_path(self._url, "predictions").copy_merge_params(window)
+        url: Url | None = join_path(self._url, "predictions").copy_merge_params(window)
         for _ in range(_MAX_LOOK_UP_PAGES):
             if url is None:
                 break
@@ -142,10 +142,10 @@ class ReplicateProvider:
             url = parse_url(page.get("next")) if has_same_origin(page.get("next"), self._url) else None
         return None
 
-    async def _send(self, method: str, url: httpx.URL) -> httpx.Response:
+    async def _send(self, method: str, url: Url) -> Response:
         return await send_repeatable(self._http, self.name, method, url, headers=self._headers)
 
-    def _job(self, response: httpx.Response) -> ProviderJob:
+    def _job(self, response: Response) -> ProviderJob:
         job_id = accepted_job_id(self.name, response, "id")
         return ProviderJob(job_id, self._trusted_urls(json_object(response)))
 
@@ -159,9 +159,9 @@ class ReplicateProvider:
             if has_same_origin(urls.get(purpose), self._url)
         }
 
-    def _job_url(self, job: ProviderJob, purpose: str) -> httpx.URL:
+    def _job_url(self, job: ProviderJob, purpose: str) -> Url:
         if purpose in job.urls:
-            return httpx.URL(job.urls[purpose])
+            return Url(job.urls[purpose])
         suffix = "/cancel" if purpose == "cancel" else ""
         return join_path(self._url, f"predictions/{job.job_id}{suffix}")
 
@@ -268,7 +268,7 @@ def _failure(message: str) -> ProviderResult:
     return ERRORS[name].to_result(message)
 
 
-def _submit_error(response: httpx.Response) -> ServiceError:
+def _submit_error(response: Response) -> ServiceError:
     """Return the error of the problem's title where it is in the table, else that of the status."""
     body, status = json_object(response), response.status_code
     names = (str(body.get("title")), f"{status} on submit", "4xx on submit")

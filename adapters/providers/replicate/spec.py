@@ -1,17 +1,16 @@
 """How Replicate is built from its settings."""
 
-import httpx
-
 from adapters.providers.replicate.adapter import ReplicateProvider
 from adapters.providers.replicate.errors import ERRORS
 from adapters.providers.replicate.settings import ReplicateSettings
 from adapters.providers.replicate.webhooks import ReplicateWebhookReader
 from adapters.providers.settings import secret
 from adapters.providers.spec import JobProviderSpec, JobTools
+from adapters.transport.http import HttpClient
 from domain.keyring import Keyring
 
 
-def _adapter(settings: ReplicateSettings, http: httpx.AsyncClient, _tools: JobTools) -> ReplicateProvider:
+def _adapter(settings: ReplicateSettings, http: HttpClient, _tools: JobTools) -> ReplicateProvider:
     return ReplicateProvider(
         http,
         token=secret(settings.api_token),
@@ -21,7 +20,7 @@ def _adapter(settings: ReplicateSettings, http: httpx.AsyncClient, _tools: JobTo
 
 
 def _webhook_reader(
-    settings: ReplicateSettings, _http: httpx.AsyncClient, _keyring: Keyring
+    settings: ReplicateSettings, _http: HttpClient, _keyring: Keyring
 ) -> ReplicateWebhookReader:
     return ReplicateWebhookReader(secret.get_secret_value() for secret in settings.webhook_secrets)
 

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from adapters.providers.http.inline_images import (
     InlineImageClient,
     ParsedResponse,
@@ -21,6 +19,7 @@ from adapters.providers.http.inline_images import (
 from adapters.providers.http.request_bodies import data_uri, image_placeholders, json_body, parameters_named
 from adapters.providers.http.responses import json_object
 from adapters.providers.together.errors import ERRORS
+from adapters.transport.http import Request, Response
 from domain.errors import ServiceError
 from domain.model_schema import pixels
 from domain.provider import LocalInputFile, Submission, SyncResult
@@ -43,9 +42,7 @@ class TogetherProvider:
     async def generate(self, submission: Submission, folder: Path) -> SyncResult:
         images = image_placeholders(submission.images)
         upload = json_body(_body(submission, images), images)
-        request = self._client.http.build_request(
-            "POST", self._url, headers=self._headers | upload.headers, content=upload
-        )
+        request = Request("POST", self._url, self._headers | upload.headers, content=upload)
         return await self._client.send(request, submission, folder, parse=_parse, map_error=_map_error)
 
 
@@ -63,11 +60,11 @@ def _body(submission: Submission, images: Mapping[str, LocalInputFile]) -> dict[
     return body | {"reference_images": urls} if urls else body
 
 
-def _parse(_headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
+def _parse(_headers: Mapping[str, str], body: Mapping[str, Any]) -> ParsedResponse:
     return ParsedResponse(body.get("id"), base64_images(body))
 
 
-def _map_error(response: httpx.Response) -> ServiceError:
+def _map_error(response: Response) -> ServiceError:
     error = json_object(response).get("error")
     message = f"together: {response.status_code} {error or response.text}"
     lowered = message.lower()

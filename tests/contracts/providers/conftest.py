@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
 from adapters.providers.http.client import provider_client
+from adapters.transport.http import HttpClient
 from tests.contracts.providers.all_cases import JOB_CASES
 from tests.contracts.providers.job_case import USER_ID, JobCase
 from tests.contracts.providers.job_harness import JobHarness
@@ -43,7 +43,7 @@ async def simulators(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
+async def http() -> AsyncIterator[HttpClient]:
     async with provider_client() as client:
         yield client
 
@@ -55,7 +55,7 @@ def case(request: pytest.FixtureRequest) -> JobCase:
 
 
 @pytest.fixture
-async def harness(case: JobCase, simulators: Simulators, http: httpx.AsyncClient) -> JobHarness:
+async def harness(case: JobCase, simulators: Simulators, http: HttpClient) -> JobHarness:
     simulator = await simulators.of(case.name)
     provider = case.make(http, simulator, KEY)
     return JobHarness(case, http, simulator, provider, await case.make_reader(http, simulator))

@@ -8,10 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 from adapters.providers.settings import JobProviderSettings
 from adapters.providers.spec import JobProviderSpec, JobTools
+from adapters.transport.http import HttpClient
 from domain.errors import PermanentError, ServiceError
 from domain.generation import GenerationRequest
 from domain.keyring import Keyring
@@ -60,9 +59,7 @@ class JobCase:
     rejected: type[PermanentError]
     moderation: Mapping[str, ModeratedAt]
     forged: tuple[str, ...]
-    webhook_settings: (
-        Callable[[httpx.AsyncClient, SimulatedProvider], Awaitable[Mapping[str, Any]]] | None
-    ) = None
+    webhook_settings: Callable[[HttpClient, SimulatedProvider], Awaitable[Mapping[str, Any]]] | None = None
     makes_several: bool = True
     can_cancel: bool = True
     webhooks_are_final: bool = True
@@ -76,11 +73,11 @@ class JobCase:
     def name(self) -> str:
         return self.spec.name
 
-    def make(self, http: httpx.AsyncClient, simulator: SimulatedProvider, key: str) -> Provider:
+    def make(self, http: HttpClient, simulator: SimulatedProvider, key: str) -> Provider:
         """Build the adapter as composition does."""
         return self.spec.make_adapter(self.settings(simulator, key), http, TOOLS)
 
-    async def make_reader(self, http: httpx.AsyncClient, simulator: SimulatedProvider) -> WebhookReader:
+    async def make_reader(self, http: HttpClient, simulator: SimulatedProvider) -> WebhookReader:
         """Build the reader of its webhooks as composition does."""
         settings = self.settings(simulator, KEY)
         if self.webhook_settings is not None:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-import httpx
 from PIL import Image
 
 from adapters.storage.address_guard import guarded_pool
 from adapters.storage.download import GuardedDownloader
+from adapters.transport.http import HttpClient
 from domain.input_files import ImageFacts
 from domain.ports import Provider, WebhookReader
 from domain.provider import JobStatus, ProviderEvent, ProviderJob, ProviderResult
@@ -24,7 +24,7 @@ class JobHarness:
     """reader: of its webhooks, with the secrets of this simulator."""
 
     case: JobCase
-    http: httpx.AsyncClient
+    http: HttpClient
     simulator: SimulatedProvider
     provider: Provider
     reader: WebhookReader

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-
+from adapters.transport.http import HttpClient, Request
 from devstack.process.ports import pick_free
 from tests.simulator.process import SimulatorProcess
 
@@ -24,9 +23,9 @@ class SimulatedProvider(SimulatorProcess):
         if self.provider == "bfl":
             self.options += ("--polling-port", str(self.polling_port))
 
-    async def accepted(self, http: httpx.AsyncClient, prompt: str) -> int:
+    async def accepted(self, http: HttpClient, prompt: str) -> int:
         """Return how many jobs with this prompt the provider has accepted, even without a response."""
-        response = await http.get(f"{self.url}/_sim/log", params={"limit": 10_000})
+        response = await http.send(Request("GET", f"{self.url}/_sim/log", params={"limit": "10000"}))
         entries: list[dict[str, Any]] = response.json()["entries"]
         return len(
             [entry for entry in entries if (entry["kind"], entry["prompt"]) == ("submit_accepted", prompt)]

@@ -6,10 +6,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import httpx
 from PIL import Image
 
 from adapters.providers.http.inline_images import InlineImageClient
+from adapters.transport.http import HttpClient, Request
 from domain.errors import ContentRejected
 from domain.generation import GenerationRequest
 from domain.input_files import ImageFacts
@@ -31,7 +31,7 @@ class SynchronousHarness:
 
     case: SynchronousCase
     simulator: SimulatedProvider
-    http: httpx.AsyncClient
+    http: HttpClient
     threads: ThreadPoolExecutor
     folder: Path
 
@@ -82,7 +82,8 @@ class SynchronousHarness:
 
     async def accepted(self, prompt: str) -> list[dict[str, Any]]:
         """Return how many requests with this prompt the provider has accepted, even without a response."""
-        response = await self.http.get(f"{self.simulator.url}/_sim/log", params={"limit": 10_000})
+        log = Request("GET", f"{self.simulator.url}/_sim/log", params={"limit": "10000"})
+        response = await self.http.send(log)
         entries: list[dict[str, Any]] = response.json()["entries"]
         return [entry for entry in entries if (entry["kind"], entry["prompt"]) == ("submit_accepted", prompt)]
 

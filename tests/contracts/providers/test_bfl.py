@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 from PIL import Image
 
+from adapters.transport.http import HttpClient, Request
 from domain.errors import ProviderRefused, SignatureInvalid, SubmitAmbiguous
 from domain.provider import AttemptRef, JobStatus, LocalInputFile, ProviderResult
 from tests.contracts.providers.cases.bfl import CASE as BFL
@@ -82,16 +82,17 @@ async def test_a_webhook_at_the_address_of_another_attempt_is_refused(
 
 
 async def test_what_our_mask_leaves_transparent_is_white_at_fill(
-    harness: JobHarness, http: httpx.AsyncClient, tmp_path: Path
+    harness: JobHarness, http: HttpClient, tmp_path: Path
 ) -> None:
     mask = Image.new("RGBA", (64, 64), (255, 255, 255, 255))
     mask.paste((0, 0, 0, 0), (0, 0, 16, 64))
     image = _saved(Image.new("RGB", (64, 64), (0, 0, 255)), tmp_path / "image.png")
     asked = replace(harness.case, editor="flux-pro-1.0-fill").submission("a fox filled in", images=(image,))
     job = await harness.provider.submit(replace(asked, mask=_saved(mask, tmp_path / "mask.png")))
-    log = (await http.get(f"{harness.simulator.url}/_sim/log", params={"limit": 10_000})).json()["entries"]
+    log = Request("GET", f"{harness.simulator.url}/_sim/log", params={"limit": "10000"})
+    entries = (await http.send(log)).json()["entries"]
 
-    told = [entry for entry in log if (entry["kind"], entry["request_id"]) == ("mask_read", job.job_id)]
+    told = [entry for entry in entries if (entry["kind"], entry["request_id"]) == ("mask_read", job.job_id)]
     assert [entry["white_share"] for entry in told] == [0.25]
 
 

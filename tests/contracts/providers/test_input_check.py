@@ -1,9 +1,9 @@
 """OpenAI's moderation check fulfills the contract of its port, with every fault of the simulator."""
 
-import httpx
 import pytest
 
 from adapters.moderation import OpenAiModerationCheck
+from adapters.transport.http import HttpClient
 from devstack.process.ports import pick_free
 from domain.errors import ModerationUnavailable
 from tests.contracts.providers.conftest import Simulators
@@ -11,7 +11,7 @@ from tests.simulator.process import KEY
 
 
 @pytest.fixture
-async def check(simulators: Simulators, http: httpx.AsyncClient) -> OpenAiModerationCheck:
+async def check(simulators: Simulators, http: HttpClient) -> OpenAiModerationCheck:
     simulator = await simulators.of("openai")
     return OpenAiModerationCheck(http, key=KEY, url=f"{simulator.url}/v1")
 
@@ -38,9 +38,7 @@ async def test_a_check_that_fails_accepts_nothing(check: OpenAiModerationCheck, 
         await check.find_violation(f"a fox [sim:{fault}]")
 
 
-async def test_a_check_that_is_unavailable_accepts_nothing(
-    simulators: Simulators, http: httpx.AsyncClient
-) -> None:
+async def test_a_check_that_is_unavailable_accepts_nothing(simulators: Simulators, http: HttpClient) -> None:
     simulator = await simulators.of("openai")
     stranger = OpenAiModerationCheck(http, key="guessed", url=f"{simulator.url}/v1")
     away = OpenAiModerationCheck(http, key=KEY, url=f"http://127.0.0.1:{pick_free()}/v1")

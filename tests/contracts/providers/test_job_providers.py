@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 from PIL import Image
 
+from adapters.transport.http import HttpClient
 from domain.errors import (
     ProviderRefused,
     ProviderThrottled,
@@ -81,9 +81,7 @@ async def test_a_rejected_submit_is_not_accepted(harness: JobHarness) -> None:
     assert await harness.accepted(prompt) == 0
 
 
-async def test_a_wrong_key_is_refused_and_a_job_outlives_it(
-    harness: JobHarness, http: httpx.AsyncClient
-) -> None:
+async def test_a_wrong_key_is_refused_and_a_job_outlives_it(harness: JobHarness, http: HttpClient) -> None:
     job = await harness.submit("a fox of ours")
     stranger = replace(harness, provider=harness.case.make(http, harness.simulator, "guessed"))
     with pytest.raises(ProviderRefused):
@@ -95,7 +93,7 @@ async def test_a_wrong_key_is_refused_and_a_job_outlives_it(
 
 
 async def test_an_unavailable_provider_accepted_nothing(
-    case: JobCase, http: httpx.AsyncClient, tmp_path: Path
+    case: JobCase, http: HttpClient, tmp_path: Path
 ) -> None:
     away = case.make(http, SimulatedProvider(tmp_path), "key")
     submission = case.submission("a fox for nobody")

@@ -53,7 +53,7 @@ def settings_for(
         first_poll_cap_seconds=3,
         reconcile_every_seconds=3600,
         worker_grace_seconds=2,
-        api_background_starts=0,  # what Temporal does not take at once is left to the reconciler
+        api_background_calls=0,  # what Temporal does not take at once is left to the reconciler
     )
 
 

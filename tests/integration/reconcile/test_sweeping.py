@@ -4,15 +4,15 @@ from io import BytesIO
 
 from minio import Minio
 
-from adapters.storage.s3 import s3_client
 from settings import Settings
 from tests.integration.api.service import Tenant, unique
 from tests.integration.reconcile.conftest import Site
+from tests.support.minio_clients import minio_client
 
 
 def bucket(settings: Settings) -> Minio:
     access_key, secret_key = settings.s3_access_key, settings.s3_secret_key
-    return s3_client(
+    return minio_client(
         settings.s3_endpoint,
         access_key.get_secret_value(),
         secret_key.get_secret_value(),

@@ -134,7 +134,7 @@ async def test_a_start_goes_on_while_temporal_is_busy(site: Site, tenant: Tenant
     """Return after a second, and start all the same once Temporal answers."""
     through = await Client.connect(site.proxy.address, namespace=site.temporal.namespace)
     timeout = timedelta(seconds=10)
-    busy = TemporalWorkflowClient(through, task_timeout=timeout, background_starts=1)
+    busy = TemporalWorkflowClient(through, task_timeout=timeout, background_calls=1)
     jobs = [generation_input(new_id("gen"), tenant.id) for _ in range(2)]
     async with site.proxy.hanging():
         await busy.start_workflow(jobs[0], "one")
@@ -144,3 +144,15 @@ async def test_a_start_goes_on_while_temporal_is_busy(site: Site, tenant: Tenant
 
     await eventually(lambda: site.has_run(jobs[0].generation_id), 20)
     assert not await site.has_run(jobs[1].generation_id)
+
+
+async def test_a_signal_goes_on_while_temporal_is_busy(site: Site, tenant: Tenant) -> None:
+    """Say after a second that it is not known to be received; it is, once Temporal answers."""
+    generation_id = await job_at_work(tenant, unique("a culvert [sim:hang]"))
+    through = await Client.connect(site.proxy.address, namespace=site.temporal.namespace)
+    busy = TemporalWorkflowClient(through, task_timeout=timedelta(seconds=10), background_calls=1)
+    async with site.proxy.hanging():
+        with pytest.raises(TemporalUnavailable):
+            await busy.signal_cancel(generation_id)
+
+    assert (await tenant.ended(generation_id))["status"] == "canceled"

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 from pydantic import SecretStr
 
 from adapters.providers.replicate.settings import ReplicateSettings
 from adapters.providers.replicate.spec import SPEC
+from adapters.transport.http import HttpClient, Request
 from domain.errors import InvalidInput, SubmitAmbiguous
 from domain.moderation import ModeratedAt
 from tests.contracts.providers.job_case import JobCase
@@ -21,11 +21,10 @@ def _settings(simulator: SimulatedProvider, key: str) -> ReplicateSettings:
     )
 
 
-async def _webhook_settings(http: httpx.AsyncClient, simulator: SimulatedProvider) -> Mapping[str, Any]:
+async def _webhook_settings(http: HttpClient, simulator: SimulatedProvider) -> Mapping[str, Any]:
     """Return the account's secret, and an older one that is no longer used."""
-    response = await http.get(
-        f"{simulator.url}/v1/webhooks/default/secret", headers={"Authorization": f"Bearer {KEY}"}
-    )
+    url = f"{simulator.url}/v1/webhooks/default/secret"
+    response = await http.send(Request("GET", url, {"Authorization": f"Bearer {KEY}"}))
     secrets = ("whsec_b2xkIHNlY3JldA==", response.json()["key"])
     return {"webhook_secrets": tuple(SecretStr(secret) for secret in secrets)}
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from adapters.providers.http.inline_images import InlineImageClient
+from adapters.transport.http import HttpClient
 from domain.errors import ContentRejected, TransientError
 from domain.generation import GenerationRequest
 from domain.moderation import ModeratedAt
@@ -41,9 +42,7 @@ def asking(
     return Submission(AttemptRef("gen_1", 2), request, webhook_url="")
 
 
-def client_on(
-    http: httpx.AsyncClient, *, total_seconds: float = 10.0, max_bytes: int = 10**8
-) -> InlineImageClient:
+def client_on(http: HttpClient, *, total_seconds: float = 10.0, max_bytes: int = 10**8) -> InlineImageClient:
     return InlineImageClient(http, THREADS, total_seconds=total_seconds, max_bytes=max_bytes)
 
 

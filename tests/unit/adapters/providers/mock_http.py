@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from adapters.transport.http import HttpClient
+
 MockResponse = httpx.Response | httpx.HTTPError
 
 
@@ -15,7 +17,7 @@ class MockHttp:
     def __init__(self, answers: Mapping[str, MockResponse] | MockResponse) -> None:
         self.requests: list[httpx.Request] = []
         self._answers = answers
-        self.http = httpx.AsyncClient(transport=httpx.MockTransport(self._answer))
+        self.http = HttpClient(httpx.AsyncClient(transport=httpx.MockTransport(self._answer)))
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)

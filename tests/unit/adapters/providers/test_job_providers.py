@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from adapters.transport.http import HttpClient
 from domain.errors import ProviderRefused, ProviderThrottled, ProviderUnavailable, SubmitAmbiguous
 from domain.ports import Provider
 from domain.provider import JobStatus, ProviderJob, ProviderResult, Submission
@@ -14,7 +15,7 @@ from tests.unit.adapters.providers.fal import requests as fal
 from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
 from tests.unit.adapters.providers.replicate import requests as replicate
 
-Case = tuple[Callable[[httpx.AsyncClient], Provider], Submission, ProviderJob]
+Case = tuple[Callable[[HttpClient], Provider], Submission, ProviderJob]
 CASES: dict[str, Case] = {
     "bfl": (bfl.bfl_on, bfl.SUBMISSION, bfl.JOB),
     "fal": (fal.fal_on, fal.SUBMISSION, fal.JOB),

@@ -3,13 +3,12 @@
 import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
 
-import httpcore
-import httpx
 import pytest
 
-from adapters.storage.address_guard import Address, GuardedBackend, is_allowed
+from adapters.storage.address_guard import Address, AddressGuard, is_allowed
+from adapters.transport.errors import NotConnected
+from adapters.transport.http import Url
 from composition import ServiceSettings
 from composition.providers import result_hosts
 from domain.errors import ResultUnusable
@@ -31,7 +30,7 @@ ALLOWED = ("fal.media", "*.fal.media")
     ],
 )
 def test_an_allowed_name_means_https_on_its_own_port(url: str) -> None:
-    assert is_allowed(httpx.URL(url), ALLOWED)
+    assert is_allowed(Url(url), ALLOWED)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +44,7 @@ def test_an_allowed_name_means_https_on_its_own_port(url: str) -> None:
     ],
 )
 def test_an_operator_vouches_for_one_origin(entry: str, url: str) -> None:
-    assert is_allowed(httpx.URL(url), (entry,))
+    assert is_allowed(Url(url), (entry,))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +60,7 @@ def test_an_operator_vouches_for_one_origin(entry: str, url: str) -> None:
     ],
 )
 def test_and_for_no_other(url: str) -> None:
-    assert not is_allowed(httpx.URL(url), ("http://127.0.0.1:4100",))
+    assert not is_allowed(Url(url), ("http://127.0.0.1:4100",))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +77,7 @@ def test_and_for_no_other(url: str) -> None:
     ],
 )
 def test_any_host_is_still_only_plain_https(url: str, *, allowed: bool) -> None:
-    assert is_allowed(httpx.URL(url), ("*",)) is allowed
+    assert is_allowed(Url(url), ("*",)) is allowed
 
 
 class Resolver:
@@ -93,23 +92,27 @@ class Resolver:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
-class ConnectLog(httpcore.AnyIOBackend):
+class Stream:
+    """A connection to the canary."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+
+    async def aclose(self) -> None:
+        self._writer.close()
+
+
+class ConnectLog:
     """Records every connection that the guard allowed; all end at the same local server."""
 
     def __init__(self, canary: RawServer) -> None:
-        self.connected: list[tuple[str, int]] = []
+        self.connected: list[str] = []
         self._canary = canary
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        self.connected.append((host, port))
-        return await super().connect_tcp("127.0.0.1", self._canary.port, timeout)
+    async def __call__(self, address: str) -> Stream:
+        self.connected.append(address)
+        _, writer = await asyncio.open_connection("127.0.0.1", self._canary.port)
+        return Stream(writer)
 
 
 @pytest.fixture
@@ -125,10 +128,10 @@ def log(canary: RawServer) -> ConnectLog:
 
 @pytest.mark.parametrize("host", PRIVATE_HOSTS)
 async def test_a_private_address_is_never_connected_to(host: str, log: ConnectLog, canary: RawServer) -> None:
-    backend = GuardedBackend(ALLOWED, log)
+    guard = AddressGuard(ALLOWED)
     for port in (80, 443, canary.port):
-        with pytest.raises((ResultUnusable, httpcore.ConnectError)):
-            await backend.connect_tcp(host, port)
+        with pytest.raises((ResultUnusable, NotConnected)):
+            await guard.connect(host, port, log)
 
     assert (log.connected, canary.connections) == ([], 0)
 
@@ -141,7 +144,7 @@ async def test_a_name_with_one_private_address_among_public_ones_is_refused(
 ) -> None:
     for answers in (["1.1.1.1", address], [address, "1.1.1.1"], ["2606:4700:4700::1111", address, "1.1.1.1"]):
         with pytest.raises(ResultUnusable):
-            await GuardedBackend(ALLOWED, log, Resolver(answers)).connect_tcp("fal.media", 443)
+            await AddressGuard(ALLOWED, Resolver(answers)).connect("fal.media", 443, log)
 
     assert log.connected == []
 
@@ -149,10 +152,10 @@ async def test_a_name_with_one_private_address_among_public_ones_is_refused(
 @pytest.mark.parametrize("host", PUBLIC_HOSTS)
 async def test_a_public_address_is_connected_to_as_it_was_checked(host: str, log: ConnectLog) -> None:
     resolver = Resolver([host])
-    stream = await GuardedBackend(ALLOWED, log, resolver).connect_tcp("fal.media", 443)
+    stream = await AddressGuard(ALLOWED, resolver).connect("fal.media", 443, log)
     await stream.aclose()
 
-    assert (log.connected, resolver.asked) == ([(host, 443)], ["fal.media"])
+    assert (log.connected, resolver.asked) == ([host], ["fal.media"])
 
 
 class Network(ConnectLog):
@@ -163,13 +166,13 @@ class Network(ConnectLog):
         self.tried: list[str] = []
         self._refused, self._silent = set(refused), set(silent)
 
-    async def connect_tcp(self, host: str, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
-        self.tried.append(host)
-        if host in self._refused:
-            raise httpcore.ConnectError("no route to host")
-        if host in self._silent:
+    async def __call__(self, address: str) -> Stream:
+        self.tried.append(address)
+        if address in self._refused:
+            raise NotConnected("no route to host")
+        if address in self._silent:
             await asyncio.Event().wait()
-        return await super().connect_tcp(host, *args, **options)
+        return await super().__call__(address)
 
 
 SIX, FOUR = ["2606:4700:4700::1111", "2606:4700:4700::1001"], ["1.1.1.1", "1.0.0.1"]
@@ -179,9 +182,9 @@ SIX, FOUR = ["2606:4700:4700::1111", "2606:4700:4700::1001"], ["1.1.1.1", "1.0.0
 @pytest.mark.parametrize("dead", [SIX, SIX[:1] + FOUR[:1], [*SIX, FOUR[0]]])
 async def test_a_dead_address_is_passed_over(canary: RawServer, state: str, dead: list[str]) -> None:
     network = Network(canary, **{state: dead})
-    backend = GuardedBackend(ALLOWED, network, Resolver(SIX + FOUR))
+    guard = AddressGuard(ALLOWED, Resolver(SIX + FOUR))
     async with asyncio.timeout(scaled(3)):
-        stream = await backend.connect_tcp("fal.media", 443, timeout=5)
+        stream = await guard.connect("fal.media", 443, network)
     await stream.aclose()
 
     assert network.tried[:2] == [SIX[0], FOUR[0]]
@@ -190,52 +193,47 @@ async def test_a_dead_address_is_passed_over(canary: RawServer, state: str, dead
 
 async def test_if_no_address_answers_it_is_no_connection(canary: RawServer) -> None:
     network = Network(canary, refused=SIX + FOUR)
-    with pytest.raises(httpcore.ConnectError):
-        await GuardedBackend(ALLOWED, network, Resolver(SIX + FOUR)).connect_tcp("fal.media", 443)
+    with pytest.raises(NotConnected):
+        await AddressGuard(ALLOWED, Resolver(SIX + FOUR)).connect("fal.media", 443, network)
     assert sorted(network.tried) == sorted(SIX + FOUR)
 
 
 async def test_a_name_with_hundreds_of_addresses_is_not_tried_for_ever(canary: RawServer) -> None:
     many = [f"1.1.{high}.{low}" for high in range(2) for low in range(256)]
     network = Network(canary, refused=many)
-    with pytest.raises(httpcore.ConnectError):
-        await GuardedBackend(ALLOWED, network, Resolver(many)).connect_tcp("fal.media", 443)
+    with pytest.raises(NotConnected):
+        await AddressGuard(ALLOWED, Resolver(many)).connect("fal.media", 443, network)
     assert len(network.tried) < 10
 
 
 async def test_a_name_that_rebinds_is_caught_when_it_is_connected_to_again(log: ConnectLog) -> None:
     resolver = Resolver(["1.1.1.1"], ["127.0.0.1"])
-    backend = GuardedBackend(ALLOWED, log, resolver)
-    stream = await backend.connect_tcp("fal.media", 443)
+    guard = AddressGuard(ALLOWED, resolver)
+    stream = await guard.connect("fal.media", 443, log)
     await stream.aclose()
     with pytest.raises(ResultUnusable):
-        await backend.connect_tcp("fal.media", 443)
+        await guard.connect("fal.media", 443, log)
 
-    assert (log.connected, resolver.asked) == ([("1.1.1.1", 443)], ["fal.media"] * 2)
+    assert (log.connected, resolver.asked) == (["1.1.1.1"], ["fal.media"] * 2)
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".fal.media", "a..fal.media", ".fal.media", "nowhere.invalid"])
 async def test_a_name_that_cannot_be_resolved_is_no_connection(host: str, log: ConnectLog) -> None:
-    with pytest.raises(httpcore.ConnectError):
-        await GuardedBackend(ALLOWED, log).connect_tcp(host, 443)
+    with pytest.raises(NotConnected):
+        await AddressGuard(ALLOWED).connect(host, 443, log)
 
     assert log.connected == []
 
 
 async def test_a_vouched_origin_is_reached_at_its_own_port_only(log: ConnectLog, canary: RawServer) -> None:
-    backend = GuardedBackend([f"http://127.0.0.1:{canary.port}"], log)
-    stream = await backend.connect_tcp("127.0.0.1", canary.port)
+    guard = AddressGuard([f"http://127.0.0.1:{canary.port}"])
+    stream = await guard.connect("127.0.0.1", canary.port, log)
     await stream.aclose()
     for host, port in (("127.0.0.1", canary.port + 1), ("localhost", canary.port), ("127.1", canary.port)):
         with pytest.raises(ResultUnusable):
-            await backend.connect_tcp(host, port)
+            await guard.connect(host, port, log)
 
-    assert log.connected == [("127.0.0.1", canary.port)]
-
-
-async def test_unix_sockets_are_never_connected_to(log: ConnectLog) -> None:
-    with pytest.raises(ResultUnusable):
-        await GuardedBackend(["http://127.0.0.1:1"], log).connect_unix_socket("/run/postgresql")
+    assert log.connected == ["127.0.0.1"]
 
 
 def test_a_private_address_for_inputs_is_no_way_out_for_results() -> None:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import httpx
-
 from adapters.providers.bfl.adapter import BflProvider
+from adapters.transport.http import HttpClient
 from domain.generation import GenerationRequest
 from domain.keyring import Keyring
 from domain.provider import AttemptRef, ProviderJob, Submission
@@ -31,7 +30,7 @@ SUBMISSION = Submission(AttemptRef("gen_1"), REQUEST, "https://darkroom.test/v1/
 JOB = ProviderJob(JOB_ID, {"polling": f"{REGION}?id={JOB_ID}"})
 
 
-def bfl_on(http: httpx.AsyncClient, keyring: Keyring | None = None, url: str = API) -> BflProvider:
+def bfl_on(http: HttpClient, keyring: Keyring | None = None, url: str = API) -> BflProvider:
     return BflProvider(
         http,
         key=KEY,

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
 from adapters.providers.fal.adapter import FalProvider
 from adapters.providers.http.client import provider_client
+from adapters.transport.http import HttpClient
 from tests.simulator.process import KEY, SimulatorProcess
 from tests.unit.adapters.providers.fal.signing import USER_ID
 from tests.unit.adapters.providers.fal.simulated_jobs import fal_with
@@ -23,11 +23,11 @@ async def fal_simulator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
+async def http() -> AsyncIterator[HttpClient]:
     async with provider_client() as client:
         yield client
 
 
 @pytest.fixture
-def fal(http: httpx.AsyncClient, fal_simulator: SimulatorProcess) -> FalProvider:
+def fal(http: HttpClient, fal_simulator: SimulatorProcess) -> FalProvider:
     return fal_with(http, fal_simulator, KEY)

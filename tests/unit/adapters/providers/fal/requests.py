@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-import httpx
-
 from adapters.providers.fal.adapter import FalProvider
+from adapters.transport.http import HttpClient
 from domain.generation import GenerationRequest
 from domain.provider import AttemptRef, ProviderJob, Submission
 from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
@@ -29,7 +28,7 @@ JOB = ProviderJob(
 )
 
 
-def fal_on(http: httpx.AsyncClient, queue_url: str = QUEUE) -> FalProvider:
+def fal_on(http: HttpClient, queue_url: str = QUEUE) -> FalProvider:
     return FalProvider(http, key=KEY, queue_url=queue_url, result_hosts=("fal.media",))
 
 

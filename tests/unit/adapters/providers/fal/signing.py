@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from adapters.transport.http import HttpClient
+
 JWKS_URL = "https://rest.fal.test/.well-known/jwks.json"
 USER_ID = "user-1"
 NOW = 1_700_000_000
@@ -56,7 +58,7 @@ class KeyPage:
     def __init__(self, answer: object) -> None:
         self.answer = answer
         self.asked = 0
-        self.http = httpx.AsyncClient(transport=httpx.MockTransport(self._serve))
+        self.http = HttpClient(httpx.AsyncClient(transport=httpx.MockTransport(self._serve)))
 
     def _serve(self, _request: httpx.Request) -> httpx.Response:
         self.asked += 1

@@ -3,16 +3,15 @@
 from dataclasses import replace
 from typing import Any
 
-import httpx
-
 from adapters.providers.fal.adapter import FalProvider
+from adapters.transport.http import HttpClient
 from domain.provider import JobStatus, ProviderJob, ProviderResult, Submission
 from tests.simulator.process import SimulatorProcess
 from tests.support.eventually import eventually
 from tests.unit.adapters.providers.fal.requests import REQUEST, SUBMISSION
 
 
-def fal_with(http: httpx.AsyncClient, simulator: SimulatorProcess, key: str) -> FalProvider:
+def fal_with(http: HttpClient, simulator: SimulatorProcess, key: str) -> FalProvider:
     return FalProvider(http, key=key, queue_url=simulator.url, result_hosts=(simulator.url,))
 
 

@@ -5,10 +5,10 @@ import gzip
 import json
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
 from adapters.providers.http.client import provider_client
+from adapters.transport.http import HttpClient
 from domain.errors import ProviderUnavailable, SubmitAmbiguous
 from domain.provider import ProviderJob
 from tests.support.raw_server import Reply, always, answer, flooding, head, serving
@@ -19,13 +19,12 @@ OVER_THE_CAP = b" " * 2_000_001
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with provider_client() as client:
-        client.timeout = httpx.Timeout(0.5)
+async def http() -> AsyncIterator[HttpClient]:
+    async with provider_client(read_seconds=0.5) as client:
         yield client
 
 
-async def test_an_accepted_submit_comes_back_through_the_real_client(http: httpx.AsyncClient) -> None:
+async def test_an_accepted_submit_comes_back_through_the_real_client(http: HttpClient) -> None:
     async with serving(always(answer(200, ACCEPTED))) as server:
         job = await fal_on(http, server.origin).submit(SUBMISSION)
 
@@ -35,14 +34,14 @@ async def test_an_accepted_submit_comes_back_through_the_real_client(http: httpx
     assert b"accept-encoding: identity\r\n" in request.lower()
 
 
-async def test_a_refused_connection_is_provably_nothing_sent(http: httpx.AsyncClient) -> None:
+async def test_a_refused_connection_is_provably_nothing_sent(http: HttpClient) -> None:
     async with serving(always(b"")) as server:
         pass
     with pytest.raises(ProviderUnavailable):
         await fal_on(http, server.origin).submit(SUBMISSION)
 
 
-async def test_a_name_that_does_not_resolve_is_provably_nothing_sent(http: httpx.AsyncClient) -> None:
+async def test_a_name_that_does_not_resolve_is_provably_nothing_sent(http: HttpClient) -> None:
     with pytest.raises(ProviderUnavailable):
         await fal_on(http, f"http://{'x' * 64}.invalid").submit(SUBMISSION)
 
@@ -69,7 +68,7 @@ BROKEN_ANSWERS = {
 
 @pytest.mark.parametrize("reply", BROKEN_ANSWERS.values(), ids=BROKEN_ANSWERS)
 async def test_a_submit_without_a_whole_response_is_ambiguous_and_sent_once(
-    http: httpx.AsyncClient, reply: Reply
+    http: HttpClient, reply: Reply
 ) -> None:
     async with serving(reply) as server:
         with pytest.raises(SubmitAmbiguous):
@@ -79,7 +78,7 @@ async def test_a_submit_without_a_whole_response_is_ambiguous_and_sent_once(
 
 
 @pytest.mark.parametrize("reply", BROKEN_ANSWERS.values(), ids=BROKEN_ANSWERS)
-async def test_a_poll_without_a_whole_response_may_be_repeated(http: httpx.AsyncClient, reply: Reply) -> None:
+async def test_a_poll_without_a_whole_response_may_be_repeated(http: HttpClient, reply: Reply) -> None:
     async with serving(reply) as server:
         fal = fal_on(http, server.origin)
         with pytest.raises(ProviderUnavailable):
@@ -89,7 +88,7 @@ async def test_a_poll_without_a_whole_response_may_be_repeated(http: httpx.Async
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_our_key_follows_no_redirect(http: httpx.AsyncClient, status: int) -> None:
+async def test_our_key_follows_no_redirect(http: HttpClient, status: int) -> None:
     async with serving(always(answer(200, ACCEPTED))) as elsewhere:
         location = f"Location: {elsewhere.origin}/fal-ai/flux/schnell"
         async with serving(always(answer(status, b"", location))) as server:
@@ -103,7 +102,7 @@ async def test_our_key_follows_no_redirect(http: httpx.AsyncClient, status: int)
 
 
 async def test_a_proxy_of_the_environment_is_not_used(
-    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    http: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serving(always(answer(502))) as proxy, serving(always(answer(200, ACCEPTED))) as server:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
-import httpx
 import pytest
 
 from adapters.providers.fal.adapter import FalProvider
 from adapters.providers.fal.webhooks import FalKeys, FalWebhookReader
+from adapters.providers.http.client import provider_client
+from adapters.transport.http import HttpClient, Request
 from domain.errors import (
     ContentRejected,
     InvalidInput,
@@ -20,7 +21,7 @@ from domain.errors import (
     SubmitAmbiguous,
 )
 from domain.provider import AttemptRef, JobStatus, ProviderCost, ProviderJob, ProviderResult
-from tests.simulator.process import SimulatorProcess
+from tests.simulator.process import KEY, SimulatorProcess
 from tests.simulator.receiver import Received, Receiver
 from tests.support.eventually import eventually
 from tests.unit.adapters.providers.fal.requests import REQUEST
@@ -88,23 +89,23 @@ async def test_a_full_queue_says_for_how_long(fal: FalProvider) -> None:
 
 
 async def test_a_response_that_comes_too_late_is_ambiguous_and_the_job_exists(
-    http: httpx.AsyncClient, fal: FalProvider, fal_simulator: SimulatorProcess
+    http: HttpClient, fal_simulator: SimulatorProcess
 ) -> None:
-    http.timeout = httpx.Timeout(0.2)
     prompt = "too late [sim:submit_latency=0.5]"
-    with pytest.raises(SubmitAmbiguous):
-        await fal.submit(asking(prompt))
-    http.timeout = httpx.Timeout(5)
+    async with provider_client(read_seconds=0.2) as hasty:
+        with pytest.raises(SubmitAmbiguous):
+            await fal_with(hasty, fal_simulator, KEY).submit(asking(prompt))
 
     async def is_accepted() -> bool:
-        log = (await http.get(f"{fal_simulator.url}/_sim/log", params={"limit": 10_000})).json()["entries"]
+        response = await http.send(Request("GET", f"{fal_simulator.url}/_sim/log", params={"limit": "10000"}))
+        log = response.json()["entries"]
         return ("submit_accepted", prompt) in [(entry["kind"], entry["prompt"]) for entry in log]
 
     assert await eventually(is_accepted)
 
 
 async def test_a_wrong_key_is_refused_at_submit_and_waited_for_afterwards(
-    http: httpx.AsyncClient, fal: FalProvider, fal_simulator: SimulatorProcess
+    http: HttpClient, fal: FalProvider, fal_simulator: SimulatorProcess
 ) -> None:
     stranger = fal_with(http, fal_simulator, "wrong")
     job = await fal.submit(asking("locked"))
@@ -160,7 +161,7 @@ async def test_a_cancel_is_in_time_once(fal: FalProvider) -> None:
     assert (result.status, result.code) == (JobStatus.FAILED, "provider_failed")
 
 
-def reader_on(http: httpx.AsyncClient, simulator: SimulatorProcess) -> FalWebhookReader:
+def reader_on(http: HttpClient, simulator: SimulatorProcess) -> FalWebhookReader:
     keys = FalKeys(http, f"{simulator.url}/.well-known/jwks.json")
     return FalWebhookReader(keys, user_id=USER_ID)
 
@@ -182,7 +183,7 @@ async def webhook_of(fal: FalProvider, receiver: Receiver, prompt: str) -> tuple
     ],
 )
 async def test_a_webhook_says_the_same_as_the_queue(
-    http: httpx.AsyncClient,
+    http: HttpClient,
     fal: FalProvider,
     fal_simulator: SimulatorProcess,
     receiver: Receiver,
@@ -202,7 +203,7 @@ async def test_a_webhook_says_the_same_as_the_queue(
 
 
 async def test_a_webhook_that_names_no_status_sends_us_to_ask(
-    http: httpx.AsyncClient, fal: FalProvider, fal_simulator: SimulatorProcess, receiver: Receiver
+    http: HttpClient, fal: FalProvider, fal_simulator: SimulatorProcess, receiver: Receiver
 ) -> None:
     job, received = await webhook_of(fal, receiver, "called back [sim:completed_with_error]")
     event = await reader_on(http, fal_simulator).read_event(
@@ -215,7 +216,7 @@ async def test_a_webhook_that_names_no_status_sends_us_to_ask(
 
 @pytest.mark.parametrize("marker", ["forged_webhook", "stale_webhook", "wrong_account"])
 async def test_a_webhook_of_another_account_or_time_is_refused(
-    http: httpx.AsyncClient,
+    http: HttpClient,
     fal: FalProvider,
     fal_simulator: SimulatorProcess,
     receiver: Receiver,

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 from io import FileIO
 from pathlib import Path
 
-import httpx
 import pytest
 
 from adapters.providers.http import full_disk, inline_images
 from adapters.providers.http.client import provider_client
 from adapters.providers.http.inline_images import InlineImageClient, ParsedResponse, map_error_response
+from adapters.transport.http import HttpClient, Request
 from domain.errors import StorageUnavailable, SubmitAmbiguous
 from domain.provider import SyncResult
 from tests.support.raw_server import always, answer, serving
@@ -23,14 +23,14 @@ BODY = json.dumps({"images": IN_BASE64}).encode()
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
+async def http() -> AsyncIterator[HttpClient]:
     async with provider_client(max_response_bytes=None) as client:
         yield client
 
 
 async def generate(client: InlineImageClient, origin: str, folder: Path) -> SyncResult:
     return await client.send(
-        client.http.build_request("POST", origin),
+        Request("POST", origin),
         asking("acme", n=3),
         folder,
         parse=lambda _, body: ParsedResponse(None, body["images"]),
@@ -65,7 +65,7 @@ class Disk:
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("memory_bytes", [0, len(BODY) // 2, len(BODY)])
 async def test_a_full_disk_is_waited_out(
-    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, memory_bytes: int
+    http: HttpClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, memory_bytes: int
 ) -> None:
     disk = Disk(monkeypatch, code=code, refusals=2)
     client = client_on(http)
@@ -81,7 +81,7 @@ async def test_a_full_disk_is_waited_out(
 
 
 async def test_responses_that_fill_the_disk_do_not_wait_for_one_another(
-    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    http: HttpClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Disk(monkeypatch, code=errno.ENOSPC, refusals=10**9, name="response")
     client = client_on(http)
@@ -96,7 +96,7 @@ async def test_responses_that_fill_the_disk_do_not_wait_for_one_another(
 
 @pytest.mark.parametrize("name", ["response", "image"])
 async def test_a_disk_that_stays_full_leaves_it_ambiguous(
-    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    http: HttpClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     Disk(monkeypatch, code=errno.ENOSPC, refusals=10**9, name=name)
     monkeypatch.setattr(full_disk.write_whole, "__defaults__", (0.2,))
@@ -110,7 +110,7 @@ async def test_a_disk_that_stays_full_leaves_it_ambiguous(
 
 
 async def test_a_disk_that_fails_is_not_waited_for(
-    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    http: HttpClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = Disk(monkeypatch, code=errno.EIO, refusals=2)
     async with serving(always(answer(200, BODY))) as server:
@@ -120,9 +120,7 @@ async def test_a_disk_that_fails_is_not_waited_for(
     assert disk.refused == 1
 
 
-async def test_without_a_file_for_the_response_nothing_is_sent(
-    http: httpx.AsyncClient, tmp_path: Path
-) -> None:
+async def test_without_a_file_for_the_response_nothing_is_sent(http: HttpClient, tmp_path: Path) -> None:
     async with serving(always(answer(200, BODY))) as server:
         with pytest.raises(StorageUnavailable):
             await generate(client_on(http), server.origin, tmp_path / "is not there")

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from adapters.providers.http.client import provider_client
 from adapters.providers.http.error_mapping import ErrorMapping
 from adapters.providers.http.inline_images import ParsedResponse, base64_images, map_error_response
+from adapters.transport.http import HttpClient, Request, Response
 from domain.errors import ProviderThrottled, ServiceError
 from domain.provider import JobStatus, SyncResult
 from tests.support.raw_server import always, answer, serving
@@ -25,22 +25,22 @@ ERRORS = {"429": ErrorMapping(ProviderThrottled)}
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
+async def http() -> AsyncIterator[HttpClient]:
     async with provider_client(max_response_bytes=None) as client:
         yield client
 
 
-def parse(_headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
+def parse(_headers: Mapping[str, str], body: Mapping[str, Any]) -> ParsedResponse:
     return ParsedResponse(None, body.get("images", ()))
 
 
-def map_error(response: httpx.Response) -> ServiceError:
+def map_error(response: Response) -> ServiceError:
     return map_error_response(ERRORS, (), response, response.text)
 
 
-async def received(http: httpx.AsyncClient, reply: bytes, folder: Path, *, n: int = 3) -> SyncResult:
+async def received(http: HttpClient, reply: bytes, folder: Path, *, n: int = 3) -> SyncResult:
     async with serving(always(reply)) as server:
-        request = http.build_request("POST", server.origin, json={"n": n})
+        request = Request("POST", server.origin, json={"n": n})
         client = client_on(http)
         return await client.send(request, asking("acme", n=n), folder, parse=parse, map_error=map_error)
 
@@ -54,7 +54,7 @@ IN_OTHER_FORMS = {
 
 
 @pytest.mark.parametrize("image", IN_OTHER_FORMS.values(), ids=IN_OTHER_FORMS)
-async def test_base64_in_any_form_is_an_image(http: httpx.AsyncClient, tmp_path: Path, image: str) -> None:
+async def test_base64_in_any_form_is_an_image(http: HttpClient, tmp_path: Path, image: str) -> None:
     body = json.dumps({"images": [image]}).encode()
     (file,) = (await received(http, answer(200, body), tmp_path, n=1)).files
     assert file.read_bytes() == LONG_PICTURE
@@ -71,13 +71,13 @@ async def test_base64_in_any_form_is_an_image(http: httpx.AsyncClient, tmp_path:
     ids=["byte order mark", "broken characters", "compressed", "a name for nothing"],
 )
 async def test_the_same_bytes_in_another_encoding_are_the_response(
-    http: httpx.AsyncClient, tmp_path: Path, reply: bytes
+    http: HttpClient, tmp_path: Path, reply: bytes
 ) -> None:
     found = await received(http, reply, tmp_path)
     assert [path.read_bytes() for path in found.files] == PICTURES
 
 
-async def test_an_error_in_a_200_is_that_error(http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_an_error_in_a_200_is_that_error(http: HttpClient, tmp_path: Path) -> None:
     for error in ({"code": 429}, {"code": "429"}, {"type": "rate_limit_exceeded"}, {"status": 429}):
         body = json.dumps({"error": error | {"message": "slow down"}}).encode()
         with pytest.raises(ProviderThrottled):
@@ -85,14 +85,14 @@ async def test_an_error_in_a_200_is_that_error(http: httpx.AsyncClient, tmp_path
 
 
 async def test_an_error_in_a_200_that_says_nothing_else_counts_as_charged(
-    http: httpx.AsyncClient, tmp_path: Path
+    http: HttpClient, tmp_path: Path
 ) -> None:
     result = (await received(http, answer(200, b'{"error": "no hamster"}'), tmp_path)).result
     assert (result.status, result.does_not_charge) == (JobStatus.FAILED, False)
     assert "no hamster" in (result.provider_message or "")
 
 
-async def test_an_error_beside_images_takes_none_away(http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_an_error_beside_images_takes_none_away(http: HttpClient, tmp_path: Path) -> None:
     body = json.dumps({"images": IN_BASE64, "error": {"code": 429}}).encode()
     assert len((await received(http, answer(200, body), tmp_path)).files) == len(PICTURES)
 

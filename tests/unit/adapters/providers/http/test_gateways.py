@@ -64,3 +64,9 @@ def test_an_error_in_a_200_says_its_status(body: dict[str, object], status: int 
     assert (found and found.status_code) == status
     if found is not None:
         assert (found.json(), found.headers["retry-after"]) == (body, "7")
+
+
+def test_an_error_in_a_200_may_say_anything() -> None:
+    found = wrapped_error({}, {"error": {"code": 400, "message": "läuft \ud800", "at": float("nan")}})
+    assert found is not None
+    assert "läuft ?" in found.text

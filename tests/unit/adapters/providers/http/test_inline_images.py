@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from adapters.providers.http.client import provider_client
 from adapters.providers.http.inline_images import InlineImageClient, ParsedResponse, map_error_response
+from adapters.transport.http import HttpClient, Request, Response, Timeouts, open_client
 from domain.errors import ProviderRefused, ProviderUnavailable, ServiceError, SubmitAmbiguous
 from domain.generation import Undelivered
 from domain.provider import JobStatus, SyncResult
@@ -28,31 +28,31 @@ BODY = json.dumps({"id": "call-1", "images": IN_BASE64}).encode()
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
+async def http() -> AsyncIterator[HttpClient]:
     async with provider_client(read_seconds=0.5, max_response_bytes=None) as client:
         yield client
 
 
-def parse(_headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
+def parse(_headers: Mapping[str, str], body: Mapping[str, Any]) -> ParsedResponse:
     return ParsedResponse(body.get("id"), body.get("images", ()), message=body.get("message", ""))
 
 
-def map_error(response: httpx.Response) -> ServiceError:
+def map_error(response: Response) -> ServiceError:
     return map_error_response({}, (), response, response.text)
 
 
 async def generate(client: InlineImageClient, url: str, folder: Path, *, n: int = 3) -> SyncResult:
-    request = client.http.build_request("POST", url, json={"n": n})
+    request = Request("POST", url, json={"n": n})
     return await client.send(request, asking("acme", n=n), folder, parse=parse, map_error=map_error)
 
 
-async def response_to(http: httpx.AsyncClient, body: bytes, folder: Path, *, n: int = 3) -> SyncResult:
+async def response_to(http: HttpClient, body: bytes, folder: Path, *, n: int = 3) -> SyncResult:
     async with serving(always(answer(200, body))) as server:
         return await generate(client_on(http), server.origin, folder, n=n)
 
 
 async def test_the_images_of_a_response_are_files_and_nothing_else_is_left(
-    http: httpx.AsyncClient, tmp_path: Path
+    http: HttpClient, tmp_path: Path
 ) -> None:
     found = await response_to(http, BODY, tmp_path)
 
@@ -65,7 +65,7 @@ async def test_the_images_of_a_response_are_files_and_nothing_else_is_left(
     assert sorted(os.listdir(tmp_path)) == sorted(path.name for path in found.files)
 
 
-async def test_a_connection_serves_one_call(http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_a_connection_serves_one_call(http: HttpClient, tmp_path: Path) -> None:
     async with serving(always(answer(200, BODY))) as server:
         await generate(client_on(http), server.origin, tmp_path)
 
@@ -76,7 +76,7 @@ async def test_a_connection_serves_one_call(http: httpx.AsyncClient, tmp_path: P
 
 @pytest.mark.parametrize("given", [None, True, 7.5, "", "two words", "x" * 5000, "naïve"])
 async def test_a_call_without_the_providers_id_gets_our_own(
-    http: httpx.AsyncClient, tmp_path: Path, given: object
+    http: HttpClient, tmp_path: Path, given: object
 ) -> None:
     body = json.dumps({"id": given, "images": IN_BASE64}).encode()
     assert (await response_to(http, body, tmp_path)).job_id == "gen_1.2"
@@ -96,7 +96,7 @@ PARTIAL = {
 
 @pytest.mark.parametrize(("images", "kept", "missing"), PARTIAL.values(), ids=PARTIAL)
 async def test_a_missing_image_keeps_its_index(
-    http: httpx.AsyncClient, tmp_path: Path, images: list[str], kept: list[int], missing: tuple[int, ...]
+    http: HttpClient, tmp_path: Path, images: list[str], kept: list[int], missing: tuple[int, ...]
 ) -> None:
     found = await response_to(http, json.dumps({"images": images}).encode(), tmp_path)
 
@@ -110,7 +110,7 @@ async def test_a_missing_image_keeps_its_index(
     [([], "provider_failed"), ([None], "provider_failed"), (["<html>"], "result_unusable")],
 )
 async def test_a_response_without_any_image_counts_as_charged(
-    http: httpx.AsyncClient, tmp_path: Path, images: list[str], code: str
+    http: HttpClient, tmp_path: Path, images: list[str], code: str
 ) -> None:
     body = json.dumps({"images": images, "message": "no\0 image\ud800"}).encode()
     result = (await response_to(http, body, tmp_path)).result
@@ -119,9 +119,7 @@ async def test_a_response_without_any_image_counts_as_charged(
     assert result.provider_message == "no image?"
 
 
-async def test_a_message_in_any_script_may_come_with_large_images(
-    http: httpx.AsyncClient, tmp_path: Path
-) -> None:
+async def test_a_message_in_any_script_may_come_with_large_images(http: HttpClient, tmp_path: Path) -> None:
     large = "QUJD" * 600_000
     body = json.dumps({"images": [large], "message": "🦊 läuft"}, ensure_ascii=False).encode()
     (file,) = (await response_to(http, body, tmp_path, n=1)).files
@@ -162,7 +160,7 @@ BROKEN_ANSWERS = {
 
 @pytest.mark.parametrize("reply", BROKEN_ANSWERS.values(), ids=BROKEN_ANSWERS)
 async def test_anything_but_a_whole_response_is_ambiguous_and_requested_once(
-    http: httpx.AsyncClient, tmp_path: Path, reply: Reply
+    http: HttpClient, tmp_path: Path, reply: Reply
 ) -> None:
     async with serving(reply) as server:
         client = client_on(http, total_seconds=1.0, max_bytes=CAP_BYTES)
@@ -172,7 +170,7 @@ async def test_anything_but_a_whole_response_is_ambiguous_and_requested_once(
     assert server.connections == 1
 
 
-async def test_a_refused_connection_is_provably_nothing_sent(http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_a_refused_connection_is_provably_nothing_sent(http: HttpClient, tmp_path: Path) -> None:
     async with serving(always(b"")) as server:
         pass
     with pytest.raises(ProviderUnavailable):
@@ -180,8 +178,9 @@ async def test_a_refused_connection_is_provably_nothing_sent(http: httpx.AsyncCl
 
 
 async def test_a_call_that_finds_no_free_connection_is_provably_nothing_sent(tmp_path: Path) -> None:
-    async with provider_client(max_connections=1, max_response_bytes=None) as http, serving(never) as server:
-        http.timeout = httpx.Timeout(5.0, pool=0.1)
+    impatient = Timeouts(connect_seconds=5, read_seconds=5, write_seconds=5, pool_seconds=0.1)
+    only_one = open_client(impatient, max_connections=1, max_response_bytes=None)
+    async with only_one as http, serving(never) as server:
         client = client_on(http)
         first = asyncio.create_task(generate(client, server.origin, tmp_path))
         await eventually(lambda: server.heads)
@@ -196,10 +195,10 @@ async def test_a_call_that_finds_no_free_connection_is_provably_nothing_sent(tmp
     ("size", "kind"), [(2_000_000, ProviderRefused), (2_000_001, SubmitAmbiguous)], ids=["whole", "too much"]
 )
 async def test_a_refusal_counts_if_it_can_be_read_whole(
-    http: httpx.AsyncClient, tmp_path: Path, size: int, kind: type[ServiceError]
+    http: HttpClient, tmp_path: Path, size: int, kind: type[ServiceError]
 ) -> None:
     async with serving(always(answer(418, b"x" * size))) as server:
-        request = http.build_request("POST", server.origin)
+        request = Request("POST", server.origin)
         with pytest.raises(kind):
             await client_on(http).send(
                 request,
@@ -267,10 +266,10 @@ async def test_calls_that_wait_hold_no_thread(tmp_path: Path) -> None:
     assert [answer.files[0].read_bytes() for answer in answers] == [PICTURES[0]] * 60
 
 
-async def test_only_two_bodies_are_decoded_at_once(http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_only_two_bodies_are_decoded_at_once(http: HttpClient, tmp_path: Path) -> None:
     pairs, inside, most = threading.Barrier(2, timeout=scaled(10)), 0, 0
 
-    def counting(headers: httpx.Headers, body: Mapping[str, Any]) -> ParsedResponse:
+    def counting(headers: Mapping[str, str], body: Mapping[str, Any]) -> ParsedResponse:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
@@ -282,7 +281,7 @@ async def test_only_two_bodies_are_decoded_at_once(http: httpx.AsyncClient, tmp_
     async def call(number: int) -> SyncResult:
         folder = tmp_path / str(number)
         folder.mkdir()
-        request = http.build_request("POST", server.origin)
+        request = Request("POST", server.origin)
         return await client.send(request, asking("acme"), folder, parse=counting, map_error=map_error)
 
     async with serving(always(answer(200, BODY))) as server:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import httpx
-
 from adapters.providers.replicate.adapter import ReplicateProvider
+from adapters.transport.http import HttpClient
 from domain.generation import GenerationRequest
 from domain.provider import AttemptRef, ProviderJob, Submission
 from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
@@ -30,7 +29,7 @@ SUBMISSION = Submission(
 JOB = ProviderJob(JOB_ID, {"get": PREDICTION, "cancel": f"{PREDICTION}/cancel"})
 
 
-def replicate_on(http: httpx.AsyncClient, url: str = API) -> ReplicateProvider:
+def replicate_on(http: HttpClient, url: str = API) -> ReplicateProvider:
     return ReplicateProvider(http, token=TOKEN, url=url, result_hosts=("*.replicate.delivery",))
 
 

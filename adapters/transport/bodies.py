@@ -1,7 +1,12 @@
-"""The content encoding of a body. None is asked for; some hosts and proxies use or name one all the same."""
+"""Bodies of responses as they arrive: under a cap, and unpacked.
+
+No content encoding is asked for; some hosts and proxies use or name one all the same.
+"""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+
+from adapters.transport.errors import HttpError
 
 _COMPRESSED = ("gzip", "x-gzip", "deflate")
 # What stores and uploaders leave in the header, and which changes no byte.
@@ -49,3 +54,18 @@ class Body:
         """Note that no chunk is left."""
         if self._inflater is not None and not self._inflater.eof:
             raise BrokenBodyError("its compression has no end")
+
+
+async def capped(chunks: AsyncIterable[bytes], body: Body, max_bytes: int | None) -> AsyncIterator[bytes]:
+    """Decode a body, and end it when it grows over the cap. Raises HttpError."""
+    total = 0
+    try:
+        async for chunk in chunks:
+            for piece in body.pieces(chunk):
+                total += len(piece)
+                if max_bytes is not None and total > max_bytes:
+                    raise HttpError(f"response over {max_bytes} bytes")
+                yield piece
+        body.end()
+    except BrokenBodyError as error:
+        raise HttpError(f"response: {error}") from error

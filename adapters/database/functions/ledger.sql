@@ -1,0 +1,245 @@
+-- Credits in double entry: every hold, charge and refund.
+--
+-- A call is one transaction. It locks the generation's row, then the tenant's accounts in the order of their ids. What
+-- must never happen is refused by the tables: `transfers_one_hold`, `transfers_one_resolution`, `accounts_no_overdraft`,
+-- the checks of `generations`, and the triggers. The conditions here turn a repeat into the stored outcome.
+-- A function that finds no such generation returns no row.
+
+-- Write a transfer, its entries and the new balances. An account without a change gets no entry, unless no account
+-- has one. The entries are one statement, because the database checks that the rows of a statement balance.
+CREATE OR REPLACE FUNCTION move_credits(
+    p_transfer text, p_tenant text, p_kind text, p_generation text, p_amount bigint, p_accounts text[], p_changes bigint[]
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    is_of_zero CONSTANT boolean := 0 = ALL (p_changes);
+BEGIN
+    PERFORM FROM accounts WHERE tenant_id = p_tenant AND kind = ANY (p_accounts) ORDER BY id FOR UPDATE;
+    INSERT INTO transfers (id, tenant_id, kind, hold_id, generation_id, amount_credits)
+    VALUES (p_transfer, p_tenant, p_kind, p_generation || ':hold', p_generation, p_amount);
+    WITH moved AS (
+        UPDATE accounts SET balance_credits = balance_credits + change.amount
+        FROM unnest(p_accounts, p_changes) WITH ORDINALITY AS change (kind, amount, position)
+        WHERE tenant_id = p_tenant AND accounts.kind = change.kind AND (change.amount <> 0 OR is_of_zero)
+        RETURNING change.position, change.amount, accounts.id, accounts.balance_credits
+    )
+    INSERT INTO entries (transfer_id, account_id, amount_credits, balance_after)
+    SELECT p_transfer, id, amount, balance_credits FROM moved ORDER BY position;
+END $$;
+
+-- Resolve the hold of a generation: so much is spent, the rest is available again.
+CREATE OR REPLACE FUNCTION resolve_hold(p_generation generations, p_kind text, p_charged bigint)
+RETURNS void LANGUAGE sql AS $$
+    SELECT move_credits(
+        p_generation.id || ':' || p_kind, p_generation.tenant_id, p_kind, p_generation.id,
+        CASE p_kind WHEN 'settle' THEN p_charged ELSE p_generation.held_credits END,
+        CASE p_kind WHEN 'settle' THEN ARRAY['available', 'held', 'spent'] ELSE ARRAY['available', 'held'] END,
+        ARRAY[p_generation.held_credits - p_charged, -p_generation.held_credits]
+            || CASE p_kind WHEN 'settle' THEN ARRAY[p_charged] ELSE ARRAY[]::bigint[] END
+    )
+$$;
+
+-- Return how a generation ended. Images count only where they were paid for.
+CREATE OR REPLACE FUNCTION outcome_of(p_generation text)
+RETURNS TABLE (status text, code text, charged_credits bigint, images bigint) LANGUAGE sql STABLE AS $$
+    SELECT status, error_code, charged_credits, CASE status
+        WHEN 'completed' THEN (SELECT count(*) FROM images WHERE generation_id = p_generation) ELSE 0 END
+    FROM generations WHERE id = p_generation AND finished_at IS NOT NULL
+$$;
+
+-- End a generation whose row is locked: return its hold, if there is one, but what its end costs.
+-- p_error_stage: where it failed, if that is not the stage it is in.
+CREATE OR REPLACE FUNCTION end_generation(
+    p_generation generations, p_status text, p_code text, p_attention text, p_error_stage text
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    has_hold CONSTANT boolean := EXISTS (SELECT FROM transfers WHERE id = p_generation.id || ':hold');
+    attention CONSTANT text := coalesce(p_attention, p_generation.needs_attention);
+    charged bigint := 0;
+BEGIN
+    IF has_hold THEN
+        charged := charge_undelivered(p_generation, p_status, p_code, attention);
+    END IF;
+    UPDATE generations SET
+        status = p_status,
+        stage = p_status,
+        error_code = CASE p_status WHEN 'failed' THEN p_code END,
+        error_stage = CASE p_status WHEN 'failed' THEN coalesce(p_error_stage, stage) END,
+        needs_attention = attention,
+        charged_credits = charged,
+        refunded_credits = held_credits - charged
+    WHERE id = p_generation.id;
+    IF has_hold THEN
+        PERFORM resolve_hold(p_generation, CASE
+            WHEN charged > 0 THEN 'settle' WHEN p_code = 'workflow_lost' THEN 'expire' ELSE 'refund' END, charged);
+    END IF;
+END $$;
+
+-- Complete a generation whose row is locked: charge for the images that are stored, return the rest of the hold.
+CREATE OR REPLACE FUNCTION complete_generation(p_generation generations, p_delivered bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    price CONSTANT bigint := p_generation.price_credits;
+    n CONSTANT bigint := p_generation.n;
+    charged CONSTANT bigint := price * least(p_delivered, n) / n;
+    -- Images that the provider had made, or looked at, and refused: nobody pays for them.
+    refused CONSTANT bigint := (
+        SELECT count(*) FROM jsonb_array_elements(p_generation.undelivered) AS missing
+        WHERE missing ->> 1 = 'content_rejected'
+    );
+    uncharged CONSTANT bigint := price * least(refused, n) / n;
+BEGIN
+    IF uncharged > 0 THEN
+        PERFORM count_uncharged(p_generation.tenant_id, uncharged);
+    END IF;
+    UPDATE generations SET
+        status = 'completed',
+        stage = 'completed',
+        charged_credits = charged,
+        refunded_credits = held_credits - charged
+    WHERE id = p_generation.id;
+    PERFORM resolve_hold(p_generation, 'settle', charged);
+END $$;
+
+-- Hold the price, or end the generation where that cannot be.
+-- state: held, insufficient, canceled or already_terminal. queued_seconds: since the price was first held.
+CREATE OR REPLACE FUNCTION reserve_credits(p_generation text)
+RETURNS TABLE (
+    state text, status text, code text, charged_credits bigint, images bigint, queued_seconds double precision
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    generation generations;
+    price bigint;
+    result text := 'held';
+BEGIN
+    SELECT * INTO generation FROM generations WHERE id = p_generation FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    price := generation.price_credits;
+    IF generation.finished_at IS NOT NULL THEN
+        result := 'already_terminal';
+    ELSIF generation.cancel_requested_at IS NOT NULL THEN
+        PERFORM end_generation(generation, 'canceled', NULL, NULL, NULL);
+        result := 'canceled';
+    ELSIF NOT EXISTS (SELECT FROM transfers WHERE id = p_generation || ':hold') THEN
+        PERFORM FROM accounts WHERE id = generation.tenant_id || ':available' AND balance_credits >= price FOR UPDATE;
+        IF FOUND THEN
+            UPDATE generations SET
+                held_credits = price,
+                stage = 'throttled',
+                status = CASE status WHEN 'created' THEN 'queued' ELSE status END
+            WHERE id = p_generation;
+            PERFORM move_credits(
+                p_generation || ':hold', generation.tenant_id, 'hold', p_generation, price,
+                ARRAY['available', 'held'], ARRAY[-price, price]
+            );
+        ELSE
+            PERFORM end_generation(generation, 'failed', 'insufficient_credits', NULL, 'reserving');
+            result := 'insufficient';
+        END IF;
+    END IF;
+    IF result = 'held' THEN
+        RETURN QUERY SELECT result, NULL, NULL, NULL::bigint, NULL::bigint,
+            extract(epoch FROM clock_timestamp() - queued_at)::double precision
+        FROM generations WHERE id = p_generation;
+    ELSE
+        RETURN QUERY SELECT result, outcome.*, NULL::double precision FROM outcome_of(p_generation) AS outcome;
+    END IF;
+END $$;
+
+-- Lock the rows of several generations and what their steps lock later, all in the one order.
+CREATE OR REPLACE FUNCTION lock_all(p_generations text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM generations WHERE id = ANY (p_generations) ORDER BY id FOR UPDATE;
+    PERFORM FROM accounts WHERE kind <> 'issued' AND tenant_id IN (
+        SELECT tenant_id FROM generations WHERE id = ANY (p_generations)
+    ) ORDER BY id FOR UPDATE;
+END $$;
+
+-- Hold the prices of several generations, in one transaction.
+CREATE OR REPLACE FUNCTION reserve_credits_of_all(p_generations text[])
+RETURNS TABLE (
+    generation_id text, state text, status text, code text, charged_credits bigint, images bigint,
+    queued_seconds double precision
+) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM lock_all(p_generations);
+    RETURN QUERY SELECT reserving.id, reserved.*
+    FROM unnest(p_generations) AS reserving (id) CROSS JOIN LATERAL reserve_credits(reserving.id) AS reserved;
+END $$;
+
+-- Charge for the stored images and complete the generation. Returns no status if it is open and nothing is stored.
+CREATE OR REPLACE FUNCTION settle_credits(p_generation text)
+RETURNS TABLE (status text, code text, charged_credits bigint, images bigint) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    generation generations;
+    delivered bigint;
+BEGIN
+    SELECT * INTO generation FROM generations WHERE id = p_generation FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    IF generation.finished_at IS NULL THEN
+        SELECT count(*) INTO delivered FROM images WHERE generation_id = p_generation;
+        IF delivered = 0 THEN
+            RETURN QUERY SELECT NULL, NULL, NULL::bigint, NULL::bigint;
+            RETURN;
+        END IF;
+        PERFORM complete_generation(generation, delivered);
+    END IF;
+    RETURN QUERY SELECT * FROM outcome_of(p_generation);
+END $$;
+
+-- End a generation in this state and return its hold, if there is one.
+-- p_unless_submitted: change nothing, and return no status, if a provider may have the job, and may bill it.
+CREATE OR REPLACE FUNCTION refund_credits(
+    p_generation text, p_status text, p_code text, p_attention text, p_error_stage text, p_unless_submitted boolean
+) RETURNS TABLE (status text, code text, charged_credits bigint, images bigint) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    generation generations;
+BEGIN
+    SELECT * INTO generation FROM generations WHERE id = p_generation FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    IF generation.finished_at IS NULL THEN
+        IF p_unless_submitted AND EXISTS (
+            SELECT FROM attempts WHERE generation_id = p_generation AND may_be_charged(state)
+        ) THEN
+            RETURN QUERY SELECT NULL, NULL, NULL::bigint, NULL::bigint;
+            RETURN;
+        END IF;
+        PERFORM end_generation(generation, p_status, p_code, p_attention, p_error_stage);
+    END IF;
+    RETURN QUERY SELECT * FROM outcome_of(p_generation);
+END $$;
+
+-- End a generation that no workflow continues. It is completed if its images are stored already: they are paid for.
+-- Returns no status if it has ended before.
+CREATE OR REPLACE FUNCTION end_lost_generation(
+    p_generation text, p_status text, p_code text, p_attention text, p_error_stage text
+) RETURNS TABLE (status text, code text, charged_credits bigint, images bigint) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    generation generations;
+    delivered bigint;
+BEGIN
+    SELECT * INTO generation FROM generations WHERE id = p_generation FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    IF generation.finished_at IS NOT NULL THEN
+        RETURN QUERY SELECT NULL, NULL, NULL::bigint, NULL::bigint;
+        RETURN;
+    END IF;
+    SELECT count(*) INTO delivered FROM images WHERE generation_id = p_generation;
+    IF delivered > 0 THEN
+        PERFORM complete_generation(generation, delivered);
+    ELSE
+        PERFORM end_generation(generation, p_status, p_code, p_attention, p_error_stage);
+    END IF;
+    RETURN QUERY SELECT * FROM outcome_of(p_generation);
+END $$;
