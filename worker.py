@@ -32,7 +32,6 @@ _log = logging.getLogger("darkroom.worker")
 # The images of all results wait for the same decoders. With five, results of ten images that take 10 s each
 # are stored within the ten minutes that an activity has.
 _STORES_PER_DECODER = 5
-# Tests run in the sandbox, and search the source for what it would find; here it would only cost (ADR 19).
 
 
 @dataclass(frozen=True)

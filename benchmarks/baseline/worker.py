@@ -18,7 +18,7 @@ from benchmarks.baseline.workflow import BaselineWorkflow
 from composition import ServiceSettings
 from composition.temporal import TemporalAddress, connect
 from runtime.process import run
-from runtime.workflow_runner import workflow_runner
+from runtime.workflow_runner import PRODUCTION_RUNNER
 
 READY = "ready"
 SUBMITTED = "submitted"
@@ -46,7 +46,7 @@ def _worker(client: Client, queue: str, **registered: Any) -> Worker:
     return Worker(
         client,
         task_queue=queue,
-        workflow_runner=workflow_runner("benchmarks.baseline.steps"),
+        workflow_runner=PRODUCTION_RUNNER,
         max_concurrent_activities=_default("worker_max_activities"),
         max_cached_workflows=_default("worker_cached_workflows"),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=_default("worker_sticky_timeout_seconds")),

@@ -5,8 +5,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from benchmarks.baseline.steps import ASSETS_QUEUE, SUBMIT_QUEUE, BaselineSteps
+from benchmarks.baseline.steps import ASSETS_QUEUE, SUBMIT_QUEUE, BaselineSteps
 
 _HEARTBEAT = timedelta(seconds=5)
 _LEDGER_BUDGET = timedelta(seconds=3)

@@ -89,7 +89,7 @@ async def reserves(database: Database, job: dict[str, Any]) -> dict[str, Any]:
             begun = time.time()
             if begun >= until:
                 return
-            await holds.reserve(generation_id)
+            await holds.reserve(generation_id, job["tenant"])
             seconds.append(time.time() - begun)
 
     await _begin(job)

@@ -67,6 +67,7 @@ async def _reserves(url: str, processes: int, for_seconds: float) -> Reading:
             {
                 "kind": "reserves",
                 "url": url,
+                "tenant": _TENANT,
                 "lanes": AT_ONCE // processes,
                 "ids": [f"gen_{n}" for n in range(first + each, first + _GENERATIONS, processes)],
             }
