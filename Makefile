@@ -33,8 +33,8 @@ check: $(READY) ## Lint, formatting, types, and which way imports point
 	.venv/bin/mypy .
 	.venv/bin/lint-imports
 
-bench: $(READY) ## Measure throughput and latency, compared with an empty workflow (ARGS="--generations 500")
-	@exec $(RUN) -m benchmarks $(ARGS)
+bench: $(READY) ## Run all benchmarks, or some (ARGS="throughput memory"; docs/benchmarks.md)
+	@exec $(RUN) -m benchmarks $(or $(ARGS),all)
 
 lock: $(READY) ## Pin every dependency again, with hashes and without any index's address
 	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -10,7 +10,7 @@ from typing import Any
 
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker import Worker, WorkflowRunner
 
 from activities.interceptors import FailureMappingInterceptor, HeartbeatInterceptor, StoppingInterceptor
 from composition import ServiceSettings, new_event_loop, read_settings, refuse_unsafe
@@ -24,6 +24,7 @@ from runtime.logs import configure_logging
 from runtime.process import run
 from runtime.work_folder import work_folder
 from runtime.workers import run_workers
+from runtime.workflow_runner import PRODUCTION_RUNNER
 from workflows.generation import GenerationWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
@@ -31,8 +32,6 @@ _log = logging.getLogger("darkroom.worker")
 # The images of all results wait for the same decoders. With five, results of ten images that take 10 s each
 # are stored within the ten minutes that an activity has.
 _STORES_PER_DECODER = 5
-# Tests run in the sandbox, and search the source for what it would find; here it would only cost (ADR 19).
-_UNSANDBOXED = UnsandboxedWorkflowRunner()
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def build_workers(
     queues: Collection[str] = (),
     *,
     stop: asyncio.Event,
-    workflow_runner: WorkflowRunner = _UNSANDBOXED,
+    workflow_runner: WorkflowRunner = PRODUCTION_RUNNER,
 ) -> list[Worker]:
     """Build a Worker per queue: all of them, or those in `queues`. Tests build theirs here too.
 

@@ -1,110 +1,136 @@
-"""`python -m benchmarks`: the whole benchmark, on its own stack with temporary data."""
+"""`python -m benchmarks [NAME …]`: benchmarks, each on a stack of its own with temporary data.
+
+Without a name: throughput and latency. `all`: every one.
+"""
 
 import argparse
 import asyncio
 import sys
-from contextlib import AsyncExitStack
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine, report
-from benchmarks.baseline.target import baseline_target
-from benchmarks.blocking import in_thread, run_until_stopped, stop_flag_for
-from benchmarks.darkroom_target import darkroom_target
+from benchmarks import burst, growth, latency, levels, memory, processes, report, throughput
+from benchmarks.blocking import run_until_stopped, stop_flag_for
+from benchmarks.contention import reserves, slots
 from benchmarks.errors import RunFailed
-from benchmarks.scenario import Measured, Plan, measure
-from benchmarks.temporal.on_postgres import temporal_on_postgres
-from composition.temporal import TemporalAddress, connect
+from benchmarks.options import Options
+from benchmarks.report import Result
+from benchmarks.rounds import Turns
+from benchmarks.stacks import DEV, POSTGRES
 from devstack.errors import Interrupted, StackError
 from devstack.process.log import log
 from devstack.process.private_files import write_private_json
-from devstack.process.supervisor import SUPERVISOR
+from devstack.process.stop_flag import StopFlag
 from devstack.servers.app_processes import ROOT
-from devstack.stack.running import Stack, running_stack
 from runtime.process import run
 
 INTERRUPTED_EXIT_CODE = 130
-JOB_SECONDS = 0.5
-# The settings of production, but for a provider who takes as many as we can submit.
-SETTINGS = {"FAL_SUBMITS_PER_SECOND": "1000", "WORKER_GRACE_SECONDS": "8"}
-# The stack's client has 10,000 credits.
-GENERATIONS_MAX = 9_000
+GENERATIONS_MAX = 5_000
 AT_ONCE_MAX = 500
-IDLE_SAMPLES_MAX = 500
+Benchmark = Callable[[Options], Awaitable[Result]]
 
 
-async def bench(options: argparse.Namespace, stop: asyncio.Event) -> int:
-    """Return the exit code: a missed budget is a result, only a failed run is a failure."""
-    plan = Plan(options.generations, options.at_once, options.idle_samples)
+async def _throughput_on_postgres(options: Options) -> Result:
+    return await throughput.measure(replace(options, temporal=POSTGRES))
+
+
+STANDARD: dict[str, Benchmark] = {"throughput": throughput.measure, "latency": latency.measure}
+BENCHMARKS: dict[str, Benchmark] = STANDARD | {
+    "throughput-on-postgres": _throughput_on_postgres,
+    "levels": levels.measure,
+    "processes": processes.measure,
+    "growth": growth.measure,
+    "burst": burst.measure,
+    "memory": memory.measure,
+    "slots": slots.measure,
+    "reserves": reserves.measure,
+}
+
+
+async def bench(asked: argparse.Namespace, stop: asyncio.Event) -> int:
+    """Return the exit code: a missed goal is a result, only a failed run is a failure."""
+    names = list(BENCHMARKS) if "all" in asked.names else asked.names or list(STANDARD)
     try:
-        measured, facts = await _on_a_stack(plan, options.temporal, stop)
+        async with stop_flag_for(stop) as flag:
+            return await run_until_stopped(stop, _run_all(names, _options(asked, flag), asked.json))
     except Interrupted:
         log("stopped")
         return INTERRUPTED_EXIT_CODE
-    except (StackError, RunFailed) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    report.show(measured, facts)
-    _write(options, report.as_json(measured) | {"machine": facts})
-    return 0
 
 
-async def _on_a_stack(plan: Plan, temporal: str, stop: asyncio.Event) -> tuple[Measured, dict[str, Any]]:
-    async with AsyncExitStack() as exits:
-        flag = await exits.enter_async_context(stop_flag_for(stop))
-        pids: dict[str, int] = {}
-        if temporal == "postgres":
-            pids |= await exits.enter_async_context(in_thread(temporal_on_postgres(flag, log)))
-        starting = running_stack(
-            settings=SETTINGS, simulator_arguments=("--job-seconds", str(JOB_SECONDS)), stop=flag
-        )
-        stack = await exits.enter_async_context(in_thread(starting))
-        pids |= {name: pid for name, pid in stack.supervisor.pids.items() if name != SUPERVISOR}
-        return await run_until_stopped(stop, _measured(plan, stack, pids))
-
-
-async def _measured(plan: Plan, stack: Stack, pids: dict[str, int]) -> tuple[Measured, dict[str, Any]]:
-    where = TemporalAddress(stack.servers.temporal.address, stack.servers.temporal.namespace)
-    client = await connect(where)
-    facts = await machine.facts(client, stack)
-    async with (
-        darkroom_target(stack) as darkroom,
-        baseline_target(client, where, job_seconds=JOB_SECONDS) as baseline,
-    ):
-        pids = pids | {"baseline worker": baseline.worker_pid}
-        return await measure(plan, client, darkroom, baseline, pids, log), facts
-
-
-def _write(options: argparse.Namespace, numbers: dict[str, Any]) -> None:
-    path: Path = options.json
-    path.parent.mkdir(parents=True, exist_ok=True)
-    asked = {name: getattr(options, name) for name in ("generations", "at_once", "idle_samples", "temporal")}
-    write_private_json(path, {"date": datetime.now(UTC).isoformat(timespec="seconds")} | asked | numbers)
+async def _run_all(names: Sequence[str], options: Options, path: Path) -> int:
+    """Run one after the other; one that fails does not keep the others from running."""
+    numbers: dict[str, Any] = {"date": datetime.now(UTC).isoformat(timespec="seconds")}
+    numbers |= {name: getattr(options, name) for name in _ASKED} | {"rounds": options.turns.rounds}
+    failed = 0
+    for name in names:
+        begun = time.monotonic()
+        try:
+            result = await BENCHMARKS[name](options)
+        except (StackError, RunFailed) as error:
+            sys.stderr.write(f"{name}: {error}\n")
+            failed += 1
+            continue
+        report.show(result)
+        found = dict(result.numbers) | {"goals": {goal.what: goal.verdict for goal in result.goals}}
+        numbers[name] = found
+        if name in STANDARD:  # scripts find these at the top
+            numbers |= found | {"goals": numbers.get("goals", {}) | found["goals"]}
+        _write(path, numbers)
+        log(f"{name} took {time.monotonic() - begun:.0f} s")
     log(f"all numbers: {path}")
+    return 1 if failed else 0
+
+
+_ASKED = ("generations", "at_once", "idle_samples", "scale", "temporal")
+
+
+def _options(asked: argparse.Namespace, stop: StopFlag) -> Options:
+    turns = Turns(asked.rounds, asked.spare)
+    return Options(stop, turns=turns, levels=asked.levels, **{name: getattr(asked, name) for name in _ASKED})
+
+
+def _write(path: Path, numbers: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_private_json(path, numbers)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--generations", type=_between(1, GENERATIONS_MAX), default=Plan.generations)
-    parser.add_argument("--at-once", type=_between(1, AT_ONCE_MAX), default=Plan.at_once)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all, or some of: {', '.join(BENCHMARKS)}")
+    parser.add_argument("--rounds", type=_between(1, 20), default=Turns.rounds, help="of each, in turn")
+    parser.add_argument(
+        "--spare", type=_between(0, 20), default=Turns.spare, help="more rounds while the runs differ"
+    )
+    parser.add_argument("--generations", type=_between(1, GENERATIONS_MAX), default=Options.generations)
+    parser.add_argument("--at-once", type=_between(1, AT_ONCE_MAX), default=Options.at_once)
+    parser.add_argument(
+        "--levels", type=_between(1, AT_ONCE_MAX), nargs="+", default=Options.levels, help="of the curve"
+    )
     parser.add_argument(
         "--idle-samples",
-        type=_between(1, IDLE_SAMPLES_MAX),
-        default=Plan.idle_samples,
+        type=_between(1, 500),
+        default=Options.idle_samples,
         help="one after the other, for latencies without load",
+    )
+    parser.add_argument(
+        "--scale", type=float, default=Options.scale, help="of all other sizes: 0.01 for a quick try"
     )
     parser.add_argument("--json", type=Path, default=ROOT / ".darkroom" / "bench.json", metavar="PATH")
     parser.add_argument(
         "--temporal",
-        choices=("dev", "postgres"),
-        default="dev",
+        choices=(DEV, POSTGRES),
+        default=DEV,
         help="Temporal's development server, or its server on PostgreSQL (built with Go, once)",
     )
     return parser
 
 
-def _between(least: int, most: int) -> Any:
+def _between(least: int, most: int) -> Callable[[str], int]:
     def number(text: str) -> int:
         value = int(text)
         if not least <= value <= most:
@@ -114,6 +140,14 @@ def _between(least: int, most: int) -> Any:
     return number
 
 
+def _asked(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    if unknown := set(asked.names) - {"all", *BENCHMARKS}:
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are all, {', '.join(BENCHMARKS)}")
+    return asked
+
+
 if __name__ == "__main__":
-    asked = _parser().parse_args()
-    run(lambda stop: bench(asked, stop))
+    options = _asked(sys.argv[1:])
+    run(lambda stop: bench(options, stop))

@@ -14,7 +14,15 @@ T = TypeVar("T")
 @asynccontextmanager
 async def in_thread(blocking: AbstractContextManager[T]) -> AsyncIterator[T]:
     """Enter and leave a context manager on a thread, so that the loop can handle signals meanwhile."""
-    entered = await asyncio.to_thread(blocking.__enter__)
+    entering = asyncio.create_task(asyncio.to_thread(blocking.__enter__))
+    try:
+        entered = await asyncio.shield(entering)
+    except asyncio.CancelledError:
+        # The thread goes on, and what it has started must end first.
+        await asyncio.wait((entering,))
+        if entering.exception() is None:
+            await asyncio.to_thread(blocking.__exit__, None, None, None)
+        raise
     try:
         yield entered
     finally:

@@ -1,6 +1,7 @@
 """Puts load on a target: one at a time for latencies, or several at once for throughput."""
 
 import asyncio
+import random
 import time
 from asyncio import TaskGroup
 from dataclasses import dataclass
@@ -71,6 +72,30 @@ async def run_samples(target: Target, count: int, *, at_once: int = 1, pause_sec
         async with TaskGroup() as lanes:
             for _ in range(min(at_once, count)):
                 lanes.create_task(lane())
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return Run(samples, time.perf_counter() - begun)
+
+
+async def run_arrivals(target: Target, per_second: float, seconds: float, *, seed: int) -> Run:
+    """Take samples that arrive at random times, however many are open: what users do.
+
+    seed: of the times, so that all contenders of a round see the same pattern. Raises the error of the first
+    failing sample.
+    """
+    pauses = random.Random(seed)  # noqa: S311 - not a secret
+    samples: list[Sample] = []
+
+    async def one() -> None:
+        samples.append(await target.sample())
+
+    begun = time.perf_counter()
+    due = begun
+    try:
+        async with TaskGroup() as open_samples:
+            while (due := due + pauses.expovariate(per_second)) < begun + seconds or not samples:
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                open_samples.create_task(one())
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return Run(samples, time.perf_counter() - begun)

@@ -11,18 +11,18 @@ import json
 import sys
 import time
 from collections import Counter
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from benchmarks.blocking import in_thread, run_until_stopped, stop_flag_for
+from benchmarks.blocking import run_until_stopped, stop_flag_for
 from benchmarks.darkroom_target import DarkroomTarget, darkroom_target
 from benchmarks.flood import KINDS
 from benchmarks.load import Sample, run_samples
-from benchmarks.overload import SETTINGS, SIMULATOR
 from benchmarks.percentiles import percentile
+from benchmarks.stacks import bench_stack
 from devstack.process.log import log
+from devstack.process.stop_flag import StopFlag
 from devstack.stack.client_account import ClientAccount
-from devstack.stack.running import Stack, running_stack
+from devstack.stack.running import Stack
 from runtime.process import run
 
 _RAMP_SECONDS = 3.0
@@ -106,11 +106,11 @@ async def _measure(stack: Stack, target: DarkroomTarget, kind: str, plan: Plan) 
     return result
 
 
-async def _measured(stack: Stack, kinds: list[str], plan: Plan) -> list[Beside]:
-    async with darkroom_target(stack) as target:
+async def _measured(kinds: list[str], plan: Plan, flag: StopFlag) -> list[Beside]:
+    async with bench_stack(flag) as on, darkroom_target(on.address) as target:
         log("warming up …")
         await run_samples(target, 20, at_once=5)
-        return [await _measure(stack, target, kind, plan) for kind in kinds]
+        return [await _measure(on.stack, target, kind, plan) for kind in kinds]
 
 
 def show(results: list[Beside]) -> None:
@@ -141,11 +141,8 @@ def _whole(timed: list[Timed]) -> list[float]:
 
 
 async def bench(kinds: list[str], plan: Plan, stop: asyncio.Event) -> int:
-    async with AsyncExitStack() as exits:
-        flag = await exits.enter_async_context(stop_flag_for(stop))
-        starting = running_stack(settings=SETTINGS, simulator_arguments=SIMULATOR, stop=flag)
-        stack = await exits.enter_async_context(in_thread(starting))
-        show(await run_until_stopped(stop, _measured(stack, kinds, plan)))
+    async with stop_flag_for(stop) as flag:
+        show(await run_until_stopped(stop, _measured(kinds, plan, flag)))
     return 0
 
 

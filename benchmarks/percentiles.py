@@ -24,3 +24,10 @@ class Spread:
     @classmethod
     def of(cls, seconds: Sequence[float]) -> "Spread":
         return cls(percentile(seconds, 50), percentile(seconds, 99), len(seconds))
+
+    def as_json(self) -> dict[str, float]:
+        return {
+            "p50_ms": round(1000 * self.p50_seconds, 2),
+            "p99_ms": round(1000 * self.p99_seconds, 2),
+            "samples": self.samples,
+        }

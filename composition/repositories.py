@@ -12,6 +12,7 @@ from adapters.database.dsn import async_engine
 from adapters.database.engine import Database
 from adapters.database.erasure import request_erasure, set_retention
 from adapters.database.ids import new_id
+from adapters.database.ledger import PostgresLedger
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.provider_status import ProviderLine, provider_lines
 from adapters.database.roles import grant_rights
@@ -40,6 +41,7 @@ __all__ = [
     "database",
     "grant_rights",
     "key_lines",
+    "ledger",
     "new_id",
     "provider_lines",
     "provider_slots",
@@ -105,3 +107,7 @@ def tenants(pool: Database) -> PostgresTenants:
 
 def credit_accounts(pool: Database) -> PostgresCreditAccounts:
     return PostgresCreditAccounts(pool)
+
+
+def ledger(pool: Database) -> PostgresLedger:
+    return PostgresLedger(pool)

@@ -1,4 +1,4 @@
-"""The four empty steps of the baseline, and the names of its queues."""
+"""The three empty steps of the baseline, and the names of its queues."""
 
 from collections.abc import Callable
 
@@ -31,8 +31,4 @@ class BaselineSteps:
 
     @activity.defn
     async def baseline_store(self, workflow_id: str) -> str:
-        return workflow_id
-
-    @activity.defn
-    async def baseline_settle(self, workflow_id: str) -> str:
         return workflow_id

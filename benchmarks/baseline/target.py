@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from uuid import uuid4
 
-from temporalio.client import Client
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import Priority, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
 from benchmarks.baseline.steps import WORKFLOWS_QUEUE
@@ -44,11 +44,18 @@ class BaselineTarget:
     async def sample(self) -> Sample:
         try:
             async with asyncio.timeout(SAMPLE_TIMEOUT_SECONDS):
-                return await self._sample(f"baseline-{uuid4()}")
+                handle, accept_seconds = await self.start()
+                await asyncio.sleep(self._job_seconds * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
+                begun = time.perf_counter()
+                await handle.signal(BaselineWorkflow.report_result, handle.id)
+                await handle.result()
+                return Sample(handle.id, accept_seconds, time.perf_counter() - begun)
         except (RPCError, TimeoutError) as error:
             raise RunFailed(f"a baseline workflow did not complete: {error!r}") from error
 
-    async def _sample(self, workflow_id: str) -> Sample:
+    async def start(self) -> tuple[WorkflowHandle[BaselineWorkflow, str], float]:
+        """Start a workflow, and wait for its submit; return the seconds that the start took."""
+        workflow_id = f"baseline-{uuid4()}"
         # Held here as well: its submit may be reported before the start returns, and is then off the list.
         submitted = self._submits[workflow_id] = asyncio.get_running_loop().create_future()
         begun = time.perf_counter()
@@ -59,14 +66,11 @@ class BaselineTarget:
             task_queue=WORKFLOWS_QUEUE,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             task_timeout=TASK_TIMEOUT,
+            priority=Priority(fairness_key=WORKFLOWS_QUEUE),
         )
         accept_seconds = time.perf_counter() - begun
         await submitted
-        await asyncio.sleep(self._job_seconds * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
-        begun = time.perf_counter()
-        await handle.signal(BaselineWorkflow.report_result, workflow_id)
-        await handle.result()
-        return Sample(workflow_id, accept_seconds, time.perf_counter() - begun)
+        return handle, accept_seconds
 
     async def listen(self) -> None:
         """Read submits until the worker's output ends; then fail those that still wait for one."""

@@ -12,13 +12,13 @@ from typing import Any
 
 from temporalio.client import Client
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from benchmarks.baseline.steps import ASSETS_QUEUE, IDLE_QUEUES, SUBMIT_QUEUE, WORKFLOWS_QUEUE, BaselineSteps
 from benchmarks.baseline.workflow import BaselineWorkflow
 from composition import ServiceSettings
 from composition.temporal import TemporalAddress, connect
 from runtime.process import run
+from runtime.workflow_runner import PRODUCTION_RUNNER
 
 READY = "ready"
 SUBMITTED = "submitted"
@@ -29,8 +29,9 @@ def build_workers(client: Client) -> list[Worker]:
     steps = BaselineSteps(lambda workflow_id: _tell(f"{SUBMITTED} {workflow_id}"))
     ledger: dict[str, Any] = {
         "workflows": [BaselineWorkflow],
-        "activities": [steps.baseline_reserve, steps.baseline_settle],
+        "activities": [steps.baseline_reserve],
         "max_concurrent_local_activities": _default("database_pool_size"),
+        "max_concurrent_workflow_tasks": _default("worker_max_workflow_tasks"),
     }
     wanted: dict[str, dict[str, Any]] = {
         WORKFLOWS_QUEUE: ledger,
@@ -45,9 +46,7 @@ def _worker(client: Client, queue: str, **registered: Any) -> Worker:
     return Worker(
         client,
         task_queue=queue,
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules("benchmarks.baseline.steps")
-        ),
+        workflow_runner=PRODUCTION_RUNNER,
         max_concurrent_activities=_default("worker_max_activities"),
         max_cached_workflows=_default("worker_cached_workflows"),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=_default("worker_sticky_timeout_seconds")),

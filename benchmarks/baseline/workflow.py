@@ -5,8 +5,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from benchmarks.baseline.steps import ASSETS_QUEUE, SUBMIT_QUEUE, BaselineSteps
+from benchmarks.baseline.steps import ASSETS_QUEUE, SUBMIT_QUEUE, BaselineSteps
 
 _HEARTBEAT = timedelta(seconds=5)
 _LEDGER_BUDGET = timedelta(seconds=3)
@@ -16,7 +15,7 @@ _POLL = timedelta(seconds=60)
 
 @workflow.defn
 class BaselineWorkflow:
-    """reserve (local) -> submit -> signal, a timer armed -> store -> settle (local)."""
+    """reserve (local) -> submit -> signal, a timer armed -> store, which settles as well."""
 
     def __init__(self) -> None:
         self._reported = False
@@ -35,15 +34,12 @@ class BaselineWorkflow:
         )
         with suppress(TimeoutError):
             await workflow.wait_condition(lambda: self._reported, timeout=_POLL)
-        await workflow.execute_activity_method(
+        return await workflow.execute_activity_method(
             BaselineSteps.baseline_store,
             workflow_id,
             task_queue=ASSETS_QUEUE,
             start_to_close_timeout=timedelta(minutes=3),
             heartbeat_timeout=_HEARTBEAT,
-        )
-        return await workflow.execute_local_activity_method(
-            BaselineSteps.baseline_settle, workflow_id, schedule_to_close_timeout=_LEDGER_BUDGET
         )
 
     @workflow.signal

@@ -28,7 +28,7 @@ class HastyServer:
             self.stdout.feed_data(f"{SUBMITTED} {id}\n".encode())
         self.stdout.feed_eof()
         await self._listening
-        return SimpleNamespace(signal=self._signal, result=self._result)
+        return SimpleNamespace(id=id, signal=self._signal, result=self._result)
 
     async def _signal(self, _signal: object, workflow_id: str) -> None:
         self.signals.append(workflow_id)

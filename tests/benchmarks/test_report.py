@@ -1,69 +1,63 @@
-"""The report says ok or MISSED for each budget."""
+"""Goals are ok, missed or unknown; tables are plain text outside a terminal."""
 
 import io
-from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from benchmarks.cost import Loaded, sums
 from benchmarks.load import Run, Sample
-from benchmarks.report import as_json, rows, show
-from benchmarks.scenario import Loaded, Measured
+from benchmarks.report import Goal, Result, Table, compared, show
+from benchmarks.rounds import Comparison, Ratio
 
-MACHINE = {"cores": 2, "python": "3.11"}
-
-
-def run_of(count: int, seconds: float, *, accept_ms: float = 10, reaction_ms: float = 60) -> Run:
-    return Run([Sample(f"sample-{n}", accept_ms / 1000, reaction_ms / 1000) for n in range(count)], seconds)
+CPU_MS = {"worker": 30.0, "temporal": 20.0, "temporal's postgres": 5.0, "simulator": 8.0, "benchmark": 4.0}
 
 
-@pytest.fixture
-def measured() -> Measured:
-    """Return measurements that meet every budget by a little."""
-    baseline = Loaded(run_of(100, 5.0), {"worker": 0.0, "baseline worker": 25.0})
-    return Measured(
-        idle=run_of(10, 9.0, accept_ms=24, reaction_ms=145),
-        baseline_idle=run_of(10, 9.0, accept_ms=10, reaction_ms=50),
-        loaded=Loaded(run_of(100, 7.0), {"worker": 40.0, "baseline worker": 0.0}),
-        baseline_loaded=(baseline, baseline),
-        events=27.0,
-        events_loaded=27.1,
-        baseline_events=25.0,
-    )
+@pytest.mark.parametrize(
+    ("goal", "verdict"),
+    [
+        (Goal("cost", 1.5, at_most=1.5), "ok"),
+        (Goal("cost", 1.6, at_most=1.5), "MISSED"),
+        (Goal("throughput", 0.6, at_least=0.6), "ok"),
+        (Goal("throughput", 0.5, at_least=0.6), "MISSED"),
+        (Goal.of("throughput", Ratio(None, 0.2), at_least=0.6), "UNKNOWN"),
+    ],
+)
+def test_a_goal_is_met_at_its_bound(goal: Goal, verdict: str) -> None:
+    assert goal.verdict == verdict
 
 
-def missed(measured: Measured) -> list[str]:
-    return [row.what for row in rows(measured) if row.is_met is False]
+def test_sums_leave_out_what_is_somebody_elses_machine_and_then_temporal() -> None:
+    assert list(sums(CPU_MS).values()) == [67.0, 55.0, 30.0]
 
 
-def test_met_budgets_are_ok(measured: Measured) -> None:
-    assert missed(measured) == []
-    assert sum(row.is_met is True for row in rows(measured)) == 4
+def test_both_workers_are_one_row() -> None:
+    run = Run([Sample("a", 0.1, 0.2)], 2.0)
+    reading = Loaded(run, {"worker": 0.5, "baseline worker": 20.0}).reading
+    assert (reading["per second"], reading["worker, ms"]) == (0.5, 20.5)
 
 
-def test_a_missed_budget_is_named(measured: Measured) -> None:
-    slow = run_of(100, 9.0)
-    late = run_of(10, 9.0, accept_ms=26, reaction_ms=155)
-    assert missed(replace(measured, loaded=Loaded(slow, {}))) == ["throughput, one worker process"]
-    assert [what.split()[0] for what in missed(replace(measured, idle=late))] == ["accept", "webhook"]
-    assert missed(replace(measured, events=27.5)) == ["history events, finished by webhook"]
+def test_a_row_shows_its_runs_and_a_ratio_if_they_agree() -> None:
+    ours = [{"steady": 10.0, "apart": 10.0, "alone": 5.0}, {"steady": 10.5, "apart": 20.0, "alone": 5.0}]
+    theirs = {"steady": 20.0, "apart": 10.0, "alone": 0.1}
+    comparison = Comparison([{"a": each, "b": theirs} for each in ours], dropped=1)
+    table = compared("Both", comparison, "a", "b")
+    assert table.title.startswith("Both: 2 runs each in turn")
+    assert "1 more rounds were too far apart" in table.title
+    assert table.rows == [
+        ("steady", "10.2 (10.0 to 10.5)", "20.0 (20.0 to 20.0)", "0.51"),
+        ("apart", "15.0 (10.0 to 20.0)", "10.0 (10.0 to 10.0)", "spread 67%: no ratio"),
+        ("alone", "5.0 (5.0 to 5.0)", "0.1 (0.1 to 0.1)", ""),
+    ]
 
 
-def test_the_reference_counts_with_both_of_its_runs(measured: Measured) -> None:
-    fast, slow = Loaded(run_of(100, 4.0), {}), Loaded(run_of(100, 6.0), {})
-    numbers = as_json(replace(measured, baseline_loaded=(fast, slow)))
-
-    assert numbers["bare_runs_per_second"] == [25.0, 16.67]
-    assert numbers["bare_workflows_per_second"] == 20.0
-    assert numbers["ratio"] == pytest.approx(numbers["generations_per_second"] / 20.0, abs=0.001)
-
-
-def test_outside_a_terminal_the_report_is_plain_text(measured: Measured) -> None:
+def test_outside_a_terminal_the_report_is_plain_text() -> None:
     output = io.StringIO()
-    show(replace(measured, events=28.0), MACHINE, Console(file=output))
+    table = Table("Cost", ("", "ms"), [("worker", "30")])
+    show(Result([table], [Goal("cost", 2.0, at_most=1.5)], ["a note"]), Console(file=output))
 
     text = output.getvalue()
+    assert "≤ 1.5" in text
     assert "MISSED" in text
-    assert "≤ 27" in text
-    assert "cores 2, python 3.11" in text
+    assert text.rstrip().endswith("a note")
     assert not set(text) & set("\x1b│┃━─")
