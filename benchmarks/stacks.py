@@ -41,12 +41,16 @@ class BenchStack:
 
     @property
     def address(self) -> Address:
-        stack = self.stack
-        return Address((stack.api_url,), stack.client.api_key, stack.servers.postgres.url)
+        return address_of(self.stack)
 
     @property
     def database_url(self) -> str:
         return self.stack.servers.postgres.url
+
+
+def address_of(stack: Stack) -> Address:
+    """Return where clients of a stack post, and where its rows are."""
+    return Address((stack.api_url,), stack.client.api_key, stack.servers.postgres.url)
 
 
 def _grant(stack: Stack) -> None:

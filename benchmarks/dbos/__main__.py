@@ -15,6 +15,7 @@ from benchmarks.dbos.compare import Comparison, compare
 from benchmarks.dbos.environment import ready_python
 from benchmarks.dbos.side import MAX_PROCESSES, create_databases, start_side
 from benchmarks.errors import RunFailed
+from benchmarks.stacks import address_of
 from devstack.errors import Interrupted, StackError
 from devstack.process.log import log
 from devstack.process.private_files import write_private_json
@@ -69,7 +70,10 @@ async def _compared(options: argparse.Namespace, stack: Stack, python: Path) -> 
     log("checking the DBOS side: a lost webhook, a cancel, a refusal …")
     await check_side(on_dbos)
     pids = {name: pid for name, pid in stack.supervisor.pids.items() if name != SUPERVISOR}
-    async with darkroom_target(stack) as darkroom, darkroom_target(on_dbos) as dbos:
+    async with (
+        darkroom_target(address_of(stack)) as darkroom,
+        darkroom_target(address_of(on_dbos)) as dbos,
+    ):
         return await compare(
             (darkroom, dbos),
             pids,
