@@ -94,7 +94,7 @@ async def test_a_job_that_stays_gone_has_failed(world: World) -> None:
     job = await world.start(Script(polls=[GONE]), timing=QUICK)
 
     assert await job.outcome() == Outcome(job.id, Status.FAILED, ProviderFailed.code)
-    assert job.script.polled > 2
+    assert job.script.polled > 1, "one poll that says so is not believed"
 
 
 async def test_a_webhook_that_is_not_believed_means_poll_now(world: World) -> None:

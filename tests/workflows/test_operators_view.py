@@ -15,7 +15,7 @@ from tests.support.eventually import eventually
 from tests.support.scripted import success
 from tests.support.world import Job, World
 
-OWN_EVENTS = 15  # start, two markers, two activities, timer, signal, two upserts, end; 4 looks make 27
+OWN_EVENTS = 14  # start, a marker, two activities, timer, signal, two upserts, end; 4 looks make 26
 
 
 async def metadata(job: Job) -> str:
