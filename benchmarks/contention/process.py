@@ -45,6 +45,7 @@ class Grants:
         self._together = together
         self._held = held
         self._known = set(held)
+        self.notified = 0
 
     async def lane(self, provider: str, until: float) -> None:
         while time.time() < until:
@@ -55,8 +56,8 @@ class Grants:
             # A grant is returned until it is marked, so also to other lanes.
             new = [attempt for attempt in granted if attempt not in self._known]
             self._known.update(new)
-            for attempt in new:
-                await self._slots.mark_notified(attempt)
+            await asyncio.gather(*(self._slots.mark_notified(attempt) for attempt in new))
+            self.notified += len(new)
             self._held += new
             if not new:
                 await asyncio.sleep(_IDLE_SECONDS)
@@ -75,7 +76,7 @@ async def grants(database: Database, job: dict[str, Any]) -> dict[str, Any]:
     until = job["begin_at"] + job["seconds"]
     await asyncio.gather(*(process.lane(job["provider"], until) for _ in range(job["lanes"])))
     await pool.close()
-    return {}
+    return {"notified": process.notified}
 
 
 async def reserves(database: Database, job: dict[str, Any]) -> dict[str, Any]:
