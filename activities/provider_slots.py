@@ -50,16 +50,17 @@ class SlotGranter:
 
     async def _notify(self, attempts: Iterable[AttemptRef]) -> int:
         """Signal each workflow. The next grant or the reconciler signals those that cannot be reached now."""
-        notified = 0
+        notified = []
         for attempt in attempts:
             try:
                 if await self._workflows.signal_slot_granted(attempt):
-                    await self._slots.mark_notified(attempt)
-                    notified += 1
+                    notified.append(attempt)
             except TemporalUnavailable:
                 activity.logger.warning("%s has a slot and is notified later", attempt.generation_id)
                 break
-        return notified
+        if notified:
+            await self._slots.mark_notified(notified)
+        return len(notified)
 
 
 class SlotActivities:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database import closures, slot_queue
+from adapters.database.batches import Batches
 from adapters.database.engine import Database
 from adapters.database.tables import GenerationRow, ProviderClosureRow, ProviderSlotRow
 from adapters.database.tables.mapping import to_request
@@ -28,10 +29,15 @@ _REQUEST = (
     .bindparams(bindparam("limits", type_=JSONB))
     .columns(others=JSONB)
 )
-_GRANT = text("SELECT * FROM grant_free_slots(:provider, :limit)").columns(not_notified=JSONB)
+_GRANT = text("SELECT * FROM grant_free_slots(:provider, :limit)").columns(to_notify=JSONB)
+# One that is locked ends, or learns of its slot, at this moment.
 _MARK_NOTIFIED = text("""
-    UPDATE provider_slots SET notified_at = clock_timestamp()
-    WHERE generation_id = :generation AND ordinal = :ordinal AND granted_at IS NOT NULL
+    UPDATE provider_slots SET notified_at = clock_timestamp() WHERE generation_id IN (
+        SELECT generation_id FROM provider_slots
+        JOIN unnest(CAST(:generations AS text[]), CAST(:ordinals AS bigint[]))
+            AS notified (generation_id, ordinal) USING (generation_id, ordinal)
+        WHERE granted_at IS NOT NULL FOR UPDATE OF provider_slots SKIP LOCKED
+    )
 """)
 # More than any worker can notify at once; the next grant or the reconciler returns the rest.
 _MAX_RETURNED = 1000
@@ -49,37 +55,32 @@ class PostgresProviderSlots:
     def __init__(self, database: Database, limits: Mapping[str, int]) -> None:
         self._database = database
         self._limits = limits
+        # Whoever comes while one grants needs the next grant, and one is enough for all of them.
+        self._granting = Batches(self._grant)
 
     async def request(self, attempt: AttemptRef) -> SlotDecision:
-        values = {
-            "generation": attempt.generation_id,
-            "ordinal": attempt.ordinal,
-            "limits": dict(self._limits),
-        }
-        rows = await self._database.call(_REQUEST, values)
-        if not rows:
-            raise GenerationNotFound
-        [row] = rows
-        others = tuple(AttemptRef(*other) for other in row.others)
-        decision = SlotDecision(row.is_granted, others, row.released_provider, row.is_closed)
-        if row.is_granted or not row.is_busy:
-            return decision
-        granted = await self.grant_free(row.provider)
-        others = tuple(other for other in granted if other != attempt)
-        return replace(decision, granted=attempt in granted, to_notify=others)
-
-    async def grant_free(self, provider: str) -> Sequence[AttemptRef]:
-        values = {"provider": provider, "limit": self._limits.get(provider)}
-        [row] = await self._database.call(_GRANT, values)
+        decision, is_busy = await self._request(attempt)
         for pause_seconds in _BUSY_PAUSES:
-            if not row.is_busy:
+            if not is_busy:
                 break
             await asyncio.sleep(pause_seconds)
-            [row] = await self._database.call(_GRANT, values)
-        return [AttemptRef(*attempt) for attempt in row.not_notified]
+            before = decision
+            decision, is_busy = await self._request(attempt)
+            decision = replace(
+                decision,
+                to_notify=before.to_notify + decision.to_notify,
+                released_provider=before.released_provider or decision.released_provider,
+            )
+        return decision
 
-    async def mark_notified(self, attempt: AttemptRef) -> None:
-        values = {"generation": attempt.generation_id, "ordinal": attempt.ordinal}
+    async def grant_free(self, provider: str) -> Sequence[AttemptRef]:
+        return await self._granting.call(provider, provider)
+
+    async def mark_notified(self, attempts: Sequence[AttemptRef]) -> None:
+        values = {
+            "generations": [attempt.generation_id for attempt in attempts],
+            "ordinals": [attempt.ordinal for attempt in attempts],
+        }
         await self._database.call(_MARK_NOTIFIED, values)
 
     async def queue_position(self, generation_id: str) -> QueuePosition | None:
@@ -118,6 +119,32 @@ class PostgresProviderSlots:
                 .returning(col(ProviderSlotRow.generation_id))
             )
             return len(woken.all())
+
+    async def _request(self, attempt: AttemptRef) -> tuple[SlotDecision, bool]:
+        """Return the decision, and whether to ask again because another transaction was granting."""
+        values = {
+            "generation": attempt.generation_id,
+            "ordinal": attempt.ordinal,
+            "limits": dict(self._limits),
+        }
+        rows = await self._database.call(_REQUEST, values)
+        if not rows:
+            raise GenerationNotFound
+        [row] = rows
+        others = tuple(AttemptRef(*other) for other in row.others)
+        decision = SlotDecision(row.is_granted, others, row.released_provider, row.is_closed)
+        return decision, row.is_busy and not row.is_granted
+
+    async def _grant(self, callers: Sequence[str]) -> list[Sequence[AttemptRef]]:
+        """Grant once for all callers; the first of them notifies."""
+        values = {"provider": callers[0], "limit": self._limits.get(callers[0])}
+        [row] = await self._database.call(_GRANT, values)
+        for pause_seconds in _BUSY_PAUSES:
+            if not row.is_busy:
+                break
+            await asyncio.sleep(pause_seconds)
+            [row] = await self._database.call(_GRANT, values)
+        return [[AttemptRef(*attempt) for attempt in row.to_notify], *([] for _ in callers[1:])]
 
 
 async def add_slot(session: AsyncSession, row: GenerationRow, attempt: AttemptRef) -> ProviderSlotRow:

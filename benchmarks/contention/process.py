@@ -53,10 +53,11 @@ class Grants:
             if mine:
                 await self._release([attempt.generation_id for attempt in mine])
             granted = await self._slots.grant_free(provider)
-            # A grant is returned until it is marked, so also to other lanes.
+            # One that was not marked in a second is returned again, so also to other lanes.
             new = [attempt for attempt in granted if attempt not in self._known]
             self._known.update(new)
-            await asyncio.gather(*(self._slots.mark_notified(attempt) for attempt in new))
+            if new:
+                await self._slots.mark_notified(new)
             self.notified += len(new)
             self._held += new
             if not new:

@@ -138,8 +138,7 @@ async def _first(url: str) -> list[str]:
     try:
         slots = slots_with_limits(database, {PROVIDER: SLOTS})
         granted = await slots.grant_free(PROVIDER)
-        for attempt in granted:
-            await slots.mark_notified(attempt)
+        await slots.mark_notified(granted)
         return [attempt.generation_id for attempt in granted]
     finally:
         await database.close()
@@ -157,8 +156,7 @@ async def _single(url: str, size: int) -> dict[str, float]:
     async def grant(number: int) -> object:
         slots = slots_with_limits(database, {PROVIDER: number + 1})
         granted = await slots.grant_free(PROVIDER)
-        for attempt in granted:
-            await slots.mark_notified(attempt)
+        await slots.mark_notified(granted)
         return granted
 
     async def position(_: int) -> object:

@@ -67,11 +67,11 @@ class ProviderSlots(Protocol):
         ...
 
     async def grant_free(self, provider: str) -> Sequence[AttemptRef]:
-        """Grant free slots; return all granted attempts that were not yet notified."""
+        """Grant free slots; return who was granted one, and who was not notified of one in a second."""
         ...
 
-    async def mark_notified(self, attempt: AttemptRef) -> None:
-        """Record that the attempt's workflow knows of its slot."""
+    async def mark_notified(self, attempts: Sequence[AttemptRef]) -> None:
+        """Record that the workflows of these attempts know of their slots."""
         ...
 
     async def forget_evidence(self, request: GenerationRequest) -> None:

@@ -10,7 +10,7 @@ from adapters.database.functions import statements
 revision = "0007"
 down_revision = "0006"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "83aaf5dc0f5296eb52860766494849050b457fa770a9827f4e3ffdeb90d0125a"
+FUNCTIONS_SHA256 = "8bacf51b64d22c7abb114e76fadc1e3e15410b9585b8fd7308461ad69cf21b92"
 
 UPGRADE = """
 CREATE TABLE provider_capacity (

@@ -82,8 +82,7 @@ async def test_every_slot_goes_on_however_many_release_and_grant_at_once(
 
         async def pass_on(number: int, generation_id: str) -> None:
             await release(books, AttemptRef(generation_id))
-            for granted in await workers[number % 3].grant_free(provider):
-                await workers[0].mark_notified(granted)
+            await workers[0].mark_notified(await workers[number % 3].grant_free(provider))
 
         await asyncio.gather(*(pass_on(*each) for each in enumerate(held)))
     assert await left(books, provider) == 0

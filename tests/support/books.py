@@ -64,6 +64,14 @@ class PostgresBooks:
             result = await session.execute(text(statement), parameters)
             return result.all() if result.returns_rows else ()  # type: ignore[attr-defined]  # a CursorResult
 
+    async def age_grants(self, provider: str) -> None:
+        """Make it as if all slots had been granted a minute ago."""
+        await self.sql(
+            "UPDATE provider_slots SET granted_at = granted_at - interval '1 minute'"
+            " WHERE provider = :provider AND granted_at IS NOT NULL",
+            provider=provider,
+        )
+
     async def clear_slots(self) -> None:
         """Release every slot and open every provider, for the next test."""
         await self.sql("DELETE FROM provider_slots")

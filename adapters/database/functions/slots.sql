@@ -169,16 +169,22 @@ END $$;
 
 -- Grant what is free, if anybody wants it.
 --
--- not_notified: all who have a slot and were not notified, as pairs of generation and ordinal. is_busy: whether another
--- transaction granted at the same time, so that this one granted nothing and is to be called again.
+-- to_notify: who was granted a slot, and who was not notified of one in a second, as pairs of generation and ordinal.
+-- is_busy: whether another transaction granted at the same time, so that this one granted nothing and is to be called again.
 CREATE OR REPLACE FUNCTION grant_free_slots(p_provider text, p_limit bigint)
-RETURNS TABLE (not_notified jsonb, is_busy boolean) LANGUAGE plpgsql AS $$
+RETURNS TABLE (to_notify jsonb, is_busy boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    granted text[] := ARRAY[]::text[];
 BEGIN
-    not_notified := '[]';
-    is_busy := is_slot_wanted(p_provider) AND grant_slots(p_provider, p_limit) IS NULL;
-    SELECT coalesce(jsonb_agg(jsonb_build_array(generation_id, ordinal)), '[]') INTO not_notified FROM (
+    IF is_slot_wanted(p_provider) THEN
+        granted := grant_slots(p_provider, p_limit);
+    END IF;
+    is_busy := granted IS NULL;
+    SELECT coalesce(jsonb_agg(jsonb_build_array(generation_id, ordinal)), '[]') INTO to_notify FROM (
         SELECT generation_id, ordinal FROM provider_slots
-        WHERE provider = p_provider AND granted_at IS NOT NULL AND notified_at IS NULL LIMIT 1000
+        WHERE provider = p_provider AND granted_at IS NOT NULL AND notified_at IS NULL
+            AND (generation_id = ANY (granted) OR granted_at < clock_timestamp() - interval '1 second')
+        LIMIT 1000
     ) AS slot;
     RETURN NEXT;
 END $$;
