@@ -50,22 +50,23 @@ class Database:
             pool_timeout=_CONNECT_SECONDS,
             pool_pre_ping=False,
             hide_parameters=True,  # statements carry prompts and result URLs
+            # Saves the round trips of BEGIN and COMMIT. But a pooler gives a statement and its preparation to
+            # the same server only inside a transaction.
+            **({} if pooler else {"isolation_level": "AUTOCOMMIT"}),
         )
         event.listen(self._engine.sync_engine, "handle_error", _drop_read_only_connections)
-
-        # Saves the round trips of BEGIN and COMMIT. But a pooler gives a statement and its preparation to the
-        # same server only inside a transaction.
-        self._unbound = (
-            self._engine if pooler else self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._transactional = (
+            self._engine if pooler else self._engine.execution_options(isolation_level="READ COMMITTED")
         )
+        self._connect = self._engine.begin if pooler else self._engine.connect
 
     def begin(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a transaction. Raises DatabaseUnavailable if the server is away, busy or goes away."""
-        return _session(self._engine)
+        return _session(self._transactional)
 
     def each(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a session in which each statement is its own transaction. Raises as `begin` does."""
-        return _session(self._unbound)
+        return _session(self._engine)
 
     async def call(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
         """Run one statement as a transaction of its own, in one round trip; return its rows.
@@ -73,7 +74,7 @@ class Database:
         Raises as `begin` does.
         """
         with _mapped_errors():
-            async with self._unbound.begin() as connection:
+            async with self._connect() as connection:
                 result = await connection.execute(statement, values)
                 return result.all() if result.returns_rows else ()
 

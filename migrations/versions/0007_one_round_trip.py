@@ -10,7 +10,7 @@ from adapters.database.functions import statements
 revision = "0007"
 down_revision = "0006"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "8bacf51b64d22c7abb114e76fadc1e3e15410b9585b8fd7308461ad69cf21b92"
+FUNCTIONS_SHA256 = "0851f97d4eb802e27e39c1d46c044e18bb8e9bb31881ef89b82cb58d5e90f4b2"
 
 UPGRADE = """
 CREATE TABLE provider_capacity (

@@ -75,7 +75,8 @@ BEGIN
 END $$;
 
 -- Complete a generation whose row is locked: charge for the images that are stored, return the rest of the hold.
-CREATE OR REPLACE FUNCTION complete_generation(p_generation generations, p_delivered bigint)
+-- p_undelivered: images that did not come, as pairs of index and code.
+CREATE OR REPLACE FUNCTION complete_generation(p_generation generations, p_delivered bigint, p_undelivered jsonb)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     price CONSTANT bigint := p_generation.price_credits;
@@ -83,7 +84,7 @@ DECLARE
     charged CONSTANT bigint := price * least(p_delivered, n) / n;
     -- Images that the provider had made, or looked at, and refused: nobody pays for them.
     refused CONSTANT bigint := (
-        SELECT count(*) FROM jsonb_array_elements(p_generation.undelivered) AS missing
+        SELECT count(*) FROM jsonb_array_elements(p_undelivered) AS missing
         WHERE missing ->> 1 = 'content_rejected'
     );
     uncharged CONSTANT bigint := price * least(refused, n) / n;
@@ -94,6 +95,7 @@ BEGIN
     UPDATE generations SET
         status = 'completed',
         stage = 'completed',
+        undelivered = p_undelivered,
         charged_credits = charged,
         refunded_credits = held_credits - charged
     WHERE id = p_generation.id;
@@ -148,9 +150,12 @@ BEGIN
     END IF;
 END $$;
 
--- Lock the rows of several generations and what their steps lock later, all in the one order.
+-- Lock the rows of several generations and what their steps lock later, all in the one order. One alone locks as it goes.
 CREATE OR REPLACE FUNCTION lock_all(p_generations text[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    IF cardinality(p_generations) = 1 THEN
+        RETURN;
+    END IF;
     PERFORM FROM generations WHERE id = ANY (p_generations) ORDER BY id FOR UPDATE;
     PERFORM FROM accounts WHERE kind <> 'issued' AND tenant_id IN (
         SELECT tenant_id FROM generations WHERE id = ANY (p_generations)
@@ -187,7 +192,7 @@ BEGIN
             RETURN QUERY SELECT NULL, NULL, NULL::bigint, NULL::bigint;
             RETURN;
         END IF;
-        PERFORM complete_generation(generation, delivered);
+        PERFORM complete_generation(generation, delivered, generation.undelivered);
     END IF;
     RETURN QUERY SELECT * FROM outcome_of(p_generation);
 END $$;
@@ -237,7 +242,7 @@ BEGIN
     END IF;
     SELECT count(*) INTO delivered FROM images WHERE generation_id = p_generation;
     IF delivered > 0 THEN
-        PERFORM complete_generation(generation, delivered);
+        PERFORM complete_generation(generation, delivered, generation.undelivered);
     ELSE
         PERFORM end_generation(generation, p_status, p_code, p_attention, p_error_stage);
     END IF;

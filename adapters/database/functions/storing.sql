@@ -64,18 +64,20 @@ BEGIN
     DELETE FROM unstored_images WHERE generation_id = p_generation;
     is_recorded := EXISTS (SELECT FROM images WHERE generation_id = p_generation);
     IF generation.finished_at IS NULL THEN
-        IF NOT is_recorded THEN
+        IF is_recorded THEN
+            p_undelivered := generation.undelivered;
+        ELSE
             INSERT INTO images (
                 generation_id, index, key, width, height, content_type, size_bytes, sha256, source_sha256
             ) SELECT p_generation, image.* FROM jsonb_to_recordset(p_images) AS image (
                 index bigint, key text, width bigint, height bigint, content_type text, size_bytes bigint,
                 sha256 text, source_sha256 text
             );
-            UPDATE generations SET undelivered = p_undelivered, stage = 'settling', status = 'processing'
-            WHERE id = p_generation RETURNING * INTO generation;
             is_recorded := true;
         END IF;
-        PERFORM complete_generation(generation, (SELECT count(*) FROM images WHERE generation_id = p_generation));
+        PERFORM complete_generation(
+            generation, (SELECT count(*) FROM images WHERE generation_id = p_generation), p_undelivered
+        );
     END IF;
     RETURN QUERY SELECT is_recorded AND generation.images_erased_at IS NULL, outcome.*
     FROM outcome_of(p_generation) AS outcome;
