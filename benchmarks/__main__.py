@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import burst, growth, latency, levels, memory, processes, report, throughput
+from benchmarks import against, burst, growth, latency, levels, memory, processes, report, throughput
 from benchmarks.blocking import run_until_stopped, stop_flag_for
 from benchmarks.contention import reserves, slots
+from benchmarks.dbos import __main__ as dbos
 from benchmarks.errors import RunFailed
 from benchmarks.options import Options
 from benchmarks.report import Result
@@ -48,6 +49,8 @@ BENCHMARKS: dict[str, Benchmark] = STANDARD | {
     "memory": memory.measure,
     "slots": slots.measure,
     "reserves": reserves.measure,
+    "against": against.measure,
+    "dbos": dbos.measure,
 }
 
 

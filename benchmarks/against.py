@@ -21,6 +21,7 @@ from benchmarks.blocking import in_thread, run_until_stopped, stop_flag_for
 from benchmarks.cost import WITHOUT_ELSEWHERE, WITHOUT_TEMPORAL, run_loaded
 from benchmarks.darkroom_target import REQUEST, Address, darkroom_target
 from benchmarks.errors import RunFailed
+from benchmarks.options import Options
 from benchmarks.pair import warm_up
 from benchmarks.report import Goal, Result, compared
 from benchmarks.rounds import Reading, Turns, in_turn
@@ -35,6 +36,8 @@ from devstack.stack.stack_file import read
 from runtime.process import run
 
 MAX_COST_RATIO = 0.5
+# Before a step was one round trip.
+REFERENCE = "5a810c0"
 OURS = f"{WITHOUT_TEMPORAL}, ms"
 _GIT_SECONDS = 60.0
 _READY_SECONDS = 300.0
@@ -118,6 +121,11 @@ def _running(root: Path, facts: Mapping[str, object]) -> Running:
             return Running(Address((api,), key, database), parts)
         case _:
             raise RunFailed(f"the stack of {root} did not start")
+
+
+async def measure(options: Options) -> Result:
+    """Compare with the reference as one of all benchmarks."""
+    return await compare(REFERENCE, options.turns, options.generations, options.at_once, options.stop)
 
 
 async def compare(commit: str, turns: Turns, generations: int, at_once: int, stop: StopFlag) -> Result:

@@ -3,22 +3,25 @@
 import argparse
 import asyncio
 import sys
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks import report
 from benchmarks.blocking import in_thread, run_until_stopped, stop_flag_for
 from benchmarks.darkroom_target import darkroom_target
-from benchmarks.dbos import report
+from benchmarks.dbos import report as comparison
 from benchmarks.dbos.checks import check_side
 from benchmarks.dbos.compare import Comparison, compare
 from benchmarks.dbos.environment import ready_python
 from benchmarks.dbos.side import MAX_PROCESSES, create_databases, start_side
 from benchmarks.errors import RunFailed
+from benchmarks.options import Options
+from benchmarks.report import Result
 from benchmarks.stacks import address_of
 from devstack.errors import Interrupted, StackError
 from devstack.process.log import log
 from devstack.process.private_files import write_private_json
+from devstack.process.stop_flag import StopFlag
 from devstack.process.supervisor import SUPERVISOR
 from devstack.servers.app_processes import ROOT
 from devstack.stack.running import Stack, running_stack
@@ -32,29 +35,41 @@ SIMULATOR = ("--job-seconds", "0.5")
 
 async def bench(options: argparse.Namespace, stop: asyncio.Event) -> int:
     try:
-        found = await _on_a_stack(options, stop)
+        async with stop_flag_for(stop) as flag:
+            found = await run_until_stopped(stop, _on_a_stack(options, flag))
     except Interrupted:
         log("stopped")
         return INTERRUPTED_EXIT_CODE
     except (StackError, RunFailed) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    report.show(found)
+    result = comparison.result(found)
+    report.show(result)
     asked = {name: value for name, value in vars(options).items() if name != "json"}
     options.json.parent.mkdir(parents=True, exist_ok=True)
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    write_private_json(options.json, {"date": date} | asked | report.as_json(found))
+    write_private_json(options.json, {"date": date} | asked | dict(result.numbers))
     log(f"all numbers: {options.json}")
     return 0
 
 
-async def _on_a_stack(options: argparse.Namespace, stop: asyncio.Event) -> Comparison:
-    async with AsyncExitStack() as exits:
-        flag = await exits.enter_async_context(stop_flag_for(stop))
-        python = await asyncio.to_thread(ready_python, log)
-        starting = running_stack(settings=SETTINGS, simulator_arguments=SIMULATOR, stop=flag)
-        stack = await exits.enter_async_context(in_thread(starting))
-        return await run_until_stopped(stop, _compared(options, stack, python))
+async def measure(options: Options) -> Result:
+    """Compare as one of all benchmarks, with what is asked of them."""
+    asked = parser().parse_args([])
+    asked.generations, asked.at_once, asked.rounds = (
+        options.generations,
+        options.at_once,
+        options.turns.rounds,
+    )
+    found = await _on_a_stack(asked, options.stop)
+    return comparison.result(found)
+
+
+async def _on_a_stack(options: argparse.Namespace, stop: StopFlag) -> Comparison:
+    python = await asyncio.to_thread(ready_python, log)
+    starting = running_stack(settings=SETTINGS, simulator_arguments=SIMULATOR, stop=stop)
+    async with in_thread(starting) as stack:
+        return await _compared(options, stack, python)
 
 
 async def _compared(options: argparse.Namespace, stack: Stack, python: Path) -> Comparison:

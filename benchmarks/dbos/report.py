@@ -1,36 +1,27 @@
-"""Turns a comparison into a table for people and JSON for scripts."""
+"""Turns the comparison into a result as all benchmarks have it."""
 
 from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from benchmarks.dbos.compare import MAX_SPREAD, OWN_PARTS, Comparison, Row, spread
+from benchmarks.report import Goal, Result, Table
 
 MAX_OWN_PARTS_RATIO = 0.75
-PLAIN_WIDTH = 120
+_NOTE = f"No ratio where the rounds of a side differ by more than {MAX_SPREAD:.0%} of their median."
 
 
-def show(found: Comparison, console: Console | None = None) -> None:
-    """Print the table and the goal, with colors on a terminal."""
-    console = console or Console()
-    if not console.is_terminal:
-        console = Console(file=console.file, width=PLAIN_WIDTH, color_system=None)
+def result(found: Comparison) -> Result:
+    """Return the table, the goal, and every round of every row."""
+    rows = [(row.what, _side(row.darkroom), _side(row.dbos), _ratio(row)) for row in found.rows()]
     title = f"Darkroom and the same lifecycle on DBOS, {len(found.darkroom)} rounds each: median (spread)"
-    table = Table(title=title, title_justify="left", box=None)
-    for heading in ("processor ms a generation, or as named", "Darkroom", "DBOS", "ratio"):
-        table.add_column(heading, justify="right" if table.columns else "left")
-    for row in found.rows():
-        table.add_row(row.what, _side(row.darkroom), _side(row.dbos), _ratio(row))
-    console.print(table)
-    console.print(f"no ratio where the rounds of a side differ by more than {MAX_SPREAD:.0%} of their median")
-    console.print(f"own parts: {_verdict(found.row(OWN_PARTS))}, goal ≤ {MAX_OWN_PARTS_RATIO}")
+    headings = ("processor ms a generation, or as named", "Darkroom", "DBOS", "ratio")
+    own_parts = found.row(OWN_PARTS)
+    goal = Goal(OWN_PARTS, own_parts.ratio, at_most=MAX_OWN_PARTS_RATIO, why_not=_ratio(own_parts))
+    return Result([Table(title, headings, rows)], [goal], [_NOTE], _numbers(found))
 
 
-def as_json(found: Comparison) -> dict[str, Any]:
-    """Return every round of every row, and the ratios that can be told."""
+def _numbers(found: Comparison) -> dict[str, Any]:
     return {
         row.what: {
             "darkroom": [round(value, 2) for value in row.darkroom],
@@ -49,9 +40,3 @@ def _ratio(row: Row) -> str:
     if row.ratio is not None:
         return f"{row.ratio:.2f}"
     return "not resolved" if row.darkroom and row.dbos else ""
-
-
-def _verdict(row: Row) -> str:
-    if row.ratio is None:
-        return "not resolved"
-    return f"{row.ratio:.2f}, {'met' if row.ratio <= MAX_OWN_PARTS_RATIO else 'MISSED'}"
