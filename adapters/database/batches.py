@@ -43,23 +43,27 @@ class Batches(Generic[Item, Result]):
         return await result
 
     async def _drain(self, key: str, queue: _Queue[Item, Result]) -> None:
-        while queue.waiting:
-            taken = [queue.waiting.popleft() for _ in range(min(len(queue.waiting), _MAX_ITEMS))]
-            # Nobody waits any more for one that was canceled.
-            wanted = [(item, result) for item, result in taken if not result.done()]
-            if wanted:
-                await self._run_together(wanted)
-        del self._queues[key]
+        try:
+            while queue.waiting:
+                taken = [queue.waiting.popleft() for _ in range(min(len(queue.waiting), _MAX_ITEMS))]
+                await self._run_together(taken)
+        finally:
+            del self._queues[key]
+            for _, result in queue.waiting:  # only if this was canceled
+                result.cancel()
 
-    async def _run_together(self, wanted: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _run_together(self, taken: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+        # Nobody waits any more for one that was canceled.
+        wanted = [(item, result) for item, result in taken if not result.done()]
+        if not wanted:
+            return
         try:
             results = await self._run([item for item, _ in wanted])
+            for (_, waiting), result in zip(wanted, results, strict=True):
+                if not waiting.done():
+                    waiting.set_result(result)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the item came from
             if len(wanted) > 1:
                 await asyncio.gather(*(self._run_together([each]) for each in wanted))
             elif not wanted[0][1].done():
                 wanted[0][1].set_exception(error)
-            return
-        for (_, waiting), result in zip(wanted, results, strict=True):
-            if not waiting.done():
-                waiting.set_result(result)

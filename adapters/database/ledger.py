@@ -43,7 +43,10 @@ class PostgresLedger:
         self._finishing = Batches(self._finish_all)
 
     async def reserve(self, generation_id: str, tenant_id: str = "") -> Reservation:
-        row = _found(await self._reserving.call(tenant_id or generation_id, generation_id))
+        row = await self._reserving.call(tenant_id or generation_id, generation_id)
+        if row is None:  # it is locked: waited for here, where it holds up no other
+            [row] = await self._reserve_all([generation_id])
+        row = _found(row)
         outcome = to_outcome(generation_id, row) if row.status is not None else None
         return Reservation(HoldState(row.state), outcome, queued_seconds=row.queued_seconds)
 
@@ -66,7 +69,10 @@ class PostgresLedger:
             "images": [asdict(image) for image in images],
             "undelivered": undelivered_to_json(undelivered),
         }
-        row = _found(await self._finishing.call(tenant_id or generation_id, finished))
+        row = await self._finishing.call(tenant_id or generation_id, finished)
+        if row is None:
+            [row] = await self._finish_all([finished])
+        row = _found(row)
         return Completion(to_outcome(generation_id, row), row.keeps_images)
 
     async def refund(self, generation_id: str, terminal_state: TerminalState) -> Refund:
@@ -94,7 +100,7 @@ class PostgresLedger:
 
 
 def _in_order(rows: Sequence[Row[Any]], generation_ids: Sequence[str]) -> list[Row[Any] | None]:
-    """Return the row of each generation, None for one that does not exist."""
+    """Return the row of each generation, None for one that does not exist, or that others have locked."""
     by_id = {row.generation_id: row for row in rows}
     return [by_id.get(generation_id) for generation_id in generation_ids]
 

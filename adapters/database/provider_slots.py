@@ -59,13 +59,15 @@ class PostgresProviderSlots:
         self._granting = Batches(self._grant)
 
     async def request(self, attempt: AttemptRef) -> SlotDecision:
-        decision, is_busy = await self._request(attempt)
-        for pause_seconds in _BUSY_PAUSES:
-            if not is_busy:
+        decision, _ = await self._request(attempt)
+        # Once more when others can see that it waits: one that released a slot meanwhile could not.
+        is_to_look = not decision.granted
+        for pause_seconds in (0.0, *_BUSY_PAUSES):
+            if not is_to_look:
                 break
             await asyncio.sleep(pause_seconds)
             before = decision
-            decision, is_busy = await self._request(attempt)
+            decision, is_to_look = await self._request(attempt)
             decision = replace(
                 decision,
                 to_notify=before.to_notify + decision.to_notify,
@@ -74,7 +76,11 @@ class PostgresProviderSlots:
         return decision
 
     async def grant_free(self, provider: str) -> Sequence[AttemptRef]:
-        return await self._granting.call(provider, provider)
+        granted = await self._granting.call(provider, provider)
+        # All callers of a batch have the same list; the first that goes on takes what is in it, and notifies.
+        taken = list(granted)
+        granted.clear()
+        return taken
 
     async def mark_notified(self, attempts: Sequence[AttemptRef]) -> None:
         values = {
@@ -135,8 +141,8 @@ class PostgresProviderSlots:
         decision = SlotDecision(row.is_granted, others, row.released_provider, row.is_closed)
         return decision, row.is_busy and not row.is_granted
 
-    async def _grant(self, callers: Sequence[str]) -> list[Sequence[AttemptRef]]:
-        """Grant once for all callers; the first of them notifies."""
+    async def _grant(self, callers: Sequence[str]) -> list[list[AttemptRef]]:
+        """Grant once for all callers."""
         values = {"provider": callers[0], "limit": self._limits.get(callers[0])}
         [row] = await self._database.call(_GRANT, values)
         for pause_seconds in _BUSY_PAUSES:
@@ -144,7 +150,7 @@ class PostgresProviderSlots:
                 break
             await asyncio.sleep(pause_seconds)
             [row] = await self._database.call(_GRANT, values)
-        return [[AttemptRef(*attempt) for attempt in row.to_notify], *([] for _ in callers[1:])]
+        return [[AttemptRef(*attempt) for attempt in row.to_notify]] * len(callers)
 
 
 async def add_slot(session: AsyncSession, row: GenerationRow, attempt: AttemptRef) -> ProviderSlotRow:

@@ -10,7 +10,7 @@ from adapters.database.functions import statements
 revision = "0007"
 down_revision = "0006"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "0851f97d4eb802e27e39c1d46c044e18bb8e9bb31881ef89b82cb58d5e90f4b2"
+FUNCTIONS_SHA256 = "01874704cce86e8268ddcf0e2281c9eaae83a2b232631ada9f496bcc4f105dff"
 
 UPGRADE = """
 CREATE TABLE provider_capacity (

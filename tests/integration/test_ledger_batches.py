@@ -15,6 +15,7 @@ from tests.support.requests import new_id, request
 
 PRICE = 4
 CANCELED = TerminalState(Status.CANCELED)
+_LOCK_GENERATION = "SELECT FROM generations WHERE id = :id FOR UPDATE"
 _HOLD_ACCOUNT = "SELECT FROM accounts WHERE id = :id FOR UPDATE"
 
 
@@ -129,3 +130,21 @@ async def test_another_tenants_locked_account_holds_up_nobody(
         assert (await ledgers[0].reserve(quick_id, quick)).state is HoldState.HELD
         assert not waiting.done()
     assert (await waiting).state is HoldState.HELD
+
+
+async def test_a_locked_generation_holds_up_no_other_of_its_tenant(
+    books: PostgresBooks, ledgers: list[PostgresLedger]
+) -> None:
+    tenant_id = await books.tenant(4 * PRICE)
+    first, stuck, *others = await added(books, tenant_id, 4)
+    async with books.database.begin() as session:
+        await session.execute(text(_LOCK_GENERATION), {"id": stuck})
+        reserving = {
+            generation_id: asyncio.create_task(ledgers[0].reserve(generation_id, tenant_id))
+            for generation_id in (first, stuck, *others)
+        }
+        for generation_id in (first, *others):
+            assert (await reserving[generation_id]).state is HoldState.HELD
+        assert not reserving[stuck].done()
+    assert (await reserving[stuck]).state is HoldState.HELD
+    await books.assert_consistent(tenant_id)

@@ -171,3 +171,43 @@ async def test_an_attempt_that_is_pushed_back_frees_its_slot(books: PostgresBook
     assert await holders(books, provider) == set()
     assert await one.grant_free(provider) == [second]
     assert await holders(books, provider) == {second.generation_id}
+
+
+async def test_a_lowered_limit_counts_those_with_the_highest_numbers_too(
+    books: PostgresBooks, provider: str
+) -> None:
+    made = await attempts(books, provider, 8)
+    for attempt in made[:7]:
+        assert await slots(books, provider, 7).request(attempt) == GRANTED
+    five = slots(books, provider, 5)
+    for attempt in made[:3]:  # jobs stay on the numbers 4 to 7
+        await release(books, attempt)
+    assert await five.request(made[7]) == GRANTED
+    assert len(await holders(books, provider)) == 5
+    [another] = await attempts(books, provider, 1)
+    assert await five.request(another) == WAITING
+
+
+async def test_all_that_is_free_is_granted_however_unequal_the_queues_are(
+    books: PostgresBooks, provider: str
+) -> None:
+    one = slots(books, provider, 1)
+    lonely = [(await attempts(books, provider, 1))[0] for _ in range(6)]
+    for attempt in (*lonely, *await attempts(books, provider, 40)):
+        await one.request(attempt)
+    assert len(await slots(books, provider, 40).grant_free(provider)) == 39
+
+
+async def test_a_canceled_caller_leaves_the_grants_to_another(books: PostgresBooks, provider: str) -> None:
+    first, second = await attempts(books, provider, 2)
+    one = slots(books, provider, 1)
+    assert [await one.request(attempt) for attempt in (first, second)] == [GRANTED, WAITING]
+    await release(books, first)
+    callers = [asyncio.create_task(one.grant_free(provider)) for _ in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    callers[0].cancel()
+    results = await asyncio.gather(*callers, return_exceptions=True)
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert [second] in results[1:]
+    assert [] in results[1:]

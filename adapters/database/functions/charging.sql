@@ -58,17 +58,18 @@ $$;
 -- Return what the end of a generation with a hold costs its client, by the policies on its row.
 --
 -- Only a client's own cancel and content that a provider refused can cost anything: no deadline, no unknown submit,
--- no operator's cancel, no fault of ours. What a provider had taken on and the client does not pay is added to the
--- tenant's uncharged costs.
-CREATE OR REPLACE FUNCTION charge_undelivered(p_generation generations, p_status text, p_code text, p_attention text)
-RETURNS bigint LANGUAGE plpgsql AS $$
+-- no operator's cancel, no fault of ours. uncharged: what a provider had taken on and the client does not pay.
+CREATE OR REPLACE FUNCTION charge_undelivered(
+    p_generation generations, p_status text, p_code text, p_attention text, OUT charged bigint, OUT uncharged bigint
+) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     is_refused CONSTANT boolean := p_status = 'failed' AND p_code = 'content_rejected';
-    charged bigint;
     is_taken_on boolean;
 BEGIN
+    charged := 0;
+    uncharged := 0;
     IF NOT is_refused AND NOT is_canceled_by_client(p_generation, p_status, p_attention) THEN
-        RETURN 0;
+        RETURN;
     END IF;
     SELECT
         least(p_generation.held_credits, coalesce(sum(attempt_charge(p_generation, attempt, is_refused)), 0)),
@@ -81,8 +82,7 @@ BEGIN
         -- What a cancel stops: a job that the provider has, or had finished. One that failed costs nobody more.
         ELSE state IN ('accepted', 'succeeded')
     END;
-    IF is_taken_on AND charged < p_generation.price_credits THEN
-        PERFORM count_uncharged(p_generation.tenant_id, p_generation.price_credits - charged);
+    IF is_taken_on THEN
+        uncharged := p_generation.price_credits - charged;
     END IF;
-    RETURN charged;
 END $$;

@@ -55,9 +55,11 @@ DECLARE
     has_hold CONSTANT boolean := EXISTS (SELECT FROM transfers WHERE id = p_generation.id || ':hold');
     attention CONSTANT text := coalesce(p_attention, p_generation.needs_attention);
     charged bigint := 0;
+    uncharged bigint := 0;
 BEGIN
     IF has_hold THEN
-        charged := charge_undelivered(p_generation, p_status, p_code, attention);
+        SELECT undelivered.charged, undelivered.uncharged INTO charged, uncharged
+        FROM charge_undelivered(p_generation, p_status, p_code, attention) AS undelivered;
     END IF;
     UPDATE generations SET
         status = p_status,
@@ -72,6 +74,7 @@ BEGIN
         PERFORM resolve_hold(p_generation, CASE
             WHEN charged > 0 THEN 'settle' WHEN p_code = 'workflow_lost' THEN 'expire' ELSE 'refund' END, charged);
     END IF;
+    PERFORM count_uncharged(p_generation.tenant_id, uncharged) WHERE uncharged > 0;
 END $$;
 
 -- Complete a generation whose row is locked: charge for the images that are stored, return the rest of the hold.
@@ -89,9 +92,6 @@ DECLARE
     );
     uncharged CONSTANT bigint := price * least(refused, n) / n;
 BEGIN
-    IF uncharged > 0 THEN
-        PERFORM count_uncharged(p_generation.tenant_id, uncharged);
-    END IF;
     UPDATE generations SET
         status = 'completed',
         stage = 'completed',
@@ -100,6 +100,7 @@ BEGIN
         refunded_credits = held_credits - charged
     WHERE id = p_generation.id;
     PERFORM resolve_hold(p_generation, 'settle', charged);
+    PERFORM count_uncharged(p_generation.tenant_id, uncharged) WHERE uncharged > 0;
 END $$;
 
 -- Hold the price, or end the generation where that cannot be.
@@ -112,6 +113,7 @@ RETURNS TABLE (
 DECLARE
     generation generations;
     price bigint;
+    available bigint;
     result text := 'held';
 BEGIN
     SELECT * INTO generation FROM generations WHERE id = p_generation FOR UPDATE;
@@ -125,8 +127,8 @@ BEGIN
         PERFORM end_generation(generation, 'canceled', NULL, NULL, NULL);
         result := 'canceled';
     ELSIF NOT EXISTS (SELECT FROM transfers WHERE id = p_generation || ':hold') THEN
-        PERFORM FROM accounts WHERE id = generation.tenant_id || ':available' AND balance_credits >= price FOR UPDATE;
-        IF FOUND THEN
+        SELECT balance_credits INTO available FROM accounts WHERE id = generation.tenant_id || ':available' FOR UPDATE;
+        IF available >= price THEN
             UPDATE generations SET
                 held_credits = price,
                 stage = 'throttled',
@@ -150,28 +152,34 @@ BEGIN
     END IF;
 END $$;
 
--- Lock the rows of several generations and what their steps lock later, all in the one order. One alone locks as it goes.
-CREATE OR REPLACE FUNCTION lock_all(p_generations text[]) RETURNS void LANGUAGE plpgsql AS $$
+-- Lock the rows of several generations and what their steps lock later, all in the one order; return whose step can be
+-- taken now. One that is locked is left out, so that it holds up no other. One alone locks as it goes.
+CREATE OR REPLACE FUNCTION lock_all(p_generations text[]) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+    locked text[];
 BEGIN
     IF cardinality(p_generations) = 1 THEN
-        RETURN;
+        RETURN p_generations;
     END IF;
-    PERFORM FROM generations WHERE id = ANY (p_generations) ORDER BY id FOR UPDATE;
+    locked := ARRAY(SELECT id FROM generations WHERE id = ANY (p_generations) ORDER BY id FOR UPDATE SKIP LOCKED);
     PERFORM FROM accounts WHERE kind <> 'issued' AND tenant_id IN (
-        SELECT tenant_id FROM generations WHERE id = ANY (p_generations)
+        SELECT tenant_id FROM generations WHERE id = ANY (locked)
     ) ORDER BY id FOR UPDATE;
+    RETURN locked;
 END $$;
 
--- Hold the prices of several generations, in one transaction.
+-- Hold the prices of several generations, in one transaction, in this order. Returns no row for one that was locked.
 CREATE OR REPLACE FUNCTION reserve_credits_of_all(p_generations text[])
 RETURNS TABLE (
     generation_id text, state text, status text, code text, charged_credits bigint, images bigint,
     queued_seconds double precision
 ) LANGUAGE plpgsql AS $$
+DECLARE
+    locked CONSTANT text[] := lock_all(p_generations);
 BEGIN
-    PERFORM lock_all(p_generations);
     RETURN QUERY SELECT reserving.id, reserved.*
-    FROM unnest(p_generations) AS reserving (id) CROSS JOIN LATERAL reserve_credits(reserving.id) AS reserved;
+    FROM unnest(p_generations) AS reserving (id) CROSS JOIN LATERAL reserve_credits(reserving.id) AS reserved
+    WHERE reserving.id = ANY (locked);
 END $$;
 
 -- Charge for the stored images and complete the generation. Returns no status if it is open and nothing is stored.

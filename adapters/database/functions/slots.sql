@@ -15,11 +15,16 @@ CREATE OR REPLACE FUNCTION is_slot_wanted(p_provider text) RETURNS boolean LANGU
     ) IS NOT NULL
 $$;
 
--- Return whether there is anything to grant, or anybody to notify of what was granted.
+-- Return whether whoever releases a slot has to grant it once that is committed: somebody waits, or was not notified, or
+-- may be about to wait without being seen yet. Nobody is while another slot is free besides the one that is released.
 CREATE OR REPLACE FUNCTION is_grant_due(p_provider text) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT is_slot_wanted(p_provider) OR EXISTS (
         SELECT FROM provider_slots WHERE provider = p_provider AND granted_at IS NOT NULL AND notified_at IS NULL
-    )
+    ) OR EXISTS (SELECT FROM provider_capacity WHERE provider = p_provider) AND (
+        SELECT count(*) FROM (
+            SELECT FROM provider_capacity WHERE provider = p_provider AND generation_id IS NULL LIMIT 2
+        ) AS free
+    ) < 2
 $$;
 
 -- Make the rows of a provider's capacity, once. Jobs from before they were there get rows above the limit.
@@ -39,16 +44,20 @@ BEGIN
 END $$;
 
 -- Lock free slots, at most p_most, and return their numbers. Those that another transaction has locked are passed over.
--- A limit that was lowered counts the jobs that have a number above it.
+-- Jobs that have a number above the limit count, too: as many of the free slots, the highest, are left.
 CREATE OR REPLACE FUNCTION lock_free_slots(p_provider text, p_limit bigint, p_most bigint)
 RETURNS bigint[] LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM number_slots(p_provider, p_limit);
     RETURN ARRAY(
         SELECT number FROM provider_capacity
-        WHERE provider = p_provider AND generation_id IS NULL AND number <= p_limit - (
-            SELECT count(*) FROM provider_capacity
-            WHERE provider = p_provider AND number > p_limit AND generation_id IS NOT NULL
+        WHERE provider = p_provider AND generation_id IS NULL AND number <= (
+            SELECT number FROM provider_capacity
+            WHERE provider = p_provider AND generation_id IS NULL AND number <= p_limit
+            ORDER BY number DESC LIMIT 1 OFFSET (
+                SELECT count(*) FROM provider_capacity
+                WHERE provider = p_provider AND number > p_limit AND generation_id IS NOT NULL
+            )
         )
         ORDER BY number LIMIT p_most FOR UPDATE SKIP LOCKED
     );
@@ -118,7 +127,7 @@ BEGIN
         numbers := lock_free_slots(p_provider, p_limit, p_most);
         p_most := cardinality(numbers);
     END IF;
-    IF p_most = 0 THEN
+    IF p_most <= 0 THEN
         RETURN ARRAY[]::text[];
     END IF;
     chosen := choose_next(p_provider, p_most, p_closed, p_only, p_as_probe);
@@ -148,6 +157,7 @@ DECLARE
     probed text[];
     endpoint text;
     granted text[] := ARRAY[]::text[];
+    chosen text[];
 BEGIN
     IF NOT pg_try_advisory_xact_lock(7237002, hashtext(p_provider)) THEN
         RETURN NULL;
@@ -164,7 +174,13 @@ BEGIN
     FOREACH endpoint IN ARRAY probed LOOP
         granted := granted || grant_probe(p_provider, p_limit, endpoint, ARRAY[]::text[]);
     END LOOP;
-    RETURN granted || grant_waiting(p_provider, p_limit, 1000, shut || probed, NULL, false);
+    -- Of a tenant no more are looked at than can be its turns, if the others have as many: so until all is granted.
+    LOOP
+        chosen := grant_waiting(p_provider, p_limit, 1000 - cardinality(granted), shut || probed, NULL, false);
+        EXIT WHEN cardinality(chosen) = 0;
+        granted := granted || chosen;
+    END LOOP;
+    RETURN granted;
 END $$;
 
 -- Grant what is free, if anybody wants it.

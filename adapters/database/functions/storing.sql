@@ -83,14 +83,17 @@ BEGIN
     FROM outcome_of(p_generation) AS outcome;
 END $$;
 
--- Finish several generations, in one transaction. p_finished: objects of `generation`, `images` and `undelivered`.
+-- Finish several generations, in one transaction. p_finished: objects of `generation`, `images` and `undelivered`. Returns
+-- no row for one that was locked.
 CREATE OR REPLACE FUNCTION finish_storing_of_all(p_finished jsonb)
 RETURNS TABLE (
     generation_id text, keeps_images boolean, status text, code text, charged_credits bigint, images bigint
 ) LANGUAGE plpgsql AS $$
+DECLARE
+    locked CONSTANT text[] := lock_all(ARRAY(SELECT each ->> 'generation' FROM jsonb_array_elements(p_finished) AS each));
 BEGIN
-    PERFORM lock_all(ARRAY(SELECT each ->> 'generation' FROM jsonb_array_elements(p_finished) AS each));
     RETURN QUERY SELECT each.generation, finished.*
     FROM jsonb_to_recordset(p_finished) AS each (generation text, images jsonb, undelivered jsonb)
-    CROSS JOIN LATERAL finish_storing(each.generation, each.images, each.undelivered) AS finished;
+    CROSS JOIN LATERAL finish_storing(each.generation, each.images, each.undelivered) AS finished
+    WHERE each.generation = ANY (locked);
 END $$;
