@@ -9,17 +9,20 @@ import pytest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
+from temporalio.worker._workflow import _WorkflowWorker
 
 from admin.bootstrap import register_search_attributes
 from devstack.servers.running import Servers, running_servers
 from runtime.process import leave, let_go
 from tests.support.eventually import eventually
+from tests.support.time_limits import scaled
 
 pytest_plugins = ["tests.support.time_limits_plugin"]
 
 _ON_SIMULATORS = [
     Path(__file__).parent / folder for folder in ("simulator", "contracts/providers", "integration")
 ]
+_TASK_SECONDS = 30
 _exit_code = 0
 
 
@@ -28,6 +31,19 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     uses_servers = isinstance(item, pytest.Function) and "servers" in item.fixturenames
     if uses_servers or any(item.path.is_relative_to(folder) for folder in _ON_SIMULATORS):
         item.add_marker("needs_servers")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _slow_workflow_tasks_are_no_deadlocks() -> Iterator[None]:
+    """Let a workflow task take as long as a busy machine needs.
+
+    The SDK takes one that runs for 2 s for a deadlock. In these tests' sandbox, which loads every module, it
+    may; one that hangs is ended by the time limit of its test.
+    """
+    limit = property(lambda _: scaled(_TASK_SECONDS), lambda _, __: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_WorkflowWorker, "_deadlock_timeout_seconds", limit, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
