@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from adapters.database import provider_slots
+from adapters.database.assets import PostgresAssets
 from adapters.database.ledger import PostgresLedger
 from adapters.database.provider_slots import PostgresProviderSlots
 from domain.generation import Status, TerminalState
@@ -211,3 +212,32 @@ async def test_a_canceled_caller_leaves_the_grants_to_another(books: PostgresBoo
     assert isinstance(results[0], asyncio.CancelledError)
     assert [second] in results[1:]
     assert [] in results[1:]
+
+
+async def test_who_is_refused_looks_again(
+    books: PostgresBooks, provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slot that is released while a request is refused was not passed on: nobody was seen to wait."""
+    first, second = await attempts(books, provider, 2)
+    one = slots(books, provider, 1)
+    assert await one.request(first) == GRANTED
+    refuse = one._request
+
+    async def released_meanwhile(attempt: AttemptRef) -> tuple[SlotDecision, bool]:
+        decision = await refuse(attempt)
+        await release(books, first)
+        return decision
+
+    monkeypatch.setattr(one, "_request", released_meanwhile)
+    assert await one.request(second) == GRANTED
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+async def test_who_releases_the_last_slot_looks_for_those_it_cannot_see(
+    books: PostgresBooks, provider: str, limit: int
+) -> None:
+    [attempt] = await attempts(books, provider, 1)
+    assert await slots(books, provider, limit).request(attempt) == GRANTED
+    start = await PostgresAssets(books.database).begin_storing(attempt, None)
+    assert start.result is not None
+    assert start.result.is_grant_due is (limit == 1)
