@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from api.http.client import client_of
 from api.http.json_body import read_generation
 from api.http.request_log import note_caller
-from api.http.schemas import GenerationCreate
+from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
 from api.services.generations import GenerationService

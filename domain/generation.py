@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from domain.charging import ChargePolicies
+from domain.controls import Controls
 from domain.errors import describe
 from domain.moderation import ModeratedAt
 
@@ -138,6 +139,7 @@ class GenerationRequest:
         mask: Id of the stored image whose alpha marks what of the first input to repaint.
         charging: What is paid for work that is not delivered.
         fallback: The same request for another model; its price is not used.
+        controls: What the client says beside what to make.
     """
 
     model: str
@@ -152,6 +154,7 @@ class GenerationRequest:
     mask: str | None = None
     charging: ChargePolicies = field(default_factory=ChargePolicies)
     fallback: "GenerationRequest | None" = None
+    controls: Controls = field(default_factory=Controls)
 
 
 @dataclass(frozen=True)
@@ -236,6 +239,7 @@ class Generation:
         deleted_at: When its client deleted it.
         content_erased_at: When prompt, parameters, metadata and inputs went, then or after their time.
         images_erased_at: When its images went. They were delivered all the same, and `images` tells of them.
+        images_expire_at: When they will go, if its client has said so.
     """
 
     id: str
@@ -258,6 +262,7 @@ class Generation:
     deleted_at: datetime | None = None
     content_erased_at: datetime | None = None
     images_erased_at: datetime | None = None
+    images_expire_at: datetime | None = None
 
     @property
     def outcome(self) -> Outcome:

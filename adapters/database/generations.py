@@ -1,6 +1,7 @@
 """Generations as clients see them: created, read, listed, canceled."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, tuple_
@@ -24,6 +25,7 @@ from adapters.database.tables.mapping import (
     to_generation,
 )
 from domain.charging import ChargePolicy
+from domain.controls import Controls
 from domain.errors import FileNotFound, GenerationNotFound, IdempotencyKeyReused, TooLateToCancel
 from domain.generation import Generation, GenerationRequest, Stage, Status
 from domain.ports import Page
@@ -152,4 +154,11 @@ def _values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
         "price_credits": request.price_credits,
         "status": Status.CREATED,
         "stage": Stage.CREATED,
+    } | _controls(request.controls)
+
+
+def _controls(controls: Controls) -> dict[str, Any]:
+    return asdict(controls) | {
+        "priority": int(controls.priority),
+        "webhook_events": list(controls.webhook_events),
     }

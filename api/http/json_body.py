@@ -10,7 +10,7 @@ from fastapi import HTTPException, Request, status
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from api.http.schemas import GenerationCreate
+from api.http.schemas.generations import GenerationCreate
 from api.services.tenant_limits import TenantConcurrencyLimiter
 from domain.errors import InvalidInput
 

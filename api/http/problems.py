@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from api.http.schemas import FieldProblem, Problem
+from api.http.schemas.problems import FieldProblem, Problem
 from domain import errors
 from domain.errors import InvalidInput, LimitReached, ServiceError, StorageUnavailable, TransientError
 

@@ -3,20 +3,18 @@
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
-from api.http.schemas import (
+from api.http.schemas.credits import EntryView
+from api.http.schemas.files import FileView
+from api.http.schemas.generations import (
     CostView,
-    EntryView,
     ErrorView,
-    FileView,
     GenerationView,
     ImageView,
-    InputLimitsView,
-    ModelView,
-    PriceView,
     QueueView,
     UndeliveredView,
     UrlsView,
 )
+from api.http.schemas.models import InputLimitsView, ModelView, PriceView
 from domain.auth import Caller, Scope
 from domain.catalog import Catalog
 from domain.credits import Entry

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from api.deps import CanReadCredits, ServicesDep
 from api.http.pagination import entry_cursor, read_entry_cursor
-from api.http.schemas import BalanceView, EntryPage
+from api.http.schemas.credits import BalanceView, EntryPage
 from api.http.serializers import serialize_entry
 
 router = APIRouter(prefix="/v1/credits", tags=["credits"])

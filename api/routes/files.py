@@ -11,7 +11,7 @@ from api.deps import (
     actor_of,
 )
 from api.http.multipart import uploaded_file
-from api.http.schemas import FileView
+from api.http.schemas.files import FileView
 from api.http.serializers import serialize_file
 
 router = APIRouter(prefix="/v1/files", tags=["files"])

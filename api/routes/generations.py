@@ -15,7 +15,7 @@ from api.deps import (
     actor_of,
 )
 from api.http.pagination import generation_cursor, read_generation_cursor
-from api.http.schemas import GenerationCreate, GenerationPage, GenerationView
+from api.http.schemas.generations import GenerationCreate, GenerationPage, GenerationView
 from api.http.serializers import serialize_position
 from api.services.generations import GenerationCommand
 from domain.generation import Stage, Status

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from api.deps import CanReadGenerations, ServicesDep
-from api.http.schemas import ModelList, ModelView
+from api.http.schemas.models import ModelList, ModelView
 from api.http.serializers import serialize_model
 
 router = APIRouter(prefix="/v1/models", tags=["models"])

@@ -25,8 +25,8 @@ def count_column(default: int | None = None) -> Any:
     return Column(BigInteger, nullable=False, server_default=None if default is None else text(str(default)))
 
 
-def flag_column() -> Any:
-    return Column(Boolean, nullable=False, server_default=text("false"))
+def flag_column(*, default: bool = False) -> Any:
+    return Column(Boolean, nullable=False, server_default=text("true" if default else "false"))
 
 
 def policy_column() -> Any:

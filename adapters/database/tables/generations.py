@@ -147,6 +147,21 @@ class GenerationRow(SQLModel, table=True):
     content_erased_at: datetime | None = Field(default=None, sa_column=moment_column())
     images_erased_at: datetime | None = Field(default=None, sa_column=moment_column())
     provider_data_erased_at: datetime | None = Field(default=None, sa_column=moment_column())
+    # What its client says beside what to make: domain/controls.py.
+    cancel_after_seconds: int | None = Field(default=None, sa_column=Column(BigInteger))
+    start_within_seconds: int | None = Field(default=None, sa_column=Column(BigInteger))
+    image_lifetime_seconds: int | None = Field(default=None, sa_column=Column(BigInteger))
+    images_expire_at: datetime | None = Field(default=None, sa_column=moment_column())
+    keeps_prompt: bool = Field(default=True, sa_column=flag_column(default=True))
+    priority: int = Field(default=0, sa_column=count_column(0))
+    webhook_url: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    webhook_events: list[str] = Field(default_factory=list, sa_column=json_column("'[]'"))
+    retry_of: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    api_key_id: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    # Which providers were considered, and why each was or was not taken.
+    routing: list[dict[str, Any]] = Field(default_factory=list, sa_column=json_column("'[]'"))
+    # The number of its last event that is no longer in the log.
+    purged_events: int = Field(default=0, sa_column=count_column(0))
 
 
 class AttemptRow(SQLModel, table=True):
@@ -193,6 +208,10 @@ class AttemptRow(SQLModel, table=True):
     late_at: datetime | None = Field(default=None, sa_column=moment_column())
     # When a poll first reported a failure that is not believed at once.
     tentative_at: datetime | None = Field(default=None, sa_column=moment_column())
+    # What the provider last said of how far it is.
+    progress: dict[str, Any] | None = Field(
+        default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True)
+    )
 
 
 class ImageRow(SQLModel, table=True):

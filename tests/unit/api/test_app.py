@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from api.app import _ROUTERS, PUBLIC_PATHS, BodyLimits, build_app, build_internal_app
 from api.http.load_limits import LoadLimits
-from api.http.schemas import GenerationCreate
+from api.http.schemas.generations import GenerationCreate
 from api.server.connections import ConnectionLimits
 from composition import ServiceSettings
 from composition.api import _connection_limits, _load_limits

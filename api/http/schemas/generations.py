@@ -1,39 +1,17 @@
-"""What a client sends and gets. Separate from `domain` so that either can change alone."""
+"""Generations: what a client sends, and how it sees a job."""
 
-import re
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
+from pydantic import BaseModel, Field, StrictBool
 
+from api.http.schemas.fields import Number, RequestBody, Text, WholeNumber, Word
 from domain.charging import ChargePolicy
-from domain.credits import AccountKind, TransferKind
 from domain.generation import Stage, Status
 from domain.moderation import ModeratedAt
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
-
-def _storable(text: str) -> str:
-    """Refuse what PostgreSQL cannot hold: NUL, and surrogates without their other half."""
-    if _UNSTORABLE.search(text):
-        raise ValueError("must not contain NUL or lone surrogates")
-    return text
-
-
-Text = Annotated[str, Field(strict=True), AfterValidator(_storable)]
-# Wider than any model's own limit; those are checked against the catalog, with the model's numbers.
-WholeNumber = Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]
-Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
-Word = Annotated[Text, Field(max_length=20)]
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class GenerationCreate(_Body):
+class GenerationCreate(RequestBody):
     """The body of `POST /v1/generations`. A field the model does not take is refused, not dropped."""
 
     model: Annotated[Text, Field(min_length=1, max_length=100)]
@@ -179,113 +157,3 @@ class GenerationPage(BaseModel):
 
     data: list[GenerationView]
     next_cursor: str | None
-
-
-class InputLimitsView(BaseModel):
-    """Which input images a model accepts. `min_images` is 0 if it also makes images from a prompt alone."""
-
-    min_images: int
-    max_images: int
-    max_bytes: int
-    max_total_bytes: int
-    max_pixels: int
-    min_edge_pixels: int
-    content_types: list[str]
-    mask: Literal["no", "optional", "required"]
-    max_mask_bytes: int
-
-
-class PriceView(BaseModel):
-    """Credits for one image: (`per_image` + the step of `by`), once for each megapixel if `per_megapixel`."""
-
-    per_image: int
-    by: str | None
-    steps: dict[str, int]
-    per_megapixel: bool
-    default_megapixels: int
-
-
-class ModelView(BaseModel):
-    """What a model accepts and costs. `parameters` holds a JSON Schema for each."""
-
-    id: str
-    title: str
-    kind: str
-    kinds: list[str]
-    provider: str
-    available: bool
-    parameters: dict[str, Mapping[str, Any]]
-    inputs: InputLimitsView | None
-    price: PriceView
-    typical_seconds: float
-    max_seconds: float
-    webhook: bool
-    fallback: str | None
-    cancel_after_submit: ChargePolicy
-    moderation: ChargePolicy
-
-
-class ModelList(BaseModel):
-    """Every model, also those that are switched off here."""
-
-    data: list[ModelView]
-
-
-class FileView(BaseModel):
-    """A stored image that generations may use until it expires; each use extends that."""
-
-    id: str
-    width: int
-    height: int
-    content_type: str
-    size_bytes: int
-    sha256: str
-    has_alpha: bool
-    created_at: datetime
-    expires_at: datetime
-
-
-class BalanceView(BaseModel):
-    """A tenant's credits: granted in all = available + held + spent."""
-
-    available: int
-    held: int
-    spent: int
-
-
-class EntryView(BaseModel):
-    """One line of a tenant's account."""
-
-    id: int
-    transfer_id: str
-    kind: TransferKind
-    account: AccountKind
-    amount: int
-    balance_after: int
-    generation_id: str | None
-    created_at: datetime
-
-
-class EntryPage(BaseModel):
-    """Newest first. `next_cursor` is null on the last page."""
-
-    data: list[EntryView]
-    next_cursor: str | None
-
-
-class FieldProblem(BaseModel):
-    """What is wrong with one field."""
-
-    field: str
-    message: str
-
-
-class Problem(BaseModel):
-    """RFC 9457 problem details, with a stable `code` of docs/errors.md."""
-
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str
-    errors: list[FieldProblem] = []

@@ -1,0 +1,1 @@
+"""What clients send and get, by resource. Separate from `domain` so that either can change alone."""

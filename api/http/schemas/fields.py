@@ -1,0 +1,28 @@
+"""Types that the fields of several bodies share."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def _storable(text: str) -> str:
+    """Refuse what PostgreSQL cannot hold: NUL, and surrogates without their other half."""
+    if _UNSTORABLE.search(text):
+        raise ValueError("must not contain NUL or lone surrogates")
+    return text
+
+
+Text = Annotated[str, Field(strict=True), AfterValidator(_storable)]
+# Wider than any model's own limit; those are checked against the catalog, with the model's numbers.
+WholeNumber = Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]
+Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+Word = Annotated[Text, Field(max_length=20)]
+
+
+class RequestBody(BaseModel):
+    """A body that a client sends: an unknown field is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
