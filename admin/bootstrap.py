@@ -33,7 +33,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.reconcile import ReconcilePlan
 from composition import ServiceSettings
-from composition.repositories import database, grant_rights
+from composition.repositories import database, event_log, grant_rights
 from composition.storage import limit_account, object_store
 from composition.temporal import temporal_client
 from domain import temporal_names
@@ -48,12 +48,15 @@ _VISIBLE_LOOKS, _VISIBLE_PAUSE_SECONDS = 150, 0.2
 async def bootstrap(settings: ServiceSettings) -> dict[str, Any]:
     """Make everything ready; return what is."""
     pool = database(settings, process="darkroom-admin")
-    await pool.healthy()
-    await pool.close()
+    try:
+        await pool.healthy()
+    finally:
+        await pool.close()
     # Alembic's own environment runs an event loop, which cannot be inside this one.
     owner = settings.migration_database_url or settings.database_url
     await asyncio.to_thread(migrate, owner.get_secret_value())
     await grant(owner.get_secret_value())
+    await rebase_events(settings)
     await prepare_storage(settings)
     client = await temporal_client(settings)
     missing = await register_search_attributes(client)
@@ -74,6 +77,16 @@ async def grant(database_url: str) -> None:
             " DATABASE_URL needs none (docs/operations.md, Roles)",
             " and no role ".join(missing),
         )
+
+
+async def rebase_events(settings: ServiceSettings) -> None:
+    """Make the log of events of a restored dump one that this server's transactions continue."""
+    pool = database(settings, process="darkroom-admin")
+    try:
+        if count := await event_log(pool).rebase():
+            _log.info("%d events came from another server; they stand before all new ones", count)
+    finally:
+        await pool.close()
 
 
 async def prepare_storage(settings: ServiceSettings) -> None:

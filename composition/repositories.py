@@ -11,6 +11,7 @@ from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.dsn import async_engine
 from adapters.database.engine import Database
 from adapters.database.erasure import request_erasure, set_retention
+from adapters.database.events import PostgresEventLog
 from adapters.database.ids import new_id
 from adapters.database.ledger import PostgresLedger
 from adapters.database.provider_slots import PostgresProviderSlots
@@ -39,6 +40,7 @@ __all__ = [
     "cost_lines",
     "credit_accounts",
     "database",
+    "event_log",
     "grant_rights",
     "key_lines",
     "ledger",
@@ -107,6 +109,10 @@ def tenants(pool: Database) -> PostgresTenants:
 
 def credit_accounts(pool: Database) -> PostgresCreditAccounts:
     return PostgresCreditAccounts(pool)
+
+
+def event_log(pool: Database) -> PostgresEventLog:
+    return PostgresEventLog(pool)
 
 
 def ledger(pool: Database) -> PostgresLedger:

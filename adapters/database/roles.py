@@ -32,6 +32,7 @@ SERVING_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "attempts": _CHANGE,
     "audit_events": _APPEND,
     "entries": _APPEND,
+    "events": (*_APPEND, "DELETE"),
     "generations": _CHANGE,
     "images": _APPEND,
     "inbox": _CHANGE,

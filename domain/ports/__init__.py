@@ -4,6 +4,7 @@ from domain.ports.assets import Assets, ResultToStore, StoringStart
 from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, WebhookReceipt
 from domain.ports.credits import Authenticator, CreditAccounts, Ledger
 from domain.ports.erasure import Erasure
+from domain.ports.events import EventLog, LogTail
 from domain.ports.generations import Generations, Page
 from domain.ports.input_files import InputFiles
 from domain.ports.installation import Installation, InstallationState, OpenStage, ProviderQueue
@@ -31,6 +32,7 @@ __all__ = [
     "CreditAccounts",
     "Downloader",
     "Erasure",
+    "EventLog",
     "Generations",
     "ImageInspector",
     "Inbox",
@@ -39,6 +41,7 @@ __all__ = [
     "Installation",
     "InstallationState",
     "Ledger",
+    "LogTail",
     "ObjectStore",
     "OpenStage",
     "Page",

@@ -114,6 +114,7 @@ BEGIN
         RETURN NEXT;
         RETURN;
     END IF;
+    PERFORM log_slot(generation, p_ordinal);
     begun_at := clock_timestamp();
     INSERT INTO attempts AS attempt (generation_id, ordinal, provider, endpoint, state, started_at)
     VALUES (

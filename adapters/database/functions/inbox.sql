@@ -32,7 +32,9 @@ BEGIN
         CASE WHEN keeps_provider_data(generation) THEN p_result ELSE jsonb_set(p_result, '{files}', '[]') END,
         generation.finished_at IS NOT NULL
     ) ON CONFLICT (provider, event_id) DO NOTHING;
-    IF FOUND AND is_believed AND p_result ->> 'status' IN ('succeeded', 'failed') THEN
+    IF NOT FOUND THEN
+        PERFORM log_repeated_webhook(generation, p_ordinal, p_provider);
+    ELSIF is_believed AND p_result ->> 'status' IN ('succeeded', 'failed') THEN
         PERFORM store_result(
             p_generation, p_ordinal, NULL, p_result, p_message, p_moderated_at, p_does_not_charge, p_cost_amount, p_cost_unit, false
         );

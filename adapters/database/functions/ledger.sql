@@ -61,6 +61,11 @@ BEGIN
         SELECT undelivered.charged, undelivered.uncharged INTO charged, uncharged
         FROM charge_undelivered(p_generation, p_status, p_code, attention) AS undelivered;
     END IF;
+    -- First, so that the end of a generation is the last of its events.
+    IF has_hold THEN
+        PERFORM resolve_hold(p_generation, CASE
+            WHEN charged > 0 THEN 'settle' WHEN p_code = 'workflow_lost' THEN 'expire' ELSE 'refund' END, charged);
+    END IF;
     UPDATE generations SET
         status = p_status,
         stage = p_status,
@@ -70,10 +75,6 @@ BEGIN
         charged_credits = charged,
         refunded_credits = held_credits - charged
     WHERE id = p_generation.id;
-    IF has_hold THEN
-        PERFORM resolve_hold(p_generation, CASE
-            WHEN charged > 0 THEN 'settle' WHEN p_code = 'workflow_lost' THEN 'expire' ELSE 'refund' END, charged);
-    END IF;
     PERFORM count_uncharged(p_generation.tenant_id, uncharged) WHERE uncharged > 0;
 END $$;
 
@@ -92,6 +93,7 @@ DECLARE
     );
     uncharged CONSTANT bigint := price * least(refused, n) / n;
 BEGIN
+    PERFORM resolve_hold(p_generation, 'settle', charged);
     UPDATE generations SET
         status = 'completed',
         stage = 'completed',
@@ -99,7 +101,6 @@ BEGIN
         charged_credits = charged,
         refunded_credits = held_credits - charged
     WHERE id = p_generation.id;
-    PERFORM resolve_hold(p_generation, 'settle', charged);
     PERFORM count_uncharged(p_generation.tenant_id, uncharged) WHERE uncharged > 0;
 END $$;
 

@@ -9,6 +9,7 @@ from adapters.database.tables.accounts import (
     TransferRow,
     UnchargedCostRow,
 )
+from adapters.database.tables.events import EventRow
 from adapters.database.tables.generations import (
     AttemptRow,
     GenerationRow,
@@ -30,6 +31,7 @@ __all__ = [
     "AttemptRow",
     "AuditEventRow",
     "EntryRow",
+    "EventRow",
     "GenerationRow",
     "ImageRow",
     "InboxRow",

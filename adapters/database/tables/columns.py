@@ -17,6 +17,11 @@ def moment_column(*, nullable: bool = True) -> Any:
     return Column(DateTime(timezone=True), nullable=nullable, server_default=default)
 
 
+def clock_column() -> Any:
+    """Return a column for when a row was written, and not when its transaction began."""
+    return Column(DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()"))
+
+
 def text_column(*arguments: Any, nullable: bool = False, primary_key: bool = False) -> Any:
     return Column(Text, *arguments, nullable=nullable, primary_key=primary_key)
 

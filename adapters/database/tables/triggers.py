@@ -130,10 +130,26 @@ TRIGGERS = (
     " FOR EACH ROW EXECUTE FUNCTION follow_grant()",
     "CREATE TRIGGER attempts_forward BEFORE INSERT OR UPDATE ON attempts"
     " FOR EACH ROW EXECUTE FUNCTION advance_attempt()",
+    "CREATE TRIGGER generations_log_new AFTER INSERT ON generations"
+    " FOR EACH ROW EXECUTE FUNCTION log_generation()",
+    "CREATE TRIGGER generations_log AFTER UPDATE ON generations FOR EACH ROW"
+    " WHEN (OLD.stage <> NEW.stage OR OLD.status <> NEW.status"
+    " OR OLD.cancel_requested_at IS DISTINCT FROM NEW.cancel_requested_at"
+    " OR OLD.deleted_at IS DISTINCT FROM NEW.deleted_at) EXECUTE FUNCTION log_generation()",
+    "CREATE TRIGGER attempts_log_new AFTER INSERT ON attempts FOR EACH ROW EXECUTE FUNCTION log_attempt()",
+    "CREATE TRIGGER attempts_log AFTER UPDATE ON attempts FOR EACH ROW"
+    " WHEN (OLD.state <> NEW.state OR OLD.late_at IS NULL AND NEW.late_at IS NOT NULL)"
+    " EXECUTE FUNCTION log_attempt()",
+    "CREATE TRIGGER inbox_log AFTER INSERT ON inbox FOR EACH ROW EXECUTE FUNCTION log_inbox()",
+    "CREATE TRIGGER transfers_log AFTER INSERT ON transfers FOR EACH ROW EXECUTE FUNCTION log_transfer()",
+    "CREATE TRIGGER images_log AFTER INSERT ON images REFERENCING NEW TABLE AS written"
+    " FOR EACH STATEMENT EXECUTE FUNCTION log_images()",
+    "CREATE TRIGGER events_immutable BEFORE UPDATE OR TRUNCATE ON events"
+    " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
 )
 
-_CHECKS = (IMMUTABLE, BALANCED, FORWARD, RELEASE_SLOT, FOLLOW_GRANT, ADVANCE_ATTEMPT, *TRIGGERS)
-for statement in (*_CHECKS, *functions.statements()):
+_CHECKS = (IMMUTABLE, BALANCED, FORWARD, RELEASE_SLOT, FOLLOW_GRANT, ADVANCE_ATTEMPT)
+for statement in (*_CHECKS, *functions.statements(), *TRIGGERS):
     # DDL() fills in `%(...)s` itself, so a literal percent sign is doubled.
     ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
     event.listen(SQLModel.metadata, "after_create", ddl)

@@ -1,0 +1,97 @@
+"""The log of events in PostgreSQL. Its triggers and functions write it: functions/events.sql."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from adapters.database.engine import Database
+from domain.events import Event, EventPosition, EventType
+from domain.ports.events import LogTail
+
+_COLUMNS = "transaction_id, id, tenant_id, generation_id, number, type, data, created_at"
+# The oldest transaction that is still open, in any database of the server.
+_HORIZON = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
+# One statement, and so one snapshot: the horizon is that of the rows.
+_TAIL = text(f"""
+SELECT {_HORIZON} AS horizon, tail.* FROM (VALUES (1)) AS once LEFT JOIN LATERAL (
+    SELECT {_COLUMNS} FROM events WHERE (transaction_id, id) > (:transaction, :id)
+    ORDER BY transaction_id, id LIMIT :limit
+) AS tail ON true ORDER BY transaction_id, id
+""").columns(data=JSONB)  # noqa: S608 - constants
+_SELECT_HORIZON = text(f"SELECT {_HORIZON} AS horizon")
+_OF_GENERATION = text(f"""
+SELECT {_COLUMNS} FROM events
+WHERE generation_id = :generation AND number > :after AND tenant_id = :tenant ORDER BY number LIMIT :limit
+""").columns(data=JSONB)  # noqa: S608 - a constant
+_OF_TENANT = text(f"""
+SELECT {_COLUMNS} FROM events
+WHERE tenant_id = :tenant AND (transaction_id, id) > (:transaction, :id) AND transaction_id < {_HORIZON}
+ORDER BY transaction_id, id LIMIT :limit
+""").columns(data=JSONB)  # noqa: S608 - constants
+_FIND = text(f"""
+SELECT {_COLUMNS} FROM events WHERE transaction_id = :transaction AND id = :id AND tenant_id = :tenant
+""").columns(data=JSONB)  # noqa: S608 - a constant
+_PURGE = text("SELECT purge_events(:before, :limit) AS purged").bindparams(bindparam("before"))
+_REBASE = text("SELECT rebase_events() AS rebased")
+_BEGINNING = EventPosition(0, 0)
+
+
+class PostgresEventLog:
+    """Reads events in an order that never changes afterwards."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read_tail(self, after: EventPosition, limit: int) -> LogTail:
+        values = {"transaction": after.transaction_id, "id": after.id, "limit": limit}
+        rows = await self._database.call(_TAIL, values)
+        return LogTail([_event(row) for row in rows if row.id is not None], rows[0].horizon)
+
+    async def horizon(self) -> int:
+        [row] = await self._database.call(_SELECT_HORIZON, {})
+        return int(row.horizon)
+
+    async def list_of_generation(
+        self, tenant_id: str, generation_id: str, *, after: int, limit: int
+    ) -> Sequence[Event]:
+        values = {"tenant": tenant_id, "generation": generation_id, "after": after, "limit": limit}
+        return [_event(row) for row in await self._database.call(_OF_GENERATION, values)]
+
+    async def list_of_tenant(
+        self, tenant_id: str, *, after: EventPosition | None, limit: int
+    ) -> Sequence[Event]:
+        start = after or _BEGINNING
+        values = {"tenant": tenant_id, "transaction": start.transaction_id, "id": start.id, "limit": limit}
+        return [_event(row) for row in await self._database.call(_OF_TENANT, values)]
+
+    async def find_event(self, tenant_id: str, position: EventPosition) -> Event | None:
+        values = {"tenant": tenant_id, "transaction": position.transaction_id, "id": position.id}
+        rows = await self._database.call(_FIND, values)
+        return _event(rows[0]) if rows else None
+
+    async def rebase(self) -> int:
+        """Put events of another server's dump before new ones; return how many there were.
+
+        Run after a restore, before anything else is written.
+        """
+        [row] = await self._database.call(_REBASE, {})
+        return int(row.rebased)
+
+    async def purge(self, before: datetime, limit: int) -> int:
+        [row] = await self._database.call(_PURGE, {"before": before, "limit": limit})
+        return int(row.purged)
+
+
+def _event(row: Row[Any]) -> Event:
+    return Event(
+        position=EventPosition(row.transaction_id, row.id),
+        tenant_id=row.tenant_id,
+        generation_id=row.generation_id,
+        number=row.number,
+        type=EventType(row.type),
+        data=row.data,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,59 @@
+"""The log of events, as its readers need it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from domain.events import Event, EventPosition
+
+
+@dataclass(frozen=True)
+class LogTail:
+    """The newest part of the log.
+
+    Attributes:
+        events: What is visible, in the order of positions.
+        horizon: The oldest transaction that may still write: below it, nothing is missing.
+    """
+
+    events: Sequence[Event]
+    horizon: int
+
+
+class EventLog(Protocol):
+    """Reads events, and deletes old ones. Writing them is the database's own work."""
+
+    async def read_tail(self, after: EventPosition, limit: int) -> LogTail:
+        """Return what is visible after a position, also where an older transaction is still open."""
+        ...
+
+    async def horizon(self) -> int:
+        """Return the oldest transaction that may still write."""
+        ...
+
+    async def list_of_generation(
+        self, tenant_id: str, generation_id: str, *, after: int, limit: int
+    ) -> Sequence[Event]:
+        """Return a generation's events with numbers above `after`, in their order."""
+        ...
+
+    async def list_of_tenant(
+        self, tenant_id: str, *, after: EventPosition | None, limit: int
+    ) -> Sequence[Event]:
+        """Return a tenant's events after a position, in order, none of which can be missing yet.
+
+        after: None begins with the oldest.
+        """
+        ...
+
+    async def find_event(self, tenant_id: str, position: EventPosition) -> Event | None:
+        """Return an event of the tenant; None if it is not in the log any more, or never was.
+
+        One that is there has all that followed it after it: the oldest are deleted first.
+        """
+        ...
+
+    async def purge(self, before: datetime, limit: int) -> int:
+        """Delete events that are older, the oldest first; return how many."""
+        ...
