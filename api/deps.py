@@ -21,6 +21,7 @@ from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
 from api.services.input_files import FILE_ID, InputFileService
 from api.services.key_guard import KeyGuard
+from api.services.progress import ProgressService
 from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
 from api.services.state_gauges import StateGauges
@@ -63,6 +64,7 @@ class Services:
     tenants: TenantStates
     input_files: InputFiles
     slots: ProviderSlots
+    progress: ProgressService
     input_file_service: InputFileService
     generation_service: GenerationService
     workflow_status: WorkflowStatus

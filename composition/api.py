@@ -14,6 +14,7 @@ from adapters.database.erasure import PostgresErasure
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
+from adapters.database.progress import PostgresProgressRecords
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.provider_status import PostgresInstallation
 from adapters.database.tenant_usage import PostgresTenantUsages
@@ -31,6 +32,7 @@ from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
 from api.services.input_files import InputFileService
 from api.services.key_guard import KeyGuard
+from api.services.progress import CatalogDurations, ProgressService
 from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
 from api.services.state_gauges import StateGauges
@@ -150,6 +152,7 @@ async def api_services(
             generations=generations,
             input_files=PostgresInputFiles(pool),
             slots=PostgresProviderSlots(pool, {}),  # to read positions; only workers grant slots
+            progress=ProgressService(PostgresProgressRecords(pool), CatalogDurations(models)),
             input_file_service=input_files,
             credits=PostgresCreditAccounts(pool),
             key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),

@@ -15,6 +15,7 @@ from api.deps import (
     actor_of,
 )
 from api.http.pagination import generation_cursor, read_generation_cursor
+from api.http.progress_view import serialize_progress
 from api.http.schemas.generations import GenerationCreate, GenerationPage, GenerationView
 from api.http.serializers import serialize_position
 from api.services.generations import GenerationCommand
@@ -82,11 +83,14 @@ async def get_generation(
     """Get a generation from its row. `live=true` also queries its workflow, if that is quick."""
     generation = await services.generations.get_generation_of(caller.tenant_id, generation_id)
     view = services.serializer.serialize(generation)
+    position = None
     if generation.stage is Stage.THROTTLED:
         position = await services.slots.queue_position(generation_id)
         if position is not None:
             view.queue = serialize_position(position)
     if not generation.status.is_terminal:
+        job_progress = await services.progress.read(generation, position)
+        view.progress = serialize_progress(job_progress) if job_progress is not None else None
         response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
         if live:
             progress = await services.workflow_status.query(caller.tenant_id, generation_id)

@@ -8,6 +8,7 @@ from domain.ports.events import EventLog, LogTail
 from domain.ports.generations import Generations, Page
 from domain.ports.input_files import InputFiles
 from domain.ports.installation import Installation, InstallationState, OpenStage, ProviderQueue
+from domain.ports.progress import ProgressRecords, TypicalDurations
 from domain.ports.provider_slots import Closure, ProviderSlots, QueuePosition, SlotDecision
 from domain.ports.reconcile import ReconcileQueries, StuckGeneration
 from domain.ports.services import (
@@ -45,6 +46,7 @@ __all__ = [
     "ObjectStore",
     "OpenStage",
     "Page",
+    "ProgressRecords",
     "Provider",
     "ProviderQueue",
     "ProviderSlots",
@@ -58,6 +60,7 @@ __all__ = [
     "SynchronousProvider",
     "TenantStates",
     "TenantUsages",
+    "TypicalDurations",
     "WebhookReader",
     "WebhookReceipt",
     "WorkflowClient",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, StrictBool
 
 from api.http.schemas.fields import Number, RequestBody, Text, WholeNumber, Word
+from api.http.schemas.progress import ProgressView
 from domain.charging import ChargePolicy
 from domain.generation import Stage, Status
 from domain.moderation import ModeratedAt
@@ -148,6 +149,7 @@ class GenerationView(BaseModel):
     images_erased_at: datetime | None
     urls: UrlsView
     queue: QueueView | None = None
+    progress: ProgressView | None = None
     temporal_ui: str | None = None
     live: dict[str, Any] | None = None
 
