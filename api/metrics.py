@@ -5,6 +5,8 @@ import time
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.http.client import client_of
+
 accepted = Counter("darkroom_generations_accepted", "New generations, by model.", ["model"])
 deferred = Counter(
     "darkroom_deferred", "Starts and signals that were left to the reconciler, by kind.", ["kind"]
@@ -69,4 +71,5 @@ class RequestMetricsMiddleware:
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
             method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "DELETE") else "other"
-            requests.labels(route, method, str(status)).observe(time.perf_counter() - started)
+            if not client_of(scope).has_waited:
+                requests.labels(route, method, str(status)).observe(time.perf_counter() - started)
