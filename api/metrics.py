@@ -22,6 +22,7 @@ shed = Counter(
     "Requests that were refused because too many were in progress, by group.",
     ["group"],
 )
+waiting = Gauge("darkroom_waiting_requests", "Streams, and requests that wait for the end of a generation.")
 connections_closed = Counter(
     "darkroom_connections_closed",
     "Connections that were closed for what their client did, by reason.",

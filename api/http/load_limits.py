@@ -221,6 +221,7 @@ class _Place:
         self._counts.enter_context(self._limits.count_nobody(RouteGroup.WAITING))
         for tenant_id in self._tenants:
             self._counts.enter_context(self._limits.count_tenant(RouteGroup.WAITING, tenant_id))
+        self._counts.enter_context(metrics.waiting.track_inprogress())
         return True
 
 
