@@ -41,11 +41,8 @@ class SecurityHeadersMiddleware:
 
 def _is_watched(scope: Scope) -> bool:
     """Return whether a page of any origin may read the response: its token is all that opens it."""
-    return (
-        scope["method"] == "GET"
-        and scope["path"].startswith(_WATCHED)
-        and scope["query_string"].startswith(_TOKEN)
-    )
+    path, query = str(scope["path"]), bytes(scope["query_string"])
+    return scope["method"] == "GET" and path.startswith(_WATCHED) and query.startswith(_TOKEN)
 
 
 def _add(headers: MutableHeaders, path: str) -> None:
