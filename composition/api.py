@@ -21,6 +21,7 @@ from adapters.database.provider_status import PostgresInstallation
 from adapters.database.tenant_usage import PostgresTenantUsages
 from adapters.database.tenants import PostgresTenants
 from adapters.providers.http.client import provider_client
+from adapters.storage.s3 import S3Store
 from api.app import BodyLimits, build_app, build_internal_app
 from api.deps import Services
 from api.http.load_limits import LoadLimits, RouteGroup
@@ -182,10 +183,7 @@ async def api_services(
             image_copies=ImageCopies(store),
             webhook_readers=webhook_readers(settings, http),
             serializer=_serializer(settings),
-            readiness=Readiness(
-                {"postgres": pool.healthy, "temporal": workflows.healthy, "s3": store.bucket_exists},
-                essential="postgres",
-            ),
+            readiness=_readiness(pool, workflows, store),
             state_gauges=StateGauges(PostgresInstallation(pool)),
             admission=admission,
             erasure=PostgresErasure(pool),
@@ -193,6 +191,11 @@ async def api_services(
             large_bodies=TenantConcurrencyLimiter(_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS),
             keyring=keyring(settings),
         )
+
+
+def _readiness(pool: Database, workflows: WorkflowEngine, store: S3Store) -> Readiness:
+    looks = {"postgres": pool.healthy, "temporal": workflows.healthy, "s3": store.bucket_exists}
+    return Readiness(looks, essential="postgres")
 
 
 async def _temporal(settings: ServiceSettings) -> WorkflowEngine:

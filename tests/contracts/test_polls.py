@@ -79,11 +79,11 @@ async def test_what_the_provider_says_is_stored_and_told_without_its_words(
 async def test_a_poll_that_brings_nothing_new_is_told_every_30_seconds(
     subject: Subject, database: Database, attempt: AttemptRef
 ) -> None:
-    for number in range(5):
-        log = replace(HALF, logs=(f"line {number}",))
+    logs = [replace(HALF, logs=(f"line {number}",)) for number in range(5)]
+    for log in logs:
         await subject.attempts.record_poll(attempt, PollReport.of(log))
     assert [event["number"] for event in await told(subject, attempt)] == [1]
-    assert (await found(database, attempt)).provider == log
+    assert (await found(database, attempt)).provider == logs[-1]
 
     await age(subject, attempt, 29)
     await subject.attempts.record_poll(attempt, PollReport.of(HALF))

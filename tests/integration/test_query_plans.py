@@ -15,6 +15,7 @@ from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.generations import PostgresGenerations
 from adapters.database.input_files import PostgresInputFiles
+from adapters.database.progress import PostgresProgressRecords
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.reconcile_queries import PostgresReconcileQueries
 from admin.bootstrap import migrate
@@ -58,6 +59,7 @@ LISTS: dict[str, Call] = {
     "open": lambda db: PostgresReconcileQueries(db, CATALOG).list_stuck(MOMENT, LIMIT),
     "unrelayed": lambda db: PostgresReconcileQueries(db, CATALOG).list_unrelayed(MOMENT, LIMIT),
     "orphaned": lambda db: PostgresReconcileQueries(db, CATALOG).list_with_orphaned_objects(MOMENT, LIMIT),
+    "progress": lambda db: PostgresProgressRecords(db).read_progress("gen_99999"),
     "queue position": lambda db: PostgresProviderSlots(db, {}).queue_position("gen_99999"),
     "grant": lambda db: PostgresProviderSlots(db, {"fal": 42}).grant_free("fal"),
 }
@@ -73,6 +75,7 @@ STEPS = {
     "request a slot": "SELECT * FROM request_slot('ID', 1, '{\"fal\": 60}')",
     "begin": "SELECT * FROM begin_submit('ID', 1)",
     "accepted": "SELECT * FROM record_accepted('ID', 1, 'job', '{}', NULL, NULL)",
+    "poll": "SELECT record_poll('ID', 1, 'running', NULL, '{\"percent\": 50}')",
     "webhook": "SELECT * FROM receive_event('fal', 'ID', 1, 'event_ID', 'job', false, 'RESULT', NULL, NULL,"
     " false, NULL, NULL)",
     "begin storing": "SELECT * FROM begin_storing('ID', 1, NULL)",

@@ -29,8 +29,8 @@ async def told(job: Job) -> list[dict[str, object]]:
 
 
 async def test_each_poll_that_brings_something_new_is_told(world: World) -> None:
-    polls = [ProviderThrottled(), QUEUED, HALF, GONE, success("one")]
-    job = await world.start(Script(polls=list(polls)), timing=SOON)
+    script = Script(polls=[ProviderThrottled(), QUEUED, HALF, GONE, success("one")])
+    job = await world.start(script, timing=SOON)
     outcome = await job.outcome()
     history = (await job.handle.fetch_history()).to_json()
 

@@ -41,7 +41,13 @@ def shown(stage: Stage, said: ProviderProgress | None = None, own: QueuePosition
 
 
 def told(**said: object) -> object:
-    nothing = {"queue": None, "position": None, "percent": None, "logs": [], "updated_at": None}
+    nothing: dict[str, object] = {
+        "queue": None,
+        "position": None,
+        "percent": None,
+        "logs": [],
+        "updated_at": None,
+    }
     return nothing | said
 
 
