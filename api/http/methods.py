@@ -1,10 +1,12 @@
-"""HEAD, OPTIONS and 405 for every route: what RFC 9110 wants of a server, and the router does not do.
+"""HEAD, OPTIONS, 405 and 204 for every route: what RFC 9110 wants of a server, and the router does not do.
 
-The router knows HEAD only where a route names it, and says of a path with two routes what one of them allows.
+The router knows HEAD only where a route names it, says of a path with two routes what one of them allows, and
+names a type of the body where there is none.
 """
 
 import re
 from collections.abc import Iterable
+from http import HTTPStatus
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
@@ -32,11 +34,13 @@ class MethodsMiddleware:
             return
         named = self._named_methods(scope["app"], scope["path"])
         if scope["method"] == "OPTIONS" and named and "OPTIONS" not in named:
-            await Response(status_code=204, headers={"Allow": _allow(named)})(scope, receive, send)
+            await Response(status_code=HTTPStatus.NO_CONTENT, headers={"Allow": _allow(named)})(
+                scope, receive, send
+            )
         elif scope["method"] == "HEAD" and "GET" in named and "HEAD" not in named:
             await self._run_as_get(scope, receive, send)
         else:
-            await self._app(scope, receive, _with_allow(send, named))
+            await self._app(scope, receive, _corrected(send, named))
 
     def _named_methods(self, app: FastAPI, path: str) -> frozenset[str]:
         """Return the methods that the routes of a path name; none if it has no route."""
@@ -61,13 +65,15 @@ class MethodsMiddleware:
             scope["method"] = "HEAD"
 
 
-def _with_allow(send: Send, named: frozenset[str]) -> Send:
-    async def send_with_allow(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] == 405:
+def _corrected(send: Send, named: frozenset[str]) -> Send:
+    async def send_corrected(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == HTTPStatus.METHOD_NOT_ALLOWED:
             MutableHeaders(scope=message)["Allow"] = _allow(named)
+        if message["type"] == "http.response.start" and message["status"] == HTTPStatus.NO_CONTENT:
+            del MutableHeaders(scope=message)["Content-Type"]
         await send(message)
 
-    return send_with_allow
+    return send_corrected
 
 
 def _allow(named: Iterable[str]) -> str:
