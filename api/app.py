@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import APIRouter, FastAPI
 
@@ -83,7 +84,7 @@ def build_internal_app(public: FastAPI) -> FastAPI:
     """Build what operators and their tools read, about the same services: no route of it needs a key."""
     app = _bare_app()
     app.include_router(health.health)
-    for router in _ROUTERS.values():
+    for router in (_ROUTERS | {"/docs": partial(reference.page_router, tries=False)}).values():
         app.include_router(router(public.openapi))
     app.add_middleware(MethodsMiddleware)
     app.add_middleware(SecurityHeadersMiddleware)

@@ -11,8 +11,8 @@ from typing import Any
 from api.http.problems import status_of
 from domain.errors import ServiceError, every_error
 
-GENERATION_ID = "gen_01k9ze3v5m8q2r7t4w6x0y1a2b"
-FILE_ID = "file_01k9ze2n4j6p8s0v3x5z7b9d1f"
+GENERATION_ID = "gen_01a219b34dc62c1c11e4f67917192003"
+FILE_ID = "file_01a219b2f0a95d07b7d2c4e86f1a3b5c"
 _DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _ADDRESS = f"https://api.example.com/v1/generations/{GENERATION_ID}"
 _MOMENTS = {
@@ -90,7 +90,7 @@ _GENERATION: Mapping[str, Any] = {
 }
 _ENTRY = {
     "id": 91,
-    "transfer_id": "tr_01k9ze3v6a1c3e5g7j9m1p3r5t",
+    "transfer_id": "tra_01a219b34e1f7a60c2d84b9512e6f7a8",
     "kind": "hold",
     "account": "available",
     "amount": -1,

@@ -47,6 +47,7 @@ _SECURITY_SCHEMES = {
         "description": "The signature in an address that this API gave out. It opens that address alone.",
     },
 }
+_FASTAPIS_DESCRIPTION = "Successful Response"
 _PROBLEM = "application/problem+json"
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 _SCHEMAS = "#/components/schemas/"
@@ -113,12 +114,14 @@ def _complete(operation: dict[str, Any], route: RouteContext) -> None:
     successes = operation["responses"]
     if _is_fastapis_own(successes.get("422")):
         del successes["422"]
-    for response in successes.values():
+    for status, response in successes.items():
+        if response["description"] == _FASTAPIS_DESCRIPTION:
+            response["description"] = HTTPStatus(int(status)).phrase
         headers = response.setdefault("headers", {})
         for one in declared:
             headers.update({name: one.headers[name] for name in one.headers if name not in headers})
-    for status, codes in sorted(_codes(operation, route.dependant, declared).items()):
-        _add_problem(successes.setdefault(str(status), {}), status, codes)
+    for refused, codes in sorted(_codes(operation, route.dependant, declared).items()):
+        _add_problem(successes.setdefault(str(refused), {}), refused, codes)
     for response in successes.values():
         response.setdefault("headers", {}).update(REQUEST_ID)
 

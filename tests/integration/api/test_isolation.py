@@ -1,7 +1,7 @@
 """Every operation that the API describes, with the ids of another tenant: as if there were none.
 
 The description is the list of what is tested, so a new route is tested by being there. One that names an id
-of a new kind fails until `owned.py` can make such an id. That the owner is not refused shows test_examples.py.
+of a new kind fails until `owned.py` can make such an id. test_examples.py shows that the owner is served.
 """
 
 from collections.abc import AsyncIterator, Iterator
