@@ -19,6 +19,8 @@ from api.http.response_headers import RATE_LIMIT
 from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.event_feed import EventFeed
+from api.services.event_streams import EventStreams
 from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
 from api.services.input_files import FILE_ID, InputFileService
@@ -27,6 +29,7 @@ from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
 from api.services.state_gauges import StateGauges
 from api.services.tenant_limits import TenantConcurrencyLimiter
+from api.services.waiter import Waiter
 from api.services.workflow_status import WorkflowStatus
 from domain.audit import Actor
 from domain.auth import Caller, Scope
@@ -49,6 +52,7 @@ from domain.keyring import Keyring
 from domain.ports import (
     CreditAccounts,
     Erasure,
+    EventLog,
     Generations,
     InputFiles,
     ObjectStore,
@@ -83,6 +87,10 @@ class Services:
     input_file_service: InputFileService
     generation_service: GenerationService
     workflow_status: WorkflowStatus
+    event_log: EventLog
+    event_feed: EventFeed
+    event_streams: EventStreams
+    waiter: Waiter
     store: ObjectStore
     image_copies: ImageCopies
     webhook_readers: Mapping[str, WebhookReader]
@@ -105,11 +113,7 @@ ServicesDep = Annotated[Services, Depends(_services)]
 
 
 @declares(
-    Unauthenticated,
-    TenantSuspended,
-    TooManyFailedKeys,
-    TooManyAtOnce,
-    DatabaseUnavailable,
+    *(Unauthenticated, TenantSuspended, TooManyFailedKeys, TooManyAtOnce, DatabaseUnavailable),
     security=("bearer",),
 )
 async def _caller(request: Request, services: ServicesDep) -> Caller:
@@ -143,6 +147,13 @@ def _take(request: Request, limiter: RateLimiter, caller: Caller, policy: RatePo
     """Take the request from the allowance, and let the response say what is left of it."""
     request.state.rate_allowance = partial(limiter.allowance, caller, policy)
     limiter.take(caller, policy)
+
+
+# What `reader_of` may raise, for those who call it by hand.
+READER_ERRORS = (
+    *(Unauthenticated, TenantSuspended, TooManyFailedKeys, TooManyAtOnce, DatabaseUnavailable),
+    *(ScopeMissing, RateLimited),
+)
 
 
 async def reader_of(request: Request, services: Services) -> Caller:

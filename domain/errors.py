@@ -26,9 +26,11 @@ ServiceError
             RateLimited
             TooManyOpenGenerations
             TooManyWaitingGenerations
+            TooManyWaiting
         NotTerminal
         FileInUse
         ImageErased
+        EventsExpired
         ContentRejected
         NotDelivered
         ProviderRefused
@@ -280,6 +282,20 @@ class ImageErased(PermanentError):
 
     code = "image_erased"
     message = "The image was deleted."
+
+
+class TooManyWaiting(LimitReached):
+    """So many streams are open, and requests waiting, that this process takes no more of this tenant."""
+
+    code = "too_many_waiting"
+    message = "Too many streams are open, or requests waiting."
+
+
+class EventsExpired(PermanentError):
+    """The event that a client has seen last is older than the log, or was never in it."""
+
+    code = "events_expired"
+    message = "The log of events does not reach back so far: read the jobs again, and start without a cursor."
 
 
 class ContentRejected(PermanentError):

@@ -34,6 +34,8 @@ PARAMETERS: Mapping[str, Any] = {
     "status": "completed",
     "live": False,
     "Idempotency-Key": "order-4711",
+    "Prefer": "wait=30",
+    "wait": 0,
 }
 # By the id of an operation, and by a name of their own. Those that are no success of anybody are not here.
 BODIES: Mapping[str, Mapping[str, Any]] = {
@@ -52,6 +54,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
             "inputs": [FILE_ID],
         },
     },
+    "create_watch_token": {"for_a_quarter": {"generation_id": GENERATION_ID, "ttl_seconds": 900}},
 }
 _IMAGE = {
     "index": 0,
@@ -121,10 +124,25 @@ _MODEL: Mapping[str, Any] = {
     "cancel_after_submit": "refund",
     "moderation": "refund",
 }
+_EVENT: Mapping[str, Any] = {
+    "id": "evt_812_4077",
+    "type": "generation.processing",
+    "generation_id": GENERATION_ID,
+    "number": 4,
+    "created_at": _MOMENTS["processing_at"],
+    "data": {"status": "processing", "stage": "generating"},
+}
 # By the name of the schema of a response.
 VIEWS: Mapping[str, Any] = {
     "GenerationView": _GENERATION,
     "GenerationPage": {"data": [_GENERATION], "next_cursor": None},
+    "EventPage": {"data": [_EVENT], "next_cursor": None, "last_event_id": _EVENT["id"]},
+    "WatchTokenView": {
+        "token": "wt_1.1796249600.3q2-7w",
+        "generation_id": GENERATION_ID,
+        "expires_at": "2026-11-26T20:30:02Z",
+        "events_url": f"{_ADDRESS}/events?token=wt_1.1796249600.3q2-7w",
+    },
     "FileView": {
         "id": FILE_ID,
         "width": 1024,

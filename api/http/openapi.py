@@ -27,6 +27,7 @@ from domain.errors import LimitReached, ServiceError, TransientError
 VERSION = "1.0.0"
 TAGS = {
     "generations": "Jobs that make images: accepted with 202, then read, waited for, canceled or deleted.",
+    "events": "What happened to generations and credits, as pages or as streams.",
     "images": "The images of a generation, at addresses that never change.",
     "files": "Images that generations use as inputs.",
     "models": "What can be asked for, with limits and prices.",
@@ -45,6 +46,12 @@ _SECURITY_SCHEMES = {
         "in": "query",
         "name": "signature",
         "description": "The signature in an address that this API gave out. It opens that address alone.",
+    },
+    "watch_token": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "token",
+        "description": "A token of `POST /v1/watch-tokens`. It reads one generation and its events.",
     },
 }
 _FASTAPIS_DESCRIPTION = "Successful Response"
@@ -111,23 +118,23 @@ def _complete(operation: dict[str, Any], route: RouteContext) -> None:
         operation.setdefault("parameters", []).extend(by_hand.values())
     if security := _security(declared):
         operation["security"] = security
-    successes = operation["responses"]
-    if _is_fastapis_own(successes.get("422")):
-        del successes["422"]
-    for status, response in successes.items():
-        if response["description"] == _FASTAPIS_DESCRIPTION:
-            response["description"] = HTTPStatus(int(status)).phrase
-        headers = response.setdefault("headers", {})
-        for one in declared:
-            headers.update({name: one.headers[name] for name in one.headers if name not in headers})
+    responses = operation["responses"]
+    if "HTTPValidationError" in str(responses.get("422")):
+        del responses["422"]
+    for status, response in responses.items():
+        _complete_success(status, response, declared)
     for refused, codes in sorted(_codes(operation, route.dependant, declared).items()):
-        _add_problem(successes.setdefault(str(refused), {}), refused, codes)
-    for response in successes.values():
-        response.setdefault("headers", {}).update(REQUEST_ID)
+        _add_problem(responses.setdefault(str(refused), {}), refused, codes)
+    for response in responses.values():
+        response["headers"] |= REQUEST_ID
 
 
-def _is_fastapis_own(response: Mapping[str, Any] | None) -> bool:
-    return response is not None and "HTTPValidationError" in str(response)
+def _complete_success(status: str, response: dict[str, Any], declared: Iterable[Declaration]) -> None:
+    if response["description"] == _FASTAPIS_DESCRIPTION:
+        response["description"] = HTTPStatus(int(status)).phrase
+    headers = response.setdefault("headers", {})
+    for one in declared:
+        headers |= {name: one.headers[name] for name in one.headers if name not in headers}
 
 
 def _security(declared: Iterable[Declaration]) -> list[dict[str, list[str]]]:

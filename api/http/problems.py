@@ -53,6 +53,8 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.NotTerminal: HTTPStatus.CONFLICT,
     errors.FileInUse: HTTPStatus.CONFLICT,
     errors.ImageErased: HTTPStatus.GONE,
+    errors.TooManyWaiting: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.EventsExpired: HTTPStatus.GONE,
 }
 _CODES = {
     HTTPStatus.NOT_FOUND: "not_found",

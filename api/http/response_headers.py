@@ -25,6 +25,7 @@ REPLAYED = {
     ),
     "Idempotency-Replayed": header("The same, under its first name.", required=False),
 }
+PREFERENCE_APPLIED = {"Preference-Applied": header("The wait that was granted.", required=False)}
 ENTITY_TAG = {"ETag": header("Changes if what is behind the address does.")}
 CACHED = {"Cache-Control": header("For how long, and by whom, the response may be kept.")}
 CONTENT_RANGE = {"Content-Range": header("Which bytes of how many these are.")}

@@ -7,27 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response, status
 from fastapi.responses import RedirectResponse
 
-from api.deps import GenerationId, ServicesDep, reader_of
+from api.deps import READER_ERRORS, GenerationId, ServicesDep, reader_of
 from api.http.client import client_of
 from api.http.declarations import declares
 from api.http.object_response import ObjectResponse
 from api.http.response_headers import CACHED, CONTENT_RANGE, ENTITY_TAG, LOCATION
 from api.services.image_copies import ImageCopies
 from domain.auth import Scope
-from domain.errors import (
-    DatabaseUnavailable,
-    ImageErased,
-    ImageNotFound,
-    LinkExpired,
-    RateLimited,
-    ScopeMissing,
-    SignatureInvalid,
-    StorageUnavailable,
-    TenantSuspended,
-    TooManyAtOnce,
-    TooManyFailedKeys,
-    Unauthenticated,
-)
+from domain.errors import ImageErased, ImageNotFound, LinkExpired, SignatureInvalid, StorageUnavailable
 from domain.generation import Generation, Image
 from domain.url_signatures import check_image_signature
 
@@ -69,9 +56,7 @@ async def _readable_generation(
 @router.head("/{generation_id}/images/{index}", include_in_schema=False)
 @router.get("/{generation_id}/images/{index}", response_class=Response, responses=_RESPONSES)
 @declares(
-    *(Unauthenticated, ScopeMissing, TenantSuspended, SignatureInvalid, LinkExpired),
-    *(ImageNotFound, ImageErased, RateLimited, TooManyFailedKeys, TooManyAtOnce),
-    *(DatabaseUnavailable, StorageUnavailable),
+    *(*READER_ERRORS, SignatureInvalid, LinkExpired, ImageNotFound, ImageErased, StorageUnavailable),
     scope=Scope.READ_GENERATIONS,
     security=("bearer", "signature"),
 )

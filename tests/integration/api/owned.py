@@ -23,7 +23,7 @@ WANTED_STATES = {"cancel_generation": "open"}
 # Parameters that are the same for every tenant.
 SHARED_PARAMETERS = {"model_id": "flux-schnell", "index": "0"}
 # Fields of bodies that name ids: whose they are.
-BODY_IDS = {"inputs": "file_id", "mask": "file_id"}
+BODY_IDS = {"inputs": "file_id", "mask": "file_id", "generation_id": "generation_id"}
 _PREFIXES = {"generation_id": "gen_", "file_id": "file_"}
 _ALPHABET = "0123456789abcdef"
 

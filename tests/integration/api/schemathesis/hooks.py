@@ -36,6 +36,7 @@ schemathesis.openapi.format(
     _SECONDS.map(lambda second: generation_cursor(_Last(datetime.fromtimestamp(second, UTC)))),
 )
 schemathesis.openapi.format("entry-cursor", strategies.integers(0, 2**63 - 1).map(entry_cursor))
+schemathesis.openapi.format("event-id", strategies.integers(1, 2**63 - 1).map("evt_{0}_{0}".format))
 schemathesis.openapi.format("binary", strategies.just(_picture()))
 
 

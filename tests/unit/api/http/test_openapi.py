@@ -41,7 +41,7 @@ def test_it_says_what_it_is_and_where() -> None:
 
     assert openapi["servers"] == [{"url": "https://api.example.com"}]
     assert (openapi["info"]["title"], openapi["info"]["version"]) == ("Darkroom", VERSION)
-    assert set(openapi["components"]["securitySchemes"]) == {"bearer", "signature"}
+    assert set(openapi["components"]["securitySchemes"]) == {"bearer", "signature", "watch_token"}
 
 
 def test_every_tag_is_described_and_used() -> None:
