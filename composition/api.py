@@ -85,7 +85,10 @@ async def api_servers(
         TrustedProxies(settings.trusted_proxies),
     )
     public = build_app(
-        body_limits(settings), load=_load_limits(settings), public_paths=settings.api_public_paths
+        body_limits(settings),
+        load=_load_limits(settings),
+        public_paths=settings.api_public_paths,
+        public_url=settings.public_url,
     )
     internal = build_internal_app(public)
     async with api_services(settings, engine) as services:

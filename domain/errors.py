@@ -4,6 +4,7 @@ ServiceError
     PermanentError
         InvalidInput
         BodyTooLarge
+        UnsupportedMediaType
         IdempotencyKeyInvalid
         IdempotencyKeyReused
         Unauthenticated
@@ -105,6 +106,13 @@ class BodyTooLarge(PermanentError):
 
     code = "body_too_large"
     message = "The request body is too large."
+
+
+class UnsupportedMediaType(PermanentError):
+    """The body is of another kind than the call takes. The text names the kind that it takes."""
+
+    code = "unsupported_media_type"
+    message = "The body is not of the kind that this call takes."
 
 
 class IdempotencyKeyInvalid(PermanentError):

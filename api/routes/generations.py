@@ -15,12 +15,28 @@ from api.deps import (
     actor_of,
 )
 from api.http.client import client_of
-from api.http.pagination import generation_cursor, read_generation_cursor
+from api.http.declarations import declares
+from api.http.pagination import GENERATION_CURSOR, generation_cursor, read_generation_cursor
 from api.http.preferences import APPLIED, MAX_WAIT_SECONDS, PreferredWait
+from api.http.response_headers import LOCATION, PREFERENCE_APPLIED, REPLAYED, RETRY_AFTER_IF_ANY
 from api.http.schemas.generations import GenerationCreate, GenerationPage, GenerationView
 from api.http.serializers import serialize_position
 from api.http.watching import WatchedGeneration
 from api.services.generations import GenerationCommand
+from domain.errors import (
+    FileQuotaExceeded,
+    IdempotencyKeyReused,
+    ImageDecoderUnavailable,
+    InsufficientCredits,
+    ModelNotFound,
+    ModelUnavailable,
+    NotTerminal,
+    StorageUnavailable,
+    TooLateToCancel,
+    TooManyOpenGenerations,
+    TooManyWaitingGenerations,
+    UnchargedCostExceeded,
+)
 from domain.generation import Stage, Status
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
@@ -33,7 +49,20 @@ _BODY = {
 }
 
 
-@router.post("", status_code=status.HTTP_202_ACCEPTED, openapi_extra=_BODY)
+@router.post(
+    "",
+    status_code=status.HTTP_202_ACCEPTED,
+    openapi_extra=_BODY,
+    responses={
+        200: {"model": GenerationView, "headers": LOCATION | REPLAYED | PREFERENCE_APPLIED},
+        202: {"headers": LOCATION | RETRY_AFTER_IF_ANY | REPLAYED | PREFERENCE_APPLIED},
+    },
+)
+@declares(
+    *(IdempotencyKeyReused, ModelNotFound, ModelUnavailable, InsufficientCredits),
+    *(TooManyOpenGenerations, TooManyWaitingGenerations, UnchargedCostExceeded, FileQuotaExceeded),
+    *(StorageUnavailable, ImageDecoderUnavailable),
+)
 async def create_generation(
     body: GenerationBody,
     key: IdempotencyKey,
@@ -73,7 +102,7 @@ async def list_generations(
     caller: CanReadGenerations,
     services: ServicesDep,
     status_is: Annotated[Status | None, Query(alias="status")] = None,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Annotated[str | None, Query(max_length=200, json_schema_extra=GENERATION_CURSOR)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> GenerationPage:
     """List generations, newest first."""
@@ -88,7 +117,7 @@ async def list_generations(
     )
 
 
-@router.get("/{generation_id}")
+@router.get("/{generation_id}", responses={200: {"headers": RETRY_AFTER_IF_ANY}})
 async def get_generation(
     generation: WatchedGeneration,
     request: Request,
@@ -120,6 +149,7 @@ async def get_generation(
 
 
 @router.delete("/{generation_id}", status_code=status.HTTP_204_NO_CONTENT)
+@declares(NotTerminal)
 async def delete_generation(
     generation_id: GenerationId, caller: CanCancelGenerations, services: ServicesDep
 ) -> None:
@@ -128,6 +158,7 @@ async def delete_generation(
 
 
 @router.post("/{generation_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
+@declares(TooLateToCancel)
 async def cancel_generation(
     generation_id: GenerationId, caller: CanCancelGenerations, services: ServicesDep
 ) -> GenerationView:
