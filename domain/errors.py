@@ -28,6 +28,7 @@ ServiceError
         NotTerminal
         FileInUse
         ImageErased
+        RequestErased
         ContentRejected
         NotDelivered
         ProviderRefused
@@ -36,6 +37,7 @@ ServiceError
             ProviderTimedOut
             SubmitUnknown
             QueueTimedOut
+            NotStartedInTime
             ResultUnusable
             ResultExpired
             WorkflowLost
@@ -254,10 +256,10 @@ class TooManyWaitingGenerations(LimitReached):
 
 
 class NotTerminal(PermanentError):
-    """A generation can only be deleted once it has ended."""
+    """A generation can only be deleted, or repeated, once it has ended."""
 
     code = "not_terminal"
-    message = "The generation has not ended; cancel it, and delete it then."
+    message = "The generation has not ended; wait, or cancel it first."
 
 
 class FileInUse(PermanentError):
@@ -272,6 +274,13 @@ class ImageErased(PermanentError):
 
     code = "image_erased"
     message = "The image was deleted."
+
+
+class RequestErased(PermanentError):
+    """What a generation was asked for is no longer stored, so it cannot be asked for again."""
+
+    code = "request_erased"
+    message = "The request of this generation is no longer stored; post it again."
 
 
 class ContentRejected(PermanentError):
@@ -331,6 +340,13 @@ class QueueTimedOut(RetryableFailure):
 
     code = "queue_timed_out"
     message = "The provider had no free slot in time."
+
+
+class NotStartedInTime(RetryableFailure):
+    """No provider had taken the job in the time that its client gave for it. Nothing was charged."""
+
+    code = "not_started_in_time"
+    message = "No provider took the job within the time that was set for it."
 
 
 class ResultUnusable(RetryableFailure):

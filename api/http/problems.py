@@ -45,6 +45,7 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.NotTerminal: HTTPStatus.CONFLICT,
     errors.FileInUse: HTTPStatus.CONFLICT,
     errors.ImageErased: HTTPStatus.GONE,
+    errors.RequestErased: HTTPStatus.CONFLICT,
 }
 _CODES = {
     HTTPStatus.NOT_FOUND: "not_found",

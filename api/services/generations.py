@@ -144,7 +144,9 @@ class GenerationService:
 
     async def _start(self, generation: Generation) -> None:
         request = generation.request
-        job = self._catalog.workflow_input(generation.id, generation.tenant_id, request)
+        job = self._catalog.workflow_input(
+            generation.id, generation.tenant_id, request, generation.created_at
+        )
         model = self._catalog.models.get(request.model)
         try:
             await self._workflows.start_workflow(job, model.title if model is not None else request.model)
