@@ -17,6 +17,8 @@ from api.http.request_log import note_caller
 from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.event_feed import EventFeed
+from api.services.event_streams import EventStreams
 from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
 from api.services.input_files import FILE_ID, InputFileService
@@ -25,6 +27,7 @@ from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
 from api.services.state_gauges import StateGauges
 from api.services.tenant_limits import TenantConcurrencyLimiter
+from api.services.waiter import Waiter
 from api.services.workflow_status import WorkflowStatus
 from domain.audit import Actor
 from domain.auth import Caller, Scope
@@ -40,6 +43,7 @@ from domain.keyring import Keyring
 from domain.ports import (
     CreditAccounts,
     Erasure,
+    EventLog,
     Generations,
     InputFiles,
     ObjectStore,
@@ -66,6 +70,10 @@ class Services:
     input_file_service: InputFileService
     generation_service: GenerationService
     workflow_status: WorkflowStatus
+    event_log: EventLog
+    event_feed: EventFeed
+    event_streams: EventStreams
+    waiter: Waiter
     store: ObjectStore
     image_copies: ImageCopies
     webhook_readers: Mapping[str, WebhookReader]

@@ -25,10 +25,12 @@ ServiceError
             RateLimited
             TooManyOpenGenerations
             TooManyWaitingGenerations
+            TooManyWaiting
         NotTerminal
         FileInUse
         ImageErased
         RequestErased
+        EventsExpired
         ContentRejected
         NotDelivered
         ProviderRefused
@@ -281,6 +283,20 @@ class RequestErased(PermanentError):
 
     code = "request_erased"
     message = "The request of this generation is no longer stored; post it again."
+
+
+class TooManyWaiting(LimitReached):
+    """So many streams are open, and requests waiting, that this process takes no more of this tenant."""
+
+    code = "too_many_waiting"
+    message = "Too many streams are open, or requests waiting."
+
+
+class EventsExpired(PermanentError):
+    """The event that a client has seen last is older than the log, or was never in it."""
+
+    code = "events_expired"
+    message = "The log of events does not reach back so far: read the jobs again, and start without a cursor."
 
 
 class ContentRejected(PermanentError):

@@ -1,10 +1,9 @@
 """The log of events in PostgreSQL. Its triggers and functions write it: functions/events.sql."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, text
+from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from adapters.database.engine import Database
@@ -34,7 +33,6 @@ ORDER BY transaction_id, id LIMIT :limit
 _FIND = text(f"""
 SELECT {_COLUMNS} FROM events WHERE transaction_id = :transaction AND id = :id AND tenant_id = :tenant
 """).columns(data=JSONB)  # noqa: S608 - a constant
-_PURGE = text("SELECT purge_events(:before, :limit) AS purged").bindparams(bindparam("before"))
 _REBASE = text("SELECT rebase_events() AS rebased")
 _BEGINNING = EventPosition(0, 0)
 
@@ -79,10 +77,6 @@ class PostgresEventLog:
         """
         [row] = await self._database.call(_REBASE, {})
         return int(row.rebased)
-
-    async def purge(self, before: datetime, limit: int) -> int:
-        [row] = await self._database.call(_PURGE, {"before": before, "limit": limit})
-        return int(row.purged)
 
 
 def _event(row: Row[Any]) -> Event:

@@ -46,6 +46,8 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.FileInUse: HTTPStatus.CONFLICT,
     errors.ImageErased: HTTPStatus.GONE,
     errors.RequestErased: HTTPStatus.CONFLICT,
+    errors.TooManyWaiting: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.EventsExpired: HTTPStatus.GONE,
 }
 _CODES = {
     HTTPStatus.NOT_FOUND: "not_found",

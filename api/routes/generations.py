@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Query, Request, Response, status
 
 from api.deps import (
     CanCancelGenerations,
@@ -14,9 +14,12 @@ from api.deps import (
     ServicesDep,
     actor_of,
 )
+from api.http.client import client_of
 from api.http.pagination import generation_cursor, read_generation_cursor
+from api.http.preferences import APPLIED, MAX_WAIT_SECONDS, PreferredWait
 from api.http.schemas.generations import GenerationCreate, GenerationPage, GenerationView
 from api.http.serializers import serialize_position
+from api.http.watching import WatchedGeneration
 from api.services.generations import GenerationCommand
 from domain.generation import Stage, Status
 
@@ -36,9 +39,14 @@ async def create_generation(
     key: IdempotencyKey,
     caller: CanCreateGenerations,
     services: ServicesDep,
+    request: Request,
     response: Response,
+    wait_seconds: PreferredWait,
 ) -> GenerationView:
-    """Accept a generation. Repeating the call with the same Idempotency-Key returns the same one."""
+    """Accept a generation. Repeating the call with the same Idempotency-Key returns the same one.
+
+    With `Prefer: wait=N` the response comes as soon as it has ended, with 200, or after N seconds with 202.
+    """
     command = GenerationCommand(
         body.model, body.parameters(), body.metadata or {}, tuple(body.inputs or ()), body.mask
     )
@@ -47,6 +55,16 @@ async def create_generation(
     response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
     if not is_new:
         response.headers["Idempotency-Replayed"] = "true"
+    if wait_seconds is not None:
+        waiting = client_of(request).waiting_for_events()
+        generation = await services.waiter.wait_until_ended(
+            caller.tenant_id, generation.id, wait_seconds, waiting
+        )
+        response.headers[APPLIED] = f"wait={wait_seconds}"
+        if generation.status.is_terminal:
+            response.status_code = status.HTTP_200_OK
+    if generation.status.is_terminal:
+        del response.headers["Retry-After"]
     return services.serializer.serialize_for(caller, generation)
 
 
@@ -72,15 +90,22 @@ async def list_generations(
 
 @router.get("/{generation_id}")
 async def get_generation(
-    generation_id: GenerationId,
-    caller: CanReadGenerations,
+    generation: WatchedGeneration,
+    request: Request,
     services: ServicesDep,
     response: Response,
+    wait_seconds: Annotated[int, Query(alias="wait", ge=0, le=MAX_WAIT_SECONDS)] = 0,
     *,
     live: bool = False,
 ) -> GenerationView:
-    """Get a generation from its row. `live=true` also queries its workflow, if that is quick."""
-    generation = await services.generations.get_generation_of(caller.tenant_id, generation_id)
+    """Get a generation from its row. `live=true` also queries its workflow, if that is quick.
+
+    With `wait=N` the response comes as soon as it has ended, or after N seconds.
+    """
+    tenant_id, generation_id = generation.tenant_id, generation.id
+    if wait_seconds and not generation.status.is_terminal:
+        waiting = client_of(request).waiting_for_events()
+        generation = await services.waiter.wait_until_ended(tenant_id, generation_id, wait_seconds, waiting)
     view = services.serializer.serialize(generation)
     if generation.stage is Stage.THROTTLED:
         position = await services.slots.queue_position(generation_id)
@@ -89,7 +114,7 @@ async def get_generation(
     if not generation.status.is_terminal:
         response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
         if live:
-            progress = await services.workflow_status.query(caller.tenant_id, generation_id)
+            progress = await services.workflow_status.query(tenant_id, generation_id)
             view.live = dict(progress) if progress is not None else None
     return view
 

@@ -176,6 +176,7 @@ async def serving(settings: ServiceSettings, listener: socket.socket) -> AsyncIt
             await eventually(lambda: all(server.started for server in both), _START_SECONDS)
             yield f"http://127.0.0.1:{servers.internal.port}"
         finally:
+            servers.stop_waiting()
             for server in both:
                 server.should_exit = True
             await asyncio.gather(*tasks)
