@@ -27,10 +27,10 @@ from adapters.database.engine import Database
 from adapters.database.progress import RECORD_POLL, poll_values
 from adapters.database.pushbacks import push_back
 from adapters.database.tables import AttemptRow, GenerationRow
+from adapters.database.tables.controls import keeps_message
 from adapters.database.tables.mapping import (
     OUTCOME,
     is_terminal,
-    keeps_provider_data,
     locked_generation,
     set_stage,
     to_outcome,
@@ -41,6 +41,7 @@ from domain.attempt import AttemptState
 from domain.errors import (
     ContentRejected,
     GenerationNotFound,
+    NotStartedInTime,
     PermanentError,
     ProviderUnavailable,
     ServiceError,
@@ -103,6 +104,8 @@ class PostgresAttempts:
         if row.result in _OTHER_MAY_BE_CHARGED:
             code = _OTHER_MAY_BE_CHARGED[row.result].code
             return SubmitPermit(stored=SubmitResult(SubmitState.REJECTED, code=code))
+        if row.result == NotStartedInTime.code:
+            return SubmitPermit(stored=SubmitResult(SubmitState.REJECTED, code=row.result))
         if row.result == "canceled":
             return SubmitPermit(stored=SubmitResult(SubmitState.CANCELED))
         if row.result == "already_terminal":
@@ -131,7 +134,7 @@ class PostgresAttempts:
                 return _stored_result(await _store_result(session, attempt, refusal))
             record.state = AttemptState.REJECTED
             record.code, record.moderated_at = error.code, at
-            record.provider_message = str(error) if keeps_provider_data(row) else None
+            record.provider_message = str(error) if keeps_message(row) else None
             return _stored_result(record)
 
     async def record_not_sent(self, attempt: AttemptRef, begun_at: datetime) -> None:

@@ -8,9 +8,9 @@ from alembic import op
 from adapters.database.functions import statements
 
 revision = "0013"
-down_revision = "0008"
+down_revision = "0010"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "9db1482ddbfc2747c00e100e276e8d8c502e1085d44aa1a4ef628e4afeace070"
+FUNCTIONS_SHA256 = "3cfbe11965fce018d5aad239681761af5bea3c117f5997ca832d5056b0dcb438"
 
 
 def upgrade() -> None:
