@@ -1,12 +1,16 @@
 """What a client sees of an open job's progress: nothing that nobody has stated."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from api.http.entity_tags import entity_tag
 from api.http.progress_view import serialize_progress
+from api.http.serializers import GenerationSerializer
 from api.services.progress import CatalogDurations, JobProgress, ProgressService
 from domain.generation import Generation, Stage, Status
+from domain.keyring import Keyring
 from domain.ports import QueuePosition
 from domain.progress import ProviderProgress, StageProgress, TypicalSeconds
 from tests.support.requests import NOW, request
@@ -14,6 +18,7 @@ from tests.support.small_models import small_catalog
 
 QUEUED = ProviderProgress(is_queued=True, queue_position=2, logs=("Loading",))
 HALF = ProviderProgress(percent=50.5, logs=("Loading", " 50%|█  | 1/2"))
+KEYRING = Keyring.of("a master key")
 SECOND = QueuePosition(NOW, 1, is_exact=True)
 OPEN = Generation(
     id="gen_1",
@@ -122,3 +127,17 @@ async def test_the_catalog_estimates_the_providers_work_only() -> None:
     assert await durations.typical_seconds("painter", Stage.GENERATING) == TypicalSeconds(seconds)
     assert await durations.typical_seconds("painter", Stage.THROTTLED) is None
     assert await durations.typical_seconds("of another version", Stage.GENERATING) is None
+
+
+def test_time_that_passes_is_no_news_and_progress_is() -> None:
+    serializer = GenerationSerializer("https://example.com", KEYRING, timedelta(days=1), None)
+
+    def tag(seconds: float, said: ProviderProgress) -> str:
+        view = serializer.serialize(OPEN)
+        at_stage = StageProgress(Stage.GENERATING, seconds, said, NOW + timedelta(seconds=seconds))
+        view.progress = serialize_progress(JobProgress(at_stage, typical=TypicalSeconds(seconds)))
+        return entity_tag(view)
+
+    assert tag(1, HALF) == tag(2, HALF)
+    assert len({tag(1, HALF), tag(1, QUEUED), tag(1, replace(HALF, percent=51))}) == 3
+    assert tag(1, HALF) != tag(1, replace(HALF, logs=()))
