@@ -86,6 +86,21 @@ class GenerationRow(SQLModel, table=True):
             "id",
             postgresql_where=text("finished_at IS NOT NULL AND deleted_at IS NULL"),
         ),
+        # A list of ended generations; those that are open have no duration and no cost yet.
+        Index(
+            "generations_by_duration",
+            "tenant_id",
+            text("(finished_at - created_at)"),
+            "id",
+            postgresql_where=text("finished_at IS NOT NULL AND deleted_at IS NULL"),
+        ),
+        Index(
+            "generations_by_cost",
+            "tenant_id",
+            "charged_credits",
+            "id",
+            postgresql_where=text("finished_at IS NOT NULL AND deleted_at IS NULL"),
+        ),
         Index("generations_flagged", "needs_attention", postgresql_where=text("needs_attention IS NOT NULL")),
         Index(
             "generations_with_objects_to_delete",
