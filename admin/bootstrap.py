@@ -33,7 +33,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.reconcile import ReconcilePlan
 from composition import ServiceSettings
-from composition.repositories import database, event_log, grant_rights
+from composition.repositories import database, event_log, fill_terms, grant_rights
 from composition.storage import limit_account, object_store
 from composition.temporal import temporal_client
 from domain import temporal_names
@@ -57,6 +57,7 @@ async def bootstrap(settings: ServiceSettings) -> dict[str, Any]:
     await asyncio.to_thread(migrate, owner.get_secret_value())
     await grant(owner.get_secret_value())
     await rebase_events(settings)
+    await index_generations(settings)
     await prepare_storage(settings)
     client = await temporal_client(settings)
     missing = await register_search_attributes(client)
@@ -85,6 +86,15 @@ async def rebase_events(settings: ServiceSettings) -> None:
     try:
         if count := await event_log(pool).rebase():
             _log.info("%d events came from another server; they stand before all new ones", count)
+    finally:
+        await pool.close()
+
+
+async def index_generations(settings: ServiceSettings) -> None:
+    """Let those be found that were created by versions without lists by words."""
+    pool = database(settings, process="darkroom-admin")
+    try:
+        await fill_terms(pool)
     finally:
         await pool.close()
 

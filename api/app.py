@@ -12,7 +12,17 @@ from api.http.rate_limit_headers import RateLimitHeadersMiddleware
 from api.http.request_log import RequestLogMiddleware
 from api.http.security_headers import SecurityHeadersMiddleware
 from api.metrics import RequestMetricsMiddleware
-from api.routes import credits, files, generations, health, images, models, reference, webhooks
+from api.routes import (
+    credits,
+    files,
+    generation_list,
+    generations,
+    health,
+    images,
+    models,
+    reference,
+    webhooks,
+)
 
 # What multipart puts around a file.
 _MULTIPART_OVERHEAD_BYTES = 10_000
@@ -45,7 +55,7 @@ def build_app(
     public_paths: which of `/readyz`, `/metrics`, `/docs` and `/openapi.json` it serves too.
     """
     app = _bare_app()
-    for routes in (generations, images, files, models, credits, webhooks):
+    for routes in (generations, generation_list, images, files, models, credits, webhooks):
         app.include_router(routes.router)
     app.include_router(health.health)
     for path in public_paths:

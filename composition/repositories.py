@@ -12,6 +12,7 @@ from adapters.database.dsn import async_engine
 from adapters.database.engine import Database
 from adapters.database.erasure import request_erasure, set_retention
 from adapters.database.events import PostgresEventLog
+from adapters.database.generation_lists import fill_terms
 from adapters.database.ids import new_id
 from adapters.database.ledger import PostgresLedger
 from adapters.database.provider_slots import PostgresProviderSlots
@@ -41,6 +42,7 @@ __all__ = [
     "credit_accounts",
     "database",
     "event_log",
+    "fill_terms",
     "grant_rights",
     "key_lines",
     "ledger",

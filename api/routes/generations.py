@@ -1,8 +1,6 @@
-"""Create a generation, get it, list them, cancel one."""
+"""Create a generation, get it, cancel it, delete it."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Response, status
 
 from api.deps import (
     CanCancelGenerations,
@@ -14,11 +12,10 @@ from api.deps import (
     ServicesDep,
     actor_of,
 )
-from api.http.pagination import generation_cursor, read_generation_cursor
-from api.http.schemas.generations import GenerationCreate, GenerationPage, GenerationView
+from api.http.schemas.generations import GenerationCreate, GenerationView
 from api.http.serializers import serialize_position
 from api.services.generations import GenerationCommand
-from domain.generation import Stage, Status
+from domain.generation import Stage
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
 _RETRY_AFTER_SECONDS = "2"
@@ -48,26 +45,6 @@ async def create_generation(
     if not is_new:
         response.headers["Idempotency-Replayed"] = "true"
     return services.serializer.serialize_for(caller, generation)
-
-
-@router.get("")
-async def list_generations(
-    caller: CanReadGenerations,
-    services: ServicesDep,
-    status_is: Annotated[Status | None, Query(alias="status")] = None,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-) -> GenerationPage:
-    """List generations, newest first."""
-    after = read_generation_cursor(cursor)
-    found = await services.generations.list_generations(
-        caller.tenant_id, status=status_is, after=after, limit=limit + 1
-    )
-    page = found[:limit]
-    return GenerationPage(
-        data=[services.serializer.serialize(generation) for generation in page],
-        next_cursor=generation_cursor(page[-1]) if len(found) > limit else None,
-    )
 
 
 @router.get("/{generation_id}")

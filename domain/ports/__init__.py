@@ -5,7 +5,7 @@ from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, 
 from domain.ports.credits import Authenticator, CreditAccounts, Ledger
 from domain.ports.erasure import Erasure
 from domain.ports.events import EventLog, LogTail
-from domain.ports.generations import Generations, Page
+from domain.ports.generations import Generations
 from domain.ports.input_files import InputFiles
 from domain.ports.installation import Installation, InstallationState, OpenStage, ProviderQueue
 from domain.ports.provider_slots import Closure, ProviderSlots, QueuePosition, SlotDecision
@@ -44,7 +44,6 @@ __all__ = [
     "LogTail",
     "ObjectStore",
     "OpenStage",
-    "Page",
     "Provider",
     "ProviderQueue",
     "ProviderSlots",

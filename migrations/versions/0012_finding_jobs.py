@@ -1,8 +1,9 @@
 """What generations are found and sorted by.
 
-Needs no stop: triggers write it, also for processes of the version before. Two indexes of generations are built
-while writes wait: some seconds for a million of them. Generations from before are found by model, provider,
-words and metadata once `python -m admin bootstrap` has gone through them, after this and in small steps.
+Needs no stop: triggers write it, also for processes of the version before. Two indexes of generations are
+built while writes wait: some seconds for a million of them. After this, `python -m admin bootstrap` writes the
+terms of generations from before, in small steps: until then they are not found by words and metadata, nor in
+lists of one model or provider.
 """
 
 from alembic import op
@@ -12,7 +13,7 @@ from adapters.database.functions import statements
 revision = "0012"
 down_revision = "0008"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "693e4a51dcd5bad69beb009d7508988024cce3d3649913b163bec3cd09bd3ff2"
+FUNCTIONS_SHA256 = "6ed03e042aac174f4b736b13cbade5616cba0e4337fcbd2c4c9fbd762051e185"
 
 TABLES = """
 CREATE TABLE generation_terms (
@@ -29,7 +30,7 @@ CREATE INDEX generation_terms_by_model
 CREATE INDEX generation_terms_by_provider
     ON generation_terms (tenant_id, provider, created_at DESC, generation_id DESC);
 CREATE INDEX generation_terms_found ON generation_terms USING gin (terms)
-    WITH (gin_pending_list_limit = 512)
+    WITH (gin_pending_list_limit = 128)
 """
 
 # Last: writes of generations wait for them.

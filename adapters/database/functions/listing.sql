@@ -33,27 +33,34 @@ BEGIN
     ), '{}');
 END $$;
 
--- Return the hashes of what is found by these words and pairs. The tenant is in each: none finds another's.
-CREATE OR REPLACE FUNCTION terms_of(p_tenant text, p_words text[], p_metadata jsonb) RETURNS bigint[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT coalesce(array_agg(hashtextextended(p_tenant || term, 0)), '{}') FROM (
-        SELECT chr(31) || 'w' || word AS term FROM unnest(p_words) AS word
-        UNION ALL
-        SELECT chr(31) || 'm' || key || chr(31) || value FROM jsonb_each_text(p_metadata)
-    ) AS terms
+-- Return the hashes of what is given of these. The tenant is in each: none finds another's.
+CREATE OR REPLACE FUNCTION terms_of(p_tenant text, p_model text, p_provider text, p_words text[], p_metadata jsonb)
+RETURNS bigint[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(array_agg(hashtextextended(p_tenant || chr(31) || term, 0)), '{}') FROM (
+        SELECT 'o' || p_model AS term UNION ALL SELECT 'p' || p_provider
+        UNION ALL SELECT 'w' || word FROM unnest(p_words) AS word
+        UNION ALL SELECT 'm' || key || chr(31) || value FROM jsonb_each_text(p_metadata)
+    ) AS given WHERE term IS NOT NULL
 $$;
 
 -- Return what a generation is found by.
 CREATE OR REPLACE FUNCTION terms_of_generation(p_generation generations) RETURNS bigint[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT terms_of(
-        p_generation.tenant_id,
+        p_generation.tenant_id, p_generation.model, p_generation.provider,
         words_of(concat_ws(
             ' ', p_generation.prompt,
             (SELECT string_agg(value, ' ' ORDER BY key) FROM jsonb_each_text(p_generation.metadata))
         )),
         p_generation.metadata
     )
+$$;
+
+-- Return up to p_limit generations that all of these terms find, always by the index of terms: where they find many, a
+-- planner that sees the limit would rather read the table, from its beginning.
+CREATE OR REPLACE FUNCTION generations_by_terms(p_terms bigint[], p_limit bigint) RETURNS SETOF text
+LANGUAGE sql STABLE ROWS 1000 SET enable_seqscan = off AS $$
+    SELECT generation_id FROM generation_terms WHERE terms @> p_terms LIMIT p_limit
 $$;
 
 -- Let a new generation be found, and one whose prompt or metadata went no longer be found by these. One that its client

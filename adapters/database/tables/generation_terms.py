@@ -40,7 +40,7 @@ class GenerationTermsRow(SQLModel, table=True):
             "generation_terms_found",
             "terms",
             postgresql_using="gin",
-            postgresql_with={"gin_pending_list_limit": 512},
+            postgresql_with={"gin_pending_list_limit": 128},
         ),
     )
 

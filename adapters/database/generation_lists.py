@@ -1,0 +1,123 @@
+"""Lists of a tenant's generations. What one call reads is bounded, whatever is looked for.
+
+Where an index finds few candidates, these are read and sorted. Otherwise the index of the order is walked,
+and the rest of the filter applied to so many rows; then the list continues there.
+"""
+
+import json
+from typing import Any
+
+from sqlalchemy import BigInteger, Text, bindparam, text
+
+from adapters.database.engine import Database
+from adapters.database.generation_list_sql import Budget, Shape, Source
+from adapters.database.tables.mapping import images_from_json, to_generation
+from domain.errors import InvalidInput
+from domain.generation import Status
+from domain.listing import GenerationFilter, GenerationSlice, ListOrder, ListPosition, sort_value
+
+MAX_WORDS = 20
+_BUDGET = Budget()
+_MAX_FILLED = 500
+_FILL = text("SELECT fill_terms(:before, :limit) AS last").bindparams(bindparam("before", type_=Text))
+_SEEK = (
+    text("""
+SELECT cardinality(sought.words) AS words,
+    terms_of(:tenant, :model, :provider, sought.words, CAST(:metadata AS jsonb)) AS terms
+FROM (SELECT words_of(:q) AS words) AS sought
+""")
+    .bindparams(*(bindparam(name, type_=Text) for name in ("tenant", "model", "provider", "metadata", "q")))
+    .columns(words=BigInteger)
+)
+
+
+class GenerationLists:
+    """Reads lists of generations."""
+
+    def __init__(self, database: Database, budget: Budget = _BUDGET) -> None:
+        self._database = database
+        self._budget = budget
+
+    async def read(
+        self,
+        tenant_id: str,
+        wanted: GenerationFilter,
+        order: ListOrder,
+        after: ListPosition | None,
+        limit: int,
+    ) -> GenerationSlice:
+        """Raises InvalidInput if `q` has no words, or too many."""
+        values = await self._values(tenant_id, wanted)
+        shape = Shape(frozenset(values) - {"tenant"}, order, _is_rare(wanted.status), self._budget)
+        source = await self._source(shape, values)
+        found = GenerationSlice([], after)
+        for _ in range(self._budget.max_statements):
+            missing = limit - len(found.generations)
+            more = await self._read_some(shape, source, values, found.next, missing)
+            found = GenerationSlice([*found.generations, *more.generations], more.next)
+            if found.next is None or len(found.generations) == limit:
+                break
+        return found
+
+    async def _values(self, tenant_id: str, wanted: GenerationFilter) -> dict[str, Any]:
+        """Return the values of the filters that are given, by their names."""
+        values: dict[str, Any] = {
+            "tenant": tenant_id,
+            "status": wanted.status,
+            "model": wanted.model,
+            "provider": wanted.provider,
+            "created_after": wanted.created_after,
+            "created_before": wanted.created_before,
+            "metadata": json.dumps(dict(wanted.metadata)) if wanted.metadata else None,
+        }
+        has_both = wanted.model is not None and wanted.provider is not None
+        if has_both or wanted.metadata or wanted.q is not None:
+            sought = {name: values[name] for name in ("tenant", "model", "provider", "metadata")}
+            [row] = await self._database.call(_SEEK, sought | {"q": wanted.q or ""})
+            if wanted.q is not None and not 1 <= row.words <= MAX_WORDS:
+                raise InvalidInput(errors=(("q", f"1 to {MAX_WORDS} different words"),))
+            values["terms"] = row.terms
+        return {name: value for name, value in values.items() if value is not None}
+
+    async def _source(self, shape: Shape, values: dict[str, Any]) -> Source:
+        if not shape.is_partial:
+            return Source.WALK
+        [row] = await self._database.call(shape.count(), values)
+        if row.terms <= self._budget.max_candidates:
+            return Source.TERMS
+        return Source.ROWS if row.rows <= self._budget.max_candidates else Source.WALK
+
+    async def _read_some(
+        self, shape: Shape, source: Source, values: dict[str, Any], after: ListPosition | None, limit: int
+    ) -> GenerationSlice:
+        values = values | {"limit": limit + 1}
+        if after is not None:
+            values |= {"value": after.value, "id": after.id}
+        rows = await self._database.call(shape.select(source, continues=after is not None), values)
+        generations = [to_generation(row, images_from_json(row.images)) for row in rows if row.id is not None]
+        if len(generations) > limit:
+            last = generations[limit - 1]
+            return GenerationSlice(
+                generations[:limit], ListPosition(sort_value(last, shape.order.key), last.id)
+            )
+        if source is Source.WALK and rows[0].walked == shape.max_walked:
+            return GenerationSlice(generations, ListPosition(rows[0].last_key, rows[0].last_id))
+        return GenerationSlice(generations, None)
+
+
+def _is_rare(status: Status | None) -> bool:
+    """Return whether fewer generations have this status than are usually of one model."""
+    return status not in (None, Status.COMPLETED)
+
+
+async def fill_terms(database: Database) -> None:
+    """Let generations be found that have no terms, as they were created before a version that has these.
+
+    It looks at every generation, in steps that lock a few rows for a moment; it may be repeated, also at once.
+    """
+    before: str | None = None
+    while True:
+        [row] = await database.call(_FILL, {"before": before, "limit": _MAX_FILLED})
+        if row.last is None:
+            return
+        before = row.last
