@@ -113,7 +113,7 @@ def _is_rare(status: Status | None) -> bool:
 async def fill_terms(database: Database) -> None:
     """Let generations be found that have no terms, as they were created before a version that has these.
 
-    It looks at every generation, in steps that lock a few rows for a moment; it may be repeated, also at once.
+    It looks at every generation, in steps that lock a few rows for a moment; it may be repeated.
     """
     before: str | None = None
     while True:

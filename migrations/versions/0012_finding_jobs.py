@@ -1,9 +1,9 @@
 """What generations are found and sorted by.
 
 Needs no stop: triggers write it, also for processes of the version before. Two indexes of generations are
-built while writes wait: some seconds for a million of them. After this, `python -m admin bootstrap` writes the
-terms of generations from before, in small steps: until then they are not found by words and metadata, nor in
-lists of one model or provider.
+built while writes wait: some seconds for a million of them. After this, `python -m admin bootstrap` goes
+through the generations from before, in small steps: until then they are not found by words and metadata, nor
+in lists of one model or provider.
 """
 
 from alembic import op
@@ -13,7 +13,7 @@ from adapters.database.functions import statements
 revision = "0012"
 down_revision = "0008"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "6ed03e042aac174f4b736b13cbade5616cba0e4337fcbd2c4c9fbd762051e185"
+FUNCTIONS_SHA256 = "95bdcb0a7e4b265e82ae2b19fe18f1f8e0cb1caf407714e780fe3332438f2ee6"
 
 TABLES = """
 CREATE TABLE generation_terms (

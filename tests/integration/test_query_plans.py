@@ -148,7 +148,7 @@ async def test_a_list_uses_an_index_that_fits_it(
     connection = await asyncpg.connect(url)
     try:
         for statement, parameters in statements:
-            # The plan for these values, as it runs, and the one for all values, which PostgreSQL may take too.
+            # The plan for these values, as it runs, and that for all values, which PostgreSQL may take.
             done = await explain(connection, "ANALYZE, TIMING off", statement, parameters)
             assert misfits(done) == [], json.dumps(done, indent=1)
             assert rows_read(done) <= MAX_READ_ROWS, json.dumps(done, indent=1)

@@ -87,12 +87,12 @@ DECLARE
     );
 BEGIN
     INSERT INTO generation_terms (generation_id, tenant_id, model, provider, created_at, terms)
-    SELECT found.id, found.tenant_id, found.model, found.provider, found.created_at, terms_of_generation(found)
+    SELECT (job).id, (job).tenant_id, (job).model, (job).provider, (job).created_at, terms_of_generation(job)
     FROM (
-        SELECT * FROM generations AS g WHERE id = ANY (ids) AND deleted_at IS NULL
+        SELECT g AS job FROM generations AS g WHERE id = ANY (ids) AND deleted_at IS NULL
             AND NOT EXISTS (SELECT FROM generation_terms WHERE generation_id = g.id)
         ORDER BY id FOR SHARE
-    ) AS found
+    ) AS unfilled
     ON CONFLICT DO NOTHING;
     RETURN ids[cardinality(ids)];
 END $$;
