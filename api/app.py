@@ -21,6 +21,7 @@ from api.routes import (
     images,
     models,
     reference,
+    session,
     webhooks,
 )
 
@@ -55,7 +56,7 @@ def build_app(
     public_paths: which of `/readyz`, `/metrics`, `/docs` and `/openapi.json` it serves too.
     """
     app = _bare_app()
-    for routes in (generations, generation_list, images, files, models, credits, webhooks):
+    for routes in (generations, generation_list, images, files, models, credits, session, webhooks):
         app.include_router(routes.router)
     app.include_router(health.health)
     for path in public_paths:

@@ -23,6 +23,7 @@ from api.services.input_files import FILE_ID, InputFileService
 from api.services.key_guard import KeyGuard
 from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
+from api.services.sessions import Sessions
 from api.services.state_gauges import StateGauges
 from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.workflow_status import WorkflowStatus
@@ -73,6 +74,7 @@ class Services:
     readiness: Readiness
     state_gauges: StateGauges
     admission: Admission
+    sessions: Sessions
     erasure: Erasure
     rate_limiter: RateLimiter
     large_bodies: TenantConcurrencyLimiter
@@ -131,6 +133,14 @@ CanReadGenerations = Annotated[Caller, Depends(_with_scope(Scope.READ_GENERATION
 CanUploadFiles = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CREATE))]
 CanCancelGenerations = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CANCEL))]
 CanReadCredits = Annotated[Caller, Depends(_with_scope(Scope.READ_CREDITS, RatePolicy.READ))]
+
+
+async def _any_reader(request: Request, caller: AnyCaller, services: ServicesDep) -> Caller:
+    _take(request, services.rate_limiter, caller, RatePolicy.READ)
+    return caller
+
+
+AnyReader = Annotated[Caller, Depends(_any_reader)]
 
 
 def actor_of(caller: Caller) -> Actor:

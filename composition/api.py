@@ -8,6 +8,7 @@ from typing import Protocol
 
 from fastapi import FastAPI
 
+from adapters.database.api_keys import PostgresApiKeys
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.erasure import PostgresErasure
@@ -33,6 +34,7 @@ from api.services.input_files import InputFileService
 from api.services.key_guard import KeyGuard
 from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
+from api.services.sessions import Sessions
 from api.services.state_gauges import StateGauges
 from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.workflow_status import WorkflowStatus
@@ -143,7 +145,8 @@ async def api_services(
         workflows = engine or await _temporal(settings)
         models, generations, tenants = catalog(settings), PostgresGenerations(pool), PostgresTenants(pool)
         limits = tenant_limits(settings)
-        admission, rate_limiter = Admission(PostgresTenantUsages(pool), limits), RateLimiter(limits)
+        usages, credits = PostgresTenantUsages(pool), PostgresCreditAccounts(pool)
+        admission, rate_limiter = Admission(usages, limits), RateLimiter(limits)
         input_files = await stack.enter_async_context(_input_file_service(settings, pool, store))
         yield Services(
             catalog=models,
@@ -151,7 +154,7 @@ async def api_services(
             input_files=PostgresInputFiles(pool),
             slots=PostgresProviderSlots(pool, {}),  # to read positions; only workers grant slots
             input_file_service=input_files,
-            credits=PostgresCreditAccounts(pool),
+            credits=credits,
             key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
             tenants=tenants,
             generation_service=GenerationService(
@@ -168,6 +171,7 @@ async def api_services(
             ),
             state_gauges=StateGauges(PostgresInstallation(pool)),
             admission=admission,
+            sessions=Sessions(PostgresApiKeys(pool), usages, credits, limits),
             erasure=PostgresErasure(pool),
             rate_limiter=rate_limiter,
             large_bodies=TenantConcurrencyLimiter(_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS),

@@ -197,7 +197,7 @@ def _select(shape: Shape, source: Source, *, continues: bool) -> TextualSelect:
     statement = with_generation(
         f"""(
     WITH candidates AS MATERIALIZED ({candidates})
-    SELECT walked, last_key, last_id, page.*, ({_IMAGES}) AS images
+    SELECT now() AS read_at, walked, last_key, last_id, page.*, ({_IMAGES}) AS images
     FROM (SELECT count(*) AS walked FROM candidates) AS size
     LEFT JOIN (
         SELECT key AS last_key, id AS last_id FROM candidates
@@ -210,6 +210,7 @@ def _select(shape: Shape, source: Source, *, continues: bool) -> TextualSelect:
     ) AS page ON true
 ) AS listed {shape.sorting(shape.key, "listed.id")}""",  # noqa: S608 - constants
         "listed",
+        read_at=_MOMENT,
         walked=BigInteger(),
         last_key=_KEY_TYPES[shape.order.key],
         last_id=Text(),

@@ -4,7 +4,9 @@ Where an index finds few candidates, these are read and sorted. Otherwise the in
 and the rest of the filter applied to so many rows; then the list continues there.
 """
 
+import asyncio
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, Text, bindparam, text
@@ -18,6 +20,7 @@ from domain.listing import GenerationFilter, GenerationSlice, ListOrder, ListPos
 
 MAX_WORDS = 20
 _BUDGET = Budget()
+_SETTLED = timedelta(seconds=2)
 _MAX_FILLED = 500
 _FILL = text("SELECT fill_terms(:before, :limit) AS last").bindparams(bindparam("before", type_=Text))
 _SEEK = (
@@ -32,11 +35,19 @@ FROM (SELECT words_of(:q) AS words) AS sought
 
 
 class GenerationLists:
-    """Reads lists of generations."""
+    """Reads lists of generations.
 
-    def __init__(self, database: Database, budget: Budget = _BUDGET) -> None:
+    settled: After which time no transaction is open any more that created a generation. `created_at` is when
+    that began, so a generation may be seen before an older one, which a list that goes forward would miss if
+    it continued there. Such a page is read again when all are seen.
+    """
+
+    def __init__(
+        self, database: Database, budget: Budget = _BUDGET, *, settled: timedelta = _SETTLED
+    ) -> None:
         self._database = database
         self._budget = budget
+        self._settled = settled
 
     async def read(
         self,
@@ -50,14 +61,28 @@ class GenerationLists:
         values = await self._values(tenant_id, wanted)
         shape = Shape(frozenset(values) - {"tenant"}, order, _is_rare(wanted.status), self._budget)
         source = await self._source(shape, values)
-        found = GenerationSlice([], after)
-        for _ in range(self._budget.max_statements):
-            missing = limit - len(found.generations)
-            more = await self._read_some(shape, source, values, found.next, missing)
-            found = GenerationSlice([*found.generations, *more.generations], more.next)
-            if found.next is None or len(found.generations) == limit:
-                break
+        found, read_at = await self._read_page(shape, source, values, after, limit)
+        if order is ListOrder.OLDEST and found.next is not None:
+            assert isinstance(found.next.value, datetime)
+            early = (found.next.value + self._settled - read_at).total_seconds()
+            if early > 0:
+                await asyncio.sleep(early)
+                found, _ = await self._read_page(shape, source, values, after, limit)
         return found
+
+    async def _read_page(
+        self, shape: Shape, source: Source, values: dict[str, Any], after: ListPosition | None, limit: int
+    ) -> tuple[GenerationSlice, datetime]:
+        """Return a page, and the database's time when its end was read."""
+        found, statements = GenerationSlice([], after), 0
+        while True:
+            missing = limit - len(found.generations)
+            more, read_at = await self._read_some(shape, source, values, found.next, missing)
+            found = GenerationSlice([*found.generations, *more.generations], more.next)
+            statements += 1
+            is_full = len(found.generations) == limit
+            if found.next is None or is_full or statements == self._budget.max_statements:
+                return found, read_at
 
     async def _values(self, tenant_id: str, wanted: GenerationFilter) -> dict[str, Any]:
         """Return the values of the filters that are given, by their names."""
@@ -89,20 +114,19 @@ class GenerationLists:
 
     async def _read_some(
         self, shape: Shape, source: Source, values: dict[str, Any], after: ListPosition | None, limit: int
-    ) -> GenerationSlice:
+    ) -> tuple[GenerationSlice, datetime]:
         values = values | {"limit": limit + 1}
         if after is not None:
             values |= {"value": after.value, "id": after.id}
         rows = await self._database.call(shape.select(source, continues=after is not None), values)
-        generations = [to_generation(row, images_from_json(row.images)) for row in rows if row.id is not None]
-        if len(generations) > limit:
-            last = generations[limit - 1]
-            return GenerationSlice(
-                generations[:limit], ListPosition(sort_value(last, shape.order.key), last.id)
-            )
-        if source is Source.WALK and rows[0].walked == shape.max_walked:
-            return GenerationSlice(generations, ListPosition(rows[0].last_key, rows[0].last_id))
-        return GenerationSlice(generations, None)
+        jobs = [to_generation(row, images_from_json(row.images)) for row in rows if row.id is not None]
+        following: ListPosition | None = None
+        if len(jobs) > limit:
+            last = jobs[limit - 1]
+            following = ListPosition(sort_value(last, shape.order.key), last.id)
+        elif source is Source.WALK and rows[0].walked == shape.max_walked:
+            following = ListPosition(rows[0].last_key, rows[0].last_id)
+        return GenerationSlice(jobs[:limit], following), rows[0].read_at
 
 
 def _is_rare(status: Status | None) -> bool:

@@ -21,9 +21,10 @@ from domain.ports.services import (
     WorkflowClient,
     WorkflowState,
 )
-from domain.ports.tenants import TenantStates, TenantUsages
+from domain.ports.tenants import ApiKeys, TenantStates, TenantUsages
 
 __all__ = [
+    "ApiKeys",
     "Assets",
     "AttemptRecord",
     "Attempts",

@@ -1,12 +1,15 @@
 """Lists of generations by every filter and in every order, compared with lists that Python makes."""
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy import Executable, Row, text
 
 from adapters.database.engine import Database
 from adapters.database.generation_list_sql import Budget
@@ -169,6 +172,46 @@ async def test_no_generation_is_listed_twice_or_missed_while_others_are_added(
 
     is_tail = order is ListOrder.OLDEST
     assert found == [*before, *added] if is_tail else found == before[::-1]
+
+
+class Watched(Database):
+    """A database that tells when something was read from it."""
+
+    def __init__(self, url: str, *, pool_size: int) -> None:
+        super().__init__(url, pool_size=pool_size)
+        self.has_read = asyncio.Event()
+
+    async def call(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        rows = await super().call(statement, values)
+        self.has_read.set()
+        return rows
+
+
+async def test_a_list_that_goes_forward_does_not_pass_one_that_is_still_being_created(
+    books: PostgresBooks, serving_url: str
+) -> None:
+    """The first of them is the last to be committed; a page that ended between the others would miss it."""
+    tenant_id = await books.tenant()
+    copy = (
+        "INSERT INTO generations (id, tenant_id, fingerprint, model, provider, endpoint, prompt, parameters,"
+        " metadata, n, price_credits, status, stage) SELECT :id, tenant_id, fingerprint, model, provider,"
+        " endpoint, prompt, parameters, metadata, n, price_credits, status, stage FROM generations"
+        " WHERE id = :of"
+    )
+    model, early = await books.add(tenant_id), new_id("gen")
+    async with books.database.begin() as session:
+        await session.execute(text(copy), {"id": early, "of": model})
+        later = [await books.add(tenant_id) for _ in range(3)]
+        watched = Watched(serving_url, pool_size=1)
+        lists = GenerationLists(watched, settled=timedelta(seconds=scaled(3)))
+        reading = asyncio.create_task(lists.read(tenant_id, GenerationFilter(), ListOrder.OLDEST, None, 2))
+        await asyncio.wait_for(watched.has_read.wait(), scaled(20))
+        await session.commit()
+    first = await reading
+    rest = await lists.read(tenant_id, GenerationFilter(), ListOrder.OLDEST, first.next, 100)
+    await watched.close()
+
+    assert [job.id for job in (*first.generations, *rest.generations)] == [model, early, *later]
 
 
 async def test_the_generation_at_which_a_list_continues_may_be_deleted(books: PostgresBooks) -> None:
