@@ -33,12 +33,18 @@ def read_generation_cursor(
     """Raises InvalidInput, also for a cursor of another list."""
     if cursor is None:
         return None
-    list_id, _, place = _unwrap(cursor).partition(" ")
-    written, _, generation_id = place.partition(" ")
-    if not _LIST_ID.fullmatch(list_id) or not written or not generation_id.isprintable():
-        raise _invalid()
-    if list_id != _list_id(wanted, order):
+    text = _unwrap(cursor)
+    list_id, _, place = text.partition(" ")
+    if not _LIST_ID.fullmatch(list_id):
+        # The version before had one order and one filter, and did not name them.
+        if order is not ListOrder.NEWEST or wanted != GenerationFilter(status=wanted.status):
+            raise _invalid()
+        place = text
+    elif list_id != _list_id(wanted, order):
         raise InvalidInput(errors=(("cursor", "belongs to a list with another sort or other filters"),))
+    written, _, generation_id = place.partition(" ")
+    if not generation_id.isprintable():
+        raise _invalid()
     return ListPosition(_read_value(written, order.key), generation_id)
 
 

@@ -77,6 +77,15 @@ def test_a_cursor_of_a_list_with_another_sort_or_filter_is_refused(index: int) -
         assert [field for field, _ in caught.value.errors] == ["cursor"]
 
 
+def test_a_cursor_of_the_version_before_continues_a_list_that_it_had() -> None:
+    cursor = wrapped(f"{MOMENT.isoformat()} gen_1")
+    assert read(cursor) == POSITION
+    assert read_generation_cursor(cursor, GenerationFilter(status=Status.FAILED), NEWEST) == POSITION
+    for wanted, order in ((GenerationFilter(q="a"), NEWEST), (ALL, ListOrder.OLDEST)):
+        with pytest.raises(InvalidInput):
+            read_generation_cursor(cursor, wanted, order)
+
+
 def test_a_cursor_fits_where_it_is_given() -> None:
     """No longer than the route takes it."""
     last = ListPosition(MOMENT.astimezone(timezone(timedelta(hours=5.5))), f"gen_{'f' * 40}")
@@ -112,7 +121,10 @@ BROKEN = [
     wrapped("1_0"),
     wrapped("9" * 20),
     wrapped("9" * 5000),
-    wrapped("2026-01-15T12:30:59+00:00 gen_1"),
+    wrapped("2026-01-15T12:30:59 gen_1"),
+    wrapped("2026-13-15T12:30:59+00:00 gen_1"),
+    wrapped("2026-01-15T12:30:59+00:00 gen\n1"),
+    wrapped("9999-12-31T23:59:59.999999-14:00 gen_1"),
     ours("2026-01-15T12:30:59 gen_1"),
     ours("2026-13-15T12:30:59+00:00 gen_1"),
     ours("2026-01-15T12:30:59+00:00 gen\n1"),
