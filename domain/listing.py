@@ -47,7 +47,7 @@ class GenerationFilter:
         metadata: Pairs that are in the metadata.
         created_after: The first moment.
         created_before: The moment after the last.
-        q: Words of prompt and metadata, in any order.
+        q: Words of prompt and metadata, in any order; without any, all match.
     """
 
     status: Status | None = None

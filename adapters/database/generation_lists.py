@@ -14,11 +14,9 @@ from sqlalchemy import BigInteger, Text, bindparam, text
 from adapters.database.engine import Database
 from adapters.database.generation_list_sql import Budget, Shape, Source
 from adapters.database.tables.mapping import images_from_json, to_generation
-from domain.errors import InvalidInput
 from domain.generation import Status
 from domain.listing import GenerationFilter, GenerationSlice, ListOrder, ListPosition, sort_value
 
-MAX_WORDS = 20
 _BUDGET = Budget()
 _SETTLED = timedelta(seconds=2)
 _MAX_FILLED = 500
@@ -57,7 +55,7 @@ class GenerationLists:
         after: ListPosition | None,
         limit: int,
     ) -> GenerationSlice:
-        """Raises InvalidInput if `q` has no words, or too many."""
+        """Return a page of a list."""
         values = await self._values(tenant_id, wanted)
         shape = Shape(frozenset(values) - {"tenant"}, order, _is_rare(wanted.status), self._budget)
         source = await self._source(shape, values)
@@ -99,9 +97,8 @@ class GenerationLists:
         if has_both or wanted.metadata or wanted.q is not None:
             sought = {name: values[name] for name in ("tenant", "model", "provider", "metadata")}
             [row] = await self._database.call(_SEEK, sought | {"q": wanted.q or ""})
-            if wanted.q is not None and not 1 <= row.words <= MAX_WORDS:
-                raise InvalidInput(errors=(("q", f"1 to {MAX_WORDS} different words"),))
-            values["terms"] = row.terms
+            # Without a word there is nothing that must be found.
+            values["terms"] = row.terms if row.words or wanted.metadata or has_both else None
         return {name: value for name, value in values.items() if value is not None}
 
     async def _source(self, shape: Shape, values: dict[str, Any]) -> Source:

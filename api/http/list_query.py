@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request
 
+from api.http.declarations import declares
 from api.http.schemas.fields import Text
 from domain.errors import InvalidInput
 from domain.generation import Status
@@ -26,7 +27,7 @@ _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:)(\d\d)(\.\d{1,20})?([Zz]
 _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 _EXAMPLE = "2026-01-15T12:30:00Z"
 # What a signature of Python cannot declare.
-METADATA_PARAMETER: dict[str, Any] = {
+_METADATA_PARAMETER: dict[str, Any] = {
     "name": "metadata.{key}",
     "in": "query",
     "required": False,
@@ -53,6 +54,7 @@ def _moment_query(description: str) -> Any:
     )
 
 
+@declares(parameters=(_METADATA_PARAMETER,))
 async def read_list_query(
     request: Request,
     status: Annotated[Status | None, Query()] = None,

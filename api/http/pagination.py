@@ -7,10 +7,14 @@ import json
 import re
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Any
 
 from domain.errors import InvalidInput
 from domain.listing import GenerationFilter, ListOrder, ListPosition, SortKey, SortValue
 
+# In the description of a parameter: nothing is one but what a page gave out.
+GENERATION_CURSOR: dict[str, Any] = {"format": "generation-cursor"}
+ENTRY_CURSOR: dict[str, Any] = {"format": "entry-cursor"}
 _MAX_ID = 2**63 - 1
 _FIRST_YEAR, _LAST_YEAR = 2000, 9999
 _MICROSECOND = timedelta(microseconds=1)

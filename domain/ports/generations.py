@@ -12,9 +12,10 @@ class Generations(Protocol):
     async def create(
         self, tenant_id: str, request: GenerationRequest, key: str | None, fingerprint: str
     ) -> tuple[Generation, bool]:
-        """Store a request; False if the key already had one.
+        """Store a request; return the one that the key already had, and False, if there is one.
 
-        Raises IdempotencyKeyReused, FileNotFound for a file that is gone.
+        fingerprint: as domain/fingerprints.py makes it. Raises FileNotFound for a file that is gone,
+        OutcomeUnknown.
         """
         ...
 
@@ -39,10 +40,7 @@ class Generations(Protocol):
         after: ListPosition | None,
         limit: int,
     ) -> GenerationSlice:
-        """Return some of the tenant's generations that it has not deleted.
-
-        Raises InvalidInput for words to search by of which there are none, or too many.
-        """
+        """Return some of the tenant's generations that it has not deleted."""
         ...
 
     async def record_cancel_request(self, tenant_id: str, generation_id: str) -> Generation:

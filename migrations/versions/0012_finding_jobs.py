@@ -11,9 +11,9 @@ from alembic import op
 from adapters.database.functions import statements
 
 revision = "0012"
-down_revision = "0008"
+down_revision = "0010"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "95bdcb0a7e4b265e82ae2b19fe18f1f8e0cb1caf407714e780fe3332438f2ee6"
+FUNCTIONS_SHA256 = "60daf508f3eebd2ec1425cec58a6c358a460cd787e7c5e87c7038001aa302ed0"
 
 TABLES = """
 CREATE TABLE generation_terms (

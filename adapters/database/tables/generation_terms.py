@@ -1,12 +1,13 @@
-"""What generations are found by, apart from their rows: it is written once, and those are often updated."""
+"""What generations are found and sorted by. The first is apart from their rows, which are often updated."""
 
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from adapters.database.tables.columns import text_column
+from adapters.database.tables.generations import GenerationRow
 
 
 class GenerationTermsRow(SQLModel, table=True):
@@ -50,3 +51,21 @@ class GenerationTermsRow(SQLModel, table=True):
     provider: str = Field(sa_column=text_column())
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     terms: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
+
+
+# Those that are open have no duration and no cost yet.
+_ENDED_AND_LISTED = text("finished_at IS NOT NULL AND deleted_at IS NULL")
+Index(
+    "generations_by_duration",
+    col(GenerationRow.tenant_id),
+    text("(finished_at - created_at)"),
+    col(GenerationRow.id),
+    postgresql_where=_ENDED_AND_LISTED,
+)
+Index(
+    "generations_by_cost",
+    col(GenerationRow.tenant_id),
+    col(GenerationRow.charged_credits),
+    col(GenerationRow.id),
+    postgresql_where=_ENDED_AND_LISTED,
+)

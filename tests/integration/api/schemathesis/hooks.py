@@ -1,0 +1,56 @@
+"""What Schemathesis cannot know from the description: real cursors and images, and a model that is there."""
+
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies
+from PIL import Image
+
+from api.http.pagination import entry_cursor, generation_cursor
+from domain.listing import GenerationFilter, ListOrder, ListPosition
+from tests.integration.api.service import MODEL
+from tests.support.requests import new_id
+
+_MAX_MODEL_CHARACTERS = 100
+
+
+def _cursor(created_at: datetime) -> str:
+    return generation_cursor(ListPosition(created_at, new_id("gen")), GenerationFilter(), ListOrder.NEWEST)
+
+
+def _picture() -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (64, 64), "teal").save(file, "PNG")
+    return file.getvalue()
+
+
+_FIRST, _LAST = datetime(2001, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+_SECONDS = strategies.integers(int(_FIRST.timestamp()), int(_LAST.timestamp()))
+schemathesis.openapi.format(
+    "generation-cursor",
+    _SECONDS.map(lambda second: _cursor(datetime.fromtimestamp(second, UTC))),
+)
+schemathesis.openapi.format("entry-cursor", strategies.integers(0, 2**63 - 1).map(entry_cursor))
+schemathesis.openapi.format("event-id", strategies.integers(1, 2**63 - 1).map("evt_{0}_{0}".format))
+schemathesis.openapi.format("binary", strategies.just(_picture()))
+
+
+@schemathesis.hook
+def map_body(context: schemathesis.HookContext, body: Any) -> Any:
+    """Ask for a model that is there, as a word by chance never is one."""
+    if context.operation.definition.raw.get("operationId") == "create_generation" and isinstance(body, dict):
+        model = body.get("model")
+        if isinstance(model, str) and 0 < len(model) <= _MAX_MODEL_CHARACTERS:
+            return body | {"model": MODEL}
+    return body
+
+
+@schemathesis.hook
+def map_query(context: schemathesis.HookContext, query: Any) -> Any:
+    """Leave the list as it is that a cursor continues."""
+    operation_id = context.operation.definition.raw.get("operationId")
+    if operation_id == "list_generations" and isinstance(query, dict) and "cursor" in query:
+        return {name: value for name, value in query.items() if name in ("cursor", "limit")}
+    return query
