@@ -8,6 +8,7 @@ from typing import Protocol
 
 from fastapi import FastAPI
 
+from adapters.database.api_keys import PostgresApiKeys
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.erasure import PostgresErasure
@@ -39,6 +40,7 @@ from api.services.key_guard import KeyGuard
 from api.services.progress import CatalogDurations, ProgressService
 from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
+from api.services.sessions import Sessions
 from api.services.state_gauges import StateGauges
 from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.waiter import Waiter
@@ -159,7 +161,8 @@ async def api_services(
         workflows = engine or await _temporal(settings)
         models, generations, tenants = catalog(settings), PostgresGenerations(pool), PostgresTenants(pool)
         limits = tenant_limits(settings)
-        admission, rate_limiter = Admission(PostgresTenantUsages(pool), limits), RateLimiter(limits)
+        usages, credits = PostgresTenantUsages(pool), PostgresCreditAccounts(pool)
+        admission, rate_limiter = Admission(usages, limits), RateLimiter(limits)
         log = PostgresEventLog(pool)
         feed = EventFeed(log, pause_seconds=settings.event_pause_seconds)
         stack.callback(feed.close)
@@ -171,7 +174,7 @@ async def api_services(
             slots=PostgresProviderSlots(pool, {}),  # to read positions; only workers grant slots
             progress=ProgressService(PostgresProgressRecords(pool), CatalogDurations(models)),
             input_file_service=input_files,
-            credits=PostgresCreditAccounts(pool),
+            credits=credits,
             key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
             tenants=tenants,
             generation_service=GenerationService(
@@ -196,6 +199,7 @@ async def api_services(
             readiness=_readiness(pool, workflows, store),
             state_gauges=StateGauges(PostgresInstallation(pool)),
             admission=admission,
+            sessions=Sessions(PostgresApiKeys(pool), usages, credits, limits),
             erasure=PostgresErasure(pool),
             rate_limiter=rate_limiter,
             large_bodies=TenantConcurrencyLimiter(_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS),

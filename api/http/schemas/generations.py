@@ -186,7 +186,7 @@ class GenerationView(BaseModel):
 
 
 class GenerationPage(BaseModel):
-    """Newest first. `next_cursor` is null on the last page."""
+    """In the order of `sort`. `next_cursor` is null on the last page, and only there."""
 
     data: list[GenerationView]
     next_cursor: str | None
