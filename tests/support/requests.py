@@ -59,6 +59,6 @@ def input_of(generation: Generation, waits: TimingPolicy = QUICK_TIMING) -> Gene
     cancel_at, start_by = controls.cancel_at(created_at), controls.start_by(created_at)
     return replace(
         generation_input(generation.id, generation.tenant_id, waits),
-        cancel_at=cancel_at and cancel_at.isoformat(),
-        start_by=start_by and start_by.isoformat(),
+        cancel_at=cancel_at.isoformat() if cancel_at else None,
+        start_by=start_by.isoformat() if start_by else None,
     )

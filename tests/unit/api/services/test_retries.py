@@ -22,8 +22,21 @@ class OneGeneration:
 
     def __init__(self, request: GenerationRequest) -> None:
         self.generation = Generation(
-            *("gen_1", "ten_1", request, Status.FAILED, Stage.FAILED),
-            *(None, False, None, 0, 0, 0, NOW, None, None, NOW),
+            id="gen_1",
+            tenant_id="ten_1",
+            request=request,
+            status=Status.FAILED,
+            stage=Stage.FAILED,
+            error=None,
+            cancel_requested=False,
+            needs_attention=None,
+            held_credits=0,
+            charged_credits=0,
+            refunded_credits=0,
+            created_at=NOW,
+            queued_at=None,
+            processing_at=None,
+            finished_at=NOW,
         )
         self.asked: list[GenerationCommand] = []
 
