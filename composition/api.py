@@ -85,7 +85,10 @@ async def api_servers(
         TrustedProxies(settings.trusted_proxies),
     )
     public = build_app(
-        body_limits(settings), load=_load_limits(settings), public_paths=settings.api_public_paths
+        body_limits(settings),
+        load=_load_limits(settings),
+        public_paths=settings.api_public_paths,
+        public_url=settings.public_url,
     )
     internal = build_internal_app(public)
     async with api_services(settings, engine) as services:
@@ -168,7 +171,14 @@ async def api_services(
             key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
             tenants=tenants,
             generation_service=GenerationService(
-                models, generations, input_files, PostgresInbox(pool), workflows, admission, rate_limiter
+                models,
+                generations,
+                input_files,
+                PostgresInbox(pool),
+                workflows,
+                admission,
+                rate_limiter,
+                keyring(settings),
             ),
             workflow_status=WorkflowStatus(workflows),
             event_log=log,

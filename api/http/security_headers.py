@@ -11,8 +11,10 @@ _EVERYWHERE = {
 # What the API responds with is no page: nothing in it may load, run or be framed (OWASP REST security).
 _NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
 _PAGE = "/docs"
+# Its script is a file of ours, and calls this server alone.
 _PAGE_POLICY = (
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'none'"
 )
 _PRIVATE = "/v1/"
 _WATCHED, _TOKEN = "/v1/generations/", b"token=wt_"

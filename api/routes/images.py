@@ -2,21 +2,37 @@
 
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response, status
 from fastapi.responses import RedirectResponse
 
-from api.deps import GenerationId, ServicesDep, reader_of
+from api.deps import READER_ERRORS, GenerationId, ServicesDep, reader_of
 from api.http.client import client_of
+from api.http.declarations import declares
 from api.http.object_response import ObjectResponse
+from api.http.response_headers import CACHED, CONTENT_RANGE, ENTITY_TAG, LOCATION
 from api.services.image_copies import ImageCopies
-from domain.errors import ImageErased, ImageNotFound, LinkExpired
+from domain.auth import Scope
+from domain.errors import ImageErased, ImageNotFound, LinkExpired, SignatureInvalid, StorageUnavailable
 from domain.generation import Generation, Image
 from domain.url_signatures import check_image_signature
 
 router = APIRouter(prefix="/v1/generations", tags=["images"])
 _LIFETIME = timedelta(minutes=5)
+_BYTES: dict[str, Any] = {
+    f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ("png", "jpeg", "webp")
+}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"content": _BYTES, "headers": ENTITY_TAG | CACHED},
+    206: {
+        "content": _BYTES | {"multipart/byteranges": {"schema": {"type": "string", "format": "binary"}}},
+        "headers": ENTITY_TAG | CACHED,
+    },
+    302: {"headers": LOCATION | CACHED},
+    304: {"headers": ENTITY_TAG | CACHED},
+    416: {"headers": CONTENT_RANGE},
+}
 
 
 async def _readable_generation(
@@ -44,7 +60,12 @@ async def _readable_generation(
 
 
 @router.head("/{generation_id}/images/{index}", include_in_schema=False)
-@router.get("/{generation_id}/images/{index}")
+@router.get("/{generation_id}/images/{index}", response_class=Response, responses=_RESPONSES)
+@declares(
+    *(*READER_ERRORS, SignatureInvalid, LinkExpired, ImageNotFound, ImageErased, StorageUnavailable),
+    scope=Scope.READ_GENERATIONS,
+    security=("bearer", "signature"),
+)
 async def get_image(
     index: int,
     request: Request,
