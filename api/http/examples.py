@@ -35,6 +35,8 @@ PARAMETERS: Mapping[str, Any] = {
     "live": False,
     "Idempotency-Key": "order-4711",
     "Prefer": "wait=30",
+    "Cancel-After": "5m",
+    "Start-Within": "60s",
     "wait": 0,
 }
 # By the id of an operation, and by a name of their own. Those that are no success of anybody are not here.
@@ -47,6 +49,13 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
             "n": 2,
             "seed": 7,
             "metadata": {"order": "4711"},
+        },
+        "with_a_life_of_its_own": {
+            "model": "flux-schnell",
+            "prompt": "a letter with a seal",
+            "priority": "high",
+            "expires_in": 3600,
+            "store_prompt": False,
         },
         "from_an_image": {
             "model": "flux-kontext",
@@ -89,6 +98,12 @@ _GENERATION: Mapping[str, Any] = {
     **_MOMENTS,
     "deleted_at": None,
     "images_erased_at": None,
+    "images_expire_at": None,
+    "cancel_at": "2026-11-26T20:20:02.418Z",
+    "canceled_by": None,
+    "start_by": None,
+    "priority": "normal",
+    "retry_of": None,
     "urls": {"self": _ADDRESS, "cancel": f"{_ADDRESS}/cancel"},
 }
 _ENTRY = {

@@ -13,6 +13,7 @@ from sqlalchemy import event
 
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
+from adapters.database.erasure import PostgresErasure
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.progress import PostgresProgressRecords
 from adapters.database.provider_slots import PostgresProviderSlots
@@ -45,6 +46,8 @@ LISTS: dict[str, Call] = {
     ),
     "not started": lambda db: PostgresReconcileQueries(db, CATALOG).list_not_started(MOMENT, LIMIT),
     "to cancel": lambda db: PostgresReconcileQueries(db, CATALOG).list_to_cancel(MOMENT, LIMIT),
+    "past cancel_at": lambda db: PostgresReconcileQueries(db, CATALOG).list_past_cancel_at(MOMENT, LIMIT),
+    "images to expire": lambda db: PostgresErasure(db).erase_expired_images(LIMIT),
     "open": lambda db: PostgresReconcileQueries(db, CATALOG).list_stuck(MOMENT, LIMIT),
     "unrelayed": lambda db: PostgresReconcileQueries(db, CATALOG).list_unrelayed(MOMENT, LIMIT),
     "orphaned": lambda db: PostgresReconcileQueries(db, CATALOG).list_with_orphaned_objects(MOMENT, LIMIT),
