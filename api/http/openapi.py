@@ -114,10 +114,10 @@ def operations_of(openapi: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _complete(operation: dict[str, Any], route: RouteContext) -> None:
     declared = list(declarations_of(route.dependant))
     by_hand = {each["name"]: deepcopy(each) for one in declared for each in one.parameters}
-    if by_hand:
-        operation.setdefault("parameters", []).extend(by_hand.values())
-    if security := _security(declared):
-        operation["security"] = security
+    ways = {scheme for one in declared for scheme in one.security}
+    parameters = [*operation.get("parameters", ()), *by_hand.values()]
+    operation["parameters"] = [each for each in parameters if not _is_way_in(each, ways)]
+    operation["security"] = _security(declared)
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
@@ -135,6 +135,14 @@ def _complete_success(status: str, response: dict[str, Any], declared: Iterable[
     headers = response.setdefault("headers", {})
     for one in declared:
         headers |= {name: one.headers[name] for name in one.headers if name not in headers}
+
+
+def _is_way_in(parameter: Mapping[str, Any], ways: Iterable[str]) -> bool:
+    """Return whether a security scheme describes the parameter already."""
+    place = (parameter["in"], parameter["name"])
+    return any(
+        (_SECURITY_SCHEMES[way].get("in"), _SECURITY_SCHEMES[way].get("name")) == place for way in ways
+    )
 
 
 def _security(declared: Iterable[Declaration]) -> list[dict[str, list[str]]]:
