@@ -16,7 +16,18 @@ from api.http.rate_limit_headers import RateLimitHeadersMiddleware
 from api.http.request_log import RequestLogMiddleware
 from api.http.security_headers import SecurityHeadersMiddleware
 from api.metrics import RequestMetricsMiddleware
-from api.routes import credits, events, files, generations, health, images, models, reference, webhooks
+from api.routes import (
+    credits,
+    events,
+    files,
+    generations,
+    health,
+    images,
+    models,
+    reference,
+    retries,
+    webhooks,
+)
 
 # What multipart puts around a file.
 _MULTIPART_OVERHEAD_BYTES = 10_000
@@ -55,7 +66,7 @@ def build_app(
     """
     app = _bare_app()
     app.public_url = public_url
-    for routes in (generations, images, events, files, models, credits, webhooks):
+    for routes in (generations, retries, images, events, files, models, credits, webhooks):
         app.include_router(routes.router)
     app.include_router(health.health)
     for path in public_paths:

@@ -30,6 +30,7 @@ ServiceError
         NotTerminal
         FileInUse
         ImageErased
+        RequestErased
         EventsExpired
         ContentRejected
         NotDelivered
@@ -39,6 +40,7 @@ ServiceError
             ProviderTimedOut
             SubmitUnknown
             QueueTimedOut
+            NotStartedInTime
             ResultUnusable
             ResultExpired
             WorkflowLost
@@ -264,10 +266,10 @@ class TooManyWaitingGenerations(LimitReached):
 
 
 class NotTerminal(PermanentError):
-    """A generation can only be deleted once it has ended."""
+    """A generation can only be deleted, or repeated, once it has ended."""
 
     code = "not_terminal"
-    message = "The generation has not ended; cancel it, and delete it then."
+    message = "The generation has not ended; wait, or cancel it first."
 
 
 class FileInUse(PermanentError):
@@ -282,6 +284,13 @@ class ImageErased(PermanentError):
 
     code = "image_erased"
     message = "The image was deleted."
+
+
+class RequestErased(PermanentError):
+    """What a generation was asked for is no longer stored, so it cannot be asked for again."""
+
+    code = "request_erased"
+    message = "The request of this generation is no longer stored; post it again."
 
 
 class TooManyWaiting(LimitReached):
@@ -355,6 +364,13 @@ class QueueTimedOut(RetryableFailure):
 
     code = "queue_timed_out"
     message = "The provider had no free slot in time."
+
+
+class NotStartedInTime(RetryableFailure):
+    """No provider had taken the job in the time that its client gave for it. Nothing was charged."""
+
+    code = "not_started_in_time"
+    message = "No provider took the job within the time that was set for it."
 
 
 class ResultUnusable(RetryableFailure):

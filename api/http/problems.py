@@ -53,6 +53,7 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.NotTerminal: HTTPStatus.CONFLICT,
     errors.FileInUse: HTTPStatus.CONFLICT,
     errors.ImageErased: HTTPStatus.GONE,
+    errors.RequestErased: HTTPStatus.CONFLICT,
     errors.TooManyWaiting: HTTPStatus.TOO_MANY_REQUESTS,
     errors.EventsExpired: HTTPStatus.GONE,
 }

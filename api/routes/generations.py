@@ -14,10 +14,12 @@ from api.deps import (
     ServicesDep,
     actor_of,
 )
+from api.http.accepted import RETRY_AFTER_SECONDS, wait_and_describe
 from api.http.client import client_of
 from api.http.declarations import declares
+from api.http.durations import DeadlineHeaders
 from api.http.pagination import GENERATION_CURSOR, generation_cursor, read_generation_cursor
-from api.http.preferences import APPLIED, MAX_WAIT_SECONDS, PreferredWait
+from api.http.preferences import MAX_WAIT_SECONDS, PreferredWait
 from api.http.response_headers import LOCATION, PREFERENCE_APPLIED, REPLAYED, RETRY_AFTER_IF_ANY
 from api.http.schemas.generations import GenerationCreate, GenerationPage, GenerationView
 from api.http.serializers import serialize_position
@@ -40,7 +42,6 @@ from domain.errors import (
 from domain.generation import Stage, Status
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
-_RETRY_AFTER_SECONDS = "2"
 _BODY = {
     "requestBody": {
         "required": True,
@@ -64,6 +65,7 @@ _BODY = {
     *(StorageUnavailable, ImageDecoderUnavailable),
 )
 async def create_generation(
+    deadlines: DeadlineHeaders,
     body: GenerationBody,
     key: IdempotencyKey,
     caller: CanCreateGenerations,
@@ -76,24 +78,12 @@ async def create_generation(
 
     With `Prefer: wait=N` the response comes as soon as it has ended, with 200, or after N seconds with 202.
     """
+    controls = body.controls(deadlines.cancel_after_seconds, deadlines.start_within_seconds)
     command = GenerationCommand(
-        body.model, body.parameters(), body.metadata or {}, tuple(body.inputs or ()), body.mask
+        body.model, body.parameters(), body.metadata or {}, tuple(body.inputs or ()), body.mask, controls
     )
     generation, is_new = await services.generation_service.accept(caller, command, key)
-    response.headers["Location"] = services.serializer.generation_url(generation.id)
-    response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
-    if not is_new:
-        response.headers["Idempotency-Replayed"] = "true"
-    if wait_seconds is not None:
-        waiting = client_of(request).waiting_for_events()
-        generation = await services.waiter.wait_until_ended(
-            caller.tenant_id, generation.id, wait_seconds, waiting
-        )
-        response.headers[APPLIED] = f"wait={wait_seconds}"
-        if generation.status.is_terminal:
-            response.status_code = status.HTTP_200_OK
-    if generation.status.is_terminal:
-        del response.headers["Retry-After"]
+    generation = await wait_and_describe(services, request, response, generation, wait_seconds, is_new=is_new)
     return services.serializer.serialize_for(caller, generation)
 
 
@@ -141,7 +131,7 @@ async def get_generation(
         if position is not None:
             view.queue = serialize_position(position)
     if not generation.status.is_terminal:
-        response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
         if live:
             progress = await services.workflow_status.query(tenant_id, generation_id)
             view.live = dict(progress) if progress is not None else None
