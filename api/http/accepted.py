@@ -1,13 +1,40 @@
 """The response to a request that a job was accepted for, or had been before."""
 
+from typing import Any
+
 from fastapi import Request, Response, status
 
 from api.deps import Services
 from api.http.client import client_of
 from api.http.preferences import APPLIED
+from api.http.response_headers import LOCATION, PREFERENCE_APPLIED, REPLAYED, RETRY_AFTER_IF_ANY
+from api.http.schemas.generations import GenerationView
+from domain.errors import (
+    FileQuotaExceeded,
+    IdempotencyKeyReused,
+    ImageDecoderUnavailable,
+    InsufficientCredits,
+    InvalidInput,
+    ModelNotFound,
+    ModelUnavailable,
+    StorageUnavailable,
+    TooManyOpenGenerations,
+    TooManyWaitingGenerations,
+    UnchargedCostExceeded,
+)
 from domain.generation import Generation
 
 RETRY_AFTER_SECONDS = "2"
+# What a route that accepts a job declares.
+ERRORS = (
+    *(InvalidInput, IdempotencyKeyReused, ModelNotFound, ModelUnavailable, InsufficientCredits),
+    *(TooManyOpenGenerations, TooManyWaitingGenerations, UnchargedCostExceeded, FileQuotaExceeded),
+    *(StorageUnavailable, ImageDecoderUnavailable),
+)
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"model": GenerationView, "headers": LOCATION | REPLAYED | PREFERENCE_APPLIED},
+    202: {"headers": LOCATION | RETRY_AFTER_IF_ANY | REPLAYED | PREFERENCE_APPLIED},
+}
 
 
 async def wait_and_describe(

@@ -36,6 +36,8 @@ PARAMETERS: Mapping[str, Any] = {
     "Idempotency-Key": "order-4711",
     "Prefer": "wait=30",
     "wait": 0,
+    "Cancel-After": "90s",
+    "Start-Within": "10s",
 }
 # By the id of an operation, and by a name of their own. Those that are no success of anybody are not here.
 BODIES: Mapping[str, Mapping[str, Any]] = {
@@ -89,6 +91,12 @@ _GENERATION: Mapping[str, Any] = {
     **_MOMENTS,
     "deleted_at": None,
     "images_erased_at": None,
+    "images_expire_at": None,
+    "cancel_at": None,
+    "canceled_by": None,
+    "start_by": None,
+    "priority": "normal",
+    "retry_of": None,
     "urls": {"self": _ADDRESS, "cancel": f"{_ADDRESS}/cancel"},
 }
 _ENTRY = {

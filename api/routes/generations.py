@@ -14,31 +14,19 @@ from api.deps import (
     ServicesDep,
     actor_of,
 )
+from api.http import accepted
 from api.http.accepted import RETRY_AFTER_SECONDS, wait_and_describe
 from api.http.client import client_of
 from api.http.declarations import declares
 from api.http.durations import DeadlineHeaders
 from api.http.pagination import GENERATION_CURSOR, generation_cursor, read_generation_cursor
 from api.http.preferences import MAX_WAIT_SECONDS, PreferredWait
-from api.http.response_headers import LOCATION, PREFERENCE_APPLIED, REPLAYED, RETRY_AFTER_IF_ANY
+from api.http.response_headers import RETRY_AFTER_IF_ANY
 from api.http.schemas.generations import GenerationCreate, GenerationPage, GenerationView
 from api.http.serializers import serialize_position
 from api.http.watching import WatchedGeneration
 from api.services.generations import GenerationCommand
-from domain.errors import (
-    FileQuotaExceeded,
-    IdempotencyKeyReused,
-    ImageDecoderUnavailable,
-    InsufficientCredits,
-    ModelNotFound,
-    ModelUnavailable,
-    NotTerminal,
-    StorageUnavailable,
-    TooLateToCancel,
-    TooManyOpenGenerations,
-    TooManyWaitingGenerations,
-    UnchargedCostExceeded,
-)
+from domain.errors import NotTerminal, TooLateToCancel
 from domain.generation import Stage, Status
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
@@ -50,20 +38,8 @@ _BODY = {
 }
 
 
-@router.post(
-    "",
-    status_code=status.HTTP_202_ACCEPTED,
-    openapi_extra=_BODY,
-    responses={
-        200: {"model": GenerationView, "headers": LOCATION | REPLAYED | PREFERENCE_APPLIED},
-        202: {"headers": LOCATION | RETRY_AFTER_IF_ANY | REPLAYED | PREFERENCE_APPLIED},
-    },
-)
-@declares(
-    *(IdempotencyKeyReused, ModelNotFound, ModelUnavailable, InsufficientCredits),
-    *(TooManyOpenGenerations, TooManyWaitingGenerations, UnchargedCostExceeded, FileQuotaExceeded),
-    *(StorageUnavailable, ImageDecoderUnavailable),
-)
+@router.post("", status_code=status.HTTP_202_ACCEPTED, openapi_extra=_BODY, responses=accepted.RESPONSES)
+@declares(*accepted.ERRORS)
 async def create_generation(
     deadlines: DeadlineHeaders,
     body: GenerationBody,

@@ -3,16 +3,20 @@
 from fastapi import APIRouter, Request, Response, status
 
 from api.deps import CanCreateGenerations, GenerationId, IdempotencyKey, ServicesDep
+from api.http import accepted
 from api.http.accepted import wait_and_describe
+from api.http.declarations import declares
 from api.http.durations import DeadlineHeaders
 from api.http.preferences import PreferredWait
 from api.http.schemas.generations import GenerationView
 from api.services.retries import Retries
+from domain.errors import NotTerminal, RequestErased
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
 
 
-@router.post("/{generation_id}/retry", status_code=status.HTTP_202_ACCEPTED)
+@router.post("/{generation_id}/retry", status_code=status.HTTP_202_ACCEPTED, responses=accepted.RESPONSES)
+@declares(*accepted.ERRORS, NotTerminal, RequestErased)
 async def retry_generation(
     generation_id: GenerationId,
     key: IdempotencyKey,

@@ -1,13 +1,16 @@
 """Schemathesis against the running service: what the API describes is what it does."""
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
 
 import pytest
 
+from api.http import examples
 from api.http.openapi import TAGS
+from tests.integration.api.owned import owner_of
 from tests.integration.api.service import Service
 from tests.support.time_limits import scaled
 
@@ -19,12 +22,13 @@ MAX_SECONDS = 150
 
 
 @pytest.mark.parametrize("tag", TAGS)
-async def test_the_api_does_what_it_describes(service: Service, tag: str) -> None:
-    tenant = await service.tenant(credits=100_000)
+async def test_the_api_does_what_it_describes(service: Service, tag: str, tmp_path: Path) -> None:
+    owner = await owner_of(await service.tenant(credits=100_000))
+    real_ids = {examples.PARAMETERS[name]: next(iter(states.values())) for name, states in owner.ids.items()}
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(FOLDER / "schemathesis.toml")),
         *("run", f"{service.url}/openapi.json", "--url", service.url),
-        *("--header", f"Authorization:{tenant.http.headers['authorization']}"),
+        *("--header", f"Authorization:{owner.tenant.http.headers['authorization']}"),
         *(
             "--include-tag",
             tag,
@@ -40,12 +44,13 @@ async def test_the_api_does_what_it_describes(service: Service, tag: str) -> Non
     ]
     process = await asyncio.create_subprocess_exec(
         *command,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "REAL_IDS": json.dumps(real_ids)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     async with asyncio.timeout(scaled(MAX_SECONDS)):
         output, _ = await process.communicate()
 
+    await owner.close()
     assert process.returncode == 0, output.decode()
