@@ -5,7 +5,7 @@ from the declarations of `api/http/declarations.py`, so a new route has them by 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from http import HTTPStatus
 from typing import Any
@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 from api.http import deprecations, examples
 from api.http.declarations import Declaration, declarations_of
 from api.http.problems import status_of
-from api.http.response_headers import CHALLENGE, REQUEST_ID, RETRY_AFTER, RETRY_AFTER_IF_ANY
+from api.http.response_headers import CHALLENGE, REQUEST_ID, RETRY_AFTER, RETRY_AFTER_IF_ANY, SHOULD_RETRY
 from api.http.schemas.problems import Problem
 from domain import errors
 from domain.errors import LimitReached, ServiceError, TransientError
@@ -58,6 +58,8 @@ _FASTAPIS_DESCRIPTION = "Successful Response"
 _PROBLEM = "application/problem+json"
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 _SCHEMAS = "#/components/schemas/"
+# With these comes Retry-After.
+_PASSING = (LimitReached, TransientError, errors.IdempotencyKeyInUse)
 # Wherever a body is read: (status, code).
 _BODY_ERRORS = (
     (HTTPStatus.BAD_REQUEST, errors.InvalidInput.code),
@@ -84,7 +86,7 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _describe(openapi: dict[str, Any], routes: Iterable[BaseRoute], url: str) -> dict[str, Any]:
+def _describe(openapi: dict[str, Any], routes: Sequence[BaseRoute], url: str) -> dict[str, Any]:
     described = deepcopy(openapi)
     schemas: dict[str, Any] = described.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -193,9 +195,8 @@ def _add_problem(
     headers = response.setdefault("headers", {})
     if status is HTTPStatus.UNAUTHORIZED:
         headers.update(CHALLENGE)
-    pass_by_themselves = [
-        error is not None and issubclass(error, LimitReached | TransientError) for error in codes.values()
-    ]
+    headers.update(SHOULD_RETRY)
+    pass_by_themselves = [error is not None and issubclass(error, _PASSING) for error in codes.values()]
     if any(pass_by_themselves):
         is_always = all(pass_by_themselves) and len(content) == 1
         headers.update(RETRY_AFTER if is_always else RETRY_AFTER_IF_ANY)
