@@ -4,6 +4,7 @@ import json
 import os
 from datetime import UTC, datetime
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 
 import schemathesis
@@ -12,6 +13,7 @@ from PIL import Image
 
 from api.http.examples import PARAMETERS
 from api.http.pagination import entry_cursor, generation_cursor
+from domain.generation import Generation
 from tests.integration.api.service import MODEL
 from tests.support.requests import new_id
 
@@ -20,25 +22,22 @@ _MAX_MODEL_CHARACTERS = 100
 _REAL_IDS: dict[str, str] = json.loads(os.environ["REAL_IDS"])
 
 
-class _Last:
-    """The end of a page, as far as its cursor goes."""
-
-    def __init__(self, created_at: datetime) -> None:
-        self.created_at = created_at
-        self.id = new_id("gen")
-
-
 def _picture() -> bytes:
     file = BytesIO()
     Image.new("RGB", (64, 64), "teal").save(file, "PNG")
     return file.getvalue()
 
 
+def _end_of_page(second: int) -> Generation:
+    """Return a generation, as far as a cursor tells of it."""
+    return SimpleNamespace(created_at=datetime.fromtimestamp(second, UTC), id=new_id("gen"))  # type: ignore[return-value]
+
+
 _FIRST, _LAST = datetime(2001, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _SECONDS = strategies.integers(int(_FIRST.timestamp()), int(_LAST.timestamp()))
 schemathesis.openapi.format(
     "generation-cursor",
-    _SECONDS.map(lambda second: generation_cursor(_Last(datetime.fromtimestamp(second, UTC)))),
+    _SECONDS.map(_end_of_page).map(generation_cursor),
 )
 schemathesis.openapi.format("entry-cursor", strategies.integers(0, 2**63 - 1).map(entry_cursor))
 schemathesis.openapi.format("short-duration", strategies.integers(1, 86_400).map(str))
@@ -64,6 +63,7 @@ def _real(name: str, value: Any) -> Any:
 def map_body(context: schemathesis.HookContext, body: Any) -> Any:
     """Ask for a model that is there, as a word by chance never is one."""
     body = _whole(body)
+    assert context.operation is not None
     if context.operation.definition.raw.get("operationId") == "create_generation" and isinstance(body, dict):
         model = body.get("model")
         if isinstance(model, str) and 0 < len(model) <= _MAX_MODEL_CHARACTERS:
