@@ -35,9 +35,9 @@ PARAMETERS: Mapping[str, Any] = {
     "live": False,
     "Idempotency-Key": "order-4711",
     "Prefer": "wait=30",
-    "Cancel-After": "5m",
-    "Start-Within": "60s",
     "wait": 0,
+    "Cancel-After": "90s",
+    "Start-Within": "10s",
 }
 # By the id of an operation, and by a name of their own. Those that are no success of anybody are not here.
 BODIES: Mapping[str, Mapping[str, Any]] = {
