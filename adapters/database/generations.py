@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, tuple_
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import bindparam, func, literal, select, tuple_
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -24,6 +24,7 @@ from adapters.database.tables.mapping import (
     read_generations,
     to_generation,
 )
+from adapters.database.tables.routes import notes_to_json
 from domain.charging import ChargePolicy
 from domain.errors import FileNotFound, GenerationNotFound, IdempotencyKeyReused, TooLateToCancel
 from domain.generation import Generation, GenerationRequest, Stage, Status
@@ -41,7 +42,7 @@ _HELD_FILES = (
 _CREATE = (
     insert(GENERATIONS)
     .on_conflict_do_nothing(index_elements=["tenant_id", "idempotency_key"])
-    .returning(*generation_columns())
+    .returning(*generation_columns(), literal([], JSONB).label("attempts"))
 )
 _READ = read_generations("generations.id = :generation")
 _READ_BY_KEY = read_generations("tenant_id = :tenant AND idempotency_key = :key")
@@ -153,4 +154,5 @@ def _values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
         "price_credits": request.price_credits,
         "status": Status.CREATED,
         "stage": Stage.CREATED,
+        "routing": notes_to_json(request.route_notes),
     } | control_values(request.controls)
