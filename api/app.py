@@ -18,10 +18,12 @@ from api.http.security_headers import SecurityHeadersMiddleware
 from api.metrics import RequestMetricsMiddleware
 from api.routes import (
     credits,
+    estimates,
     events,
     files,
     generations,
     health,
+    image_lists,
     images,
     models,
     reference,
@@ -66,7 +68,18 @@ def build_app(
     """
     app = _bare_app()
     app.public_url = public_url
-    for routes in (generations, retries, images, events, files, models, credits, webhooks):
+    for routes in (
+        estimates,
+        generations,
+        retries,
+        images,
+        image_lists,
+        events,
+        files,
+        models,
+        credits,
+        webhooks,
+    ):
         app.include_router(routes.router)
     app.include_router(health.health)
     for path in public_paths:

@@ -9,6 +9,7 @@ from typing import Protocol
 from fastapi import FastAPI
 
 from adapters.database.credits import PostgresCreditAccounts
+from adapters.database.durations import PostgresDurations
 from adapters.database.engine import Database
 from adapters.database.erasure import PostgresErasure
 from adapters.database.events import PostgresEventLog
@@ -20,14 +21,18 @@ from adapters.database.provider_status import PostgresInstallation
 from adapters.database.tenant_usage import PostgresTenantUsages
 from adapters.database.tenants import PostgresTenants
 from adapters.providers.http.client import provider_client
+from adapters.storage.s3 import S3Store
 from api.app import BodyLimits, build_app, build_internal_app
 from api.deps import Services
+from api.http.job_view import SubmitDecisions
 from api.http.load_limits import LoadLimits, RouteGroup
 from api.http.serializers import GenerationSerializer
 from api.server.addresses import TrustedProxies
 from api.server.config import Server, ServerConfig
 from api.server.connections import ConnectionLimits
 from api.services.admission import Admission
+from api.services.durations import Durations
+from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
 from api.services.event_streams import EventStreams, StreamPolicy
 from api.services.generations import GenerationService
@@ -40,11 +45,12 @@ from api.services.state_gauges import StateGauges
 from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.waiter import Waiter
 from api.services.workflow_status import WorkflowStatus
-from composition.providers import webhook_readers
+from composition.providers import providers_that_list_jobs, providers_with_webhooks, webhook_readers
 from composition.repositories import catalog, check_schema, database
 from composition.settings import ServiceSettings, keyring
 from composition.storage import input_images, object_store
 from composition.temporal import temporal_client, workflow_client
+from domain.catalog import Catalog
 from domain.ports import ObjectStore, WorkflowClient
 from domain.tenant import TenantLimits
 
@@ -173,6 +179,7 @@ async def api_services(
             generation_service=GenerationService(
                 models, generations, input_files, PostgresInbox(pool), workflows, admission, rate_limiter
             ),
+            estimates=Estimates(models, input_files, admission, Durations(PostgresDurations(pool), models)),
             workflow_status=WorkflowStatus(workflows),
             event_log=log,
             event_feed=feed,
@@ -181,11 +188,8 @@ async def api_services(
             store=store,
             image_copies=ImageCopies(store),
             webhook_readers=webhook_readers(settings, http),
-            serializer=_serializer(settings),
-            readiness=Readiness(
-                {"postgres": pool.healthy, "temporal": workflows.healthy, "s3": store.bucket_exists},
-                essential="postgres",
-            ),
+            serializer=_serializer(settings, models),
+            readiness=_readiness(pool, workflows, store),
             state_gauges=StateGauges(PostgresInstallation(pool)),
             admission=admission,
             erasure=PostgresErasure(pool),
@@ -193,6 +197,11 @@ async def api_services(
             large_bodies=TenantConcurrencyLimiter(_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS),
             keyring=keyring(settings),
         )
+
+
+def _readiness(pool: Database, workflows: WorkflowEngine, store: S3Store) -> Readiness:
+    looks = {"postgres": pool.healthy, "temporal": workflows.healthy, "s3": store.bucket_exists}
+    return Readiness(looks, essential="postgres")
 
 
 async def _temporal(settings: ServiceSettings) -> WorkflowEngine:
@@ -225,12 +234,13 @@ def _stream_policy(settings: ServiceSettings) -> StreamPolicy:
     return StreamPolicy(settings.api_stream_seconds, settings.api_stream_heartbeat_seconds)
 
 
-def _serializer(settings: ServiceSettings) -> GenerationSerializer:
+def _serializer(settings: ServiceSettings, models: Catalog) -> GenerationSerializer:
     ui = None
     if settings.show_temporal_ui_links and settings.temporal_ui_url:
         ui = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows"
     lifetime = timedelta(days=settings.image_link_days)
-    return GenerationSerializer(settings.public_url, keyring(settings), lifetime, ui)
+    decisions = SubmitDecisions(models, providers_with_webhooks(settings), providers_that_list_jobs())
+    return GenerationSerializer(settings.public_url, keyring(settings), lifetime, ui, decisions)
 
 
 def tenant_limits(settings: ServiceSettings) -> TenantLimits:

@@ -39,7 +39,7 @@ class SubmitDecision(StrEnum):
 
 
 def considered_providers(generation: Generation) -> tuple[ConsideredProvider, ...]:
-    """Return the providers in the order in which they come; of a generation that was read with its attempts."""
+    """Return the providers in their order; of a generation that was read with its attempts."""
     attempts = {attempt.ordinal: attempt for attempt in generation.attempts or ()}
     notes = {note.ordinal: note for note in generation.request.route_notes}
     request, fallback = generation.request, generation.request.fallback

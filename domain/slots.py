@@ -9,8 +9,8 @@ from domain.provider import AttemptRef
 class SlotRequest:
     """What `ask_for_place` is given; older workflows give an AttemptRef, which has the first two fields.
 
-    left_because: For a second attempt that asks for the first time, why the first provider was left: a code of
-        domain/errors.py.
+    left_because: For a second attempt that asks for the first time, why the first provider was left, as a
+        code of domain/errors.py.
     """
 
     generation_id: str

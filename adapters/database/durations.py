@@ -6,8 +6,8 @@ from adapters.database.engine import Database
 from domain.durations import MIN_SAMPLES, ModelDurations, Percentiles, Phase
 
 _MAX_SAMPLES = 200
-# The last attempt is the one that brought the images. A synchronous provider is at work within its submit, so the
-# moment of `processing` does not tell its queue from its work, and the start of the submit does.
+# The last attempt is the one that brought the images. A synchronous provider is at work within its submit, so
+# that the moment of `processing` does not tell its queue from its work; the start of the submit does.
 _MEASURE = text("""
     WITH last AS (
         SELECT id, created_at, queued_at, storing_at, finished_at FROM generations
