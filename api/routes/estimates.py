@@ -37,6 +37,11 @@ async def estimate_generation(
     It counts as a read, and responds with 200 also for a request that would be refused.
     """
     command = GenerationCommand(
-        body.model, body.parameters(), body.metadata or {}, tuple(body.inputs or ()), body.mask
+        body.model,
+        body.parameters(),
+        body.metadata or {},
+        tuple(body.inputs or ()),
+        body.mask,
+        max_cost=body.max_cost,
     )
     return serialize_estimate(await services.estimates.estimate(caller, command))

@@ -10,7 +10,7 @@ from api.services.input_files import FILE_ID, InputFileService
 from domain.auth import Caller
 from domain.catalog import Catalog
 from domain.durations import ModelDurations
-from domain.errors import FileQuotaExceeded, InvalidInput, ModelUnavailable, ServiceError
+from domain.errors import FileQuotaExceeded, InvalidInput, MaxCostExceeded, ModelUnavailable, ServiceError
 from domain.input_files import InputFile
 from domain.model import Model
 
@@ -59,6 +59,10 @@ class Estimates:
         price = None
         if not any(field in model.parameters for field, _ in invalid):
             price = model.price_of(command.parameters)
+            if command.max_cost is not None and price > command.max_cost:
+                refusals += _each(
+                    MaxCostExceeded(f"it costs {price} credits, and max_cost is {command.max_cost}")
+                )
             for error in await self._admission.refusals_of(caller, price):
                 refusals += _each(error)
         refusals += await self._file_refusals(caller, command)
