@@ -176,15 +176,8 @@ async def api_services(
             credits=PostgresCreditAccounts(pool),
             key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
             tenants=tenants,
-            generation_service=GenerationService(
-                models,
-                generations,
-                input_files,
-                PostgresInbox(pool),
-                workflows,
-                admission,
-                rate_limiter,
-                keyring(settings),
+            generation_service=_generation_service(
+                settings, pool, models, input_files, workflows, admission, rate_limiter
             ),
             estimates=Estimates(models, input_files, admission, Durations(PostgresDurations(pool), models)),
             workflow_status=WorkflowStatus(workflows),
@@ -204,6 +197,21 @@ async def api_services(
             large_bodies=TenantConcurrencyLimiter(_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS),
             keyring=keyring(settings),
         )
+
+
+def _generation_service(
+    settings: ServiceSettings,
+    pool: Database,
+    models: Catalog,
+    input_files: InputFileService,
+    workflows: WorkflowEngine,
+    admission: Admission,
+    rate_limiter: RateLimiter,
+) -> GenerationService:
+    generations, inbox, keys = PostgresGenerations(pool), PostgresInbox(pool), keyring(settings)
+    return GenerationService(
+        models, generations, input_files, inbox, workflows, admission, rate_limiter, keys
+    )
 
 
 def _readiness(pool: Database, workflows: WorkflowEngine, store: S3Store) -> Readiness:
