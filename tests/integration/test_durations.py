@@ -1,6 +1,5 @@
 """How long the last jobs of a model took, from their rows."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
@@ -20,44 +19,35 @@ def model() -> str:
 
 
 @pytest.fixture
-async def tenants(owners_books: PostgresBooks) -> AsyncIterator[list[str]]:
-    yield [await owners_books.tenant() for _ in range(2)]
+async def tenants(owners_books: PostgresBooks) -> list[str]:
+    return [await owners_books.tenant() for _ in range(2)]
 
 
-async def completed(
-    books: PostgresBooks, model: str, tenants: list[str], count: int, slower: int = 0
-) -> None:
-    """Store jobs that waited 1 s, then took 10 s, 11 s, … and 2 s to store; with two attempts each.
+# Jobs of both tenants that waited 1 s, took 10 s, 11 s, … and 2 s to store, each with two attempts.
+# The moment of `processing` is that of storing, as at a synchronous provider.
+JOBS = """
+    INSERT INTO generations (id, tenant_id, fingerprint, model, provider, endpoint, prompt, parameters,
+        metadata, n, price_credits, status, stage, created_at, queued_at, processing_at, storing_at,
+        finished_at)
+    SELECT CAST(:model AS text) || '_' || n, CASE n % 2 WHEN 0 THEN :one ELSE :two END, 'f', :model, 'fal',
+        'e', 'p', '{}', '{}', 1, 0, 'completed', 'completed', moment, moment + interval '0.5 s',
+        moment + (n + 11.5) * interval '1 s', moment + (n + 11.5) * interval '1 s',
+        moment + (n + 13.5) * interval '1 s'
+    FROM (
+        SELECT n, CAST(:now AS timestamptz) + n * interval '1 minute' AS moment
+        FROM generate_series(0, CAST(:count AS bigint) - 1) AS n
+    ) AS made
+"""
+ATTEMPTS = """
+    INSERT INTO attempts (generation_id, ordinal, provider, endpoint, state, started_at)
+    SELECT id, ordinal, 'fal', 'e', 'sending', queued_at + ordinal * interval '0.5 s'
+    FROM generations, unnest(ARRAY[1, 2]) AS ordinal WHERE model = :model
+"""
 
-    The moment of `processing` is that of storing, as of a synchronous provider.
-    """
-    for statement in (
-        """INSERT INTO generations (id, tenant_id, fingerprint, model, provider, endpoint, prompt, parameters,
-            metadata, n, price_credits, status, stage, created_at, queued_at, processing_at, storing_at, finished_at)
-        SELECT CAST(:model AS text) || '_' || n, CASE n % 2 WHEN 0 THEN :one ELSE :two END, 'f', :model, 'fal', 'e', 'p',
-            '{}', '{}', 1, 0, 'completed', 'completed', :now + n * interval '1 minute',
-            :now + n * interval '1 minute' + interval '0.5 s',
-            :now + n * interval '1 minute' + (n + 11.5) * interval '1 s',
-            :now + n * interval '1 minute' + (n + 11.5) * interval '1 s',
-            :now + n * interval '1 minute' + (n + 13.5) * interval '1 s'
-        FROM generate_series(CAST(:slower AS bigint), :slower + :count - 1) AS n""",
-        """INSERT INTO attempts (generation_id, ordinal, provider, endpoint, state, code, started_at)
-        SELECT id, ordinal, 'fal', 'e', 'sending', NULL, queued_at + CASE ordinal
-            WHEN 2 THEN interval '1 s' ELSE interval '0.1 s' END
-        FROM generations, unnest(ARRAY[1, 2]) AS ordinal
-        WHERE model = :model AND NOT EXISTS (SELECT FROM attempts WHERE generation_id = id)""",
-    ):
-        values = {
-            "model": model,
-            "one": tenants[0],
-            "two": tenants[1],
-            "now": NOW,
-            "count": count,
-            "slower": slower,
-        }
-        await books.sql(
-            statement, **{name: value for name, value in values.items() if f":{name}" in statement}
-        )
+
+async def completed(books: PostgresBooks, model: str, tenants: list[str], count: int) -> None:
+    await books.sql(JOBS, model=model, one=tenants[0], two=tenants[1], now=NOW, count=count)
+    await books.sql(ATTEMPTS, model=model)
 
 
 async def test_below_20_jobs_nothing_is_told(
