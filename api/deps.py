@@ -19,6 +19,7 @@ from api.http.response_headers import RATE_LIMIT
 from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
 from api.services.event_streams import EventStreams
 from api.services.generations import GenerationService
@@ -89,6 +90,7 @@ class Services:
     progress: ProgressService
     input_file_service: InputFileService
     generation_service: GenerationService
+    estimates: Estimates
     workflow_status: WorkflowStatus
     event_log: EventLog
     event_feed: EventFeed
@@ -169,6 +171,8 @@ async def reader_of(request: Request, services: Services) -> Caller:
 
 
 CanReadGenerations = Annotated[Caller, Depends(_with_scope(Scope.READ_GENERATIONS, RatePolicy.READ))]
+# Who may create may ask what it would cost, at the rate of reads: nothing comes of it.
+CanEstimate = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.READ))]
 CanUploadFiles = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CREATE))]
 CanCancelGenerations = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CANCEL))]
 CanReadCredits = Annotated[Caller, Depends(_with_scope(Scope.READ_CREDITS, RatePolicy.READ))]

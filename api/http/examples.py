@@ -63,6 +63,9 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
             "inputs": [FILE_ID],
         },
     },
+    "estimate_generation": {
+        "of_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"}
+    },
     "create_watch_token": {"for_a_quarter": {"generation_id": GENERATION_ID, "ttl_seconds": 900}},
 }
 _IMAGE = {
@@ -104,7 +107,13 @@ _GENERATION: Mapping[str, Any] = {
     "start_by": None,
     "priority": "normal",
     "retry_of": None,
-    "urls": {"self": _ADDRESS, "cancel": f"{_ADDRESS}/cancel"},
+    "urls": {
+        "self": _ADDRESS,
+        "cancel": f"{_ADDRESS}/cancel",
+        "events": f"{_ADDRESS}/events",
+        "images": f"{_ADDRESS}/images",
+    },
+    "routing": [{"ordinal": 1, "model": "flux-schnell", "provider": "fal", "taken": True, "reason": "taken"}],
 }
 _ENTRY = {
     "id": 91,
@@ -151,6 +160,18 @@ _EVENT: Mapping[str, Any] = {
 VIEWS: Mapping[str, Any] = {
     "GenerationView": _GENERATION,
     "GenerationPage": {"data": [_GENERATION], "next_cursor": None},
+    "ImageList": {"data": [_IMAGE], "undelivered": []},
+    "EstimateView": {
+        "model": "flux-schnell",
+        "price_credits": 1,
+        "expected_seconds": {"typical": 3.0, "p50": 3.412, "p95": 6.087, "samples": 200},
+        "stages": {
+            "queue": {"p50": 0.042, "p95": 1.203},
+            "generating": {"p50": 2.911, "p95": 4.552},
+            "storing": {"p50": 0.381, "p95": 0.644},
+        },
+        "would_be_refused": [],
+    },
     "EventPage": {"data": [_EVENT], "next_cursor": None, "last_event_id": _EVENT["id"]},
     "WatchTokenView": {
         "token": "wt_1.1796249600.3q2-7w",
