@@ -12,7 +12,18 @@ from api.http.rate_limit_headers import RateLimitHeadersMiddleware
 from api.http.request_log import RequestLogMiddleware
 from api.http.security_headers import SecurityHeadersMiddleware
 from api.metrics import RequestMetricsMiddleware
-from api.routes import credits, files, generations, health, images, models, reference, webhooks
+from api.routes import (
+    credits,
+    deliveries,
+    files,
+    generations,
+    health,
+    images,
+    models,
+    reference,
+    webhook_endpoints,
+    webhooks,
+)
 
 # What multipart puts around a file.
 _MULTIPART_OVERHEAD_BYTES = 10_000
@@ -45,7 +56,7 @@ def build_app(
     public_paths: which of `/readyz`, `/metrics`, `/docs` and `/openapi.json` it serves too.
     """
     app = _bare_app()
-    for routes in (generations, images, files, models, credits, webhooks):
+    for routes in (generations, images, files, models, credits, webhooks, webhook_endpoints, deliveries):
         app.include_router(routes.router)
     app.include_router(health.health)
     for path in public_paths:

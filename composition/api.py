@@ -36,6 +36,7 @@ from api.services.readiness import Readiness
 from api.services.state_gauges import StateGauges
 from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.workflow_status import WorkflowStatus
+from composition.deliveries import webhook_endpoint_service
 from composition.providers import webhook_readers
 from composition.repositories import catalog, check_schema, database
 from composition.settings import ServiceSettings, keyring
@@ -172,6 +173,7 @@ async def api_services(
             rate_limiter=rate_limiter,
             large_bodies=TenantConcurrencyLimiter(_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS),
             keyring=keyring(settings),
+            webhook_endpoints=await webhook_endpoint_service(settings, pool, limits),
         )
 
 

@@ -7,12 +7,17 @@ from datetime import datetime
 from domain.errors import InvalidInput
 from domain.generation import Generation
 from domain.ports import Page
+from domain.webhooks import Delivery
 
 _MAX_ID = 2**63 - 1
 _FIRST_YEAR, _LAST_YEAR = 2000, 9999
 
 
 def generation_cursor(last: Generation) -> str:
+    return _wrap(f"{last.created_at.isoformat()} {last.id}")
+
+
+def delivery_cursor(last: Delivery) -> str:
     return _wrap(f"{last.created_at.isoformat()} {last.id}")
 
 

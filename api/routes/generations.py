@@ -18,6 +18,7 @@ from api.http.pagination import generation_cursor, read_generation_cursor
 from api.http.schemas.generations import GenerationCreate, GenerationPage, GenerationView
 from api.http.serializers import serialize_position
 from api.services.generations import GenerationCommand
+from domain.controls import Controls
 from domain.generation import Stage, Status
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
@@ -39,8 +40,12 @@ async def create_generation(
     response: Response,
 ) -> GenerationView:
     """Accept a generation. Repeating the call with the same Idempotency-Key returns the same one."""
+    await services.webhook_endpoints.check_job_webhook(
+        caller.tenant_id, body.webhook_url, body.webhook_events
+    )
+    controls = Controls(webhook_url=body.webhook_url, webhook_events=tuple(body.webhook_events or ()))
     command = GenerationCommand(
-        body.model, body.parameters(), body.metadata or {}, tuple(body.inputs or ()), body.mask
+        body.model, body.parameters(), body.metadata or {}, tuple(body.inputs or ()), body.mask, controls
     )
     generation, is_new = await services.generation_service.accept(caller, command, key)
     response.headers["Location"] = services.serializer.generation_url(generation.id)

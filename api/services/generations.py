@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from api import metrics
@@ -17,6 +17,7 @@ from api.services.input_files import FILE_ID, InputFileService
 from api.services.rate_limiter import RateLimiter
 from domain.auth import Caller
 from domain.catalog import Catalog
+from domain.controls import Controls
 from domain.errors import (
     FileNotFound,
     IdempotencyKeyReused,
@@ -44,6 +45,7 @@ class GenerationCommand:
     metadata: Mapping[str, str]
     inputs: tuple[str, ...] = ()
     mask: str | None = None
+    controls: Controls = field(default_factory=Controls)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -57,6 +59,8 @@ class GenerationCommand:
             given["inputs"] = [_short_form(image) for image in self.inputs]
         if self.mask is not None:
             given["mask"] = _short_form(self.mask)
+        if self.controls.webhook_url is not None:
+            given["webhook"] = [self.controls.webhook_url, *self.controls.webhook_events]
         canonical = json.dumps(
             [self.model, given, dict(self.metadata)], sort_keys=True, separators=(",", ":")
         )
@@ -140,7 +144,8 @@ class GenerationService:
         if new_files := sum(not FILE_ID.fullmatch(source) for source in command.sources):
             await self._admission.admit_files(caller, new_files)
         files, mask = await self._inputs.resolve(caller.tenant_id, command.inputs, command.mask)
-        return self._catalog.build_request(model.id, command.parameters, command.metadata, files, mask)
+        request = self._catalog.build_request(model.id, command.parameters, command.metadata, files, mask)
+        return replace(request, controls=command.controls)
 
     async def _start(self, generation: Generation) -> None:
         request = generation.request

@@ -9,6 +9,7 @@ from api.http.schemas.fields import Number, RequestBody, Text, WholeNumber, Word
 from domain.charging import ChargePolicy
 from domain.generation import Stage, Status
 from domain.moderation import ModeratedAt
+from domain.webhook_urls import MAX_URL_CHARACTERS
 
 
 class GenerationCreate(RequestBody):
@@ -37,10 +38,16 @@ class GenerationCreate(RequestBody):
     inputs: Annotated[list[Text], Field(max_length=16)] | None = None
     mask: Text | None = None
     metadata: Annotated[dict[Text, Text], Field(max_length=16)] | None = None
+    webhook_url: Annotated[Text, Field(min_length=1, max_length=MAX_URL_CHARACTERS)] | None = None
+    webhook_events: Annotated[list[Annotated[Text, Field(max_length=100)]], Field(max_length=50)] | None = (
+        None
+    )
 
     def parameters(self) -> dict[str, Any]:
         """Return the fields that are the model's parameters."""
-        return self.model_dump(exclude={"model", "inputs", "mask", "metadata"})
+        return self.model_dump(
+            exclude={"model", "inputs", "mask", "metadata", "webhook_url", "webhook_events"}
+        )
 
 
 class ImageView(BaseModel):
