@@ -54,7 +54,7 @@ from tests.support.scripted import (
     ScriptedSynchronousProvider,
     TrustingInspector,
 )
-from tests.support.webhook_sending import ScriptedSender, delivery_activities_of
+from tests.support.webhook_sending import delivery_activities_of
 from worker import Tuning, build_workers
 from workflows.generation import GenerationWorkflow
 from workflows.progress import Progress
@@ -164,7 +164,6 @@ class World:
     check: ForbiddenWords = field(default_factory=ForbiddenWords)
     downloader: ScriptedDownloader = field(default_factory=ScriptedDownloader)
     store: MemoryStore = field(default_factory=MemoryStore)
-    sender: ScriptedSender = field(default_factory=ScriptedSender)
     started: list[Job] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -259,7 +258,7 @@ class World:
                 tentative_seconds=self.tentative_seconds,
                 stop_grace_seconds=stop_grace_seconds,
             ),
-            delivery_activities_of(self.database, self.sender),
+            delivery_activities_of(self.database),
         )
 
 

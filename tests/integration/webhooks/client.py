@@ -36,3 +36,14 @@ async def deliveries_of(tenant: Tenant, endpoint_id: str, **filters: str) -> lis
     response = await tenant.http.get(f"/v1/webhook-endpoints/{endpoint_id}/deliveries", params=filters)
     assert response.status_code == 200, response.text
     return list(response.json()["data"])
+
+
+async def endpoint_view(tenant: Tenant, endpoint: Endpoint) -> dict[str, Any]:
+    return await tenant.get(f"/v1/webhook-endpoints/{endpoint.id}")
+
+
+async def pinged(tenant: Tenant, endpoint: Endpoint) -> str:
+    """Ping an endpoint; return the delivery's id."""
+    response = await tenant.http.post(f"/v1/webhook-endpoints/{endpoint.id}/ping")
+    assert response.status_code == 202, response.text
+    return str(response.json()["id"])

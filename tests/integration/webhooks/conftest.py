@@ -8,12 +8,14 @@ import pytest
 from admin.bootstrap import bootstrap
 from composition import repositories
 from devstack.servers.running import Servers
+from tests.conftest import namespaced_client
 from tests.integration.api.conftest import QUICK, settings_for
 from tests.integration.api.pictures import picture_server
 from tests.integration.api.service import Service, Tenant, listening, serving, working
 from tests.integration.conftest import new_database
 from tests.simulator.process import Client as FalClient
 from tests.simulator.process import SimulatorProcess
+from tests.support.requests import new_id
 from tests.support.webhook_receiver import Receiver, receiving
 
 SCHEDULE_SECONDS = (0.0, 0.1, 0.2, 0.3)
@@ -40,6 +42,8 @@ async def service(
         settings = settings_for(servers, owner_url, port, simulator.url, pictures.origin).model_copy(
             update={
                 "s3_bucket": "webhook-tests",
+                # Other tests have workers, too, on other databases.
+                "temporal_namespace": (await namespaced_client(servers, new_id("webhooks"))).namespace,
                 "webhook_origins": (receiver.origin,),
                 "webhook_schedule_seconds": SCHEDULE_SECONDS,
                 "webhook_timeout_seconds": 2.0,

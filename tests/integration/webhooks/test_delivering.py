@@ -1,10 +1,8 @@
 """From an event to a signed request that both libraries accept."""
 
-from typing import Any
-
 import httpx
 
-from tests.integration.api.service import Service, Tenant, unique
+from tests.integration.api.service import Tenant, unique
 from tests.integration.webhooks.client import delivery_ended, endpoint_of
 from tests.support.webhook_receiver import Receiver
 
@@ -83,11 +81,12 @@ async def test_a_ping_is_signed_and_logged_like_any_other(tenant: Tenant, receiv
     assert (await delivery_ended(tenant, received.id))["status"] == "succeeded"
 
 
-async def test_a_failed_job_is_told_of_with_its_reason(service: Service, receiver: Receiver) -> None:
-    poor = await service.tenant(credits=0)
-    theirs = await endpoint_of(poor, receiver.url("/poor"))
-    job = await poor.posted(unique("a fox nobody pays"))
-    [received] = await receiver.got("/poor")
+async def test_a_failed_job_is_told_of_with_its_reason(tenant: Tenant, receiver: Receiver) -> None:
+    endpoint = await endpoint_of(tenant, receiver.url("/failed"))
+    job = await tenant.posted(unique("a fox [sim:content_policy]"))
+    [received] = await receiver.got("/failed")
 
-    told: dict[str, Any] = received.verified_by(theirs.secret)["data"]["generation"]
-    assert (told["id"], told["error"]["code"]) == (job["id"], "insufficient_credits")
+    body = received.verified_by(endpoint.secret)
+    told = body["data"]["generation"]
+    assert (body["type"], told["id"]) == ("generation.failed", job["id"])
+    assert told["error"] == (await tenant.ended(job["id"]))["error"]
