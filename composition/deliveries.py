@@ -30,6 +30,7 @@ from domain.webhooks import Delivery
 
 # While a client waits for its response.
 _API_CALL_SECONDS = 1.0
+_RESEALED_AT_ONCE = 200
 
 
 @asynccontextmanager
@@ -75,6 +76,14 @@ def deliveries(settings: ServiceSettings, database: Database) -> PostgresDeliver
 
 def webhook_endpoints(keys: Keyring, database: Database) -> PostgresWebhookEndpoints:
     return PostgresWebhookEndpoints(database, Sealer(keys))
+
+
+async def reseal_secrets(keys: Keyring, database: Database) -> int:
+    """Seal every secret under the master key that signs; return how many were not. Safe to repeat."""
+    endpoints, total = webhook_endpoints(keys, database), 0
+    while count := await endpoints.reseal_secrets(_RESEALED_AT_ONCE):
+        total += count
+    return total
 
 
 async def webhook_endpoint_service(

@@ -104,10 +104,9 @@ async def test_an_event_of_an_older_transaction_that_commits_later_is_not_lost(
 
 async def test_dispatchers_at_once_make_each_delivery_once(site: Site) -> None:
     await site.write_events(60)
-    done = await asyncio.gather(*(site.deliveries.dispatch(7) for _ in range(30)))
+    await asyncio.gather(*(site.deliveries.dispatch(7) for _ in range(30)))
     await site.dispatch_all()
 
-    assert sum(each.events for each in done) <= 60 + 7 * 30
     rows = await site.rows()
     assert len(rows) == len({event for _, event, _ in rows}) == 60
 
