@@ -95,13 +95,13 @@ class Settings(BaseSettings):
     retain_provider_data_days: Annotated[float, Field(ge=0)] | None = 30.0
 
     # Webhooks to clients
-    webhook_origins: Csv = ()
-    webhook_schedule_seconds: Annotated[
+    delivery_origins: Annotated[tuple[HttpAddress, ...], NoDecode] = ()
+    delivery_schedule_seconds: Annotated[
         tuple[Annotated[float, Field(ge=0, le=604_800)], ...], NoDecode, Field(min_length=1, max_length=50)
     ] = DEFAULT_SCHEDULE_SECONDS
-    webhook_timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 20.0
-    webhook_slow_down_seconds: PositiveFloat = 30.0
-    webhook_disable_after_days: PositiveFloat = 5.0
+    delivery_timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 20.0
+    delivery_slow_down_seconds: PositiveFloat = 30.0
+    endpoint_disable_after_days: PositiveFloat = 5.0
     retain_deliveries_days: Annotated[float, Field(gt=0)] | None = 30.0
 
     # What clients of the API may take before and while it serves them
@@ -183,8 +183,8 @@ class Settings(BaseSettings):
         "input_hosts",
         "other_master_keys",
         "trusted_proxies",
-        "webhook_origins",
-        "webhook_schedule_seconds",
+        "delivery_origins",
+        "delivery_schedule_seconds",
         mode="before",
     )
     @classmethod

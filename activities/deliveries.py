@@ -61,7 +61,7 @@ class DeliveryActivities:
         self._sender = sender
         self._build_body = build_body
         self._policy = policy
-        self._turns = EndpointTurns()
+        self.turns = EndpointTurns()
 
     @activity.defn
     async def send_webhook(self, request: SendRequest) -> SendReport:
@@ -76,14 +76,14 @@ class DeliveryActivities:
             await self._deliveries.cancel_delivery(delivery.id)
             return SendReport(DeliveryStatus.CANCELED)
         receiver = _receiver_of(found)
-        with self._turns.turn(delivery.tenant_id, receiver) as is_mine:
+        with self.turns.turn(delivery.tenant_id, receiver) as is_mine:
             if not is_mine:
                 return SendReport(DeliveryStatus.PENDING, is_busy=True)
             response = await self._send(found)
         wait_seconds = self._wait_seconds(request, response)
         if response.status in _THROTTLED:
             rest_seconds = self._asked_seconds(response) or self._policy.slow_down_seconds
-            self._turns.rest(delivery.tenant_id, receiver, rest_seconds)
+            self.turns.rest(delivery.tenant_id, receiver, rest_seconds)
         return await self._record(request, response, wait_seconds)
 
     async def _send(self, found: DeliveryToSend) -> WebhookResponse:

@@ -14,13 +14,14 @@ _MAX_RESTS = 10_000
 class EndpointTurns:
     """Turns of this process. Belongs to one event loop.
 
-    max_of_receiver, max_of_tenant: requests at once.
+    max_of_receiver, max_of_tenant: requests at once. refused: how many had no turn.
     """
 
     def __init__(self, *, max_of_receiver: int = 10, max_of_tenant: int = 30) -> None:
         self._max_of_receiver = max_of_receiver
         self._max_of_tenant = max_of_tenant
         self._running: Counter[tuple[str, ...]] = Counter()
+        self.refused = 0
         self._rests: OrderedDict[tuple[str, ...], float] = OrderedDict()
 
     @contextmanager
@@ -32,6 +33,7 @@ class EndpointTurns:
             or self._running[of_tenant] >= self._max_of_tenant
             or self._rests.get(of_receiver, 0.0) > time.monotonic()
         ):
+            self.refused += 1
             yield False
             return
         self._running.update((of_tenant, of_receiver))

@@ -135,7 +135,7 @@ def _retry_after(value: str) -> float | None:
         return float(value)
     try:
         until = parsedate_to_datetime(value)
-    except ValueError:
+    except (TypeError, ValueError):
         return None
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)

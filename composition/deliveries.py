@@ -38,7 +38,7 @@ async def delivery_activities(
     settings: ServiceSettings, database: Database
 ) -> AsyncIterator[DeliveryActivities]:
     """Open what sends webhooks, on connections of its own."""
-    timeout_seconds, origins = settings.webhook_timeout_seconds, settings.webhook_origins
+    timeout_seconds, origins = settings.delivery_timeout_seconds, settings.delivery_origins
     async with webhook_pool(origins, timeout_seconds, tls=ssl.create_default_context()) as pool:
         yield DeliveryActivities(
             deliveries(settings, database),
@@ -46,8 +46,8 @@ async def delivery_activities(
             GuardedWebhookSender(pool, origins, timeout_seconds=timeout_seconds),
             body_builder(settings),
             DeliveryPolicy(
-                disable_after=timedelta(days=settings.webhook_disable_after_days),
-                slow_down_seconds=settings.webhook_slow_down_seconds,
+                disable_after=timedelta(days=settings.endpoint_disable_after_days),
+                slow_down_seconds=settings.delivery_slow_down_seconds,
             ),
         )
 
@@ -71,7 +71,7 @@ async def dispatching(settings: ServiceSettings, database: Database, client: Cli
 
 
 def deliveries(settings: ServiceSettings, database: Database) -> PostgresDeliveries:
-    return PostgresDeliveries(database, Sealer(keyring(settings)), settings.webhook_schedule_seconds)
+    return PostgresDeliveries(database, Sealer(keyring(settings)), settings.delivery_schedule_seconds)
 
 
 def webhook_endpoints(keys: Keyring, database: Database) -> PostgresWebhookEndpoints:
@@ -96,7 +96,7 @@ async def webhook_endpoint_service(
         PostgresDeliveryLog(database),
         _workflows(settings, client, call_seconds=_API_CALL_SECONDS),
         limits,
-        settings.webhook_origins,
+        settings.delivery_origins,
     )
 
 

@@ -5,14 +5,14 @@ Where a name leads is decided when it is connected to: adapters/storage/address_
 
 import ipaddress
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from domain.errors import InvalidInput
 
 MAX_URL_CHARACTERS = 2048
 _URL = re.compile(r"[!-~]+")
-_DEFAULT_PORTS = {"https": 443, "http": 80}
+_DEFAULT_PORTS: Mapping[str, int] = {"https": 443, "http": 80}
 
 
 def check_webhook_url(url: str, origins: Collection[str], *, field: str) -> None:

@@ -44,10 +44,10 @@ async def service(
                 "s3_bucket": "webhook-tests",
                 # Other tests have workers, too, on other databases.
                 "temporal_namespace": (await namespaced_client(servers, new_id("webhooks"))).namespace,
-                "webhook_origins": (receiver.origin,),
-                "webhook_schedule_seconds": SCHEDULE_SECONDS,
-                "webhook_timeout_seconds": 2.0,
-                "webhook_slow_down_seconds": 0.3,
+                "delivery_origins": (receiver.origin,),
+                "delivery_schedule_seconds": SCHEDULE_SECONDS,
+                "delivery_timeout_seconds": 2.0,
+                "delivery_slow_down_seconds": 0.3,
             }
         )
         database = repositories.database(settings)
