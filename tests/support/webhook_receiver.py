@@ -124,9 +124,9 @@ class Receiver:
             script = self.scripts.get(path, (OK,))
             respond = script[min(len(self.at(path)), len(script) - 1)]
             self.received.append(Received(path, headers, body))
-            responding_task = asyncio.create_task(respond(writer))  # type: ignore[arg-type]
+            answering = asyncio.ensure_future(respond(writer))
             gone = asyncio.create_task(reader.read())
-            done, pending = await asyncio.wait((responding_task, gone), return_when=asyncio.FIRST_COMPLETED)
+            done, pending = await asyncio.wait((answering, gone), return_when=asyncio.FIRST_COMPLETED)
             for task in pending:
                 task.cancel()
             for task in done:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -45,7 +46,10 @@ def _in_python(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
 
 def _in_node(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
     node = shutil.which("node")
-    assert node is not None, "Node is not installed"
+    if node is None:
+        if os.environ.get("CI"):
+            pytest.fail("node is needed")
+        pytest.skip("node is needed")
     asked = {"secret": secret, "headers": dict(headers), "body": base64.b64encode(body).decode()}
     done = subprocess.run(  # noqa: S603 - our own document
         [node, "-e", _block("javascript") + _NODE_CALL],
