@@ -93,6 +93,7 @@ class Settings(BaseSettings):
     retain_images_days: Annotated[float, Field(ge=0)] | None = None
     retain_content_days: Annotated[float, Field(ge=0)] | None = None
     retain_provider_data_days: Annotated[float, Field(ge=0)] | None = 30.0
+    retain_events_days: Annotated[float, Field(ge=1)] | None = 30.0
 
     # Webhooks to clients
     delivery_origins: Annotated[tuple[HttpAddress, ...], NoDecode] = ()
@@ -117,6 +118,11 @@ class Settings(BaseSettings):
     api_max_webhook_requests: PositiveInt = 500
     api_max_health_requests: PositiveInt = 500
     api_max_other_requests: PositiveInt = 100
+    api_max_waiting_requests: PositiveInt = 5_000
+    api_stream_seconds: PositiveFloat = 300.0
+    api_stream_heartbeat_seconds: PositiveFloat = 15.0
+    # How long the log of events rests between two reads, in each process that anybody waits at.
+    event_pause_seconds: PositiveFloat = 0.075
     api_max_running_per_tenant: PositiveInt = 16
     api_max_running_beside_others: PositiveInt = 1
     api_rest_after_creates: NonNegativeFloat = 10.0

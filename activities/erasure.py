@@ -11,6 +11,7 @@ from domain.ports import Erasure
 from domain.retention import DataKind, Retention
 
 _BATCH = 200
+_EVENT_BATCH = 5000
 _MAX_TENANTS = 10_000
 # Of one run; what is left is erased in the next ones.
 _PART_SECONDS = 10.0
@@ -28,13 +29,20 @@ class Eraser:
         self._runs = 0
 
     async def erase_old(self) -> Counter[str]:
-        """Erase what is kept too long, of each kind by itself."""
-        return await self._each(
+        """Erase what is kept too long, of each kind by itself, and delete old events."""
+        done = await self._each(
             {
                 f"{kind}_erased": partial(self._erasure.erase_due, kind, self._retention, _BATCH)
                 for kind in DataKind
             }
         )
+        purge = partial(self._erasure.purge_events, self._retention, _EVENT_BATCH)
+        return done + await self._each({"events_purged": purge}, _EVENT_BATCH)
+
+    async def erase_expired_images(self) -> Counter[str]:
+        """Erase images whose clients gave them a shorter life."""
+        expired = partial(self._erasure.erase_expired_images, _BATCH)
+        return await self._each({"expired_images_erased": expired})
 
     async def erase_tenants(self) -> Counter[str]:
         """Erase what is left of tenants whose erasure was requested."""
@@ -50,12 +58,14 @@ class Eraser:
         deferred = done.pop("deferred", 0)
         return Counter({"tenant_generations_erased": done.total(), "deferred": deferred})
 
-    async def _each(self, batches: Mapping[str, Callable[[], Awaitable[int]]]) -> Counter[str]:
+    async def _each(
+        self, batches: Mapping[str, Callable[[], Awaitable[int]]], batch: int = _BATCH
+    ) -> Counter[str]:
         done: Counter[str] = Counter()
         end = time.monotonic() + _PART_SECONDS
         for name, erase in batches.items():
             try:
-                done[name] += await _in_batches(erase, end)
+                done[name] += await _in_batches(erase, end, batch)
             except Exception:  # noqa: BLE001 - whatever it is, the others must not wait for it
                 activity.logger.exception("could not erase: %s", name)
                 done["deferred"] += 1
@@ -64,10 +74,10 @@ class Eraser:
         return done
 
 
-async def _in_batches(erase: Callable[[], Awaitable[int]], end: float) -> int:
+async def _in_batches(erase: Callable[[], Awaitable[int]], end: float, batch: int) -> int:
     total = 0
     while True:
         count = await erase()
         total += count
-        if count < _BATCH or time.monotonic() > end:
+        if count < batch or time.monotonic() > end:
             return total

@@ -17,7 +17,9 @@ async def serve(settings: ServiceSettings, stop: asyncio.Event) -> int:
             asyncio.get_running_loop().set_exception_handler(
                 when_descriptors_run_out(servers.public.config.table)
             )
-            has_started = await serve_until(stop, servers.public, servers.internal)
+            has_started = await serve_until(
+                stop, servers.public, servers.internal, when_stopping=servers.stop_waiting
+            )
     return 0 if has_started else 1
 
 

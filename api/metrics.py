@@ -5,6 +5,8 @@ import time
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.http.client import client_of
+
 accepted = Counter("darkroom_generations_accepted", "New generations, by model.", ["model"])
 deferred = Counter(
     "darkroom_deferred", "Starts and signals that were left to the reconciler, by kind.", ["kind"]
@@ -20,6 +22,7 @@ shed = Counter(
     "Requests that were refused because too many were in progress, by group.",
     ["group"],
 )
+waiting = Gauge("darkroom_waiting_requests", "Streams, and requests that wait for the end of a generation.")
 connections_closed = Counter(
     "darkroom_connections_closed",
     "Connections that were closed for what their client did, by reason.",
@@ -69,4 +72,5 @@ class RequestMetricsMiddleware:
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
             method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "DELETE") else "other"
-            requests.labels(route, method, str(status)).observe(time.perf_counter() - started)
+            if not client_of(scope).has_waited:
+                requests.labels(route, method, str(status)).observe(time.perf_counter() - started)

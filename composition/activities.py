@@ -199,4 +199,5 @@ async def worker_activities(
 
 def retention(settings: ServiceSettings) -> Retention:
     """Return how long each kind of data is kept where a tenant has nothing of its own."""
-    return Retention({kind: getattr(settings, f"retain_{kind}_days") for kind in DataKind})
+    days = {kind: getattr(settings, f"retain_{kind}_days") for kind in DataKind}
+    return Retention(days, settings.retain_events_days)

@@ -1,6 +1,6 @@
 """The HTTP applications on the real adapters, and the servers that listen for them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.erasure import PostgresErasure
+from adapters.database.events import PostgresEventLog
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
@@ -27,6 +28,8 @@ from api.server.addresses import TrustedProxies
 from api.server.config import Server, ServerConfig
 from api.server.connections import ConnectionLimits
 from api.services.admission import Admission
+from api.services.event_feed import EventFeed
+from api.services.event_streams import EventStreams, StreamPolicy
 from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
 from api.services.input_files import InputFileService
@@ -35,6 +38,7 @@ from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
 from api.services.state_gauges import StateGauges
 from api.services.tenant_limits import TenantConcurrencyLimiter
+from api.services.waiter import Waiter
 from api.services.workflow_status import WorkflowStatus
 from composition.deliveries import webhook_endpoint_service
 from composition.providers import webhook_readers
@@ -53,10 +57,14 @@ _MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS = 4, 30.0
 
 @dataclass(frozen=True)
 class ApiServers:
-    """public: for clients and providers. internal: for operators' tools."""
+    """public: for clients and providers. internal: for operators' tools.
+
+    stop_waiting: ends the streams, and the requests that wait for events.
+    """
 
     public: Server
     internal: Server
+    stop_waiting: Callable[[], None]
 
 
 class WorkflowEngine(WorkflowClient, Protocol):
@@ -78,7 +86,10 @@ async def api_servers(
         TrustedProxies(settings.trusted_proxies),
     )
     public = build_app(
-        body_limits(settings), load=_load_limits(settings), public_paths=settings.api_public_paths
+        body_limits(settings),
+        load=_load_limits(settings),
+        public_paths=settings.api_public_paths,
+        public_url=settings.public_url,
     )
     internal = build_internal_app(public)
     async with api_services(settings, engine) as services:
@@ -92,6 +103,7 @@ async def api_servers(
                 limits.for_few_clients(),
                 TrustedProxies(),
             ),
+            services.event_feed.close,
         )
 
 
@@ -118,6 +130,7 @@ def _load_limits(settings: ServiceSettings) -> LoadLimits:
             RouteGroup.WEBHOOKS: settings.api_max_webhook_requests,
             RouteGroup.HEALTH: settings.api_max_health_requests,
             RouteGroup.OTHER: settings.api_max_other_requests,
+            RouteGroup.WAITING: settings.api_max_waiting_requests,
         },
         max_running_per_tenant=settings.api_max_running_per_tenant,
         max_running_beside_others=settings.api_max_running_beside_others,
@@ -145,6 +158,9 @@ async def api_services(
         models, generations, tenants = catalog(settings), PostgresGenerations(pool), PostgresTenants(pool)
         limits = tenant_limits(settings)
         admission, rate_limiter = Admission(PostgresTenantUsages(pool), limits), RateLimiter(limits)
+        log = PostgresEventLog(pool)
+        feed = EventFeed(log, pause_seconds=settings.event_pause_seconds)
+        stack.callback(feed.close)
         input_files = await stack.enter_async_context(_input_file_service(settings, pool, store))
         yield Services(
             catalog=models,
@@ -159,6 +175,10 @@ async def api_services(
                 models, generations, input_files, PostgresInbox(pool), workflows, admission, rate_limiter
             ),
             workflow_status=WorkflowStatus(workflows),
+            event_log=log,
+            event_feed=feed,
+            event_streams=EventStreams(log, feed, _stream_policy(settings)),
+            waiter=Waiter(feed, generations),
             store=store,
             image_copies=ImageCopies(store),
             webhook_readers=webhook_readers(settings, http),
@@ -201,6 +221,10 @@ async def _input_file_service(
             max_bytes=settings.max_input_bytes,
             fetch_seconds=settings.input_timeout_seconds,
         )
+
+
+def _stream_policy(settings: ServiceSettings) -> StreamPolicy:
+    return StreamPolicy(settings.api_stream_seconds, settings.api_stream_heartbeat_seconds)
 
 
 def _serializer(settings: ServiceSettings) -> GenerationSerializer:

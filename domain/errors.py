@@ -4,6 +4,7 @@ ServiceError
     PermanentError
         InvalidInput
         BodyTooLarge
+        UnsupportedMediaType
         IdempotencyKeyInvalid
         IdempotencyKeyReused
         Unauthenticated
@@ -29,9 +30,12 @@ ServiceError
             RateLimited
             TooManyOpenGenerations
             TooManyWaitingGenerations
+            TooManyWaiting
         NotTerminal
         FileInUse
         ImageErased
+        RequestErased
+        EventsExpired
         ContentRejected
         NotDelivered
         ProviderRefused
@@ -40,6 +44,7 @@ ServiceError
             ProviderTimedOut
             SubmitUnknown
             QueueTimedOut
+            NotStartedInTime
             ResultUnusable
             ResultExpired
             WorkflowLost
@@ -108,6 +113,13 @@ class BodyTooLarge(PermanentError):
 
     code = "body_too_large"
     message = "The request body is too large."
+
+
+class UnsupportedMediaType(PermanentError):
+    """The body is of another kind than the call takes. The text names the kind that it takes."""
+
+    code = "unsupported_media_type"
+    message = "The body is not of the kind that this call takes."
 
 
 class IdempotencyKeyInvalid(PermanentError):
@@ -287,10 +299,10 @@ class TooManyWaitingGenerations(LimitReached):
 
 
 class NotTerminal(PermanentError):
-    """A generation can only be deleted once it has ended."""
+    """A generation can only be deleted, or repeated, once it has ended."""
 
     code = "not_terminal"
-    message = "The generation has not ended; cancel it, and delete it then."
+    message = "The generation has not ended; wait, or cancel it first."
 
 
 class FileInUse(PermanentError):
@@ -305,6 +317,27 @@ class ImageErased(PermanentError):
 
     code = "image_erased"
     message = "The image was deleted."
+
+
+class RequestErased(PermanentError):
+    """What a generation was asked for is no longer stored, so it cannot be asked for again."""
+
+    code = "request_erased"
+    message = "The request of this generation is no longer stored; post it again."
+
+
+class TooManyWaiting(LimitReached):
+    """So many streams are open, and requests waiting, that this process takes no more of this tenant."""
+
+    code = "too_many_waiting"
+    message = "Too many streams are open, or requests waiting."
+
+
+class EventsExpired(PermanentError):
+    """The event that a client has seen last is older than the log, or was never in it."""
+
+    code = "events_expired"
+    message = "The log of events does not reach back so far: read the jobs again, and start without a cursor."
 
 
 class ContentRejected(PermanentError):
@@ -364,6 +397,13 @@ class QueueTimedOut(RetryableFailure):
 
     code = "queue_timed_out"
     message = "The provider had no free slot in time."
+
+
+class NotStartedInTime(RetryableFailure):
+    """No provider had taken the job in the time that its client gave for it. Nothing was charged."""
+
+    code = "not_started_in_time"
+    message = "No provider took the job within the time that was set for it."
 
 
 class ResultUnusable(RetryableFailure):

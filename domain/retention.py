@@ -23,9 +23,10 @@ class DataKind(StrEnum):
 
 @dataclass(frozen=True)
 class Retention:
-    """Days after the end of a generation, by kind; None: for ever."""
+    """Days after the end of a generation, by kind; None: for ever. Of events: since each was written."""
 
     days: Mapping[DataKind, float | None]
+    event_days: float | None = None
 
 
 def read_days(kind: str, value: str) -> tuple[DataKind, float | None]:

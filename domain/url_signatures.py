@@ -1,4 +1,4 @@
-"""Signatures in our URLs: a provider's callback address, and a client's image address."""
+"""Signatures in our URLs: a provider's callback address, a client's image address, a watch token."""
 
 import hashlib
 import hmac
@@ -11,6 +11,7 @@ from domain.provider import AttemptRef
 
 _CALLBACK = re.compile(r"([1-9][0-9]{0,2})\.(?:([0-9a-f]{8})\.)?([0-9a-f]{64})")
 _IMAGE = re.compile(r"([0-9a-f]{8})\.([0-9]{1,12})\.([0-9a-f]{32})")
+_WATCH = re.compile(r"wt_([0-9a-f]{8})\.([0-9]{1,12})\.([0-9a-f]{64})")
 _IMAGE_MAC_CHARACTERS = 32
 _DAY_SECONDS = 86_400
 
@@ -71,6 +72,31 @@ def check_image_signature(
         raise SignatureInvalid
     if now.timestamp() >= expires_at:
         raise LinkExpired
+
+
+def watch_token(keyring: Keyring, generation_id: str, expires_at: int) -> str:
+    """Return a token that reads one generation and its events, `wt_key.expiry.mac`.
+
+    expires_at: in Unix seconds.
+    """
+    return _watch_token(keyring.current, generation_id, expires_at)
+
+
+def check_watch_token(keyring: Keyring, generation_id: str, token: str, now: datetime) -> None:
+    """Raises SignatureInvalid unless it is our token for this generation, LinkExpired if its time is over."""
+    match = _WATCH.fullmatch(token)
+    key = keyring.find(match[1]) if match else None
+    if match is None or key is None:
+        raise SignatureInvalid
+    expires_at = int(match[2])
+    if not hmac.compare_digest(_watch_token(key, generation_id, expires_at), token):
+        raise SignatureInvalid
+    if now.timestamp() >= expires_at:
+        raise LinkExpired
+
+
+def _watch_token(key: MasterKey, generation_id: str, expires_at: int) -> str:
+    return f"wt_{key.id}.{expires_at}.{mac(key, 'watch', generation_id, str(expires_at))}"
 
 
 def _image_signature(key: MasterKey, generation_id: str, index: int, expires_at: int) -> str:

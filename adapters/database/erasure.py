@@ -73,6 +73,10 @@ CROSS JOIN LATERAL (
 ) AS g
 WHERE t.days IS NOT NULL LIMIT :limit
 """)
+_EXPIRED = text("""
+SELECT id FROM generations WHERE images_expire_at <= now() AND images_expire_at IS NOT NULL
+    AND images_erased_at IS NULL ORDER BY images_expire_at LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
 _ADVANCE = text("""
 UPDATE tenants
 SET erased_until = erased_until
@@ -84,6 +88,9 @@ SELECT 1 FROM generations
 WHERE tenant_id = :tenant AND deleted_at IS NULL AND status NOT IN {TERMINAL}
     AND (inputs ? :file OR mask = :file) LIMIT 1
 """)  # noqa: S608 - a constant
+_PURGE_EVENTS = text("""
+SELECT purge_events(now() - make_interval(secs => CAST(:days AS float8) * 86400), :limit) AS purged
+""")
 _TO_ERASE = text("""
 SELECT id FROM tenants WHERE erasure_requested_at IS NOT NULL AND erased_at IS NULL ORDER BY id LIMIT :limit
 """)
@@ -186,6 +193,18 @@ class PostgresErasure:
                 done = {"tenant": tenant_id, "until": row.finished_at.isoformat(), "id": row.id}
                 await session.execute(_ADVANCE, done | {"kind": kind.value})
         return len(due)
+
+    async def erase_expired_images(self, limit: int) -> int:
+        async with self._database.begin() as session:
+            ids = list(await session.scalars(_EXPIRED, {"limit": limit}))
+            await _erase(session, ids, [DataKind.IMAGES])
+        return len(ids)
+
+    async def purge_events(self, retention: Retention, limit: int) -> int:
+        if retention.event_days is None:
+            return 0
+        [row] = await self._database.call(_PURGE_EVENTS, {"days": retention.event_days, "limit": limit})
+        return int(row.purged)
 
     async def list_tenants_to_erase(self, limit: int) -> Sequence[str]:
         async with self._database.begin() as session:

@@ -1,10 +1,9 @@
 """The log of events in PostgreSQL. Its triggers and functions write it: functions/events.sql."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, text
+from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from adapters.database.engine import Database
@@ -26,6 +25,9 @@ _OF_GENERATION = text(f"""
 SELECT {_COLUMNS} FROM events
 WHERE generation_id = :generation AND number > :after AND tenant_id = :tenant ORDER BY number LIMIT :limit
 """).columns(data=JSONB)  # noqa: S608 - a constant
+_FOR_OPERATORS = text(f"""
+SELECT {_COLUMNS} FROM events WHERE generation_id = :generation ORDER BY number LIMIT :limit
+""").columns(data=JSONB)  # noqa: S608 - a constant
 _OF_TENANT = text(f"""
 SELECT {_COLUMNS} FROM events
 WHERE tenant_id = :tenant AND (transaction_id, id) > (:transaction, :id) AND transaction_id < {_HORIZON}
@@ -34,7 +36,6 @@ ORDER BY transaction_id, id LIMIT :limit
 _FIND = text(f"""
 SELECT {_COLUMNS} FROM events WHERE transaction_id = :transaction AND id = :id AND tenant_id = :tenant
 """).columns(data=JSONB)  # noqa: S608 - a constant
-_PURGE = text("SELECT purge_events(:before, :limit) AS purged").bindparams(bindparam("before"))
 _REBASE = text("SELECT rebase_events() AS rebased")
 _BEGINNING = EventPosition(0, 0)
 
@@ -72,6 +73,11 @@ class PostgresEventLog:
         rows = await self._database.call(_FIND, values)
         return _event(rows[0]) if rows else None
 
+    async def list_for_operators(self, generation_id: str, limit: int) -> Sequence[Event]:
+        """Return the events of any tenant's generation, in their order."""
+        rows = await self._database.call(_FOR_OPERATORS, {"generation": generation_id, "limit": limit})
+        return [_event(row) for row in rows]
+
     async def rebase(self) -> int:
         """Put events of another server's dump before new ones; return how many there were.
 
@@ -79,10 +85,6 @@ class PostgresEventLog:
         """
         [row] = await self._database.call(_REBASE, {})
         return int(row.rebased)
-
-    async def purge(self, before: datetime, limit: int) -> int:
-        [row] = await self._database.call(_PURGE, {"before": before, "limit": limit})
-        return int(row.purged)
 
 
 def _event(row: Row[Any]) -> Event:

@@ -1,7 +1,6 @@
 """Generations as clients see them: created, read, listed, canceled."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, tuple_
@@ -12,6 +11,7 @@ from sqlmodel import col
 from adapters.database.engine import Database
 from adapters.database.ids import new_id
 from adapters.database.tables import GenerationRow, InputFileRow
+from adapters.database.tables.controls import control_values
 from adapters.database.tables.mapping import (
     GENERATIONS,
     fallback_charging,
@@ -25,7 +25,6 @@ from adapters.database.tables.mapping import (
     to_generation,
 )
 from domain.charging import ChargePolicy
-from domain.controls import Controls
 from domain.errors import FileNotFound, GenerationNotFound, IdempotencyKeyReused, TooLateToCancel
 from domain.generation import Generation, GenerationRequest, Stage, Status
 from domain.ports import Page
@@ -154,11 +153,4 @@ def _values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
         "price_credits": request.price_credits,
         "status": Status.CREATED,
         "stage": Stage.CREATED,
-    } | _controls(request.controls)
-
-
-def _controls(controls: Controls) -> dict[str, Any]:
-    return asdict(controls) | {
-        "priority": int(controls.priority),
-        "webhook_events": list(controls.webhook_events),
-    }
+    } | control_values(request.controls)

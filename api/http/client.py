@@ -13,6 +13,8 @@ _KEY = "client"
 
 # Called with the id of the tenant whose key it seems to be. What it raises refuses the request.
 WhenRecognized = Callable[[str], None]
+# Called before a wait for events; False if too many wait.
+WhenWaiting = Callable[[], bool]
 # Called with the tenant's id, or None for a signature of ours. What it raises refuses the request.
 WhenAuthenticated = Callable[[str | None], Awaitable[None]]
 
@@ -25,6 +27,9 @@ class RequestClient:
         self.group = group or address
         self._when_recognized: list[WhenRecognized] = []
         self._callbacks: list[WhenAuthenticated] = []
+        self._when_waiting: WhenWaiting | None = None
+        # Whether it waited for events, so that how long it took says nothing.
+        self.has_waited = False
         self._is_gone = False
         self._wait: asyncio.Timeout | None = None
 
@@ -51,6 +56,27 @@ class RequestClient:
         for callback in callbacks:
             await callback(tenant_id)
 
+    def when_waiting(self, callback: WhenWaiting) -> None:
+        self._when_waiting = callback
+
+    def begin_waiting(self) -> bool:
+        """Give up the request's turn: from now on it only waits for what happens, and then responds.
+
+        Return False, and change nothing, if too many do so already.
+        """
+        may_wait = self._when_waiting is None or self._when_waiting()
+        self.has_waited = self.has_waited or may_wait
+        return may_wait
+
+    @asynccontextmanager
+    async def waiting_for_events(self) -> AsyncIterator[bool]:
+        """Wait for an event within, without a turn; yield whether it may. Raises as `waiting`."""
+        if not self.begin_waiting():
+            yield False
+            return
+        async with self.waiting():
+            yield True
+
     def mark_gone(self) -> None:
         """The client has disconnected: a wait for a turn ends."""
         self._is_gone = True
@@ -59,7 +85,7 @@ class RequestClient:
 
     @asynccontextmanager
     async def waiting(self) -> AsyncIterator[None]:
-        """Wait for a turn within, and for nothing else, as it may be broken off.
+        """Wait for a turn or an event within, and for nothing else, as it may be broken off.
 
         Raises HTTPException 408, which nobody reads, if the client is gone.
         """

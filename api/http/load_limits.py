@@ -6,8 +6,8 @@ takes a place from another or from a stranger, not even where its requests wait 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
@@ -34,6 +34,7 @@ class RouteGroup(StrEnum):
     WEBHOOKS = "webhooks"
     HEALTH = "health"
     OTHER = "other"
+    WAITING = "waiting"
 
     @classmethod
     def of(cls, method: str, path: str) -> "RouteGroup":
@@ -57,6 +58,8 @@ def _defaults() -> dict[RouteGroup, int]:
         RouteGroup.WEBHOOKS: 500,
         RouteGroup.HEALTH: 500,
         RouteGroup.OTHER: 100,
+        # Of whatever route: they wait for events, and a process holds many of them.
+        RouteGroup.WAITING: 5_000,
     }
 
 
@@ -125,34 +128,40 @@ class LoadLimitMiddleware:
 
     async def _run(self, group: RouteGroup, scope: Scope, receive: Receive, send: Send) -> None:
         client = client_of(scope)
-        turns: list[Turn] = []
         async with AsyncExitStack() as held:
-            held.enter_context(self._count_nobody(group))
-
-            def count_for_tenant(tenant_id: str) -> None:
-                held.enter_context(self._count_tenant(group, tenant_id))
-
-            async def take_turn(tenant_id: str | None) -> None:
-                if tenant_id is not None:
-                    limit = self._turns.limit(tenant_id, _lane_of(scope, group), client.waiting())
-                elif group is RouteGroup.IMAGES:
-                    limit = self._turns_of_links.limit(client.group, waiting=client.waiting())
-                else:
-                    return  # a provider's webhook waits for nothing
-                turns.append(await held.enter_async_context(limit))
+            place = _Place(self, group, scope, held)
 
             async def send_after_turn(message: Message) -> None:
                 # What is left to do is to wait for a client that reads, or for what a stream tells of.
-                for turn in turns:
-                    turn.end()
+                place.end_turns()
                 await send(message)
 
-            client.when_recognized(count_for_tenant)
-            client.when_authenticated(take_turn)
+            client.when_recognized(place.count_for_tenant)
+            client.when_authenticated(place.take_turn)
+            client.when_waiting(place.begin_waiting)
             await self._app(scope, receive, send_after_turn)
 
+    def limit_turns(
+        self, tenant_id: str | None, group: RouteGroup, scope: Scope
+    ) -> AbstractAsyncContextManager[Turn] | None:
+        """Return the wait for a turn; None for a provider's webhook, which waits for nothing."""
+        client = client_of(scope)
+        if tenant_id is not None:
+            return self._turns.limit(tenant_id, _lane_of(scope, group), client.waiting())
+        if group is RouteGroup.IMAGES:
+            return self._turns_of_links.limit(client.group, waiting=client.waiting())
+        return None
+
+    def may_wait(self, tenants: Sequence[str]) -> bool:
+        """Return whether one more request may wait for events."""
+        group = RouteGroup.WAITING
+        return self._of_nobody[group] < self._limits.max_requests[group] and all(
+            self._of_tenants[group, tenant_id] < self._limits.max_per_tenant(group) for tenant_id in tenants
+        )
+
     @contextmanager
-    def _count_nobody(self, group: RouteGroup) -> Iterator[None]:
+    def count_nobody(self, group: RouteGroup) -> Iterator[None]:
+        """Count a request of which no tenant is known."""
         self._of_nobody[group] += 1
         try:
             yield
@@ -160,7 +169,8 @@ class LoadLimitMiddleware:
             self._of_nobody[group] -= 1
 
     @contextmanager
-    def _count_tenant(self, group: RouteGroup, tenant_id: str) -> Iterator[None]:
+    def count_tenant(self, group: RouteGroup, tenant_id: str) -> Iterator[None]:
+        """Count for a tenant what was counted for nobody. Raises HTTPException 429."""
         if self._of_tenants[group, tenant_id] >= self._limits.max_per_tenant(group):
             metrics.shed.labels(group).inc()
             raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, headers=_RETRY_AFTER)
@@ -173,6 +183,46 @@ class LoadLimitMiddleware:
             self._of_tenants[group, tenant_id] -= 1
             if self._of_tenants[group, tenant_id] == 0:
                 del self._of_tenants[group, tenant_id]
+
+
+class _Place:
+    """What one request takes of the limits, and gives back when it ends or begins to wait."""
+
+    def __init__(
+        self, limits: LoadLimitMiddleware, group: RouteGroup, scope: Scope, held: AsyncExitStack
+    ) -> None:
+        self._limits = limits
+        self._group = group
+        self._scope = scope
+        self._held = held
+        self._counts = held.enter_context(ExitStack())
+        self._counts.enter_context(limits.count_nobody(group))
+        self._tenants: list[str] = []
+        self._turns: list[Turn] = []
+
+    def count_for_tenant(self, tenant_id: str) -> None:
+        self._counts.enter_context(self._limits.count_tenant(self._group, tenant_id))
+        self._tenants.append(tenant_id)
+
+    async def take_turn(self, tenant_id: str | None) -> None:
+        limit = self._limits.limit_turns(tenant_id, self._group, self._scope)
+        if limit is not None:
+            self._turns.append(await self._held.enter_async_context(limit))
+
+    def end_turns(self) -> None:
+        for turn in self._turns:
+            turn.end()
+
+    def begin_waiting(self) -> bool:
+        if not self._limits.may_wait(self._tenants):
+            return False
+        self.end_turns()
+        self._counts.close()
+        self._counts.enter_context(self._limits.count_nobody(RouteGroup.WAITING))
+        for tenant_id in self._tenants:
+            self._counts.enter_context(self._limits.count_tenant(RouteGroup.WAITING, tenant_id))
+        self._counts.enter_context(metrics.waiting.track_inprogress())
+        return True
 
 
 def _lane_of(scope: Scope, group: RouteGroup) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, UnsupportedMediaType
 
 _MAX_FIELDS = 10
 _REQUIRED = (("file", "one image, as a file of multipart/form-data"),)
@@ -18,10 +18,10 @@ _REQUIRED = (("file", "one image, as a file of multipart/form-data"),)
 
 @asynccontextmanager
 async def uploaded_file(request: Request) -> AsyncIterator[Path]:
-    """Open the field `file`; its name and type are ignored. Raises InvalidInput."""
+    """Open the field `file`; its name and type are ignored. Raises InvalidInput, UnsupportedMediaType."""
     # Any other form would be read into memory.
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise InvalidInput(errors=_REQUIRED)
+        raise UnsupportedMediaType("the body must be multipart/form-data")
     with tempfile.NamedTemporaryFile(prefix="darkroom-") as file:
         form = await _form(request)
         try:

@@ -14,12 +14,20 @@ from starlette.requests import ClientDisconnect
 
 from api.http.schemas.problems import FieldProblem, Problem
 from domain import errors
-from domain.errors import InvalidInput, LimitReached, ServiceError, StorageUnavailable, TransientError
+from domain.errors import (
+    InvalidInput,
+    LimitReached,
+    ServiceError,
+    StorageUnavailable,
+    TransientError,
+    UnsupportedMediaType,
+)
 
 _log = logging.getLogger("darkroom.api")
 _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.IdempotencyKeyInvalid: HTTPStatus.BAD_REQUEST,
     errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
@@ -49,6 +57,9 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.NotTerminal: HTTPStatus.CONFLICT,
     errors.FileInUse: HTTPStatus.CONFLICT,
     errors.ImageErased: HTTPStatus.GONE,
+    errors.RequestErased: HTTPStatus.CONFLICT,
+    errors.TooManyWaiting: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.EventsExpired: HTTPStatus.GONE,
 }
 _CODES = {
     HTTPStatus.NOT_FOUND: "not_found",
@@ -56,6 +67,7 @@ _CODES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: errors.BodyTooLarge.code,
     HTTPStatus.BAD_REQUEST: InvalidInput.code,
     HTTPStatus.REQUEST_TIMEOUT: "request_timeout",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "range_not_satisfiable",
     HTTPStatus.TOO_MANY_REQUESTS: errors.TooManyAtOnce.code,
 }
 
@@ -68,6 +80,16 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(OSError, _system_error)
     app.add_exception_handler(Exception, _unexpected)
+
+
+def status_of(error: type[ServiceError]) -> HTTPStatus:
+    """Return the status that a request is refused with."""
+    default = (
+        HTTPStatus.SERVICE_UNAVAILABLE
+        if issubclass(error, TransientError)
+        else HTTPStatus.INTERNAL_SERVER_ERROR
+    )
+    return _STATUS.get(error, default)
 
 
 def problem(
@@ -91,13 +113,11 @@ def problem(
 async def _service_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
     headers = {}
-    default = HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(error, TransientError):
-        default = HTTPStatus.SERVICE_UNAVAILABLE
         headers["Retry-After"] = str(max(1, ceil(error.retry_after_seconds or 0)))
     if isinstance(error, LimitReached):
         headers["Retry-After"] = str(max(1, ceil(error.retry_after_seconds)))
-    status = _STATUS.get(type(error), default)
+    status = status_of(type(error))
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, InvalidInput):
@@ -107,12 +127,15 @@ async def _service_error(_: Request, error: Exception) -> JSONResponse:
     return problem(status, error.code, detail, (), headers)
 
 
-async def _validation_error(_: Request, error: Exception) -> JSONResponse:
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
+    if any(item["loc"] == ("body",) for item in found) and not is_json(request):
+        # FastAPI reads such a body as text, and then misses the object.
+        return await _service_error(request, UnsupportedMediaType("the body must be application/json"))
     fields = [(_field(item["loc"]), str(item["msg"])) for item in found]
-    is_json = not any(item["type"] == "json_invalid" for item in found)
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if is_json else HTTPStatus.BAD_REQUEST
+    is_broken = any(item["type"] == "json_invalid" for item in found)
+    status = HTTPStatus.BAD_REQUEST if is_broken else HTTPStatus.UNPROCESSABLE_ENTITY
     detail = "; ".join(f"{field}: {message}" for field, message in fields[:5])
     return problem(status, InvalidInput.code, detail, fields[:50])
 
@@ -141,6 +164,14 @@ async def _system_error(request: Request, error: Exception) -> JSONResponse:
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:
     _log.error("internal error", exc_info=error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, ServiceError.code, ServiceError.message)
+
+
+def is_json(request: Request) -> bool:
+    """Return whether the request says that its body is JSON."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    )
 
 
 def _field(location: Sequence[int | str]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Query, Request, Response, status
 
 from api.deps import (
     CanCancelGenerations,
@@ -14,15 +14,34 @@ from api.deps import (
     ServicesDep,
     actor_of,
 )
-from api.http.pagination import generation_cursor, read_generation_cursor
+from api.http.accepted import RETRY_AFTER_SECONDS, wait_and_describe
+from api.http.client import client_of
+from api.http.declarations import declares
+from api.http.durations import DeadlineHeaders
+from api.http.pagination import GENERATION_CURSOR, generation_cursor, read_generation_cursor
+from api.http.preferences import MAX_WAIT_SECONDS, PreferredWait
+from api.http.response_headers import LOCATION, PREFERENCE_APPLIED, REPLAYED, RETRY_AFTER_IF_ANY
 from api.http.schemas.generations import GenerationCreate, GenerationPage, GenerationView
 from api.http.serializers import serialize_position
+from api.http.watching import WatchedGeneration
 from api.services.generations import GenerationCommand
-from domain.controls import Controls
+from domain.errors import (
+    FileQuotaExceeded,
+    IdempotencyKeyReused,
+    ImageDecoderUnavailable,
+    InsufficientCredits,
+    ModelNotFound,
+    ModelUnavailable,
+    NotTerminal,
+    StorageUnavailable,
+    TooLateToCancel,
+    TooManyOpenGenerations,
+    TooManyWaitingGenerations,
+    UnchargedCostExceeded,
+)
 from domain.generation import Stage, Status
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
-_RETRY_AFTER_SECONDS = "2"
 _BODY = {
     "requestBody": {
         "required": True,
@@ -31,27 +50,43 @@ _BODY = {
 }
 
 
-@router.post("", status_code=status.HTTP_202_ACCEPTED, openapi_extra=_BODY)
+@router.post(
+    "",
+    status_code=status.HTTP_202_ACCEPTED,
+    openapi_extra=_BODY,
+    responses={
+        200: {"model": GenerationView, "headers": LOCATION | REPLAYED | PREFERENCE_APPLIED},
+        202: {"headers": LOCATION | RETRY_AFTER_IF_ANY | REPLAYED | PREFERENCE_APPLIED},
+    },
+)
+@declares(
+    *(IdempotencyKeyReused, ModelNotFound, ModelUnavailable, InsufficientCredits),
+    *(TooManyOpenGenerations, TooManyWaitingGenerations, UnchargedCostExceeded, FileQuotaExceeded),
+    *(StorageUnavailable, ImageDecoderUnavailable),
+)
 async def create_generation(
+    deadlines: DeadlineHeaders,
     body: GenerationBody,
     key: IdempotencyKey,
     caller: CanCreateGenerations,
     services: ServicesDep,
+    request: Request,
     response: Response,
+    wait_seconds: PreferredWait,
 ) -> GenerationView:
-    """Accept a generation. Repeating the call with the same Idempotency-Key returns the same one."""
+    """Accept a generation. Repeating the call with the same Idempotency-Key returns the same one.
+
+    With `Prefer: wait=N` the response comes as soon as it has ended, with 200, or after N seconds with 202.
+    """
+    controls = body.controls(deadlines.cancel_after_seconds, deadlines.start_within_seconds)
     await services.webhook_endpoints.check_job_webhook(
         caller.tenant_id, body.webhook_url, body.webhook_events
     )
-    controls = Controls(webhook_url=body.webhook_url, webhook_events=tuple(body.webhook_events or ()))
     command = GenerationCommand(
         body.model, body.parameters(), body.metadata or {}, tuple(body.inputs or ()), body.mask, controls
     )
     generation, is_new = await services.generation_service.accept(caller, command, key)
-    response.headers["Location"] = services.serializer.generation_url(generation.id)
-    response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
-    if not is_new:
-        response.headers["Idempotency-Replayed"] = "true"
+    generation = await wait_and_describe(services, request, response, generation, wait_seconds, is_new=is_new)
     return services.serializer.serialize_for(caller, generation)
 
 
@@ -60,7 +95,7 @@ async def list_generations(
     caller: CanReadGenerations,
     services: ServicesDep,
     status_is: Annotated[Status | None, Query(alias="status")] = None,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Annotated[str | None, Query(max_length=200, json_schema_extra=GENERATION_CURSOR)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> GenerationPage:
     """List generations, newest first."""
@@ -75,31 +110,39 @@ async def list_generations(
     )
 
 
-@router.get("/{generation_id}")
+@router.get("/{generation_id}", responses={200: {"headers": RETRY_AFTER_IF_ANY}})
 async def get_generation(
-    generation_id: GenerationId,
-    caller: CanReadGenerations,
+    generation: WatchedGeneration,
+    request: Request,
     services: ServicesDep,
     response: Response,
+    wait_seconds: Annotated[int, Query(alias="wait", ge=0, le=MAX_WAIT_SECONDS)] = 0,
     *,
     live: bool = False,
 ) -> GenerationView:
-    """Get a generation from its row. `live=true` also queries its workflow, if that is quick."""
-    generation = await services.generations.get_generation_of(caller.tenant_id, generation_id)
+    """Get a generation from its row. `live=true` also queries its workflow, if that is quick.
+
+    With `wait=N` the response comes as soon as it has ended, or after N seconds.
+    """
+    tenant_id, generation_id = generation.tenant_id, generation.id
+    if wait_seconds and not generation.status.is_terminal:
+        waiting = client_of(request).waiting_for_events()
+        generation = await services.waiter.wait_until_ended(tenant_id, generation_id, wait_seconds, waiting)
     view = services.serializer.serialize(generation)
     if generation.stage is Stage.THROTTLED:
         position = await services.slots.queue_position(generation_id)
         if position is not None:
             view.queue = serialize_position(position)
     if not generation.status.is_terminal:
-        response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
         if live:
-            progress = await services.workflow_status.query(caller.tenant_id, generation_id)
+            progress = await services.workflow_status.query(tenant_id, generation_id)
             view.live = dict(progress) if progress is not None else None
     return view
 
 
 @router.delete("/{generation_id}", status_code=status.HTTP_204_NO_CONTENT)
+@declares(NotTerminal)
 async def delete_generation(
     generation_id: GenerationId, caller: CanCancelGenerations, services: ServicesDep
 ) -> None:
@@ -108,6 +151,7 @@ async def delete_generation(
 
 
 @router.post("/{generation_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
+@declares(TooLateToCancel)
 async def cancel_generation(
     generation_id: GenerationId, caller: CanCancelGenerations, services: ServicesDep
 ) -> GenerationView:

@@ -71,11 +71,17 @@ class Server(uvicorn.Server):
         return int(self.servers[0].sockets[0].getsockname()[1])
 
 
-async def serve_until(stop: asyncio.Event, *servers: Server) -> bool:
-    """Run the servers until the event, or until one of them ends; return whether all had started."""
+async def serve_until(
+    stop: asyncio.Event, *servers: Server, when_stopping: Callable[[], None] = lambda: None
+) -> bool:
+    """Run the servers until the event, or until one of them ends; return whether all had started.
+
+    when_stopping: called before the servers end the requests that are in progress.
+    """
     serving = [asyncio.create_task(server.serve()) for server in servers]
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((*serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    when_stopping()
     for server in servers:
         server.should_exit = True
     await asyncio.gather(*serving)

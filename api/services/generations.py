@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from api import metrics
@@ -37,7 +37,8 @@ _log = logging.getLogger("darkroom.api")
 class GenerationCommand:
     """A client's request, not yet checked against the model.
 
-    inputs, mask: file ids, https URLs or data URIs.
+    inputs, mask: file ids, https URLs or data URIs. refusal: why nothing new may come of it, though a repeat
+    of an accepted one is answered.
     """
 
     model: str
@@ -46,6 +47,7 @@ class GenerationCommand:
     inputs: tuple[str, ...] = ()
     mask: str | None = None
     controls: Controls = field(default_factory=Controls)
+    refusal: PermanentError | None = None
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -59,11 +61,12 @@ class GenerationCommand:
             given["inputs"] = [_short_form(image) for image in self.inputs]
         if self.mask is not None:
             given["mask"] = _short_form(self.mask)
-        if self.controls.webhook_url is not None:
-            given["webhook"] = [self.controls.webhook_url, *self.controls.webhook_events]
-        canonical = json.dumps(
-            [self.model, given, dict(self.metadata)], sort_keys=True, separators=(",", ":")
-        )
+        meaning: list[Any] = [self.model, given, dict(self.metadata)]
+        if self.controls.retry_of is not None:  # what it repeats may be erased by now
+            meaning = []
+        if controls := _given_controls(self.controls):
+            meaning.append(controls)
+        canonical = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -136,6 +139,8 @@ class GenerationService:
         return generation
 
     async def _build_request(self, caller: Caller, command: GenerationCommand) -> GenerationRequest:
+        if command.refusal is not None:
+            raise command.refusal
         model = self._catalog.get_available_model(command.model)
         has_mask = command.mask is not None
         model.validate(command.parameters, command.metadata, len(command.inputs), mask=has_mask)
@@ -145,11 +150,13 @@ class GenerationService:
             await self._admission.admit_files(caller, new_files)
         files, mask = await self._inputs.resolve(caller.tenant_id, command.inputs, command.mask)
         request = self._catalog.build_request(model.id, command.parameters, command.metadata, files, mask)
-        return replace(request, controls=command.controls)
+        return replace(request, controls=replace(command.controls, api_key_id=caller.key_id))
 
     async def _start(self, generation: Generation) -> None:
         request = generation.request
-        job = self._catalog.workflow_input(generation.id, generation.tenant_id, request)
+        job = self._catalog.workflow_input(
+            generation.id, generation.tenant_id, request, generation.created_at
+        )
         model = self._catalog.models.get(request.model)
         try:
             await self._workflows.start_workflow(job, model.title if model is not None else request.model)
@@ -190,6 +197,13 @@ class GenerationService:
         metrics.webhooks.labels(provider, "relayed" if is_received else "late").inc()
         # Shielded: the provider may close the connection now, but the signal was sent.
         await asyncio.shield(self._inbox.mark_relayed(receipt.signal.inbox_id))
+
+
+def _given_controls(controls: Controls) -> dict[str, Any]:
+    """Return the controls that a client has set, but not which of its keys it used."""
+    defaults = asdict(Controls())
+    given = asdict(replace(controls, api_key_id=None))
+    return {name: value for name, value in given.items() if value != defaults[name]}
 
 
 def _short_form(image: str) -> str:

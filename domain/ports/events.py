@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from domain.events import Event, EventPosition
@@ -22,7 +21,7 @@ class LogTail:
 
 
 class EventLog(Protocol):
-    """Reads events, and deletes old ones. Writing them is the database's own work."""
+    """Reads events. Writing them is the database's own work."""
 
     async def read_tail(self, after: EventPosition, limit: int) -> LogTail:
         """Return what is visible after a position, also where an older transaction is still open."""
@@ -52,8 +51,4 @@ class EventLog(Protocol):
 
         One that is there has all that followed it after it: the oldest are deleted first.
         """
-        ...
-
-    async def purge(self, before: datetime, limit: int) -> int:
-        """Delete events that are older, the oldest first; return how many."""
         ...

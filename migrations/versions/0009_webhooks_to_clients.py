@@ -10,7 +10,7 @@ from adapters.database.functions import statements
 revision = "0009"
 down_revision = "0008"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "5c46b42ec4557adbca068b99c6662b7aa231182c29893178d1576d778e7245d0"
+FUNCTIONS_SHA256 = "8e4c0000f0a86981840387cdbb68be76fd8ea9c56e23a75c749ba331351cc23d"
 
 TABLES = """
 CREATE TABLE webhook_endpoints (

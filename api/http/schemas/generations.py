@@ -1,15 +1,24 @@
 """Generations: what a client sends, and how it sees a job."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StrictBool
+from pydantic import BaseModel, Field, StrictBool, StrictInt
 
-from api.http.schemas.fields import Number, RequestBody, Text, WholeNumber, Word
+from api.http.schemas.fields import EventName, Number, RequestBody, Text, WholeNumber, Word
 from domain.charging import ChargePolicy
+from domain.controls import CanceledBy, Controls, Priority
 from domain.generation import Stage, Status
 from domain.moderation import ModeratedAt
 from domain.webhook_urls import MAX_URL_CHARACTERS
+
+# A year.
+MAX_LIFETIME_SECONDS = 31_536_000
+# Fields of the body that are not the model's.
+NO_PARAMETERS = {
+    *("model", "inputs", "mask", "metadata", "priority", "expires_in", "store_prompt"),
+    *("webhook_url", "webhook_events"),
+}
 
 
 class GenerationCreate(RequestBody):
@@ -39,14 +48,25 @@ class GenerationCreate(RequestBody):
     mask: Text | None = None
     metadata: Annotated[dict[Text, Text], Field(max_length=16)] | None = None
     webhook_url: Annotated[Text, Field(min_length=1, max_length=MAX_URL_CHARACTERS)] | None = None
-    webhook_events: Annotated[list[Annotated[Text, Field(max_length=100)]], Field(max_length=50)] | None = (
-        None
-    )
+    webhook_events: Annotated[list[EventName], Field(max_length=50)] | None = None
+    priority: Literal["low", "normal", "high"] | None = None
+    expires_in: Annotated[StrictInt, Field(ge=60, le=MAX_LIFETIME_SECONDS)] | None = None
+    store_prompt: StrictBool | None = None
 
     def parameters(self) -> dict[str, Any]:
         """Return the fields that are the model's parameters."""
-        return self.model_dump(
-            exclude={"model", "inputs", "mask", "metadata", "webhook_url", "webhook_events"}
+        return self.model_dump(exclude=NO_PARAMETERS)
+
+    def controls(self, cancel_after_seconds: int | None, start_within_seconds: int | None) -> Controls:
+        """Return what the client says beside what to make; the two times come from header fields."""
+        return Controls(
+            cancel_after_seconds=cancel_after_seconds,
+            start_within_seconds=start_within_seconds,
+            image_lifetime_seconds=self.expires_in,
+            keeps_prompt=self.store_prompt is not False,
+            priority=Priority[(self.priority or "normal").upper()],
+            webhook_url=self.webhook_url,
+            webhook_events=tuple(self.webhook_events or ()),
         )
 
 
@@ -132,7 +152,8 @@ class GenerationView(BaseModel):
 
     To a key without the scope `generations:read`, which gets it from a POST, `prompt` is null, and inputs,
     mask, images and metadata are left out. So they are once they are erased: `deleted_at` tells when its
-    owner deleted all of it, `images_erased_at` when its images went.
+    owner deleted all of it, `images_erased_at` when its images went. docs/controls.md tells of what a client
+    says beside what to make.
     """
 
     id: str
@@ -153,6 +174,12 @@ class GenerationView(BaseModel):
     finished_at: datetime | None
     deleted_at: datetime | None
     images_erased_at: datetime | None
+    images_expire_at: datetime | None
+    cancel_at: datetime | None
+    canceled_by: CanceledBy | None
+    start_by: datetime | None
+    priority: Literal["low", "normal", "high"]
+    retry_of: str | None
     urls: UrlsView
     queue: QueueView | None = None
     temporal_ui: str | None = None

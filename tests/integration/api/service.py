@@ -25,6 +25,7 @@ from domain.auth import Scope
 from domain.provider import AttemptRef
 from runtime.workers import run_workers
 from tests.simulator.process import Client as FalClient
+from tests.support.description import assert_described
 from tests.support.eventually import eventually
 from tests.support.raw_server import RawServer
 from tests.support.time_limits import scaled
@@ -115,7 +116,13 @@ class Service:
     async def client(self, url: str, api_key: str | None = None) -> httpx.AsyncClient:
         headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         http = httpx.AsyncClient(
-            base_url=url, headers=headers, timeout=scaled(20), trust_env=False, verify=_NO_AUTHORITIES
+            base_url=url,
+            headers=headers,
+            timeout=scaled(20),
+            trust_env=False,
+            verify=_NO_AUTHORITIES,
+            # Whatever these tests are about, no response is one that the API does not describe.
+            event_hooks={"response": [assert_described]} if url == self.url else {},
         )
         return await self.exits.enter_async_context(http)
 
@@ -123,6 +130,11 @@ class Service:
         """Return the single number of a query."""
         async with self.database.begin() as session:
             return int((await session.execute(text(query), values)).scalar_one())
+
+    async def words(self, query: str, **values: str) -> list[str]:
+        """Return the single column of a query."""
+        async with self.database.begin() as session:
+            return [str(word) for word in (await session.execute(text(query), values)).scalars()]
 
     async def expire_file(self, file_id: str) -> None:
         """Set its expiry to the past."""
@@ -139,9 +151,8 @@ class Service:
 
     async def transfers(self, generation_id: str) -> list[str]:
         """Return the kinds of all transfers of a generation, in alphabetical order."""
-        query = text("SELECT kind FROM transfers WHERE generation_id = :id ORDER BY kind")
-        async with self.database.begin() as session:
-            return [str(kind) for kind in (await session.execute(query, {"id": generation_id})).scalars()]
+        query = "SELECT kind FROM transfers WHERE generation_id = :id ORDER BY kind"
+        return await self.words(query, id=generation_id)
 
     def webhook_url(self, generation_id: str) -> str:
         return webhook_url(self.settings)("fal", AttemptRef(generation_id))
@@ -177,6 +188,7 @@ async def serving(settings: ServiceSettings, listener: socket.socket) -> AsyncIt
             await eventually(lambda: all(server.started for server in both), _START_SECONDS)
             yield f"http://127.0.0.1:{servers.internal.port}"
         finally:
+            servers.stop_waiting()
             for server in both:
                 server.should_exit = True
             await asyncio.gather(*tasks)

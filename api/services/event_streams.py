@@ -1,0 +1,137 @@
+"""Streams of events: what is in the log first, then what comes, without a gap and in order."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeVar
+
+from api.services.event_feed import EventFeed, EventsDropped, Subscription
+from domain.errors import EventsExpired
+from domain.events import Event, EventPosition
+from domain.ports import EventLog
+
+Order = TypeVar("Order", int, EventPosition)
+
+_PAGE = 200
+
+
+@dataclass(frozen=True)
+class StreamPolicy:
+    """How long a stream lasts, after which its client connects again; how often a silent one is heard of."""
+
+    max_seconds: float
+    heartbeat_seconds: float
+
+
+class EventStreams:
+    """Reads and follows the log for clients."""
+
+    def __init__(self, log: EventLog, feed: EventFeed, policy: StreamPolicy) -> None:
+        self._log = log
+        self._feed = feed
+        self._policy = policy
+
+    async def number_after(self, tenant_id: str, generation_id: str, last: EventPosition | None) -> int:
+        """Return the number of the generation's event that a client has seen last; 0 for none.
+
+        Raises EventsExpired if it is not in the log any more, or is another generation's.
+        """
+        if last is None:
+            return 0
+        event = await self._log.find_event(tenant_id, last)
+        if event is None or event.generation_id != generation_id or event.number is None:
+            raise EventsExpired
+        return event.number
+
+    async def require_position(self, tenant_id: str, last: EventPosition | None) -> None:
+        """Raises EventsExpired if this event is not in the log any more."""
+        if last is not None and await self._log.find_event(tenant_id, last) is None:
+            raise EventsExpired
+
+    async def has_more(self, tenant_id: str, generation_id: str, after: int) -> bool:
+        """Return whether the log has events of a generation after this number."""
+        return bool(await self._log.list_of_generation(tenant_id, generation_id, after=after, limit=1))
+
+    async def of_ended_generation(
+        self, tenant_id: str, generation_id: str, after: int
+    ) -> AsyncGenerator[Event | None]:
+        """Yield what the log has of a generation after this number."""
+        while page := await self._log.list_of_generation(tenant_id, generation_id, after=after, limit=_PAGE):
+            for event in page:
+                after = event.number or after
+                yield event
+
+    async def of_generation(
+        self, tenant_id: str, generation_id: str, after: int
+    ) -> AsyncGenerator[Event | None]:
+        """Yield a generation's events after this number, until it has ended; None when nothing happens."""
+
+        async def read(last: int) -> Sequence[Event]:
+            return await self._log.list_of_generation(tenant_id, generation_id, after=last, limit=_PAGE)
+
+        async with (
+            self._feed.of_generation(generation_id) as subscription,
+            aclosing(self._follow(subscription, read, _number, after)) as events,
+        ):
+            async for event in events:
+                yield event
+                if event is not None and event.type.ends_generation:
+                    return
+
+    async def of_tenant(self, tenant_id: str, after: EventPosition | None) -> AsyncGenerator[Event | None]:
+        """Yield a tenant's events after a position, or from now on; None when nothing happens."""
+
+        async def read(last: EventPosition) -> Sequence[Event]:
+            return await self._log.list_of_tenant(tenant_id, after=last, limit=_PAGE)
+
+        async with self._feed.of_tenant(tenant_id) as subscription:
+            start = after or EventPosition(await self._log.horizon(), -1)
+            async with aclosing(self._follow(subscription, read, _position, start)) as events:
+                async for event in events:
+                    yield event
+
+    async def _follow(
+        self,
+        subscription: Subscription,
+        read: Callable[[Order], Awaitable[Sequence[Event]]],
+        order: Callable[[Event], Order],
+        after: Order,
+    ) -> AsyncGenerator[Event | None]:
+        """Yield from the log what is there, then what comes; after a gap read the log again."""
+        until = asyncio.get_running_loop().time() + self._policy.max_seconds
+        is_behind = True
+        while is_behind:
+            while page := await read(after):
+                for event in page:
+                    after = order(event)
+                    yield event
+            try:
+                async with aclosing(self._live(subscription, until)) as events:
+                    async for live in events:
+                        if live is None:
+                            yield None
+                        elif order(live) > after:
+                            after = order(live)
+                            yield live
+                is_behind = False
+            except EventsDropped:
+                is_behind = True
+
+    async def _live(self, subscription: Subscription, until: float) -> AsyncGenerator[Event | None]:
+        """Yield what comes, and None where nothing does for a while. Raises EventsDropped."""
+        loop = asyncio.get_running_loop()
+        while not subscription.is_closed and (left := until - loop.time()) > 0:
+            events = await subscription.take(min(left, self._policy.heartbeat_seconds))
+            if not events:
+                yield None
+            for event in events:
+                yield event
+
+
+def _number(event: Event) -> int:
+    return event.number or 0
+
+
+def _position(event: Event) -> EventPosition:
+    return event.position
