@@ -256,12 +256,14 @@ async def _file_id(file_id: str) -> str:
     return file_id
 
 
+@declares(WebhookEndpointNotFound)
 async def _webhook_endpoint_id(endpoint_id: str) -> str:
     if "\0" in endpoint_id:
         raise WebhookEndpointNotFound
     return endpoint_id
 
 
+@declares(DeliveryNotFound)
 async def _delivery_id(delivery_id: str) -> str:
     if "\0" in delivery_id:
         raise DeliveryNotFound

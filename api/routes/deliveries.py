@@ -3,6 +3,7 @@
 from fastapi import APIRouter, status
 
 from api.deps import CanManageWebhooks, CanReadWebhooks, CanSendWebhooks, DeliveryId, ServicesDep
+from api.http.declarations import declares
 from api.http.schemas.webhooks import DeliveryDetailView, DeliveryView, JobSecretView, NewJobSecretView
 from api.http.webhook_views import (
     serialize_delivery,
@@ -10,8 +11,9 @@ from api.http.webhook_views import (
     serialize_job_secret,
     serialize_new_job_secret,
 )
+from domain.errors import WebhookEndpointDisabled, WebhookEndpointNotFound
 
-router = APIRouter(prefix="/v1", tags=["webhooks"])
+router = APIRouter(prefix="/v1", tags=["deliveries"])
 
 
 @router.get("/deliveries/{delivery_id}")
@@ -24,6 +26,7 @@ async def get_delivery(
 
 
 @router.post("/deliveries/{delivery_id}/resend", status_code=status.HTTP_202_ACCEPTED)
+@declares(WebhookEndpointDisabled)
 async def resend_delivery(
     delivery_id: DeliveryId, caller: CanSendWebhooks, services: ServicesDep
 ) -> DeliveryView:
@@ -32,6 +35,7 @@ async def resend_delivery(
 
 
 @router.get("/webhook-secret")
+@declares(WebhookEndpointNotFound)
 async def get_webhook_secret(caller: CanReadWebhooks, services: ServicesDep) -> JobSecretView:
     """Get what is known of the secret of single jobs. 404 before there is one."""
     return serialize_job_secret(await services.webhook_endpoints.find_job_endpoint(caller.tenant_id))

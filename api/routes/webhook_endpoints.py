@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, status
 
 from api.deps import CanManageWebhooks, CanReadWebhooks, CanSendWebhooks, ServicesDep, WebhookEndpointId
+from api.http.declarations import declares
 from api.http.pagination import delivery_cursor, read_generation_cursor
 from api.http.schemas.webhooks import (
     DeliveryPage,
@@ -18,12 +19,14 @@ from api.http.schemas.webhooks import (
     WebhookEndpointView,
 )
 from api.http.webhook_views import serialize_delivery, serialize_endpoint, serialize_new_endpoint
+from domain.errors import TooManyWebhookEndpoints, WebhookEndpointDisabled
 from domain.webhooks import DeliveryStatus
 
-router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
+router = APIRouter(prefix="/v1/webhook-endpoints", tags=["deliveries"])
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
+@declares(TooManyWebhookEndpoints)
 async def create_webhook_endpoint(
     body: WebhookEndpointCreate, caller: CanSendWebhooks, services: ServicesDep
 ) -> NewWebhookEndpointView:
@@ -89,6 +92,7 @@ async def enable_webhook_endpoint(
 
 
 @router.post("/{endpoint_id}/ping", status_code=status.HTTP_202_ACCEPTED)
+@declares(WebhookEndpointDisabled)
 async def ping_webhook_endpoint(
     endpoint_id: WebhookEndpointId, caller: CanSendWebhooks, services: ServicesDep
 ) -> DeliveryView:
@@ -97,6 +101,7 @@ async def ping_webhook_endpoint(
 
 
 @router.post("/{endpoint_id}/resend", status_code=status.HTTP_202_ACCEPTED)
+@declares(WebhookEndpointDisabled)
 async def resend_webhooks(
     endpoint_id: WebhookEndpointId, body: ResendRequest, caller: CanSendWebhooks, services: ServicesDep
 ) -> ResentView:
