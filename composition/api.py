@@ -171,7 +171,14 @@ async def api_services(
             key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
             tenants=tenants,
             generation_service=GenerationService(
-                models, generations, input_files, PostgresInbox(pool), workflows, admission, rate_limiter
+                models,
+                generations,
+                input_files,
+                PostgresInbox(pool),
+                workflows,
+                admission,
+                rate_limiter,
+                keyring(settings),
             ),
             workflow_status=WorkflowStatus(workflows),
             event_log=log,

@@ -7,6 +7,8 @@ ServiceError
         UnsupportedMediaType
         IdempotencyKeyInvalid
         IdempotencyKeyReused
+        IdempotencyKeyInUse
+        MaxCostExceeded
         Unauthenticated
         ScopeMissing
         GenerationNotFound
@@ -61,6 +63,7 @@ ServiceError
         TemporalUnavailable
         WorkerStopping
         DatabaseUnavailable
+        OutcomeUnknown
         ImageDecoderUnavailable
         SecretUnreadable
         TooManyAtOnce
@@ -134,6 +137,21 @@ class IdempotencyKeyReused(PermanentError):
 
     code = "idempotency_key_reused"
     message = "This Idempotency-Key was used with a different request body."
+
+
+class IdempotencyKeyInUse(PermanentError):
+    """A request with this key is being accepted: its images are not fetched yet, so there is no job."""
+
+    code = "idempotency_key_in_use"
+    message = "A request with this Idempotency-Key is still being accepted; ask again in a moment."
+    retryable = True
+
+
+class MaxCostExceeded(PermanentError):
+    """The price is higher than the client accepts. The text names both."""
+
+    code = "max_cost_exceeded"
+    message = "The price is above max_cost."
 
 
 class Unauthenticated(PermanentError):
@@ -517,6 +535,32 @@ class DatabaseUnavailable(TransientError):
 
     code = "database_unavailable"
     message = "The database is not available; try again."
+
+
+class OutcomeUnknown(TransientError):
+    """The database went away while it stored a job: it may be there, and will then run and be charged.
+
+    generation_id: The id that the job has, if it is there. is_repeatable: Whether the request had an
+    Idempotency-Key, and so may be sent again.
+    """
+
+    code = "outcome_unknown"
+    message = (
+        "It is not known whether the job was stored. Send the same request again if it had an"
+        " Idempotency-Key; else ask for generation_id: 404 means that there is no job."
+    )
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        retry_after_seconds: float | None = None,
+        generation_id: str = "",
+        is_repeatable: bool = False,
+    ) -> None:
+        super().__init__(detail, retry_after_seconds=retry_after_seconds)
+        self.generation_id = generation_id
+        self.is_repeatable = is_repeatable
 
 
 class ImageDecoderUnavailable(TransientError):

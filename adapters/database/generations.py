@@ -1,9 +1,9 @@
 """Generations as clients see them: created, read, listed, canceled."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, tuple_
+from sqlalchemy import Row, bindparam, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -25,7 +25,13 @@ from adapters.database.tables.mapping import (
     to_generation,
 )
 from domain.charging import ChargePolicy
-from domain.errors import FileNotFound, GenerationNotFound, IdempotencyKeyReused, TooLateToCancel
+from domain.errors import (
+    DatabaseUnavailable,
+    FileNotFound,
+    GenerationNotFound,
+    OutcomeUnknown,
+    TooLateToCancel,
+)
 from domain.generation import Generation, GenerationRequest, Stage, Status
 from domain.ports import Page
 
@@ -59,19 +65,23 @@ class PostgresGenerations:
     ) -> tuple[Generation, bool]:
         values = _values(tenant_id, request) | {"idempotency_key": key, "fingerprint": fingerprint}
         files = [*request.inputs, *([request.mask] if request.mask else [])]
-        if files:
-            # In one transaction: none may be deleted between the look and the insert.
-            async with self._database.begin() as session:
-                await _hold_files(session, files)
-                created = (await session.execute(_CREATE, values)).all()
-        else:
-            created = await self._database.call(_CREATE, values)
+        try:
+            created = await self._insert(values, files)
+        except DatabaseUnavailable as error:
+            # A commit that got no answer may have been made.
+            raise OutcomeUnknown(generation_id=values["id"], is_repeatable=key is not None) from error
         if created:
             return to_generation(created[0]), True
         [existing] = await self._database.call(_READ_BY_KEY, {"tenant": tenant_id, "key": key})
-        if existing.fingerprint != fingerprint:
-            raise IdempotencyKeyReused
         return to_generation(existing, images_from_json(existing.images)), False
+
+    async def _insert(self, values: Mapping[str, Any], files: Sequence[str]) -> Sequence[Row[Any]]:
+        if not files:
+            return await self._database.call(_CREATE, values)
+        # In one transaction: none may be deleted between the look and the insert.
+        async with self._database.begin() as session:
+            await _hold_files(session, files)
+            return (await session.execute(_CREATE, values)).all()
 
     async def find_by_key(self, tenant_id: str, key: str) -> tuple[Generation, str] | None:
         found = await self._database.call(_READ_BY_KEY, {"tenant": tenant_id, "key": key})

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from api.http import webhook_examples
-from api.http.problems import status_of
+from api.http.problems import problem_body, status_of
 from domain.errors import ServiceError, every_error
 
 GENERATION_ID = "gen_01a219b34dc62c1c11e4f67917192003"
@@ -175,16 +175,13 @@ HTTP_CODES = {
 
 def problems() -> dict[str, Any]:
     """Return the body of every refusal, by its code."""
-    bodies = {
-        code: _problem(code, status_of(error), error.message)
-        for code, error in [*every_error().items(), (ServiceError.code, ServiceError)]
-    } | {code: _problem(code, status, status.phrase) for code, status in HTTP_CODES.items()}
-    return {code: {"value": body} for code, body in bodies.items()}
-
-
-def _problem(code: str, status: HTTPStatus, detail: str) -> dict[str, Any]:
-    kind = {"type": f"urn:darkroom:error:{code}", "title": status.phrase, "status": int(status)}
-    return kind | {"code": code, "detail": detail, "errors": []}
+    refusals = {code: (status_of(error), error.message) for code, error in every_error().items()}
+    refusals[ServiceError.code] = (status_of(ServiceError), ServiceError.message)
+    refusals |= {code: (status, status.phrase) for code, status in HTTP_CODES.items()}
+    return {
+        code: {"value": problem_body(status, code, detail).model_dump(mode="json")}
+        for code, (status, detail) in refusals.items()
+    }
 
 
 def add(openapi: Mapping[str, Any]) -> None:

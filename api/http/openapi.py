@@ -5,7 +5,7 @@ from the declarations of `api/http/declarations.py`, so a new route has them by 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from http import HTTPStatus
 from typing import Any
@@ -85,7 +85,7 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _describe(openapi: dict[str, Any], routes: Iterable[BaseRoute], url: str) -> dict[str, Any]:
+def _describe(openapi: dict[str, Any], routes: Sequence[BaseRoute], url: str) -> dict[str, Any]:
     described = deepcopy(openapi)
     schemas: dict[str, Any] = described.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):

@@ -15,8 +15,10 @@ from starlette.requests import ClientDisconnect
 from api.http.schemas.problems import FieldProblem, Problem
 from domain import errors
 from domain.errors import (
+    IdempotencyKeyInUse,
     InvalidInput,
     LimitReached,
+    OutcomeUnknown,
     ServiceError,
     StorageUnavailable,
     TransientError,
@@ -30,6 +32,8 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.IdempotencyKeyInvalid: HTTPStatus.BAD_REQUEST,
     errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.IdempotencyKeyInUse: HTTPStatus.CONFLICT,
+    errors.MaxCostExceeded: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.ScopeMissing: HTTPStatus.FORBIDDEN,
     errors.GenerationNotFound: HTTPStatus.NOT_FOUND,
@@ -72,6 +76,11 @@ _CODES = {
 }
 
 
+# What OpenAI's and Stripe's clients obey.
+SHOULD_RETRY = "X-Should-Retry"
+_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
 def install(app: FastAPI) -> None:
     """Render everything that can go wrong."""
     app.add_exception_handler(ServiceError, _service_error)
@@ -98,26 +107,60 @@ def problem(
     detail: str,
     fields: Sequence[tuple[str, str]] = (),
     headers: Mapping[str, str] | None = None,
+    *,
+    retryable: bool | None = None,
+    generation_id: str | None = None,
 ) -> JSONResponse:
-    body = Problem(
+    """Build the response to a request that is refused. Its arguments are those of `problem_body`."""
+    body = problem_body(status, code, detail, fields, retryable=retryable, generation_id=generation_id)
+    marked = {SHOULD_RETRY: "true" if body.retryable else "false", **(headers or {})}
+    return JSONResponse(body.model_dump(), status, headers=marked, media_type="application/problem+json")
+
+
+def problem_body(
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    fields: Sequence[tuple[str, str]] = (),
+    *,
+    retryable: bool | None = None,
+    generation_id: str | None = None,
+) -> Problem:
+    """Return what is said of a refusal.
+
+    fields: names, and what is wrong with each. retryable: None where the status and the code tell.
+    generation_id: of a job that may exist.
+    """
+    return Problem(
         type=f"urn:darkroom:error:{code}",
         title=status.phrase,
         status=status,
         code=code,
         detail=detail,
         errors=[FieldProblem(field=field, message=message) for field, message in fields],
+        retryable=is_retryable(status, code) if retryable is None else retryable,
+        charged=None if generation_id is not None else False,
+        generation_id=generation_id,
     )
-    return JSONResponse(body.model_dump(), status, headers=headers, media_type="application/problem+json")
 
 
-async def _service_error(_: Request, error: Exception) -> JSONResponse:
+def is_retryable(status: HTTPStatus, code: str) -> bool:
+    """Return whether the same request may succeed later, and made no job now."""
+    return status in _PASSING or code == errors.IdempotencyKeyInUse.code
+
+
+async def _service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
     headers = {}
     if isinstance(error, TransientError):
         headers["Retry-After"] = str(max(1, ceil(error.retry_after_seconds or 0)))
     if isinstance(error, LimitReached):
         headers["Retry-After"] = str(max(1, ceil(error.retry_after_seconds)))
+    if isinstance(error, IdempotencyKeyInUse):
+        headers["Retry-After"] = "1"
     status = status_of(type(error))
+    if isinstance(error, OutcomeUnknown):
+        return _outcome_unknown(request, error, headers)
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, InvalidInput):
@@ -125,6 +168,19 @@ async def _service_error(_: Request, error: Exception) -> JSONResponse:
     # A transient error's own text may name hosts; the client gets the fixed one.
     detail = error.message if isinstance(error, TransientError) else str(error)
     return problem(status, error.code, detail, (), headers)
+
+
+def _outcome_unknown(request: Request, error: OutcomeUnknown, headers: Mapping[str, str]) -> JSONResponse:
+    place = {"Location": str(request.url_for("get_generation", generation_id=error.generation_id).path)}
+    return problem(
+        status_of(type(error)),
+        error.code,
+        error.message,
+        (),
+        {**headers, **place},
+        retryable=error.is_repeatable,
+        generation_id=error.generation_id,
+    )
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -161,9 +217,12 @@ async def _system_error(request: Request, error: Exception) -> JSONResponse:
     return await _service_error(request, StorageUnavailable())
 
 
-async def _unexpected(_: Request, error: Exception) -> JSONResponse:
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     _log.error("internal error", exc_info=error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, ServiceError.code, ServiceError.message)
+    # It may have done its work before.
+    retryable = request.method in ("GET", "HEAD") or "idempotency-key" in request.headers
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return problem(status, ServiceError.code, ServiceError.message, retryable=retryable)
 
 
 def is_json(request: Request) -> bool:

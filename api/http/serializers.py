@@ -74,7 +74,7 @@ class GenerationSerializer:
                 cancel_after_submit=request.charging.cancel_after_submit,
                 moderation=request.charging.moderation,
             ),
-            error=_serialize_error(error) if error is not None else None,
+            error=_serialize_error(error, generation.charged_credits) if error is not None else None,
             metadata=dict(request.metadata),
             created_at=generation.created_at,
             queued_at=generation.queued_at,
@@ -124,8 +124,14 @@ def _serialize_controls(generation: Generation) -> dict[str, Any]:
     }
 
 
-def _serialize_error(error: GenerationError) -> ErrorView:
-    return ErrorView(code=error.code, message=error.message, stage=error.stage, retryable=error.retryable)
+def _serialize_error(error: GenerationError, charged_credits: int) -> ErrorView:
+    return ErrorView(
+        code=error.code,
+        message=error.message,
+        stage=error.stage,
+        retryable=error.retryable,
+        charged=charged_credits > 0,
+    )
 
 
 def serialize_position(position: QueuePosition) -> QueueView:

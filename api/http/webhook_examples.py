@@ -52,6 +52,8 @@ PARAMETERS: Mapping[str, Any] = {
     "endpoint_id": ENDPOINT_ID,
     "delivery_id": DELIVERY_ID,
     "list_deliveries status": "succeeded",
+    # Of another endpoint than the example's, it would find nothing.
+    "list_deliveries generation_id": None,
 }
 BODIES: Mapping[str, Mapping[str, Any]] = {
     "create_webhook_endpoint": {

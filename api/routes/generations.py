@@ -14,31 +14,19 @@ from api.deps import (
     ServicesDep,
     actor_of,
 )
-from api.http.accepted import RETRY_AFTER_SECONDS, wait_and_describe
+from api.http.accepted import CREATE_ERRORS, RETRY_AFTER_SECONDS, wait_and_describe
 from api.http.client import client_of
 from api.http.declarations import declares
 from api.http.durations import DeadlineHeaders
+from api.http.entity_tags import IfNoneMatch, respond_unless_known
 from api.http.pagination import GENERATION_CURSOR, generation_cursor, read_generation_cursor
 from api.http.preferences import MAX_WAIT_SECONDS, PreferredWait
-from api.http.response_headers import LOCATION, PREFERENCE_APPLIED, REPLAYED, RETRY_AFTER_IF_ANY
+from api.http.response_headers import ENTITY_TAG, LOCATION, PREFERENCE_APPLIED, REPLAYED, RETRY_AFTER_IF_ANY
 from api.http.schemas.generations import GenerationCreate, GenerationPage, GenerationView
 from api.http.serializers import serialize_position
 from api.http.watching import WatchedGeneration
 from api.services.generations import GenerationCommand
-from domain.errors import (
-    FileQuotaExceeded,
-    IdempotencyKeyReused,
-    ImageDecoderUnavailable,
-    InsufficientCredits,
-    ModelNotFound,
-    ModelUnavailable,
-    NotTerminal,
-    StorageUnavailable,
-    TooLateToCancel,
-    TooManyOpenGenerations,
-    TooManyWaitingGenerations,
-    UnchargedCostExceeded,
-)
+from domain.errors import NotTerminal, TooLateToCancel
 from domain.generation import Stage, Status
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
@@ -59,11 +47,7 @@ _BODY = {
         202: {"headers": LOCATION | RETRY_AFTER_IF_ANY | REPLAYED | PREFERENCE_APPLIED},
     },
 )
-@declares(
-    *(IdempotencyKeyReused, ModelNotFound, ModelUnavailable, InsufficientCredits),
-    *(TooManyOpenGenerations, TooManyWaitingGenerations, UnchargedCostExceeded, FileQuotaExceeded),
-    *(StorageUnavailable, ImageDecoderUnavailable),
-)
+@declares(*CREATE_ERRORS)
 async def create_generation(
     deadlines: DeadlineHeaders,
     body: GenerationBody,
@@ -83,7 +67,13 @@ async def create_generation(
         caller.tenant_id, body.webhook_url, body.webhook_events
     )
     command = GenerationCommand(
-        body.model, body.parameters(), body.metadata or {}, tuple(body.inputs or ()), body.mask, controls
+        body.model,
+        body.parameters(),
+        body.metadata or {},
+        tuple(body.inputs or ()),
+        body.mask,
+        controls,
+        max_cost=body.max_cost,
     )
     generation, is_new = await services.generation_service.accept(caller, command, key)
     generation = await wait_and_describe(services, request, response, generation, wait_seconds, is_new=is_new)
@@ -110,16 +100,21 @@ async def list_generations(
     )
 
 
-@router.get("/{generation_id}", responses={200: {"headers": RETRY_AFTER_IF_ANY}})
+@router.get(
+    "/{generation_id}",
+    response_model=GenerationView,
+    responses={200: {"headers": RETRY_AFTER_IF_ANY | ENTITY_TAG}, 304: {"headers": ENTITY_TAG}},
+)
 async def get_generation(
     generation: WatchedGeneration,
     request: Request,
     services: ServicesDep,
     response: Response,
     wait_seconds: Annotated[int, Query(alias="wait", ge=0, le=MAX_WAIT_SECONDS)] = 0,
+    if_none_match: IfNoneMatch = None,
     *,
     live: bool = False,
-) -> GenerationView:
+) -> GenerationView | Response:
     """Get a generation from its row. `live=true` also queries its workflow, if that is quick.
 
     With `wait=N` the response comes as soon as it has ended, or after N seconds.
@@ -138,7 +133,7 @@ async def get_generation(
         if live:
             progress = await services.workflow_status.query(tenant_id, generation_id)
             view.live = dict(progress) if progress is not None else None
-    return view
+    return respond_unless_known(view, response, if_none_match)
 
 
 @router.delete("/{generation_id}", status_code=status.HTTP_204_NO_CONTENT)
@@ -150,12 +145,17 @@ async def delete_generation(
     await services.erasure.delete_generation(caller.tenant_id, generation_id, by=actor_of(caller))
 
 
-@router.post("/{generation_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
+@router.post(
+    "/{generation_id}/cancel",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses={202: {"headers": RETRY_AFTER_IF_ANY}},
+)
 @declares(TooLateToCancel)
 async def cancel_generation(
-    generation_id: GenerationId, caller: CanCancelGenerations, services: ServicesDep
+    generation_id: GenerationId, caller: CanCancelGenerations, services: ServicesDep, response: Response
 ) -> GenerationView:
     """Stop and refund. 409 `too_late_to_cancel` once the images are being stored."""
-    return services.serializer.serialize_for(
-        caller, await services.generation_service.cancel(caller.tenant_id, generation_id)
-    )
+    generation = await services.generation_service.cancel(caller.tenant_id, generation_id)
+    if not generation.status.is_terminal:
+        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+    return services.serializer.serialize_for(caller, generation)

@@ -3,16 +3,27 @@
 from fastapi import APIRouter, Request, Response, status
 
 from api.deps import CanCreateGenerations, GenerationId, IdempotencyKey, ServicesDep
-from api.http.accepted import wait_and_describe
+from api.http.accepted import CREATE_ERRORS, wait_and_describe
+from api.http.declarations import declares
 from api.http.durations import DeadlineHeaders
 from api.http.preferences import PreferredWait
+from api.http.response_headers import LOCATION, PREFERENCE_APPLIED, REPLAYED, RETRY_AFTER_IF_ANY
 from api.http.schemas.generations import GenerationView
 from api.services.retries import Retries
+from domain.errors import NotTerminal, RequestErased
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
 
 
-@router.post("/{generation_id}/retry", status_code=status.HTTP_202_ACCEPTED)
+@router.post(
+    "/{generation_id}/retry",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses={
+        200: {"model": GenerationView, "headers": LOCATION | REPLAYED | PREFERENCE_APPLIED},
+        202: {"headers": LOCATION | RETRY_AFTER_IF_ANY | REPLAYED | PREFERENCE_APPLIED},
+    },
+)
+@declares(*CREATE_ERRORS, NotTerminal, RequestErased)
 async def retry_generation(
     generation_id: GenerationId,
     key: IdempotencyKey,

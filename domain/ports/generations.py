@@ -22,9 +22,10 @@ class Generations(Protocol):
     async def create(
         self, tenant_id: str, request: GenerationRequest, key: str | None, fingerprint: str
     ) -> tuple[Generation, bool]:
-        """Store a request; False if the key already had one.
+        """Store a request; return the one that the key already had, and False, if there is one.
 
-        Raises IdempotencyKeyReused, FileNotFound for a file that is gone.
+        fingerprint: as domain/fingerprints.py makes it. Raises FileNotFound for a file that is gone,
+        OutcomeUnknown.
         """
         ...
 

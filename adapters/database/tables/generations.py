@@ -97,6 +97,7 @@ class GenerationRow(SQLModel, table=True):
             "id",
             postgresql_where=text("finished_at IS NOT NULL AND deleted_at IS NULL"),
         ),
+        Index("generations_plain_fingerprint", "id", postgresql_where=text("length(fingerprint) = 64")),
         Index("generations_flagged", "needs_attention", postgresql_where=text("needs_attention IS NOT NULL")),
         Index(
             "generations_with_objects_to_delete",

@@ -16,7 +16,7 @@ from domain.webhook_urls import MAX_URL_CHARACTERS
 MAX_LIFETIME_SECONDS = 31_536_000
 # Fields of the body that are not the model's.
 NO_PARAMETERS = {
-    *("model", "inputs", "mask", "metadata", "priority", "expires_in", "store_prompt"),
+    *("model", "inputs", "mask", "metadata", "max_cost", "priority", "expires_in", "store_prompt"),
     *("webhook_url", "webhook_events"),
 }
 
@@ -49,6 +49,7 @@ class GenerationCreate(RequestBody):
     metadata: Annotated[dict[Text, Text], Field(max_length=16)] | None = None
     webhook_url: Annotated[Text, Field(min_length=1, max_length=MAX_URL_CHARACTERS)] | None = None
     webhook_events: Annotated[list[EventName], Field(max_length=50)] | None = None
+    max_cost: Annotated[WholeNumber, Field(ge=0)] | None = None
     priority: Literal["low", "normal", "high"] | None = None
     expires_in: Annotated[StrictInt, Field(ge=60, le=MAX_LIFETIME_SECONDS)] | None = None
     store_prompt: StrictBool | None = None
@@ -131,13 +132,17 @@ class CostView(BaseModel):
 class ErrorView(BaseModel):
     """Why a generation failed. `code` is one of docs/errors.md.
 
-    stage: For `content_rejected`, whether the `input` or the `output` was refused.
+    Attributes:
+        stage: For `content_rejected`, whether the `input` or the `output` was refused.
+        retryable: Whether a new generation of the same request may succeed.
+        charged: Whether it cost anything all the same; `cost` says how much.
     """
 
     code: str
     message: str
     stage: Stage | ModeratedAt
     retryable: bool
+    charged: bool
 
 
 class UrlsView(BaseModel):
