@@ -20,6 +20,7 @@ from adapters.database.provider_status import PostgresInstallation
 from adapters.database.tenant_usage import PostgresTenantUsages
 from adapters.database.tenants import PostgresTenants
 from adapters.providers.http.client import provider_client
+from adapters.storage.s3 import S3Store
 from api.app import BodyLimits, build_app, build_internal_app
 from api.deps import Services
 from api.http.load_limits import LoadLimits, RouteGroup
@@ -171,14 +172,8 @@ async def api_services(
             key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
             tenants=tenants,
             generation_service=GenerationService(
-                models,
-                generations,
-                input_files,
-                PostgresInbox(pool),
-                workflows,
-                admission,
-                rate_limiter,
-                keyring(settings),
+                *(models, generations, input_files, PostgresInbox(pool), workflows),
+                *(admission, rate_limiter, keyring(settings)),
             ),
             workflow_status=WorkflowStatus(workflows),
             event_log=log,
@@ -189,10 +184,7 @@ async def api_services(
             image_copies=ImageCopies(store),
             webhook_readers=webhook_readers(settings, http),
             serializer=_serializer(settings),
-            readiness=Readiness(
-                {"postgres": pool.healthy, "temporal": workflows.healthy, "s3": store.bucket_exists},
-                essential="postgres",
-            ),
+            readiness=_readiness(pool, workflows, store),
             state_gauges=StateGauges(PostgresInstallation(pool)),
             admission=admission,
             erasure=PostgresErasure(pool),
@@ -201,6 +193,11 @@ async def api_services(
             keyring=keyring(settings),
             webhook_endpoints=await webhook_endpoint_service(settings, pool, limits),
         )
+
+
+def _readiness(pool: Database, workflows: WorkflowEngine, store: S3Store) -> Readiness:
+    checks = {"postgres": pool.healthy, "temporal": workflows.healthy, "s3": store.bucket_exists}
+    return Readiness(checks, essential="postgres")
 
 
 async def _temporal(settings: ServiceSettings) -> WorkflowEngine:

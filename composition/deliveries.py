@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from math import ceil
 
 from temporalio.client import Client
 
@@ -104,10 +105,12 @@ def body_builder(settings: ServiceSettings) -> BodyBuilder:
     """Return what writes the bodies, with links that open images as those of the API do."""
     keys, lifetime = keyring(settings), timedelta(days=settings.image_link_days)
 
-    def image_link(generation_id: str, image: Image, moment: datetime) -> str:
+    def image_link(generation: Generation, image: Image, moment: datetime) -> str:
         expires_at = image_link_expiry(moment, lifetime)
-        signature = image_signature(keys, generation_id, image.index, expires_at)
-        url = f"{settings.public_url}/v1/generations/{generation_id}/images/{image.index}"
+        if generation.images_expire_at is not None:
+            expires_at = min(expires_at, ceil(generation.images_expire_at.timestamp()))
+        signature = image_signature(keys, generation.id, image.index, expires_at)
+        url = f"{settings.public_url}/v1/generations/{generation.id}/images/{image.index}"
         return f"{url}?signature={signature}"
 
     def build(delivery: Delivery, generation: Generation | None) -> bytes:

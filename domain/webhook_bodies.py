@@ -15,7 +15,7 @@ from domain.webhooks import Delivery
 
 MAX_BODY_BYTES = 20_000
 # Makes the address of an image, with a signature that counts from this moment.
-ImageLink = Callable[[str, Image, datetime], str]
+ImageLink = Callable[[Generation, Image, datetime], str]
 
 
 def webhook_body(
@@ -61,30 +61,34 @@ def _generation(
     return lasting | {
         "status": generation.status,
         "stage": generation.stage,
-        "images": [_image(delivery, generation.id, image, image_link) for image in images],
+        "images": [_image(delivery, generation, image, image_link) for image in images],
         "undelivered": [{"index": each.index, "code": each.code} for each in generation.undelivered],
         "cost": {
             "estimated": generation.request.price_credits,
             "reserved": generation.held_credits,
             "charged": generation.charged_credits,
             "refunded": generation.refunded_credits,
+            "cancel_after_submit": generation.request.charging.cancel_after_submit,
+            "moderation": generation.request.charging.moderation,
         },
         "error": _error(generation),
+        "canceled_by": generation.canceled_by,
         "queued_at": _moment(generation.queued_at),
         "processing_at": _moment(generation.processing_at),
         "finished_at": _moment(generation.finished_at),
     }
 
 
-def _image(delivery: Delivery, generation_id: str, image: Image, image_link: ImageLink) -> dict[str, Any]:
+def _image(delivery: Delivery, generation: Generation, image: Image, image_link: ImageLink) -> dict[str, Any]:
     return {
         "index": image.index,
-        "url": image_link(generation_id, image, delivery.occurred_at),
+        "url": image_link(generation, image, delivery.occurred_at),
         "width": image.width,
         "height": image.height,
         "content_type": image.content_type,
         "size_bytes": image.size_bytes,
         "sha256": image.sha256,
+        "source_sha256": image.source_sha256,
     }
 
 
@@ -97,6 +101,7 @@ def _error(generation: Generation) -> dict[str, Any] | None:
         "message": error.message,
         "stage": error.stage,
         "retryable": error.retryable,
+        "charged": generation.charged_credits > 0,
     }
 
 

@@ -20,10 +20,13 @@ async def test_the_end_of_a_generation_is_delivered_and_both_libraries_verify_it
     assert body["data"]["generation_id"] == job["id"]
     told = body["data"]["generation"]
     assert (told["status"], told["cost"]["charged"], told["metadata"]) == ("completed", 1, {"order": "7"})
-    assert told["images"][0]["sha256"] == ended["images"][0]["sha256"]
+    link, shown = told["images"][0]["url"], {name: ended[name] for name in told}
+    for links in (told["images"][0], shown["images"][0]):
+        assert links.pop("url").startswith(f"{ended['urls']['self']}/images/0?signature=")
+    assert told == shown | {"urls": {"self": ended["urls"]["self"]}}
     assert b"a fox that is told of" not in received.body
     async with httpx.AsyncClient(trust_env=False) as anybody:
-        image = await anybody.get(told["images"][0]["url"], follow_redirects=True)
+        image = await anybody.get(link, follow_redirects=True)
     assert image.status_code == 200
     delivery = await delivery_ended(tenant, received.id)
     assert (delivery["status"], delivery["attempts"]) == ("succeeded", 1)

@@ -29,8 +29,8 @@ def _generation(metadata: dict[str, str] | None = None) -> Generation:
     )
 
 
-def _link(generation_id: str, image: Image, moment: datetime) -> str:
-    return f"https://api.test/{generation_id}/{image.index}?{moment.timestamp():.0f}"
+def _link(generation: Generation, image: Image, moment: datetime) -> str:
+    return f"https://api.test/{generation.id}/{image.index}?{moment.timestamp():.0f}"
 
 
 def _body(delivery: Delivery, generation: Generation | None) -> bytes:
