@@ -18,6 +18,7 @@ from api.http.security_headers import SecurityHeadersMiddleware
 from api.metrics import RequestMetricsMiddleware
 from api.routes import (
     credits,
+    deliveries,
     estimates,
     events,
     files,
@@ -30,6 +31,7 @@ from api.routes import (
     reference,
     retries,
     session,
+    webhook_endpoints,
     webhooks,
 )
 
@@ -72,7 +74,7 @@ def build_app(
     app.public_url = public_url
     client_routes = (
         *(estimates, generations, generation_list, retries, images, image_lists, events, files),
-        *(models, credits, session, webhooks),
+        *(models, credits, session, webhooks, webhook_endpoints, deliveries),
     )
     for routes in client_routes:
         app.include_router(routes.router)

@@ -49,6 +49,7 @@ from api.services.state_gauges import StateGauges
 from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.waiter import Waiter
 from api.services.workflow_status import WorkflowStatus
+from composition.deliveries import webhook_endpoint_service
 from composition.providers import providers_that_list_jobs, providers_with_webhooks, webhook_readers
 from composition.repositories import catalog, check_schema, database
 from composition.settings import ServiceSettings, keyring
@@ -203,6 +204,7 @@ async def api_services(
             rate_limiter=rate_limiter,
             large_bodies=TenantConcurrencyLimiter(_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS),
             keyring=keyring(settings),
+            webhook_endpoints=await webhook_endpoint_service(settings, pool, limits),
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from api.http import webhook_examples
 from api.http.problems import problem_body, status_of
 from domain.errors import ServiceError, every_error
 
@@ -24,6 +25,7 @@ _MOMENTS = {
 
 # By the name of a parameter in a path or a query.
 PARAMETERS: Mapping[str, Any] = {
+    **webhook_examples.PARAMETERS,
     "generation_id": GENERATION_ID,
     "file_id": FILE_ID,
     "model_id": "flux-schnell",
@@ -41,6 +43,7 @@ PARAMETERS: Mapping[str, Any] = {
 }
 # By the id of an operation, and by a name of their own. Those that are no success of anybody are not here.
 BODIES: Mapping[str, Mapping[str, Any]] = {
+    **webhook_examples.BODIES,
     "create_generation": {
         "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
         "with_metadata": {
@@ -158,6 +161,7 @@ _EVENT: Mapping[str, Any] = {
 }
 # By the name of the schema of a response.
 VIEWS: Mapping[str, Any] = {
+    **webhook_examples.VIEWS,
     "GenerationView": _GENERATION,
     "GenerationPage": {"data": [_GENERATION], "next_cursor": None},
     "ImageList": {"data": [_IMAGE], "undelivered": []},
@@ -231,8 +235,9 @@ def add(openapi: Mapping[str, Any]) -> None:
 
 def _add_to_parameters(operation: Mapping[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
-        if parameter["name"] in PARAMETERS:
-            parameter["example"] = PARAMETERS[parameter["name"]]
+        name = f"{operation['operationId']} {parameter['name']}"
+        if (example := PARAMETERS.get(name, PARAMETERS.get(parameter["name"]))) is not None:
+            parameter["example"] = example
 
 
 def _views(operation: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:

@@ -48,7 +48,7 @@ class ProgressService:
 
 
 class StageDurations:
-    """What the history of a model tells of a stage; of the work at the provider, else the catalog's estimate."""
+    """What a model's history tells of a stage; of the work at the provider, else the catalog's estimate."""
 
     def __init__(self, durations: Durations, catalog: Catalog) -> None:
         self._durations = durations
