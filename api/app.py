@@ -8,17 +8,31 @@ from fastapi import APIRouter, FastAPI
 from api.http import problems
 from api.http.body_limits import BodyLimitMiddleware
 from api.http.load_limits import LoadLimitMiddleware, LoadLimits
+from api.http.openai_errors import OpenAIErrorsMiddleware
 from api.http.rate_limit_headers import RateLimitHeadersMiddleware
 from api.http.request_log import RequestLogMiddleware
 from api.http.security_headers import SecurityHeadersMiddleware
 from api.metrics import RequestMetricsMiddleware
-from api.routes import credits, events, files, generations, health, images, models, reference, webhooks
+from api.routes import (
+    credits,
+    events,
+    files,
+    generations,
+    health,
+    images,
+    models,
+    openai_images,
+    reference,
+    webhooks,
+)
 
 # What multipart puts around a file.
 _MULTIPART_OVERHEAD_BYTES = 10_000
 # Providers report addresses of images, not images.
 _MAX_WEBHOOK_BYTES = 2_000_000
 _BODY_TIMEOUT_SECONDS = 60.0
+# Of the largest size, in one form: no model takes more bytes.
+_MAX_EDIT_IMAGES = 4
 # What is not for clients; the internal port serves all of it.
 _ROUTERS: dict[str, Callable[[reference.Describe], APIRouter]] = {
     "/readyz": lambda _: health.readiness,
@@ -45,7 +59,7 @@ def build_app(
     public_paths: which of `/readyz`, `/metrics`, `/docs` and `/openapi.json` it serves too.
     """
     app = _bare_app()
-    for routes in (generations, images, events, files, models, credits, webhooks):
+    for routes in (generations, images, events, files, models, credits, webhooks, openai_images):
         app.include_router(routes.router)
     app.include_router(health.health)
     for path in public_paths:
@@ -58,9 +72,11 @@ def build_app(
         BodyLimitMiddleware,
         max_bytes=limits.max_body_bytes,
         by_prefix=caps,
+        forms_by_prefix={openai_images.EDITS: _MAX_EDIT_IMAGES * limits.max_input_bytes},
         whole_within_seconds=_BODY_TIMEOUT_SECONDS,
     )
     app.add_middleware(LoadLimitMiddleware, limits=load or LoadLimits())
+    app.add_middleware(OpenAIErrorsMiddleware)
     app.add_middleware(RateLimitHeadersMiddleware)
     app.add_middleware(RequestMetricsMiddleware)
     app.add_middleware(SecurityHeadersMiddleware)

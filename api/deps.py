@@ -23,6 +23,7 @@ from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
 from api.services.input_files import FILE_ID, InputFileService
 from api.services.key_guard import KeyGuard
+from api.services.openai_images import ImageRequestService
 from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
 from api.services.state_gauges import StateGauges
@@ -85,6 +86,7 @@ class Services:
     rate_limiter: RateLimiter
     large_bodies: TenantConcurrencyLimiter
     keyring: Keyring
+    image_requests: ImageRequestService
 
 
 async def _services(request: Request) -> Services:

@@ -1,5 +1,6 @@
 """The HTTP applications on the real adapters, and the servers that listen for them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
@@ -13,6 +14,7 @@ from adapters.database.engine import Database
 from adapters.database.erasure import PostgresErasure
 from adapters.database.events import PostgresEventLog
 from adapters.database.generations import PostgresGenerations
+from adapters.database.image_requests import PostgresImageRequests
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.provider_slots import PostgresProviderSlots
@@ -34,8 +36,10 @@ from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
 from api.services.input_files import InputFileService
 from api.services.key_guard import KeyGuard
+from api.services.openai_images import ImageRequestService
 from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
+from api.services.request_leases import RequestLeases
 from api.services.state_gauges import StateGauges
 from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.waiter import Waiter
@@ -45,7 +49,7 @@ from composition.repositories import catalog, check_schema, database
 from composition.settings import ServiceSettings, keyring
 from composition.storage import input_images, object_store
 from composition.temporal import temporal_client, workflow_client
-from domain.ports import ObjectStore, WorkflowClient
+from domain.ports import ImageRequests, ObjectStore, WorkflowClient
 from domain.tenant import TenantLimits
 
 # For each call to Temporal while a client waits for its response; what is not done then is done later.
@@ -158,6 +162,10 @@ async def api_services(
         feed = EventFeed(log, pause_seconds=settings.event_pause_seconds)
         stack.callback(feed.close)
         input_files = await stack.enter_async_context(_input_file_service(settings, pool, store))
+        accepting = GenerationService(
+            models, generations, input_files, PostgresInbox(pool), workflows, admission, rate_limiter
+        )
+        waiter, image_requests = Waiter(feed, generations), PostgresImageRequests(pool)
         yield Services(
             catalog=models,
             generations=generations,
@@ -167,14 +175,22 @@ async def api_services(
             credits=PostgresCreditAccounts(pool),
             key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
             tenants=tenants,
-            generation_service=GenerationService(
-                models, generations, input_files, PostgresInbox(pool), workflows, admission, rate_limiter
+            generation_service=accepting,
+            image_requests=ImageRequestService(
+                accepting,
+                generations,
+                image_requests,
+                await stack.enter_async_context(_request_leases(image_requests)),
+                waiter,
+                rate_limiter,
+                keyring(settings),
+                max_wait_seconds=settings.api_images_wait_seconds,
             ),
             workflow_status=WorkflowStatus(workflows),
             event_log=log,
             event_feed=feed,
             event_streams=EventStreams(log, feed, _stream_policy(settings)),
-            waiter=Waiter(feed, generations),
+            waiter=waiter,
             store=store,
             image_copies=ImageCopies(store),
             webhook_readers=webhook_readers(settings, http),
@@ -190,6 +206,18 @@ async def api_services(
             large_bodies=TenantConcurrencyLimiter(_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS),
             keyring=keyring(settings),
         )
+
+
+@asynccontextmanager
+async def _request_leases(requests: ImageRequests) -> AsyncIterator[RequestLeases]:
+    """Run the leases of waiting requests for the block."""
+    leases = RequestLeases(requests)
+    running = asyncio.create_task(leases.run())
+    try:
+        yield leases
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
 
 
 async def _temporal(settings: ServiceSettings) -> WorkflowEngine:

@@ -1,16 +1,17 @@
 """Generations as clients see them: created, read, listed, canceled."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, tuple_
+from sqlalchemy import Row, bindparam, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.engine import Database
 from adapters.database.ids import new_id
+from adapters.database.image_requests import add_request, begin_request
 from adapters.database.tables import GenerationRow, InputFileRow
 from adapters.database.tables.mapping import (
     GENERATIONS,
@@ -28,6 +29,7 @@ from domain.charging import ChargePolicy
 from domain.controls import Controls
 from domain.errors import FileNotFound, GenerationNotFound, IdempotencyKeyReused, TooLateToCancel
 from domain.generation import Generation, GenerationRequest, Stage, Status
+from domain.image_requests import ImageRequest
 from domain.ports import Page
 
 _OWNER = select(col(GenerationRow.tenant_id)).where(col(GenerationRow.id) == bindparam("id"))
@@ -56,15 +58,17 @@ class PostgresGenerations:
         self._database = database
 
     async def create(
-        self, tenant_id: str, request: GenerationRequest, key: str | None, fingerprint: str
+        self,
+        tenant_id: str,
+        request: GenerationRequest,
+        key: str | None,
+        fingerprint: str,
+        image_request: ImageRequest | None = None,
     ) -> tuple[Generation, bool]:
         values = _values(tenant_id, request) | {"idempotency_key": key, "fingerprint": fingerprint}
         files = [*request.inputs, *([request.mask] if request.mask else [])]
-        if files:
-            # In one transaction: none may be deleted between the look and the insert.
-            async with self._database.begin() as session:
-                await _hold_files(session, files)
-                created = (await session.execute(_CREATE, values)).all()
+        if files or image_request is not None:
+            created = await self._create_with(values, files, image_request)
         else:
             created = await self._database.call(_CREATE, values)
         if created:
@@ -73,6 +77,20 @@ class PostgresGenerations:
         if existing.fingerprint != fingerprint:
             raise IdempotencyKeyReused
         return to_generation(existing, images_from_json(existing.images)), False
+
+    async def _create_with(
+        self, values: Mapping[str, Any], files: Sequence[str], image_request: ImageRequest | None
+    ) -> Sequence[Row[Any]]:
+        """Create it in one transaction with what belongs to it: no file may be deleted meanwhile."""
+        async with self._database.begin() as session:
+            if image_request is not None:
+                await begin_request(session, image_request)
+            if files:
+                await _hold_files(session, files)
+            created = (await session.execute(_CREATE, values)).all()
+            if image_request is not None and created:
+                await add_request(session, image_request, created[0].id)
+            return created
 
     async def find_by_key(self, tenant_id: str, key: str) -> tuple[Generation, str] | None:
         found = await self._database.call(_READ_BY_KEY, {"tenant": tenant_id, "key": key})

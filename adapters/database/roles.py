@@ -34,6 +34,7 @@ SERVING_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "entries": _APPEND,
     "events": (*_APPEND, "DELETE"),
     "generations": _CHANGE,
+    "image_requests": _ALL,
     "images": _APPEND,
     "inbox": _CHANGE,
     "input_files": _ALL,

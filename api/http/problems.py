@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from math import ceil
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api.http import openai_errors
 from api.http.schemas.problems import FieldProblem, Problem
 from domain import errors
 from domain.errors import InvalidInput, LimitReached, ServiceError, StorageUnavailable, TransientError
@@ -45,6 +46,9 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.NotTerminal: HTTPStatus.CONFLICT,
     errors.FileInUse: HTTPStatus.CONFLICT,
     errors.ImageErased: HTTPStatus.GONE,
+    errors.RequestAbandoned: HTTPStatus.REQUEST_TIMEOUT,
+    errors.GenerationCanceled: HTTPStatus.CONFLICT,
+    errors.GenerationPending: HTTPStatus.GATEWAY_TIMEOUT,
     errors.TooManyWaiting: HTTPStatus.TOO_MANY_REQUESTS,
     errors.EventsExpired: HTTPStatus.GONE,
 }
@@ -66,6 +70,16 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(OSError, _system_error)
     app.add_exception_handler(Exception, _unexpected)
+
+
+def status_of(error: type[ServiceError]) -> HTTPStatus:
+    """Return the status that a request is refused with."""
+    default = (
+        HTTPStatus.SERVICE_UNAVAILABLE
+        if issubclass(error, TransientError)
+        else HTTPStatus.INTERNAL_SERVER_ERROR
+    )
+    return _STATUS.get(error, default)
 
 
 def problem(
@@ -136,9 +150,10 @@ async def _system_error(request: Request, error: Exception) -> JSONResponse:
     return await _service_error(request, StorageUnavailable())
 
 
-async def _unexpected(_: Request, error: Exception) -> JSONResponse:
+async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("internal error", exc_info=error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, ServiceError.code, ServiceError.message)
+    response = problem(HTTPStatus.INTERNAL_SERVER_ERROR, ServiceError.code, ServiceError.message)
+    return openai_errors.translated(request.scope, response)
 
 
 def _field(location: Sequence[int | str]) -> str:

@@ -8,7 +8,8 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from api import metrics
@@ -25,6 +26,7 @@ from domain.errors import (
     TemporalUnavailable,
 )
 from domain.generation import Generation, GenerationRequest, Status
+from domain.image_requests import ImageRequest
 from domain.ports import Generations, Inbox, WebhookReader, WorkflowClient
 from domain.provider import AttemptRef
 from domain.tenant import RatePolicy
@@ -36,7 +38,9 @@ _log = logging.getLogger("darkroom.api")
 class GenerationCommand:
     """A client's request, not yet checked against the model.
 
-    inputs, mask: file ids, https URLs or data URIs.
+    inputs, mask: file ids, https URLs, data URIs, or names of uploads.
+    uploads: images that came in the body, by names with the hashes of their bytes.
+    image_request: the client that waits for it, where it sent no key.
     """
 
     model: str
@@ -44,6 +48,8 @@ class GenerationCommand:
     metadata: Mapping[str, str]
     inputs: tuple[str, ...] = ()
     mask: str | None = None
+    uploads: Mapping[str, Path] = field(default_factory=dict)
+    image_request: ImageRequest | None = None
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -117,7 +123,9 @@ class GenerationService:
             self._rate_limiter.take(caller, RatePolicy.CREATE)
         request = await self._build_request(caller, command)
         try:
-            return await self._generations.create(caller.tenant_id, request, key, fingerprint)
+            return await self._generations.create(
+                caller.tenant_id, request, key, fingerprint, command.image_request
+            )
         except FileNotFound as error:
             raise InvalidInput(errors=(("inputs", "a file was deleted meanwhile"),)) from error
 
@@ -139,7 +147,9 @@ class GenerationService:
         await self._admission.admit_generation(caller, model.price_of(command.parameters))
         if new_files := sum(not FILE_ID.fullmatch(source) for source in command.sources):
             await self._admission.admit_files(caller, new_files)
-        files, mask = await self._inputs.resolve(caller.tenant_id, command.inputs, command.mask)
+        files, mask = await self._inputs.resolve(
+            caller.tenant_id, command.inputs, command.mask, command.uploads
+        )
         return self._catalog.build_request(model.id, command.parameters, command.metadata, files, mask)
 
     async def _start(self, generation: Generation) -> None:

@@ -6,6 +6,7 @@ from domain.ports.credits import Authenticator, CreditAccounts, Ledger
 from domain.ports.erasure import Erasure
 from domain.ports.events import EventLog, LogTail
 from domain.ports.generations import Generations, Page
+from domain.ports.image_requests import AdoptableJobs, ImageRequests
 from domain.ports.input_files import InputFiles
 from domain.ports.installation import Installation, InstallationState, OpenStage, ProviderQueue
 from domain.ports.provider_slots import Closure, ProviderSlots, QueuePosition, SlotDecision
@@ -24,6 +25,7 @@ from domain.ports.services import (
 from domain.ports.tenants import TenantStates, TenantUsages
 
 __all__ = [
+    "AdoptableJobs",
     "Assets",
     "AttemptRecord",
     "Attempts",
@@ -35,6 +37,7 @@ __all__ = [
     "EventLog",
     "Generations",
     "ImageInspector",
+    "ImageRequests",
     "Inbox",
     "InputCheck",
     "InputFiles",

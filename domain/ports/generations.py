@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.generation import Generation, GenerationRequest, Status
+from domain.image_requests import ImageRequest
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,17 @@ class Generations(Protocol):
     """Stores, reads and lists generations."""
 
     async def create(
-        self, tenant_id: str, request: GenerationRequest, key: str | None, fingerprint: str
+        self,
+        tenant_id: str,
+        request: GenerationRequest,
+        key: str | None,
+        fingerprint: str,
+        image_request: ImageRequest | None = None,
     ) -> tuple[Generation, bool]:
         """Store a request; False if the key already had one.
 
-        Raises IdempotencyKeyReused, FileNotFound for a file that is gone.
+        image_request: whose client waits for it; recorded in the same transaction.
+        Raises IdempotencyKeyReused, FileNotFound for a file that is gone, RequestAbandoned.
         """
         ...
 

@@ -17,6 +17,7 @@ from adapters.database.tables.generations import (
     InboxRow,
     UnstoredImageRow,
 )
+from adapters.database.tables.image_requests import ImageRequestRow
 from adapters.database.tables.input_files import InputFileRow
 from adapters.database.tables.provider_slots import (
     ProviderCapacityRow,
@@ -33,6 +34,7 @@ __all__ = [
     "EntryRow",
     "EventRow",
     "GenerationRow",
+    "ImageRequestRow",
     "ImageRow",
     "InboxRow",
     "InputFileRow",
