@@ -4,8 +4,8 @@ import asyncio
 import hashlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -42,7 +42,7 @@ async def uploaded_file(request: Request) -> AsyncIterator[Path]:
 
 @dataclass(frozen=True)
 class ImageForm:
-    """A form with images. files: by the name of their field, in their order: name of the upload, and where."""
+    """A form with images. files: in their order, the field of each, its name as an upload, and where it is."""
 
     fields: Mapping[str, str]
     files: Sequence[tuple[str, str, Path]]
@@ -58,7 +58,7 @@ async def uploaded_images(request: Request, max_files: int) -> AsyncIterator[Ima
             files = []
             for name, value in form.multi_items():
                 if isinstance(value, UploadFile):
-                    file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="darkroom-"))
+                    file = stack.enter_context(_temporary_file())
                     digest = await asyncio.to_thread(_copy, value.file, file)
                     files.append((name, f"upload:{digest}", Path(file.name)))
                 elif name in fields:
@@ -68,6 +68,12 @@ async def uploaded_images(request: Request, max_files: int) -> AsyncIterator[Ima
         finally:
             await form.close()
         yield ImageForm(fields, files)
+
+
+@contextmanager
+def _temporary_file() -> Iterator[IO[bytes]]:
+    with tempfile.NamedTemporaryFile(prefix="darkroom-") as file:
+        yield file
 
 
 def _copy(source: BinaryIO, target: IO[bytes]) -> str:
