@@ -1,7 +1,7 @@
 """A TCP proxy that cuts connections where a test says so."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -72,5 +72,3 @@ async def cutting(url: str, *cuts: Cut | None) -> AsyncIterator[CuttingProxy]:
         yield proxy
     finally:
         server.close()
-
-

@@ -1,44 +1,26 @@
 """OpenAI's clients repeat by themselves, without a key. Whatever is cut: one job, one charge."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from contextlib import AsyncExitStack
 
 import httpx
 import openai
 import pytest
 from sqlalchemy import text
 
-from tests.integration.api.openai_routes.clients import key_of, official, opened
+from tests.integration.api.openai_routes.clients import official, opened
 from tests.integration.api.openai_routes.cutting_proxy import Cut, CuttingProxy, cutting
+from tests.integration.api.openai_routes.repeating import (
+    asked,
+    cut_while_waiting,
+    only_job,
+    open_requests,
+    post_through,
+    unanswered,
+)
 from tests.integration.api.pictures import png
 from tests.integration.api.service import MODEL, PRICE, Service, Tenant, listening, serving, unique
 from tests.support.eventually import eventually
-
-ROUTE = "/v1/images/generations"
-
-
-async def only_job(tenant: Tenant) -> dict[str, Any]:
-    """Return the tenant's one generation, which was charged once."""
-    [job] = (await tenant.get("/v1/generations"))["data"]
-    assert await tenant.credits() == (100 - PRICE, 0, PRICE)
-    return dict(job)
-
-
-async def waiting_connections(service: Service, tenant: Tenant) -> int:
-    return await service.count(
-        "SELECT count(*) FROM image_requests JOIN generations ON id = generation_id WHERE tenant_id = :id",
-        id=tenant.id,
-    )
-
-
-async def open_requests(service: Service, tenant: Tenant) -> int:
-    """Return how many jobs of a tenant have a client that waits for them."""
-    return await service.count(
-        "SELECT count(*) FROM image_requests JOIN generations ON id = generation_id"
-        " WHERE tenant_id = :id AND connected_until > now()",
-        id=tenant.id,
-    )
 
 
 @pytest.mark.parametrize(
@@ -53,28 +35,18 @@ async def test_a_connection_that_is_cut(service: Service, tenant: Tenant, cut: C
     await only_job(tenant)
 
 
-async def cut_while_generating(service: Service, tenant: Tenant, event: asyncio.Event, jobs: int = 1) -> None:
-    """Set the event once so many jobs of the tenant have begun and are waited for."""
-
-    async def check() -> bool:
-        return await waiting_connections(service, tenant) == jobs
-
-    await eventually(check, 20)
-    event.set()
-
-
 @pytest.mark.parametrize("cuts_after", [(), (Cut(received_bytes=500),)], ids=["once", "and again"])
 async def test_a_connection_that_is_cut_while_it_waits(
     service: Service, tenant: Tenant, cuts_after: tuple[Cut, ...]
 ) -> None:
     now = asyncio.Event()
-    async with cutting(service.url, Cut(when=now), *cuts_after) as proxy:
-        async with official(tenant, proxy.url) as client:
-            asking = asyncio.create_task(
-                client.images.generate(model=MODEL, prompt=unique("cut in the wait [sim:latency=3]"))
-            )
-            await cut_while_generating(service, tenant, now)
-            answer = await asking
+    cuts = (Cut(when=now), *cuts_after)
+    async with cutting(service.url, *cuts) as proxy, official(tenant, proxy.url) as client:
+        asking = asyncio.create_task(
+            client.images.generate(model=MODEL, prompt=unique("cut in the wait [sim:latency=3]"))
+        )
+        await cut_while_waiting(service, tenant, now)
+        answer = await asking
 
     assert len(answer.data or []) == 1
     assert proxy.connections == 2 + len(cuts_after)
@@ -89,7 +61,7 @@ async def test_an_edit_is_known_by_the_bytes_of_its_images(service: Service, ten
                 model="flux-2", prompt=unique("an edit [sim:latency=3]"), image=("a.png", png(), "image/png")
             )
         )
-        await cut_while_generating(service, tenant, now)
+        await cut_while_waiting(service, tenant, now)
         await asking
 
     assert len((await tenant.get("/v1/generations"))["data"]) == 1
@@ -117,24 +89,18 @@ async def test_a_client_that_gives_up_has_one_job_that_goes_on(service: Service,
 
 async def test_two_alike_that_are_cut_have_a_job_each(service: Service, tenant: Tenant) -> None:
     now, prompt = asyncio.Event(), unique("twins [sim:latency=4]")
-    async with cutting(service.url, Cut(when=now), Cut(when=now)) as proxy:
-        async with official(tenant, proxy.url) as first, official(tenant, proxy.url) as second:
-            asking = [
-                asyncio.create_task(each.images.with_raw_response.generate(model=MODEL, prompt=prompt))
-                for each in (first, second)
-            ]
-            await cut_while_generating(service, tenant, now, jobs=2)
-            answers = await asyncio.gather(*asking)
+    async with AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(cutting(service.url, Cut(when=now), Cut(when=now)))
+        clients = [await stack.enter_async_context(official(tenant, proxy.url)) for _ in range(2)]
+        asking = [
+            asyncio.create_task(each.images.with_raw_response.generate(model=MODEL, prompt=prompt))
+            for each in clients
+        ]
+        await cut_while_waiting(service, tenant, now, jobs=2)
+        answers = await asyncio.gather(*asking)
 
     assert len({answer.headers["x-generation-id"] for answer in answers}) == 2
     assert await tenant.credits() == (100 - 2 * PRICE, 0, 2 * PRICE)
-
-
-async def asked(tenant: Tenant, prompt: str, tries: int, **fields: Any) -> httpx.Response:
-    """Ask as a client does that has sent it so many times before."""
-    body = {"model": MODEL, "prompt": prompt, "size": "512x512", **fields}
-    headers = {"x-stainless-retry-count": str(tries)}
-    return await tenant.http.post(ROUTE, json=body, headers=headers)
 
 
 async def test_a_repeat_beside_a_live_request_is_one_of_its_own(service: Service, tenant: Tenant) -> None:
@@ -155,7 +121,7 @@ async def test_what_was_answered_is_not_adopted(service: Service, tenant: Tenant
     first = await asked(tenant, prompt, 0)
 
     async def is_forgotten() -> bool:
-        return await waiting_connections(service, tenant) == 0
+        return await unanswered(service, tenant) == 0
 
     await eventually(is_forgotten, 20)
     second = await asked(tenant, prompt, 1)
@@ -165,21 +131,18 @@ async def test_what_was_answered_is_not_adopted(service: Service, tenant: Tenant
 
 
 @pytest.fixture
-async def abandoned(service: Service, tenant: Tenant) -> AsyncIterator[tuple[str, str]]:
+async def abandoned(service: Service, tenant: Tenant) -> tuple[str, str]:
     """The prompt and the id of a job whose client has disconnected."""
     prompt, now = unique("abandoned [sim:latency=2]"), asyncio.Event()
-    async with cutting(service.url, Cut(when=now)) as proxy:
-        async with official(tenant, proxy.url) as client:
-            asking = asyncio.create_task(
-                client.with_options(max_retries=0).images.generate(
-                    model=MODEL, prompt=prompt, size="512x512"
-                )
-            )
-            await cut_while_generating(service, tenant, now)
-            with pytest.raises(openai.APIConnectionError):
-                await asking
+    async with cutting(service.url, Cut(when=now)) as proxy, official(tenant, proxy.url) as client:
+        asking = asyncio.create_task(
+            client.with_options(max_retries=0).images.generate(model=MODEL, prompt=prompt, size="512x512")
+        )
+        await cut_while_waiting(service, tenant, now)
+        with pytest.raises(openai.APIConnectionError):
+            await asking
     [job] = (await tenant.get("/v1/generations"))["data"]
-    yield prompt, job["id"]
+    return prompt, job["id"]
 
 
 async def test_each_try_adopts_a_job_once(tenant: Tenant, abandoned: tuple[str, str]) -> None:
@@ -212,9 +175,9 @@ async def test_after_a_quarter_of_an_hour_nothing_is_adopted(
     service: Service, tenant: Tenant, abandoned: tuple[str, str]
 ) -> None:
     prompt, job = abandoned
+    aged = "UPDATE image_requests SET connected_until = now() - interval '16 minutes'"
     async with service.database.begin() as session:
-        aged = "UPDATE image_requests SET connected_until = now() - interval '16 minutes' WHERE generation_id = :id"
-        await session.execute(text(aged), {"id": job})
+        await session.execute(text(f"{aged} WHERE generation_id = :id"), {"id": job})
 
     assert (await asked(tenant, prompt, 1)).headers["x-generation-id"] != job
 
@@ -267,7 +230,7 @@ async def test_two_processes_share_what_waits(service: Service, tenant: Tenant) 
         async with serving(service.settings.model_copy(update={"api_port": port}), listener):
             async with cutting(f"http://127.0.0.1:{port}", Cut(when=now)) as proxy:
                 asking = asyncio.create_task(post_through(tenant, proxy, prompt))
-                await cut_while_generating(service, tenant, now)
+                await cut_while_waiting(service, tenant, now)
                 with pytest.raises(httpx.HTTPError):
                     await asking
             answer = await asked(tenant, prompt, 1)
@@ -276,9 +239,25 @@ async def test_two_processes_share_what_waits(service: Service, tenant: Tenant) 
     await only_job(tenant)
 
 
-async def post_through(tenant: Tenant, proxy: CuttingProxy, prompt: str) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=proxy.url, trust_env=False, timeout=20) as http:
-        http.headers["Authorization"] = f"Bearer {key_of(tenant)}"
-        return await http.post(ROUTE, json={"model": MODEL, "prompt": prompt, "size": "512x512"})
+async def test_a_repeat_while_the_row_of_the_first_is_written(service: Service, tenant: Tenant) -> None:
+    """The first try holds the lock of the request, and waits for the table, while its client leaves."""
+    prompt, now = unique("written slowly"), asyncio.Event()
+    async with cutting(service.url, Cut(when=now)) as proxy, service.database.begin() as session:
+        await session.execute(text("LOCK TABLE image_requests IN EXCLUSIVE MODE"))
+        first = asyncio.create_task(post_through(tenant, proxy, prompt))
+        await eventually(lambda: writers_wait(service, 1), 20)
+        now.set()
+        with pytest.raises(httpx.HTTPError):
+            await first
+        repeat = asyncio.create_task(asked(tenant, prompt, 1))
+        await eventually(lambda: writers_wait(service, 2), 20)
+    answer = await repeat
+
+    assert answer.status_code == 200
+    await only_job(tenant)
 
 
+async def writers_wait(service: Service, sessions: int) -> bool:
+    """Return whether so many sessions of the API wait for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    return await service.count(f"{waiting} AND datname = current_database()") >= sessions
