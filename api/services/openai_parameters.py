@@ -33,7 +33,8 @@ def model_parameters(model: Model, asked: Mapping[str, Any]) -> dict[str, Any]:
     Raises InvalidInput for a size beside an aspect ratio; what else is wrong is left to the model.
     """
     given = without_none(asked)
-    options = dict(given.get("options") or {})
+    own_options = given.get("options", {})
+    options: dict[str, Any] = {}
     parameters: dict[str, Any] = {}
     for name, value in given.items():
         if name in _OPTIONS and _takes_option(model, name):
@@ -42,8 +43,8 @@ def model_parameters(model: Model, asked: Mapping[str, Any]) -> dict[str, Any]:
             parameters |= _shape(model, value, given)
         elif not _is_left_to(model, name, value):
             parameters[name] = value
-    if options:
-        parameters["options"] = options
+    if options and isinstance(own_options, dict):
+        parameters["options"] = own_options | options
     return _defaults(model) | parameters
 
 

@@ -24,10 +24,13 @@ class Cut:
 
 
 class CuttingProxy:
-    """cuts: of the first connections, in their order; None for one that is not cut. Later ones are not."""
+    """cuts: of the first connections, in their order; None for one that is not cut. Later ones are not.
+
+    port: where new connections lead.
+    """
 
     def __init__(self, port: int, cuts: Sequence[Cut | None]) -> None:
-        self._port = port
+        self.port = port
         self._cuts = list(cuts)
         self.connections = 0
         self.url = ""
@@ -35,7 +38,7 @@ class CuttingProxy:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number, self.connections = self.connections, self.connections + 1
         cut = (self._cuts[number] if number < len(self._cuts) else None) or Cut()
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.port)
         tasks = [
             asyncio.create_task(_copy(reader, up_writer, cut.sent_bytes)),
             asyncio.create_task(_copy(up_reader, writer, cut.received_bytes)),
