@@ -35,6 +35,16 @@ async def test_a_connection_that_is_cut(service: Service, tenant: Tenant, cut: C
     await only_job(tenant)
 
 
+async def test_an_answer_that_was_sent_whole_and_got_lost(service: Service, tenant: Tenant) -> None:
+    """It is so short that TCP takes it at once: only the end of the connection tells."""
+    async with cutting(service.url, Cut(received_bytes=100)) as proxy, official(tenant, proxy.url) as client:
+        answer = await client.images.generate(model=MODEL, prompt=unique("lost"), response_format="url")
+
+    assert (answer.data or [])[0].url is not None
+    assert proxy.connections == 2
+    await only_job(tenant)
+
+
 @pytest.mark.parametrize("cuts_after", [(), (Cut(received_bytes=500),)], ids=["once", "and again"])
 async def test_a_connection_that_is_cut_while_it_waits(
     service: Service, tenant: Tenant, cuts_after: tuple[Cut, ...]
