@@ -22,6 +22,7 @@ from adapters.database.provider_status import PostgresInstallation
 from adapters.database.tenant_usage import PostgresTenantUsages
 from adapters.database.tenants import PostgresTenants
 from adapters.providers.http.client import provider_client
+from adapters.storage.s3 import S3Store
 from api.app import BodyLimits, build_app, build_internal_app
 from api.deps import Services
 from api.http.load_limits import LoadLimits, RouteGroup
@@ -49,7 +50,7 @@ from composition.repositories import catalog, check_schema, database
 from composition.settings import ServiceSettings, keyring
 from composition.storage import input_images, object_store
 from composition.temporal import temporal_client, workflow_client
-from domain.ports import ImageRequests, ObjectStore, WorkflowClient
+from domain.ports import ObjectStore, WorkflowClient
 from domain.tenant import TenantLimits
 
 # For each call to Temporal while a client waits for its response; what is not done then is done later.
@@ -149,11 +150,10 @@ async def api_services(
 ) -> AsyncIterator[Services]:
     """Open what is behind the routes. engine: another one than Temporal."""
     async with AsyncExitStack() as stack:
-        pool = database(settings)
+        pool, enter = database(settings), stack.enter_async_context
         stack.push_async_callback(pool.close)
         await check_schema(pool)
-        store = await stack.enter_async_context(object_store(settings))
-        http = await stack.enter_async_context(provider_client())
+        store, http = await enter(object_store(settings)), await enter(provider_client())
         workflows = engine or await _temporal(settings)
         models, generations, tenants = catalog(settings), PostgresGenerations(pool), PostgresTenants(pool)
         limits = tenant_limits(settings)
@@ -161,11 +161,11 @@ async def api_services(
         log = PostgresEventLog(pool)
         feed = EventFeed(log, pause_seconds=settings.event_pause_seconds)
         stack.callback(feed.close)
-        input_files = await stack.enter_async_context(_input_file_service(settings, pool, store))
+        input_files = await enter(_input_file_service(settings, pool, store))
         accepting = GenerationService(
             models, generations, input_files, PostgresInbox(pool), workflows, admission, rate_limiter
         )
-        waiter, image_requests = Waiter(feed, generations), PostgresImageRequests(pool)
+        waiter = Waiter(feed, generations)
         yield Services(
             catalog=models,
             generations=generations,
@@ -176,16 +176,7 @@ async def api_services(
             key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
             tenants=tenants,
             generation_service=accepting,
-            image_requests=ImageRequestService(
-                accepting,
-                generations,
-                image_requests,
-                await stack.enter_async_context(_request_leases(image_requests)),
-                waiter,
-                rate_limiter,
-                keyring(settings),
-                max_wait_seconds=settings.api_images_wait_seconds,
-            ),
+            image_requests=await enter(_image_requests(settings, pool, accepting, waiter, rate_limiter)),
             workflow_status=WorkflowStatus(workflows),
             event_log=log,
             event_feed=feed,
@@ -195,10 +186,7 @@ async def api_services(
             image_copies=ImageCopies(store),
             webhook_readers=webhook_readers(settings, http),
             serializer=_serializer(settings),
-            readiness=Readiness(
-                {"postgres": pool.healthy, "temporal": workflows.healthy, "s3": store.bucket_exists},
-                essential="postgres",
-            ),
+            readiness=_readiness(pool, workflows, store),
             state_gauges=StateGauges(PostgresInstallation(pool)),
             admission=admission,
             erasure=PostgresErasure(pool),
@@ -209,12 +197,27 @@ async def api_services(
 
 
 @asynccontextmanager
-async def _request_leases(requests: ImageRequests) -> AsyncIterator[RequestLeases]:
-    """Run the leases of waiting requests for the block."""
+async def _image_requests(
+    settings: ServiceSettings,
+    pool: Database,
+    accepting: GenerationService,
+    waiter: Waiter,
+    rate_limiter: RateLimiter,
+) -> AsyncIterator[ImageRequestService]:
+    """Open what requests in OpenAI's form use; their leases are renewed for the block."""
+    requests = PostgresImageRequests(pool)
     leases = RequestLeases(requests)
     running = asyncio.create_task(leases.run())
     try:
-        yield leases
+        yield ImageRequestService(
+            accepting,
+            requests,
+            leases,
+            waiter,
+            rate_limiter,
+            keyring(settings),
+            max_wait_seconds=settings.api_images_wait_seconds,
+        )
     finally:
         running.cancel()
         await asyncio.wait([running])
@@ -244,6 +247,11 @@ async def _input_file_service(
             max_bytes=settings.max_input_bytes,
             fetch_seconds=settings.input_timeout_seconds,
         )
+
+
+def _readiness(pool: Database, workflows: WorkflowEngine, store: S3Store) -> Readiness:
+    checks = {"postgres": pool.healthy, "temporal": workflows.healthy, "s3": store.bucket_exists}
+    return Readiness(checks, essential="postgres")
 
 
 def _stream_policy(settings: ServiceSettings) -> StreamPolicy:

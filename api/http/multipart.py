@@ -42,7 +42,7 @@ async def uploaded_file(request: Request) -> AsyncIterator[Path]:
 
 @dataclass(frozen=True)
 class ImageForm:
-    """A form with images. files: in their order, the field of each, its name as an upload, and where it is."""
+    """A form with images. files: in order, the field of each, its name as an upload, and where it is."""
 
     fields: Mapping[str, str]
     files: Sequence[tuple[str, str, Path]]

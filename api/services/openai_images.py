@@ -23,7 +23,7 @@ from domain.errors import Overloaded
 from domain.generation import Generation
 from domain.image_requests import ImageRequest
 from domain.keyring import Keyring
-from domain.ports import Generations, ImageRequests
+from domain.ports import ImageRequests
 from domain.tenant import RatePolicy
 
 _LOOK_AGAIN_SECONDS = 0.25
@@ -79,7 +79,6 @@ class ImageRequestService:
     def __init__(
         self,
         accepting: GenerationService,
-        generations: Generations,
         requests: ImageRequests,
         leases: RequestLeases,
         waiter: Waiter,
@@ -89,7 +88,6 @@ class ImageRequestService:
         max_wait_seconds: float,
     ) -> None:
         self._accepting = accepting
-        self._generations = generations
         self._requests = requests
         self._leases = leases
         self._waiter = waiter

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 import httpx
 import openai
 import pytest
+from openai import AsyncOpenAI
 from sqlalchemy import text
 
 from tests.integration.api.openai_routes.clients import official, opened
@@ -102,14 +103,16 @@ async def test_two_alike_that_are_cut_have_a_job_each(service: Service, tenant: 
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(cutting(service.url, Cut(when=now), Cut(when=now)))
         clients = [await stack.enter_async_context(official(tenant, proxy.url)) for _ in range(2)]
-        asking = [
-            asyncio.create_task(each.images.with_raw_response.generate(model=MODEL, prompt=prompt))
-            for each in clients
-        ]
-        await cut_while_waiting(service, tenant, now, jobs=2)
-        answers = await asyncio.gather(*asking)
 
-    assert len({answer.headers["x-generation-id"] for answer in answers}) == 2
+        async def job_of(client: AsyncOpenAI) -> str:
+            raw = await client.images.with_raw_response.generate(model=MODEL, prompt=prompt)
+            return str(raw.headers["x-generation-id"])
+
+        asking = [asyncio.create_task(job_of(client)) for client in clients]
+        await cut_while_waiting(service, tenant, now, jobs=2)
+        jobs = await asyncio.gather(*asking)
+
+    assert len(set(jobs)) == 2
     assert await tenant.credits() == (100 - 2 * PRICE, 0, 2 * PRICE)
 
 
