@@ -39,6 +39,11 @@ class Eraser:
         purge = partial(self._erasure.purge_events, self._retention, _EVENT_BATCH)
         return done + await self._each({"events_purged": purge}, _EVENT_BATCH)
 
+    async def erase_expired_images(self) -> Counter[str]:
+        """Erase images whose clients gave them a shorter life."""
+        expired = partial(self._erasure.erase_expired_images, _BATCH)
+        return await self._each({"expired_images_erased": expired})
+
     async def erase_tenants(self) -> Counter[str]:
         """Erase what is left of tenants whose erasure was requested."""
         tenants = await self._erasure.list_tenants_to_erase(_MAX_TENANTS)

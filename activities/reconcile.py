@@ -116,6 +116,9 @@ class ReconcileActivities:
             "cancels": lambda: _repair_all(
                 partial(queries.list_to_cancel, age), self._repair_stuck, _id_of_stuck
             ),
+            "deadlines": lambda: _repair_all(
+                partial(queries.list_past_cancel_at, age), self._repair_stuck, _id_of_stuck
+            ),
             "slots": lambda: _repair_each(self._grant_slots, list(self._providers), str),
             "stalled": self._flag_stalled,
             "open": lambda: _repair_all(
@@ -126,6 +129,7 @@ class ReconcileActivities:
             ),
             "tenants": self._eraser.erase_tenants,
             "retention": self._eraser.erase_old,
+            "expired_images": self._eraser.erase_expired_images,
             "objects": lambda: _repair_all(
                 partial(queries.list_with_orphaned_objects, orphan_age),
                 self._delete_orphaned_objects,

@@ -6,6 +6,7 @@ Run before each new version starts, once; it may be repeated, also at the same t
 import asyncio
 import logging
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.reconcile import ReconcilePlan
 from composition import ServiceSettings
-from composition.repositories import database, event_log, grant_rights
+from composition.repositories import database, event_log, grant_rights, seal_fingerprints
+from composition.settings import keyring
 from composition.storage import limit_account, object_store
 from composition.temporal import temporal_client
 from domain import temporal_names
+from domain.fingerprints import fingerprint
 from workflows.reconcile import ReconcileWorkflow
 
 _log = logging.getLogger("darkroom.admin")
@@ -56,7 +59,7 @@ async def bootstrap(settings: ServiceSettings) -> dict[str, Any]:
     owner = settings.migration_database_url or settings.database_url
     await asyncio.to_thread(migrate, owner.get_secret_value())
     await grant(owner.get_secret_value())
-    await rebase_events(settings)
+    await adopt_rows_of_before(settings)
     await prepare_storage(settings)
     client = await temporal_client(settings)
     missing = await register_search_attributes(client)
@@ -79,12 +82,14 @@ async def grant(database_url: str) -> None:
         )
 
 
-async def rebase_events(settings: ServiceSettings) -> None:
-    """Make the log of events of a restored dump one that this server's transactions continue."""
+async def adopt_rows_of_before(settings: ServiceSettings) -> None:
+    """Bring rows of a restored dump, and of versions before, to what this version expects."""
     pool = database(settings, process="darkroom-admin")
     try:
         if count := await event_log(pool).rebase():
             _log.info("%d events came from another server; they stand before all new ones", count)
+        if count := await seal_fingerprints(pool, partial(fingerprint, keyring(settings))):
+            _log.info("%d fingerprints of requests are sealed now", count)
     finally:
         await pool.close()
 

@@ -1,4 +1,4 @@
-"""Commands that look at providers and what they cost, and open one that is closed."""
+"""Commands that look at providers, what they cost and what became of a job, and open one that is closed."""
 
 import argparse
 from dataclasses import asdict
@@ -9,8 +9,11 @@ from admin.look_up import look_up
 from admin.open_provider import open_provider
 from admin.try_provider import try_provider
 from composition import ServiceSettings
-from composition.repositories import Database, cost_lines, provider_lines, record_alone
+from composition.repositories import Database, cost_lines, event_log, provider_lines, record_alone
 from domain.audit import AuditAction
+from domain.errors import GenerationNotFound
+
+_MAX_EVENTS = 1000
 
 
 async def _costs(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
@@ -33,6 +36,19 @@ async def _look_up(wanted: argparse.Namespace, settings: ServiceSettings, pool: 
     return await look_up(settings, pool, wanted.generation_id)
 
 
+async def _events(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
+    events = await event_log(pool).list_for_operators(wanted.generation_id, _MAX_EVENTS)
+    if not events:
+        raise GenerationNotFound(f"no event of {wanted.generation_id} is in the log")
+    return {
+        "tenant_id": events[0].tenant_id,
+        "events": [
+            {"at": event.created_at.isoformat(), "number": event.number, "type": event.type, **event.data}
+            for event in events
+        ],
+    }
+
+
 async def _try_provider(
     wanted: argparse.Namespace, settings: ServiceSettings, pool: Database
 ) -> dict[str, Any]:
@@ -53,6 +69,8 @@ def add_to(commands: Commands) -> None:
         "look-up", _look_up, "find the job of a submit whose response was lost, and its result"
     )
     lost.add_argument("generation_id")
+    told = commands.add("events", _events, "what happened to a generation, from the log")
+    told.add_argument("generation_id")
     trial = commands.add_audited(
         "try-provider", _try_provider, "one job with your own key, step by step; it costs money"
     )

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import APIRouter, FastAPI
 
 from api.http import problems
 from api.http.body_limits import BodyLimitMiddleware
+from api.http.deprecations import DeprecationMiddleware
 from api.http.load_limits import LoadLimitMiddleware, LoadLimits
+from api.http.methods import MethodsMiddleware
 from api.http.openai_errors import OpenAIErrorsMiddleware
+from api.http.openapi import VERSION, DescribedAPI, operation_id
 from api.http.rate_limit_headers import RateLimitHeadersMiddleware
 from api.http.request_log import RequestLogMiddleware
 from api.http.security_headers import SecurityHeadersMiddleware
@@ -23,6 +27,7 @@ from api.routes import (
     models,
     openai_images,
     reference,
+    retries,
     webhooks,
 )
 
@@ -52,14 +57,20 @@ class BodyLimits:
 
 
 def build_app(
-    limits: BodyLimits, *, load: LoadLimits | None = None, public_paths: Iterable[str] = PUBLIC_PATHS
+    limits: BodyLimits,
+    *,
+    load: LoadLimits | None = None,
+    public_paths: Iterable[str] = PUBLIC_PATHS,
+    public_url: str = "/",
 ) -> FastAPI:
     """Build the application for clients. The caller sets `app.state.services`.
 
-    public_paths: which of `/readyz`, `/metrics`, `/docs` and `/openapi.json` it serves too.
+    public_paths: which of `/readyz`, `/metrics`, `/docs` and `/openapi.json` it serves too. public_url:
+    where clients reach it, for its description.
     """
     app = _bare_app()
-    for routes in (generations, images, events, files, models, credits, webhooks, openai_images):
+    app.public_url = public_url
+    for routes in (generations, retries, images, events, files, models, credits, webhooks, openai_images):
         app.include_router(routes.router)
     app.include_router(health.health)
     for path in public_paths:
@@ -68,6 +79,7 @@ def build_app(
         files.router.prefix: limits.max_input_bytes + _MULTIPART_OVERHEAD_BYTES,
         webhooks.router.prefix: _MAX_WEBHOOK_BYTES,
     }
+    app.add_middleware(MethodsMiddleware)
     app.add_middleware(
         BodyLimitMiddleware,
         max_bytes=limits.max_body_bytes,
@@ -78,6 +90,7 @@ def build_app(
     app.add_middleware(LoadLimitMiddleware, limits=load or LoadLimits())
     app.add_middleware(OpenAIErrorsMiddleware)
     app.add_middleware(RateLimitHeadersMiddleware)
+    app.add_middleware(DeprecationMiddleware)
     app.add_middleware(RequestMetricsMiddleware)
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(RequestLogMiddleware)
@@ -88,16 +101,19 @@ def build_internal_app(public: FastAPI) -> FastAPI:
     """Build what operators and their tools read, about the same services: no route of it needs a key."""
     app = _bare_app()
     app.include_router(health.health)
-    for router in _ROUTERS.values():
+    for router in (_ROUTERS | {"/docs": partial(reference.page_router, tries=False)}).values():
         app.include_router(router(public.openapi))
+    app.add_middleware(MethodsMiddleware)
     app.add_middleware(SecurityHeadersMiddleware)
     return app
 
 
-def _bare_app() -> FastAPI:
-    app = FastAPI(
+def _bare_app() -> DescribedAPI:
+    app = DescribedAPI(
         title="Darkroom",
         summary="AI image generation as a durable workflow.",
+        version=VERSION,
+        generate_unique_id_function=operation_id,
         # FastAPI's own pages load their scripts from another host.
         openapi_url=None,
         docs_url=None,

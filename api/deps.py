@@ -12,8 +12,10 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 
 from api.http.client import client_of
+from api.http.declarations import declares
 from api.http.json_body import read_generation
 from api.http.request_log import note_caller
+from api.http.response_headers import RATE_LIMIT
 from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
@@ -34,11 +36,18 @@ from domain.audit import Actor
 from domain.auth import Caller, Scope
 from domain.catalog import Catalog
 from domain.errors import (
+    DatabaseUnavailable,
     FileNotFound,
     GenerationNotFound,
     IdempotencyKeyInvalid,
     InvalidInput,
+    RateLimited,
+    ScopeMissing,
+    TenantSuspended,
+    TooManyAtOnce,
+    TooManyFailedKeys,
     Unauthenticated,
+    UnsupportedMediaType,
 )
 from domain.keyring import Keyring
 from domain.ports import (
@@ -55,6 +64,14 @@ from domain.ports import (
 from domain.tenant import RatePolicy
 
 _MAX_KEY_CHARACTERS = 255
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Repeating a call with the same key returns what the first one made. Plain or in quotes.",
+    # Printable ASCII, with no space at either end, and not only two quotes.
+    "schema": {"type": "string", "pattern": '^(?!""$)[!-~]([ -~]{0,253}[!-~])?$'},
+}
 
 
 @dataclass(frozen=True)
@@ -97,6 +114,10 @@ async def _services(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(_services)]
 
 
+@declares(
+    *(Unauthenticated, TenantSuspended, TooManyFailedKeys, TooManyAtOnce, DatabaseUnavailable),
+    security=("bearer",),
+)
 async def _caller(request: Request, services: ServicesDep) -> Caller:
     headers = request.headers.getlist("authorization")
     scheme, _, api_key = (headers[0] if len(headers) == 1 else "").partition(" ")
@@ -115,6 +136,7 @@ AnyCaller = Annotated[Caller, Depends(_caller)]
 def _with_scope(scope: Scope, policy: RatePolicy) -> Callable[..., Awaitable[Caller]]:
     """Return a dependency that checks the scope, and takes the request from the caller's allowance."""
 
+    @declares(ScopeMissing, RateLimited, scope=scope, headers=RATE_LIMIT)
     async def check(request: Request, caller: AnyCaller, services: ServicesDep) -> Caller:
         _take(request, services.rate_limiter, caller, policy)
         caller.require(scope)
@@ -127,6 +149,13 @@ def _take(request: Request, limiter: RateLimiter, caller: Caller, policy: RatePo
     """Take the request from the allowance, and let the response say what is left of it."""
     request.state.rate_allowance = partial(limiter.allowance, caller, policy)
     limiter.take(caller, policy)
+
+
+# What `reader_of` may raise, for those who call it by hand.
+READER_ERRORS = (
+    *(Unauthenticated, TenantSuspended, TooManyFailedKeys, TooManyAtOnce, DatabaseUnavailable),
+    *(ScopeMissing, RateLimited),
+)
 
 
 async def reader_of(request: Request, services: Services) -> Caller:
@@ -165,6 +194,7 @@ def _read_idempotency_key(request: Request) -> str | None:
     return key
 
 
+@declares(IdempotencyKeyInvalid, parameters=(_IDEMPOTENCY_KEY,))
 async def _idempotency_key(request: Request) -> str | None:
     return _read_idempotency_key(request)
 
@@ -172,6 +202,7 @@ async def _idempotency_key(request: Request) -> str | None:
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
 
 
+@declares(GenerationNotFound)
 async def _generation_id(generation_id: str) -> str:
     """Return the id from the path. Raises GenerationNotFound for a NUL, which PostgreSQL cannot compare."""
     if "\0" in generation_id:
@@ -179,6 +210,7 @@ async def _generation_id(generation_id: str) -> str:
     return generation_id
 
 
+@declares(ScopeMissing, RateLimited, scope=Scope.WRITE_GENERATIONS, headers=RATE_LIMIT)
 async def _creator(request: Request, caller: AnyCaller, services: ServicesDep) -> Caller:
     """Return a caller who may create.
 
@@ -200,17 +232,19 @@ async def _creator(request: Request, caller: AnyCaller, services: ServicesDep) -
 CanCreateGenerations = Annotated[Caller, Depends(_creator)]
 
 
+@declares(TooManyAtOnce)
 async def _generation_body(
     request: Request, caller: CanCreateGenerations, services: ServicesDep, key: IdempotencyKey
 ) -> GenerationCreate:
     try:
         return await read_generation(request, caller.tenant_id, services.large_bodies)
-    except (InvalidInput, RequestValidationError, HTTPException):
+    except (InvalidInput, UnsupportedMediaType, RequestValidationError, HTTPException):
         if key is not None:  # it is no repeat of what was accepted
             services.rate_limiter.take(caller, RatePolicy.CREATE)
         raise
 
 
+@declares(FileNotFound)
 async def _file_id(file_id: str) -> str:
     if not FILE_ID.fullmatch(file_id):
         raise FileNotFound

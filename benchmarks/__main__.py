@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import against, burst, growth, latency, levels, memory, processes, report, throughput
+from benchmarks import against, burst, growth, latency, levels, memory, processes, report, throughput, waiters
 from benchmarks.blocking import run_until_stopped, stop_flag_for
 from benchmarks.contention import reserves, slots
 from benchmarks.dbos import __main__ as dbos
@@ -47,6 +47,7 @@ BENCHMARKS: dict[str, Benchmark] = STANDARD | {
     "growth": growth.measure,
     "burst": burst.measure,
     "memory": memory.measure,
+    "waiters": waiters.measure,
     "slots": slots.measure,
     "reserves": reserves.measure,
     "against": against.measure,

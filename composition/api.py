@@ -90,7 +90,10 @@ async def api_servers(
         TrustedProxies(settings.trusted_proxies),
     )
     public = build_app(
-        body_limits(settings), load=_load_limits(settings), public_paths=settings.api_public_paths
+        body_limits(settings),
+        load=_load_limits(settings),
+        public_paths=settings.api_public_paths,
+        public_url=settings.public_url,
     )
     internal = build_internal_app(public)
     async with api_services(settings, engine) as services:
@@ -163,7 +166,14 @@ async def api_services(
         stack.callback(feed.close)
         input_files = await enter(_input_file_service(settings, pool, store))
         accepting = GenerationService(
-            models, generations, input_files, PostgresInbox(pool), workflows, admission, rate_limiter
+            models,
+            generations,
+            input_files,
+            PostgresInbox(pool),
+            workflows,
+            admission,
+            rate_limiter,
+            keyring(settings),
         )
         waiter = Waiter(feed, generations)
         yield Services(

@@ -12,6 +12,7 @@ from adapters.database.dsn import async_engine
 from adapters.database.engine import Database
 from adapters.database.erasure import request_erasure, set_retention
 from adapters.database.events import PostgresEventLog
+from adapters.database.fingerprints import seal_fingerprints
 from adapters.database.ids import new_id
 from adapters.database.ledger import PostgresLedger
 from adapters.database.provider_slots import PostgresProviderSlots
@@ -49,6 +50,7 @@ __all__ = [
     "provider_slots",
     "record_alone",
     "request_erasure",
+    "seal_fingerprints",
     "set_retention",
     "slots_with_limits",
     "tenant_lines",

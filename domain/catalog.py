@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from domain.errors import InvalidInput, ModelNotFound, ModelUnavailable
@@ -88,10 +89,10 @@ class Catalog:
         return replace(request, fallback=fallback)
 
     def workflow_input(
-        self, generation_id: str, tenant_id: str, request: GenerationRequest
+        self, generation_id: str, tenant_id: str, request: GenerationRequest, created_at: datetime
     ) -> GenerationInput:
         """Build the input of a request's workflow; a model that left the catalog gets the default timing."""
-        other = request.fallback
+        other, controls = request.fallback, request.controls
         return GenerationInput(
             generation_id,
             tenant_id,
@@ -100,8 +101,14 @@ class Catalog:
             self._timing(request),
             Fallback(other.model, other.provider, self._timing(other)) if other is not None else None,
             self.checks_input,
+            _iso(controls.cancel_at(created_at)),
+            _iso(controls.start_by(created_at)),
         )
 
     def _timing(self, request: GenerationRequest) -> TimingPolicy:
         model = self.models.get(request.model)
         return model.timing if model is not None else DEFAULT_TIMING
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment is not None else None

@@ -1,7 +1,8 @@
 """What a client says of one job beside what to make: how long it may take, what is kept, who is told."""
 
 from dataclasses import dataclass
-from enum import IntEnum
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
 
 
 class Priority(IntEnum):
@@ -10,6 +11,14 @@ class Priority(IntEnum):
     LOW = -1
     NORMAL = 0
     HIGH = 1
+
+
+class CanceledBy(StrEnum):
+    """Who stopped a generation. DEADLINE: the time that its client had set for it was over."""
+
+    CLIENT = "client"
+    DEADLINE = "deadline"
+    OPERATOR = "operator"
 
 
 @dataclass(frozen=True)
@@ -36,3 +45,15 @@ class Controls:
     webhook_events: tuple[str, ...] = ()
     retry_of: str | None = None
     api_key_id: str | None = None
+
+    def cancel_at(self, created_at: datetime) -> datetime | None:
+        """Return when the job is canceled, if it has not ended and its images are not being stored."""
+        return _after(created_at, self.cancel_after_seconds)
+
+    def start_by(self, created_at: datetime) -> datetime | None:
+        """Return until when a provider must have taken the job."""
+        return _after(created_at, self.start_within_seconds)
+
+
+def _after(moment: datetime, seconds: int | None) -> datetime | None:
+    return moment + timedelta(seconds=seconds) if seconds is not None else None

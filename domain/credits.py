@@ -36,6 +36,7 @@ class HoldState(StrEnum):
     HELD = "held"
     INSUFFICIENT = "insufficient"
     CANCELED = "canceled"
+    NOT_STARTED_IN_TIME = "not_started_in_time"
     ALREADY_TERMINAL = "already_terminal"
 
 

@@ -4,8 +4,11 @@ ServiceError
     PermanentError
         InvalidInput
         BodyTooLarge
+        UnsupportedMediaType
         IdempotencyKeyInvalid
         IdempotencyKeyReused
+        IdempotencyKeyInUse
+        MaxCostExceeded
         Unauthenticated
         ScopeMissing
         GenerationNotFound
@@ -29,6 +32,7 @@ ServiceError
         NotTerminal
         FileInUse
         ImageErased
+        RequestErased
         EventsExpired
         RequestAbandoned
         GenerationCanceled
@@ -41,6 +45,7 @@ ServiceError
             ProviderTimedOut
             SubmitUnknown
             QueueTimedOut
+            NotStartedInTime
             ResultUnusable
             ResultExpired
             WorkflowLost
@@ -57,6 +62,7 @@ ServiceError
         TemporalUnavailable
         WorkerStopping
         DatabaseUnavailable
+        OutcomeUnknown
         ImageDecoderUnavailable
         TooManyAtOnce
 """
@@ -110,6 +116,13 @@ class BodyTooLarge(PermanentError):
     message = "The request body is too large."
 
 
+class UnsupportedMediaType(PermanentError):
+    """The body is of another kind than the call takes. The text names the kind that it takes."""
+
+    code = "unsupported_media_type"
+    message = "The body is not of the kind that this call takes."
+
+
 class IdempotencyKeyInvalid(PermanentError):
     """The Idempotency-Key header is empty, too long, not printable ASCII, or given twice."""
 
@@ -122,6 +135,21 @@ class IdempotencyKeyReused(PermanentError):
 
     code = "idempotency_key_reused"
     message = "This Idempotency-Key was used with a different request body."
+
+
+class IdempotencyKeyInUse(PermanentError):
+    """A request with this key is being accepted: its images are not fetched yet, so there is no job."""
+
+    code = "idempotency_key_in_use"
+    message = "A request with this Idempotency-Key is still being accepted; ask again in a moment."
+    retryable = True
+
+
+class MaxCostExceeded(PermanentError):
+    """The price is higher than the client accepts. The text names both."""
+
+    code = "max_cost_exceeded"
+    message = "The price is above max_cost."
 
 
 class Unauthenticated(PermanentError):
@@ -259,10 +287,10 @@ class TooManyWaitingGenerations(LimitReached):
 
 
 class NotTerminal(PermanentError):
-    """A generation can only be deleted once it has ended."""
+    """A generation can only be deleted, or repeated, once it has ended."""
 
     code = "not_terminal"
-    message = "The generation has not ended; cancel it, and delete it then."
+    message = "The generation has not ended; wait, or cancel it first."
 
 
 class FileInUse(PermanentError):
@@ -277,6 +305,13 @@ class ImageErased(PermanentError):
 
     code = "image_erased"
     message = "The image was deleted."
+
+
+class RequestErased(PermanentError):
+    """What a generation was asked for is no longer stored, so it cannot be asked for again."""
+
+    code = "request_erased"
+    message = "The request of this generation is no longer stored; post it again."
 
 
 class TooManyWaiting(LimitReached):
@@ -371,6 +406,13 @@ class QueueTimedOut(RetryableFailure):
 
     code = "queue_timed_out"
     message = "The provider had no free slot in time."
+
+
+class NotStartedInTime(RetryableFailure):
+    """No provider had taken the job in the time that its client gave for it. Nothing was charged."""
+
+    code = "not_started_in_time"
+    message = "No provider took the job within the time that was set for it."
 
 
 class ResultUnusable(RetryableFailure):
@@ -484,6 +526,32 @@ class DatabaseUnavailable(TransientError):
 
     code = "database_unavailable"
     message = "The database is not available; try again."
+
+
+class OutcomeUnknown(TransientError):
+    """The database went away while it stored a job: it may be there, and will then run and be charged.
+
+    generation_id: The id that the job has, if it is there. is_repeatable: Whether the request had an
+    Idempotency-Key, and so may be sent again.
+    """
+
+    code = "outcome_unknown"
+    message = (
+        "It is not known whether the job was stored. Send the same request again if it had an"
+        " Idempotency-Key; else ask for generation_id: 404 means that there is no job."
+    )
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        retry_after_seconds: float | None = None,
+        generation_id: str = "",
+        is_repeatable: bool = False,
+    ) -> None:
+        super().__init__(detail, retry_after_seconds=retry_after_seconds)
+        self.generation_id = generation_id
+        self.is_repeatable = is_repeatable
 
 
 class ImageDecoderUnavailable(TransientError):

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from domain.charging import ChargePolicies
-from domain.controls import Controls
+from domain.controls import CanceledBy, Controls
 from domain.errors import describe
 from domain.moderation import ModeratedAt
 
@@ -114,6 +114,8 @@ class GenerationInput:
     """A workflow's input: whom it is for and how long to wait. Everything else is in the row.
 
     checks_input: Whether our own moderation checks the request before any credits are held.
+    cancel_at, start_by: What its client set, as ISO 8601: when it is canceled, and until when a provider must
+        have taken it.
     """
 
     generation_id: str
@@ -123,6 +125,8 @@ class GenerationInput:
     waits: TimingPolicy
     fallback: Fallback | None = None
     checks_input: bool = False
+    cancel_at: str | None = None
+    start_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,7 @@ class TerminalState:
     """How a generation ends when it is not settled.
 
     Attributes:
-        code: For FAILED, a code of domain/errors.py.
+        code: For FAILED, a code of domain/errors.py; for CANCELED, `deadline` if its client's time is over.
         attention: Why an operator should look at it, as a code; None if there is no need.
         unless_submitted: Change nothing if a submit has begun.
         moderated_at: For refused content: whether the request or the image was refused.
@@ -240,6 +244,7 @@ class Generation:
         content_erased_at: When prompt, parameters, metadata and inputs went, then or after their time.
         images_erased_at: When its images went. They were delivered all the same, and `images` tells of them.
         images_expire_at: When they will go, if its client has said so.
+        canceled_by: Who stopped it, if that is how it ended.
     """
 
     id: str
@@ -263,6 +268,17 @@ class Generation:
     content_erased_at: datetime | None = None
     images_erased_at: datetime | None = None
     images_expire_at: datetime | None = None
+    canceled_by: CanceledBy | None = None
+
+    @property
+    def is_prompt_erased(self) -> bool:
+        is_forgotten = self.status.is_terminal and not self.request.controls.keeps_prompt
+        return is_forgotten or self.content_erased_at is not None
+
+    def has_images_at(self, moment: datetime) -> bool:
+        """Return whether its images can be had then: not once they were erased, or their time is over."""
+        is_in_time = self.images_expire_at is None or moment < self.images_expire_at
+        return is_in_time and self.images_erased_at is None
 
     @property
     def outcome(self) -> Outcome:

@@ -13,6 +13,7 @@ class ImageRequest:
         route: Which of the routes it came by.
         fingerprints: Keyed hashes of all that was asked: under the key that signs, then under the others.
         retry_count: How often its client has sent it before, as the client says.
+        marks_repeats: Whether its client says so of each try.
         is_gone: Returns whether its client has disconnected.
     """
 
@@ -21,6 +22,7 @@ class ImageRequest:
     route: str
     fingerprints: tuple[str, ...]
     retry_count: int
+    marks_repeats: bool
     is_gone: Callable[[], bool]
 
     @property

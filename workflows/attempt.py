@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -77,6 +77,7 @@ class Attempt:
                 JobStatus(event.verdict), event.code, None, event.moderated_at, event.is_free
             )
             self.inbox_id = event.inbox_id
+            self._state.deadlines.is_taken = True
 
     def on_slot_granted(self) -> None:
         self._slot.on_granted()
@@ -141,9 +142,13 @@ class Attempt:
 
     async def _wait_for_slot(self, pause_seconds: float | None) -> AttemptEnd | None:
         # A result proves that the provider has the job: the submit will find that out.
-        await self._slot.wait(self._queue_deadline, pause_seconds, lambda: not self._is_waiting())
-        if self._state.cancel_requested:
-            return AttemptEnd.canceled()
+        await self._slot.wait(
+            self._queue_deadline,
+            pause_seconds,
+            lambda: self._result is not None or self._state.early_end() is not None,
+        )
+        if early_end := self._state.early_end():
+            return AttemptEnd.without_result(early_end)
         if self._slot.has_slot or self._result is not None:
             return None
         return AttemptEnd.took_nothing(self._slot.failure_code)
@@ -152,7 +157,7 @@ class Attempt:
         return workflow.now() + timedelta(seconds=self._plan.timing.queue_timeout_seconds)
 
     async def _submit(self, *, has_fallback: bool) -> _Submitted:
-        """Submit; on a cancel, refund instead if the submit has not begun.
+        """Submit; on a cancel, or once it is too late, refund instead if the submit has not begun.
 
         has_fallback: Whether an older worker's failure is one of its few tries before a fallback.
         """
@@ -164,10 +169,10 @@ class Attempt:
                 queue_timeout=max(_MIN_QUEUE_TIMEOUT, self._queue_deadline - workflow.now()),
             )
         )
-        await workflow.wait_condition(lambda: submitting.done() or self._state.cancel_requested)
-        if not submitting.done():
+        await workflow.wait_condition(lambda: submitting.done() or self._state.early_end() is not None)
+        if not submitting.done() and (early_end := self._state.early_end()):
             # If this refunds, the queued submit will find the generation ended.
-            terminal_state = TerminalState(Status.CANCELED, unless_submitted=True)
+            terminal_state = replace(early_end, unless_submitted=True)
             refund = await steps.refund(self.ref.generation_id, terminal_state, self.provider)
             if refund.outcome is not None:
                 return _Submitted(end=AttemptEnd(outcome=refund.outcome))
@@ -202,13 +207,14 @@ class Attempt:
         if submitted.outcome is not None:
             return AttemptEnd(outcome=submitted.outcome)
         if submitted.state is SubmitState.CANCELED:
-            return AttemptEnd.canceled()
+            return AttemptEnd.without_result(self._state.canceled())
         if submitted.state is SubmitState.REJECTED:
             terminal_state = TerminalState(Status.FAILED, submitted.code, moderated_at=submitted.moderated_at)
             return AttemptEnd(failure=AttemptFailure(terminal_state, took_nothing=True))
         return None
 
     async def _wait_for_end(self, submitted: SubmitResult) -> AttemptEnd:
+        self._state.deadlines.is_taken = True
         self._state.progress.provider_job_id = submitted.job_id
         self._result = self._result or submitted.verdict
         self._is_accepted = submitted.state is SubmitState.ACCEPTED
@@ -271,7 +277,7 @@ class Attempt:
         """Decide how the attempt ended. A cancel comes first: the client was promised it."""
         attention = None if is_accepted or self._result is not None else SubmitUnknown.code
         if self._state.cancel_requested:
-            return AttemptEnd.canceled(attention=attention)
+            return AttemptEnd.without_result(self._state.canceled(attention))
         if self._result is None:
             code = ProviderTimedOut.code if is_accepted else SubmitUnknown.code
             return AttemptEnd(failure=AttemptFailure(TerminalState(Status.FAILED, code, attention=attention)))

@@ -50,8 +50,8 @@ class AttemptEnd:
         return self.failure is not None and self.failure.allows_fallback
 
     @classmethod
-    def canceled(cls, *, attention: str | None = None) -> "AttemptEnd":
-        return cls(failure=AttemptFailure(TerminalState(Status.CANCELED, attention=attention)))
+    def without_result(cls, terminal_state: TerminalState) -> "AttemptEnd":
+        return cls(failure=AttemptFailure(terminal_state))
 
     @classmethod
     def took_nothing(cls, code: str) -> "AttemptEnd":

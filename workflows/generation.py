@@ -16,6 +16,7 @@ from domain.provider import AttemptRef, ResultSignal, StoreRequest, StoreState
 from workflows import steps
 from workflows.attempt import Attempt, AttemptPlan, failure_code
 from workflows.attempt_end import AttemptEnd
+from workflows.client_deadlines import ClientDeadlines
 from workflows.progress import Progress
 from workflows.run_state import RunState
 
@@ -32,13 +33,14 @@ class GenerationWorkflow:
     @workflow.init
     def __init__(self, job: GenerationInput) -> None:
         self._job = job
-        self._state = RunState(job.provider)
+        self._state = RunState(job.provider, ClientDeadlines(job))
         self._attempt = self._first_attempt()
         self._queue_deadline: datetime | None = None
 
     @workflow.run
     async def run(self, job: GenerationInput) -> Outcome:
         """Run the steps to a terminal state. Temporal's own cancel becomes state, like a client's."""
+        self._state.deadlines.watch()
         running = asyncio.create_task(self._run_steps())
         while not running.done():
             try:
@@ -102,16 +104,25 @@ class GenerationWorkflow:
     async def _run_steps(self) -> Outcome:
         generation_id = self._job.generation_id
         try:
-            if self._job.checks_input and not await steps.check_input(generation_id):
-                return await self._refund(
-                    TerminalState(Status.FAILED, ContentRejected.code, moderated_at=ModeratedAt.INPUT)
-                )
+            if self._job.checks_input and (refusal := await self._check_input()):
+                return await self._refund(refusal)
             reservation = await steps.reserve(generation_id, self._job.tenant_id)
             return reservation.outcome or await self._generate(reservation)
         # Only these end a generation. Anything else is a bug: the task is retried until a fix is deployed,
         # and refunding meanwhile would give away an image that may yet arrive.
         except (FailureError, TimeoutError) as error:
             return await self._refund(TerminalState(Status.FAILED, failure_code(error)))
+
+    async def _check_input(self) -> TerminalState | None:
+        """Return how the job ends if it may not go on: it is refused, or its client's time is over."""
+        checking = asyncio.create_task(steps.check_input(self._job.generation_id))
+        await workflow.wait_condition(lambda: checking.done() or self._state.deadlines.is_over)
+        if not checking.done():
+            checking.cancel()
+            return self._state.early_end()
+        if await checking:
+            return None
+        return TerminalState(Status.FAILED, ContentRejected.code, moderated_at=ModeratedAt.INPUT)
 
     async def _generate(self, reservation: Reservation) -> Outcome:
         self._queue_deadline = self._deadline_after(reservation)
@@ -129,6 +140,8 @@ class GenerationWorkflow:
     async def _run_fallback(self) -> AttemptEnd:
         """Try the other provider, once, with what the first did not take or failed without charging."""
         assert self._job.fallback is not None
+        if self._state.deadlines.is_over and (early_end := self._state.early_end()):
+            return AttemptEnd.without_result(early_end)
         self._state.start_fallback(self._job.fallback.provider)
         self._attempt = self._fallback_attempt()
         has_slot = await steps.request_slot(self._attempt.ref)
@@ -154,6 +167,7 @@ class GenerationWorkflow:
         return Attempt(AttemptRef(self._job.generation_id, 2), plan, self._state)
 
     async def _store_and_settle(self) -> Outcome:
+        self._state.deadlines.is_storing = True
         self._state.set_stage(Stage.STORING)
         try:
             stored = await steps.store(StoreRequest(self._attempt.ref, self._attempt.inbox_id))
@@ -165,7 +179,7 @@ class GenerationWorkflow:
         if stored.outcome is not None:
             return stored.outcome
         if stored.state is StoreState.CANCELED:
-            return await self._refund(TerminalState(Status.CANCELED))
+            return await self._refund(self._state.canceled())
         self._state.set_stage(Stage.SETTLING)
         return await steps.settle(self._job.generation_id)
 

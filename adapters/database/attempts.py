@@ -26,10 +26,10 @@ from adapters.database.attempt_results import (
 from adapters.database.engine import Database
 from adapters.database.pushbacks import push_back
 from adapters.database.tables import AttemptRow, GenerationRow
+from adapters.database.tables.controls import keeps_message
 from adapters.database.tables.mapping import (
     OUTCOME,
     is_terminal,
-    keeps_provider_data,
     locked_generation,
     set_stage,
     to_outcome,
@@ -40,6 +40,7 @@ from domain.attempt import AttemptState
 from domain.errors import (
     ContentRejected,
     GenerationNotFound,
+    NotStartedInTime,
     PermanentError,
     ProviderUnavailable,
     ServiceError,
@@ -101,6 +102,8 @@ class PostgresAttempts:
         if row.result in _OTHER_MAY_BE_CHARGED:
             code = _OTHER_MAY_BE_CHARGED[row.result].code
             return SubmitPermit(stored=SubmitResult(SubmitState.REJECTED, code=code))
+        if row.result == NotStartedInTime.code:
+            return SubmitPermit(stored=SubmitResult(SubmitState.REJECTED, code=row.result))
         if row.result == "canceled":
             return SubmitPermit(stored=SubmitResult(SubmitState.CANCELED))
         if row.result == "already_terminal":
@@ -129,7 +132,7 @@ class PostgresAttempts:
                 return _stored_result(await _store_result(session, attempt, refusal))
             record.state = AttemptState.REJECTED
             record.code, record.moderated_at = error.code, at
-            record.provider_message = str(error) if keeps_provider_data(row) else None
+            record.provider_message = str(error) if keeps_message(row) else None
             return _stored_result(record)
 
     async def record_not_sent(self, attempt: AttemptRef, begun_at: datetime) -> None:

@@ -72,6 +72,10 @@ CROSS JOIN LATERAL (
 ) AS g
 WHERE t.days IS NOT NULL LIMIT :limit
 """)
+_EXPIRED = text("""
+SELECT id FROM generations WHERE images_expire_at <= now() AND images_expire_at IS NOT NULL
+    AND images_erased_at IS NULL ORDER BY images_expire_at LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
 _ADVANCE = text("""
 UPDATE tenants
 SET erased_until = erased_until
@@ -188,6 +192,12 @@ class PostgresErasure:
                 done = {"tenant": tenant_id, "until": row.finished_at.isoformat(), "id": row.id}
                 await session.execute(_ADVANCE, done | {"kind": kind.value})
         return len(due)
+
+    async def erase_expired_images(self, limit: int) -> int:
+        async with self._database.begin() as session:
+            ids = list(await session.scalars(_EXPIRED, {"limit": limit}))
+            await _erase(session, ids, [DataKind.IMAGES])
+        return len(ids)
 
     async def purge_events(self, retention: Retention, limit: int) -> int:
         if retention.event_days is None:

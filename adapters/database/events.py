@@ -25,6 +25,9 @@ _OF_GENERATION = text(f"""
 SELECT {_COLUMNS} FROM events
 WHERE generation_id = :generation AND number > :after AND tenant_id = :tenant ORDER BY number LIMIT :limit
 """).columns(data=JSONB)  # noqa: S608 - a constant
+_FOR_OPERATORS = text(f"""
+SELECT {_COLUMNS} FROM events WHERE generation_id = :generation ORDER BY number LIMIT :limit
+""").columns(data=JSONB)  # noqa: S608 - a constant
 _OF_TENANT = text(f"""
 SELECT {_COLUMNS} FROM events
 WHERE tenant_id = :tenant AND (transaction_id, id) > (:transaction, :id) AND transaction_id < {_HORIZON}
@@ -69,6 +72,11 @@ class PostgresEventLog:
         values = {"tenant": tenant_id, "transaction": position.transaction_id, "id": position.id}
         rows = await self._database.call(_FIND, values)
         return _event(rows[0]) if rows else None
+
+    async def list_for_operators(self, generation_id: str, limit: int) -> Sequence[Event]:
+        """Return the events of any tenant's generation, in their order."""
+        rows = await self._database.call(_FOR_OPERATORS, {"generation": generation_id, "limit": limit})
+        return [_event(row) for row in rows]
 
     async def rebase(self) -> int:
         """Put events of another server's dump before new ones; return how many there were.

@@ -1,7 +1,6 @@
 """Generations as clients see them: created, read, listed, canceled."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Row, bindparam, func, select, tuple_
@@ -13,6 +12,7 @@ from adapters.database.engine import Database
 from adapters.database.ids import new_id
 from adapters.database.image_requests import add_request, begin_request
 from adapters.database.tables import GenerationRow, InputFileRow
+from adapters.database.tables.controls import control_values
 from adapters.database.tables.mapping import (
     GENERATIONS,
     fallback_charging,
@@ -26,8 +26,13 @@ from adapters.database.tables.mapping import (
     to_generation,
 )
 from domain.charging import ChargePolicy
-from domain.controls import Controls
-from domain.errors import FileNotFound, GenerationNotFound, IdempotencyKeyReused, TooLateToCancel
+from domain.errors import (
+    DatabaseUnavailable,
+    FileNotFound,
+    GenerationNotFound,
+    OutcomeUnknown,
+    TooLateToCancel,
+)
 from domain.generation import Generation, GenerationRequest, Stage, Status
 from domain.image_requests import ImageRequest
 from domain.ports import Page
@@ -67,21 +72,23 @@ class PostgresGenerations:
     ) -> tuple[Generation, bool]:
         values = _values(tenant_id, request) | {"idempotency_key": key, "fingerprint": fingerprint}
         files = [*request.inputs, *([request.mask] if request.mask else [])]
-        if files or image_request is not None:
-            created = await self._create_with(values, files, image_request)
-        else:
-            created = await self._database.call(_CREATE, values)
+        try:
+            created = await self._insert(values, files, image_request)
+        except DatabaseUnavailable as error:
+            # A commit that got no answer may have been made.
+            is_repeatable = key is not None or (image_request is not None and image_request.marks_repeats)
+            raise OutcomeUnknown(generation_id=values["id"], is_repeatable=is_repeatable) from error
         if created:
             return to_generation(created[0]), True
         [existing] = await self._database.call(_READ_BY_KEY, {"tenant": tenant_id, "key": key})
-        if existing.fingerprint != fingerprint:
-            raise IdempotencyKeyReused
         return to_generation(existing, images_from_json(existing.images)), False
 
-    async def _create_with(
+    async def _insert(
         self, values: Mapping[str, Any], files: Sequence[str], image_request: ImageRequest | None
     ) -> Sequence[Row[Any]]:
-        """Create it in one transaction with what belongs to it: no file may be deleted meanwhile."""
+        if not files and image_request is None:
+            return await self._database.call(_CREATE, values)
+        # In one transaction: no file may be deleted between the look and the insert.
         async with self._database.begin() as session:
             if image_request is not None:
                 await begin_request(session, image_request)
@@ -172,11 +179,4 @@ def _values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
         "price_credits": request.price_credits,
         "status": Status.CREATED,
         "stage": Stage.CREATED,
-    } | _controls(request.controls)
-
-
-def _controls(controls: Controls) -> dict[str, Any]:
-    return asdict(controls) | {
-        "priority": int(controls.priority),
-        "webhook_events": list(controls.webhook_events),
-    }
+    } | control_values(request.controls)

@@ -163,6 +163,7 @@ async def add_slot(session: AsyncSession, row: GenerationRow, attempt: AttemptRe
         endpoint=request.endpoint,
         tenant_id=row.tenant_id,
         has_fallback=attempt.ordinal == 1 and row.fallback is not None,
+        rank=-row.priority,
     )
     session.add(slot)
     await session.flush()

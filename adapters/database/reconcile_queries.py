@@ -22,6 +22,12 @@ _HAS_NO_IMAGES: ColumnElement[bool] = literal_column(
     "(status IN ('failed', 'canceled') OR images_erased_at IS NOT NULL)", Boolean()
 )
 _IS_STARTED = col(GenerationRow.status) != Status.CREATED
+_IS_CANCEL_WANTED: ColumnElement[bool] = literal_column("is_cancel_wanted(generations)", Boolean())
+_IS_PAST_CANCEL_AT: ColumnElement[bool] = literal_column(
+    "cancel_after_seconds IS NOT NULL AND (created_at AT TIME ZONE 'UTC') + cancel_after_seconds"
+    " * interval '1 second' <= now() AT TIME ZONE 'UTC' AND stage NOT IN ('storing', 'settling')",
+    Boolean(),
+)
 STALLED = "stalled"
 _FLAG_STALLED = text(f"""
 UPDATE generations SET needs_attention = '{STALLED}' WHERE id IN (
@@ -50,6 +56,10 @@ class PostgresReconcileQueries:
         requested = col(GenerationRow.cancel_requested_at).is_not(None)
         # One that was not started yet needs no signal: its first step reads the row.
         return await self._list(older_than, limit, _IS_OPEN, requested, _IS_STARTED)
+
+    async def list_past_cancel_at(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
+        not_requested = col(GenerationRow.cancel_requested_at).is_(None)
+        return await self._list(older_than, limit, _IS_PAST_CANCEL_AT, _IS_OPEN, not_requested, _IS_STARTED)
 
     async def list_stuck(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
         not_requested = col(GenerationRow.cancel_requested_at).is_(None)
@@ -114,14 +124,14 @@ class PostgresReconcileQueries:
     ) -> Sequence[StuckGeneration]:
         async with self._database.begin() as session:
             query = (
-                select(GenerationRow)
+                select(GenerationRow, _IS_CANCEL_WANTED)
                 .where(*conditions, col(GenerationRow.checked_at) < func.now() - older_than)
                 .order_by(col(GenerationRow.checked_at))
                 .limit(limit)
                 .with_for_update(skip_locked=True)
             )
-            rows = (await session.scalars(query)).all()
-            ids = [row.id for row in rows]
+            found = (await session.execute(query)).all()
+            ids = [row.id for row, _ in found]
             await session.execute(
                 update(GenerationRow).where(col(GenerationRow.id).in_(ids)).values(checked_at=func.now())
             )
@@ -131,14 +141,18 @@ class PostgresReconcileQueries:
                 .group_by(col(AttemptRow.generation_id))
             )
             latest = {row_id: AttemptRef(row_id, ordinal) for row_id, ordinal in attempts}
-        return [self._to_stuck(row, latest.get(row.id)) for row in rows]
+        return [
+            self._to_stuck(row, latest.get(row.id), cancel_requested=is_wanted) for row, is_wanted in found
+        ]
 
-    def _to_stuck(self, row: GenerationRow, attempt: AttemptRef | None) -> StuckGeneration:
+    def _to_stuck(
+        self, row: GenerationRow, attempt: AttemptRef | None, *, cancel_requested: bool
+    ) -> StuckGeneration:
         generation = to_generation(row)
         return StuckGeneration(
-            input=self._catalog.workflow_input(row.id, row.tenant_id, generation.request),
+            input=self._catalog.workflow_input(row.id, row.tenant_id, generation.request, row.created_at),
             title=row.model,
             stage=Stage(row.stage),
             attempt=attempt,
-            cancel_requested=row.cancel_requested_at is not None,
+            cancel_requested=cancel_requested,
         )

@@ -27,7 +27,7 @@ tenants AS (
     WHERE provider = :provider AND granted_at IS NOT NULL GROUP BY tenant_id
 )"""  # noqa: S608 - a constant
 _OWN = """
-SELECT provider, tenant_id, requested_at, pushback_code,
+SELECT provider, tenant_id, rank, requested_at, pushback_code,
        greatest(0, extract(epoch FROM not_before - clock_timestamp())) AS pause_seconds
 FROM provider_slots WHERE generation_id = :generation_id AND granted_at IS NULL
 """
@@ -39,7 +39,8 @@ WITH RECURSIVE {_TENANTS}, counted AS (
         SELECT 1 FROM counted CROSS JOIN LATERAL (
             SELECT 1 FROM provider_slots AS slot
             WHERE {_WAITING} AND slot.endpoint = counted.endpoint AND slot.tenant_id = :tenant_id
-                AND (requested_at, generation_id) < (CAST(:requested_at AS timestamptz), :generation_id)
+                AND (rank, requested_at, generation_id)
+                    < (CAST(:rank AS bigint), CAST(:requested_at AS timestamptz), :generation_id)
             LIMIT {MAX_COUNTED}
         ) AS own WHERE counted.tenant_id = :tenant_id LIMIT {MAX_COUNTED}
     ) AS earlier_jobs
@@ -47,13 +48,13 @@ WITH RECURSIVE {_TENANTS}, counted AS (
     SELECT 1 + jobs + coalesce((SELECT slots FROM taken WHERE tenant_id = :tenant_id), 0) AS turn FROM earlier
 ), queue AS (
     SELECT counted.tenant_id, first.* FROM counted CROSS JOIN LATERAL (
-        SELECT requested_at, generation_id FROM provider_slots AS slot
+        SELECT rank, requested_at, generation_id FROM provider_slots AS slot
         WHERE {_WAITING} AND slot.endpoint = counted.endpoint AND slot.tenant_id = counted.tenant_id
-        ORDER BY requested_at, generation_id LIMIT (SELECT least(turn, {MAX_COUNTED}) FROM own)
+        ORDER BY rank, requested_at, generation_id LIMIT (SELECT least(turn, {MAX_COUNTED}) FROM own)
     ) AS first LIMIT {2 * MAX_COUNTED}
 ), turns AS (
     SELECT queue.*, coalesce(taken.slots, 0) + row_number() OVER (
-        PARTITION BY tenant_id ORDER BY requested_at, generation_id) AS turn
+        PARTITION BY tenant_id ORDER BY rank, requested_at, generation_id) AS turn
     FROM queue LEFT JOIN taken USING (tenant_id)
 )
 SELECT (SELECT count(*) FROM turns, own
@@ -74,6 +75,7 @@ async def position(session: AsyncSession, generation_id: str) -> QueuePosition |
         "generation_id": generation_id,
         "provider": found.provider,
         "tenant_id": found.tenant_id,
+        "rank": found.rank,
         "requested_at": found.requested_at,
     }
     counted = (await session.execute(text(_AHEAD), values)).one()

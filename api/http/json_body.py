@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from api.http.schemas.generations import GenerationCreate
 from api.services.tenant_limits import TenantConcurrencyLimiter
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, UnsupportedMediaType
 
 # A longer body waits for its tenant's turn, and is parsed on a thread.
 _MAX_INLINE_BYTES = 64 * 1024
@@ -36,12 +36,12 @@ async def read_json(
 ) -> Body:
     """Read and validate the body of a POST.
 
-    Raises InvalidInput, RequestValidationError, HTTPException 400 for what is no JSON and 429 where the
-    tenant sends too many large bodies at once.
+    Raises InvalidInput, UnsupportedMediaType, RequestValidationError, HTTPException 400 for what is no JSON
+    and 429 where the tenant sends too many large bodies at once.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise InvalidInput(errors=(("body", "a JSON object, sent as application/json"),))
+        raise UnsupportedMediaType("the body must be application/json")
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) <= _MAX_INLINE_BYTES:
         return _parse(await _whole(request), schema)

@@ -13,7 +13,7 @@ from typing import IO, BinaryIO
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, UnsupportedMediaType
 
 _MAX_FIELDS, _MAX_IMAGE_FIELDS = 10, 50
 _CHUNK_BYTES = 1_000_000
@@ -22,10 +22,10 @@ _REQUIRED = (("file", "one image, as a file of multipart/form-data"),)
 
 @asynccontextmanager
 async def uploaded_file(request: Request) -> AsyncIterator[Path]:
-    """Open the field `file`; its name and type are ignored. Raises InvalidInput."""
+    """Open the field `file`; its name and type are ignored. Raises InvalidInput, UnsupportedMediaType."""
     # Any other form would be read into memory.
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise InvalidInput(errors=_REQUIRED)
+        raise UnsupportedMediaType("the body must be multipart/form-data")
     with tempfile.NamedTemporaryFile(prefix="darkroom-") as file:
         form = await _form(request)
         try:

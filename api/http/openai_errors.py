@@ -121,6 +121,8 @@ async def _send(scope: Scope, started: Message, problem: Mapping[str, Any], send
 def _translate(scope: Scope, status: int, problem: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
     fields = [(each["field"], each["message"]) for each in problem.get("errors", ())]
     new_status, content = error_body(scope, status, problem["code"], problem["detail"], fields)
+    if problem.get("generation_id") is not None:
+        content["error"]["generation_id"] = problem["generation_id"]
     if scope["path"].startswith(PREFIX):
         return new_status, content
     return status, {**problem, **content}

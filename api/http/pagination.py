@@ -3,11 +3,15 @@
 import base64
 import binascii
 from datetime import datetime
+from typing import Any
 
 from domain.errors import InvalidInput
 from domain.generation import Generation
 from domain.ports import Page
 
+# In the description of a parameter: nothing is one but what a page gave out.
+GENERATION_CURSOR: dict[str, Any] = {"format": "generation-cursor"}
+ENTRY_CURSOR: dict[str, Any] = {"format": "entry-cursor"}
 _MAX_ID = 2**63 - 1
 _FIRST_YEAR, _LAST_YEAR = 2000, 9999
 

@@ -5,9 +5,18 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.http.declarations import declares
+
 MAX_WAIT_SECONDS = 60
 # A preference: its name, and its value as a token or a quoted string; parameters after it are not ours.
 _WAIT = re.compile(r'wait\s*=\s*"?([0-9]{1,9})"?\s*(?:;.*)?', re.IGNORECASE)
+_PARAMETER = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": f"`wait=N`: respond once it has ended, or after N seconds, at most {MAX_WAIT_SECONDS}.",
+    "schema": {"type": "string"},
+}
 APPLIED = "Preference-Applied"
 
 
@@ -23,6 +32,7 @@ def preferred_wait_seconds(values: list[str]) -> int | None:
     return None
 
 
+@declares(parameters=(_PARAMETER,))
 async def _wait_seconds(request: Request) -> int | None:
     return preferred_wait_seconds(request.headers.getlist("prefer"))
 

@@ -15,14 +15,26 @@ from starlette.requests import ClientDisconnect
 from api.http import openai_errors
 from api.http.schemas.problems import FieldProblem, Problem
 from domain import errors
-from domain.errors import InvalidInput, LimitReached, ServiceError, StorageUnavailable, TransientError
+from domain.errors import (
+    IdempotencyKeyInUse,
+    InvalidInput,
+    LimitReached,
+    OutcomeUnknown,
+    ServiceError,
+    StorageUnavailable,
+    TransientError,
+    UnsupportedMediaType,
+)
 
 _log = logging.getLogger("darkroom.api")
 _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.IdempotencyKeyInvalid: HTTPStatus.BAD_REQUEST,
     errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.IdempotencyKeyInUse: HTTPStatus.CONFLICT,
+    errors.MaxCostExceeded: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.ScopeMissing: HTTPStatus.FORBIDDEN,
     errors.GenerationNotFound: HTTPStatus.NOT_FOUND,
@@ -46,6 +58,7 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.NotTerminal: HTTPStatus.CONFLICT,
     errors.FileInUse: HTTPStatus.CONFLICT,
     errors.ImageErased: HTTPStatus.GONE,
+    errors.RequestErased: HTTPStatus.CONFLICT,
     errors.RequestAbandoned: HTTPStatus.REQUEST_TIMEOUT,
     errors.GenerationCanceled: HTTPStatus.CONFLICT,
     errors.GenerationPending: HTTPStatus.GATEWAY_TIMEOUT,
@@ -58,8 +71,14 @@ _CODES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: errors.BodyTooLarge.code,
     HTTPStatus.BAD_REQUEST: InvalidInput.code,
     HTTPStatus.REQUEST_TIMEOUT: "request_timeout",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "range_not_satisfiable",
     HTTPStatus.TOO_MANY_REQUESTS: errors.TooManyAtOnce.code,
 }
+
+
+# What OpenAI's and Stripe's clients obey.
+SHOULD_RETRY = "X-Should-Retry"
+_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def install(app: FastAPI) -> None:
@@ -88,28 +107,60 @@ def problem(
     detail: str,
     fields: Sequence[tuple[str, str]] = (),
     headers: Mapping[str, str] | None = None,
+    *,
+    retryable: bool | None = None,
+    generation_id: str | None = None,
 ) -> JSONResponse:
-    body = Problem(
+    """Build the response to a request that is refused. Its arguments are those of `problem_body`."""
+    body = problem_body(status, code, detail, fields, retryable=retryable, generation_id=generation_id)
+    marked = {SHOULD_RETRY: "true" if body.retryable else "false", **(headers or {})}
+    return JSONResponse(body.model_dump(), status, headers=marked, media_type="application/problem+json")
+
+
+def problem_body(
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    fields: Sequence[tuple[str, str]] = (),
+    *,
+    retryable: bool | None = None,
+    generation_id: str | None = None,
+) -> Problem:
+    """Return what is said of a refusal.
+
+    fields: names, and what is wrong with each. retryable: None where the status and the code tell.
+    generation_id: of a job that may exist.
+    """
+    return Problem(
         type=f"urn:darkroom:error:{code}",
         title=status.phrase,
         status=status,
         code=code,
         detail=detail,
         errors=[FieldProblem(field=field, message=message) for field, message in fields],
+        retryable=is_retryable(status, code) if retryable is None else retryable,
+        charged=None if generation_id is not None else False,
+        generation_id=generation_id,
     )
-    return JSONResponse(body.model_dump(), status, headers=headers, media_type="application/problem+json")
 
 
-async def _service_error(_: Request, error: Exception) -> JSONResponse:
+def is_retryable(status: HTTPStatus, code: str) -> bool:
+    """Return whether the same request may succeed later, and made no job now."""
+    return status in _PASSING or code == errors.IdempotencyKeyInUse.code
+
+
+async def _service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
     headers = {}
-    default = HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(error, TransientError):
-        default = HTTPStatus.SERVICE_UNAVAILABLE
         headers["Retry-After"] = str(max(1, ceil(error.retry_after_seconds or 0)))
     if isinstance(error, LimitReached):
         headers["Retry-After"] = str(max(1, ceil(error.retry_after_seconds)))
-    status = _STATUS.get(type(error), default)
+    if isinstance(error, IdempotencyKeyInUse):
+        headers["Retry-After"] = "1"
+    status = status_of(type(error))
+    if isinstance(error, OutcomeUnknown):
+        return _outcome_unknown(request, error, headers)
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, InvalidInput):
@@ -119,12 +170,28 @@ async def _service_error(_: Request, error: Exception) -> JSONResponse:
     return problem(status, error.code, detail, (), headers)
 
 
-async def _validation_error(_: Request, error: Exception) -> JSONResponse:
+def _outcome_unknown(request: Request, error: OutcomeUnknown, headers: Mapping[str, str]) -> JSONResponse:
+    place = {"Location": str(request.url_for("get_generation", generation_id=error.generation_id).path)}
+    return problem(
+        status_of(type(error)),
+        error.code,
+        error.message,
+        (),
+        {**headers, **place},
+        retryable=error.is_repeatable,
+        generation_id=error.generation_id,
+    )
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
+    if any(item["loc"] == ("body",) for item in found) and not is_json(request):
+        # FastAPI reads such a body as text, and then misses the object.
+        return await _service_error(request, UnsupportedMediaType("the body must be application/json"))
     fields = [(_field(item["loc"]), str(item["msg"])) for item in found]
-    is_json = not any(item["type"] == "json_invalid" for item in found)
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if is_json else HTTPStatus.BAD_REQUEST
+    is_broken = any(item["type"] == "json_invalid" for item in found)
+    status = HTTPStatus.BAD_REQUEST if is_broken else HTTPStatus.UNPROCESSABLE_ENTITY
     detail = "; ".join(f"{field}: {message}" for field, message in fields[:5])
     return problem(status, InvalidInput.code, detail, fields[:50])
 
@@ -152,8 +219,19 @@ async def _system_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("internal error", exc_info=error)
-    response = problem(HTTPStatus.INTERNAL_SERVER_ERROR, ServiceError.code, ServiceError.message)
+    # It may have done its work before.
+    retryable = request.method in ("GET", "HEAD") or "idempotency-key" in request.headers
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    response = problem(status, ServiceError.code, ServiceError.message, retryable=retryable)
     return openai_errors.translated(request.scope, response)
+
+
+def is_json(request: Request) -> bool:
+    """Return whether the request says that its body is JSON."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    )
 
 
 def _field(location: Sequence[int | str]) -> str:

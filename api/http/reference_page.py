@@ -1,33 +1,30 @@
-"""A page for people, written from the OpenAPI document."""
+"""A page for people, written from the OpenAPI document.
+
+It is whole without scripts. With them, each operation can be tried: `reference_page.js` builds the forms from
+what is in `data-operation`.
+"""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from pathlib import Path
+from shlex import quote
 from typing import Any
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 _MAX_DEPTH = 8
+_PROBLEM = "application/problem+json"
 
-STYLE = """\
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-code, pre, h2 { font-family: ui-monospace, monospace; }
-h2 { font-size: 1.05rem; margin: 2.5rem 0 0.25rem; border-top: 1px solid #ccc; padding-top: 1rem; }
-h3 { font-size: 0.95rem; margin: 1rem 0 0.25rem; }
-pre { background: #f6f6f6; padding: 0.75rem; overflow-x: auto; font-size: 0.85rem; max-height: 24rem; }
-table { border-collapse: collapse; font-size: 0.9rem; }
-td { border: 1px solid #ddd; padding: 0.25rem 0.5rem; vertical-align: top; }
-@media (prefers-color-scheme: dark) {
-  body { background: #181818; color: #ddd; }
-  pre { background: #262626; }
-  td, h2 { border-color: #444; }
-  a { color: #8ab4f8; }
-}
-"""
+STYLE = Path(__file__).with_suffix(".css").read_text()
+SCRIPT = Path(__file__).with_suffix(".js").read_text()
 
 
-def render(openapi: Mapping[str, Any]) -> str:
-    """Return the page: every operation with its parameters, body and responses."""
+def render(openapi: Mapping[str, Any], *, tries: bool) -> str:
+    """Return the page: every operation with its parameters, body, responses and a call with curl.
+
+    tries: whether the calls can be made from the page, which is so where the API is served too.
+    """
     title = escape(openapi["info"]["title"])
     summary = escape(openapi["info"].get("summary", ""))
     return "\n".join(
@@ -36,27 +33,86 @@ def render(openapi: Mapping[str, Any]) -> str:
             '<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width">',
             f"<title>{title}</title>",
-            '<link rel="stylesheet" href="docs/style.css"></head><body>',
-            f"<h1>{title}</h1><p>{summary} The same for programs: "
+            '<link rel="stylesheet" href="docs/style.css">',
+            *(['<script src="docs/try.js" defer></script>'] if tries else []),
+            "</head><body>",
+            f"<h1>{title} {escape(openapi['info']['version'])}</h1><p>{summary} The same for programs: "
             '<a href="openapi.json">openapi.json</a>.</p>',
             "<p>Calls under <code>/v1/</code> need <code>Authorization: Bearer dk_…</code>, except webhooks "
-            "and signed image links.</p>",
-            *_operations(openapi),
+            'and signed image links.</p><div id="key"></div>',
+            *(line for tag in openapi["tags"] for line in _section(tag, openapi)),
             "</body></html>",
         ]
     )
 
 
-def _operations(openapi: Mapping[str, Any]) -> Iterator[str]:
+def _section(tag: Mapping[str, str], openapi: Mapping[str, Any]) -> Iterator[str]:
+    yield f"<h2>{escape(tag['name'])}</h2><p>{_text(tag['description'])}</p>"
     for path, methods in openapi["paths"].items():
         for method in _METHODS:
-            if operation := methods.get(method):
-                yield f"<h2>{method.upper()} {escape(path)}</h2>"
-                yield f"<p>{escape(operation.get('description', operation.get('summary', '')))}</p>"
-                yield from _parameters(operation.get("parameters", ()))
-                yield from _bodies("Body", operation.get("requestBody", {}), openapi)
-                for status, response in operation["responses"].items():
-                    yield from _bodies(f"{status} {response['description']}", response, openapi)
+            operation = methods.get(method)
+            if operation is not None and tag["name"] in operation["tags"]:
+                yield from _operation(method, path, operation, openapi)
+
+
+def _operation(
+    method: str, path: str, operation: Mapping[str, Any], openapi: Mapping[str, Any]
+) -> Iterator[str]:
+    call = _call(method, path, operation)
+    name = escape(operation["operationId"])
+    yield f'<section id="{name}" data-operation="{escape(json.dumps(call))}">'
+    gone = ' <span class="deprecated">deprecated</span>' if operation.get("deprecated") else ""
+    yield f"<h3>{method.upper()} {escape(path)}{gone}</h3>"
+    yield f"<p>{_text(operation.get('description', operation.get('summary', '')))}</p>"
+    yield from _parameters(operation.get("parameters", ()))
+    yield f'<pre class="curl">{escape(_curl(openapi["servers"][0]["url"], call))}</pre>'
+    yield from _bodies("Body", operation.get("requestBody", {}), openapi)
+    for status, response in operation["responses"].items():
+        yield from _bodies(f"{status} {response['description']}", response, openapi)
+    yield from _refusals(operation["responses"])
+    yield "</section>"
+
+
+def _text(described: str) -> str:
+    """Return a description as HTML: what it has in backquotes is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(described))
+
+
+def _call(method: str, path: str, operation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a call of an operation needs, with its first example."""
+    parameters = [
+        {key: each.get(key) for key in ("name", "in", "required", "example")}
+        for each in operation.get("parameters", ())
+    ]
+    kinds = operation.get("requestBody", {}).get("content", {})
+    media_type = next(iter(kinds), None)
+    examples = kinds.get(media_type, {}).get("examples", {})
+    body = next((example["value"] for example in examples.values()), None)
+    keyed = any("bearer" in way for way in operation.get("security", ()))
+    return {
+        "method": method.upper(),
+        "path": path,
+        "parameters": parameters,
+        "mediaType": media_type,
+        "body": body,
+        "keyed": keyed,
+    }
+
+
+def _curl(url: str, call: Mapping[str, Any]) -> str:
+    path = call["path"]
+    for parameter in call["parameters"]:
+        if parameter["in"] == "path":
+            path = path.replace(f"{{{parameter['name']}}}", str(parameter["example"]))
+    words = [f"curl -X {call['method']} {quote(url.rstrip('/') + path)}"]
+    if call["keyed"]:
+        words.append('-H "Authorization: Bearer $DARKROOM_KEY"')
+    if call["mediaType"] == "multipart/form-data":
+        words.append("-F file=@image.png")
+    elif call["body"] is not None:
+        words.append(f"-H {quote('Content-Type: ' + call['mediaType'])}")
+        words.append(f"-d {quote(json.dumps(call['body']))}")
+    return " \\\n  ".join(words)
 
 
 def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -73,8 +129,20 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _bodies(heading: str, holder: Mapping[str, Any], openapi: Mapping[str, Any]) -> Iterator[str]:
     for media_type, content in holder.get("content", {}).items():
-        schema = json.dumps(_resolved(content.get("schema", {}), openapi), indent=2)
-        yield f"<h3>{escape(heading)}, {escape(media_type)}</h3><pre>{escape(schema)}</pre>"
+        if media_type != _PROBLEM:
+            schema = json.dumps(_resolved(content.get("schema", {}), openapi), indent=2)
+            yield f"<details><summary>{escape(heading)}, {escape(media_type)}</summary>"
+            yield f"<pre>{escape(schema)}</pre></details>"
+
+
+def _refusals(responses: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the codes of problem+json by their status."""
+    yield "<details><summary>Errors, application/problem+json</summary><table>"
+    for status, response in sorted(responses.items()):
+        if codes := response.get("content", {}).get(_PROBLEM, {}).get("examples"):
+            named = ", ".join(f"<code>{escape(code)}</code>" for code in codes)
+            yield f"<tr><td>{status}</td><td>{named}</td></tr>"
+    yield "</table></details>"
 
 
 def _resolved(schema: Any, openapi: Mapping[str, Any], depth: int = 0) -> Any:

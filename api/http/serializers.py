@@ -2,6 +2,8 @@
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Any
 
 from api.http.schemas.credits import EntryView
 from api.http.schemas.files import FileView
@@ -51,16 +53,16 @@ class GenerationSerializer:
 
     def serialize(self, generation: Generation) -> GenerationView:
         url = self.generation_url(generation.id)
-        request, error = generation.request, generation.error
+        request, error, now = generation.request, generation.error, datetime.now(UTC)
         return GenerationView(
             id=generation.id,
             status=generation.status,
             stage=generation.stage,
             model=request.model,
-            prompt=request.prompt if generation.content_erased_at is None else None,
+            prompt=None if generation.is_prompt_erased else request.prompt,
             inputs=list(request.inputs),
             mask=request.mask,
-            images=[self._image(generation.id, image) for image in shown_images(generation)],
+            images=[self._image(generation, image, now) for image in shown_images(generation, now)],
             undelivered=[
                 UndeliveredView(index=missing.index, code=missing.code) for missing in generation.undelivered
             ],
@@ -72,7 +74,7 @@ class GenerationSerializer:
                 cancel_after_submit=request.charging.cancel_after_submit,
                 moderation=request.charging.moderation,
             ),
-            error=_serialize_error(error) if error is not None else None,
+            error=_serialize_error(error, generation.charged_credits) if error is not None else None,
             metadata=dict(request.metadata),
             created_at=generation.created_at,
             queued_at=generation.queued_at,
@@ -80,6 +82,9 @@ class GenerationSerializer:
             finished_at=generation.finished_at,
             deleted_at=generation.deleted_at,
             images_erased_at=generation.images_erased_at,
+            images_expire_at=generation.images_expire_at,
+            canceled_by=generation.canceled_by,
+            **_serialize_controls(generation),
             urls=UrlsView(self=url, cancel=f"{url}/cancel"),
             temporal_ui=f"{self.temporal_ui}/{generation.id}" if self.temporal_ui else None,
         )
@@ -87,12 +92,14 @@ class GenerationSerializer:
     def generation_url(self, generation_id: str) -> str:
         return f"{self.public_url}/v1/generations/{generation_id}"
 
-    def _image(self, generation_id: str, image: Image) -> ImageView:
-        expires_at = image_link_expiry(datetime.now(UTC), self.image_link_lifetime)
-        signature = image_signature(self.keyring, generation_id, image.index, expires_at)
+    def _image(self, generation: Generation, image: Image, now: datetime) -> ImageView:
+        expires_at = image_link_expiry(now, self.image_link_lifetime)
+        if generation.images_expire_at is not None:
+            expires_at = min(expires_at, ceil(generation.images_expire_at.timestamp()))
+        signature = image_signature(self.keyring, generation.id, image.index, expires_at)
         return ImageView(
             index=image.index,
-            url=f"{self.generation_url(generation_id)}/images/{image.index}?signature={signature}",
+            url=f"{self.generation_url(generation.id)}/images/{image.index}?signature={signature}",
             width=image.width,
             height=image.height,
             content_type=image.content_type,
@@ -102,13 +109,29 @@ class GenerationSerializer:
         )
 
 
-def shown_images(generation: Generation) -> tuple[Image, ...]:
+def shown_images(generation: Generation, now: datetime) -> tuple[Image, ...]:
     """Return the images that can still be had."""
-    return generation.images if generation.images_erased_at is None else ()
+    return generation.images if generation.has_images_at(now) else ()
 
 
-def _serialize_error(error: GenerationError) -> ErrorView:
-    return ErrorView(code=error.code, message=error.message, stage=error.stage, retryable=error.retryable)
+def _serialize_controls(generation: Generation) -> dict[str, Any]:
+    controls = generation.request.controls
+    return {
+        "cancel_at": controls.cancel_at(generation.created_at),
+        "start_by": controls.start_by(generation.created_at),
+        "priority": controls.priority.name.lower(),
+        "retry_of": controls.retry_of,
+    }
+
+
+def _serialize_error(error: GenerationError, charged_credits: int) -> ErrorView:
+    return ErrorView(
+        code=error.code,
+        message=error.message,
+        stage=error.stage,
+        retryable=error.retryable,
+        charged=charged_credits > 0,
+    )
 
 
 def serialize_position(position: QueuePosition) -> QueueView:

@@ -5,12 +5,20 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
-from api.deps import GenerationId, ServicesDep, reader_of
+from api.deps import READER_ERRORS, GenerationId, ServicesDep, reader_of
 from api.http.client import client_of
+from api.http.declarations import declares
+from domain.auth import Scope
+from domain.errors import LinkExpired, SignatureInvalid
 from domain.generation import Generation
 from domain.url_signatures import check_watch_token
 
 
+@declares(
+    *(*READER_ERRORS, SignatureInvalid, LinkExpired),
+    scope=Scope.READ_GENERATIONS,
+    security=("bearer", "watch_token"),
+)
 async def _watched_generation(
     generation_id: GenerationId,
     request: Request,

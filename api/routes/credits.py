@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.deps import CanReadCredits, ServicesDep
-from api.http.pagination import entry_cursor, read_entry_cursor
+from api.http.pagination import ENTRY_CURSOR, entry_cursor, read_entry_cursor
 from api.http.schemas.credits import BalanceView, EntryPage
 from api.http.serializers import serialize_entry
 
@@ -23,7 +23,7 @@ async def get_credits(caller: CanReadCredits, services: ServicesDep) -> BalanceV
 async def list_entries(
     caller: CanReadCredits,
     services: ServicesDep,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Annotated[str | None, Query(max_length=200, json_schema_extra=ENTRY_CURSOR)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> EntryPage:
     """List every movement on the tenant's accounts, newest first."""

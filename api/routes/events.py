@@ -3,12 +3,13 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response, status
 
 from api.deps import CanReadGenerations, ServicesDep
 from api.http.client import client_of
+from api.http.declarations import declares
 from api.http.event_stream import (
     EVENT_STREAM,
     HEARTBEAT,
@@ -22,21 +23,30 @@ from api.http.event_stream import (
 from api.http.schemas.events import EventPage, WatchTokenCreate, WatchTokenView
 from api.http.watching import WatchedGeneration
 from api.services.event_streams import EventStreams
-from domain.errors import EventsExpired, TooManyWaiting
+from domain.errors import DatabaseUnavailable, EventsExpired, GenerationNotFound, TooManyWaiting
 from domain.events import Event, EventPosition, EventType
 from domain.generation import Generation
 from domain.url_signatures import watch_token
 
 router = APIRouter(prefix="/v1", tags=["events"])
-Cursor = Annotated[str | None, Query(max_length=50, description="The id of the last event that was read.")]
-LastEventId = Annotated[str | None, Header(max_length=50)]
+# Nothing is one but the id of an event.
+_EVENT_ID: dict[str, Any] = {"format": "event-id"}
+Cursor = Annotated[
+    str | None,
+    Query(max_length=50, json_schema_extra=_EVENT_ID, description="The id of the last event that was read."),
+]
+LastEventId = Annotated[str | None, Header(max_length=50, json_schema_extra=_EVENT_ID)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Types = Annotated[list[EventType] | None, Query(alias="type", max_length=50)]
 
+_STREAM: dict[str, Any] = {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}
 _EVERY_TYPE = frozenset(EventType)
 
 
-@router.get("/generations/{generation_id}/events", response_model=EventPage)
+@router.get(
+    "/generations/{generation_id}/events", response_model=EventPage, responses={200: _STREAM, 204: {}}
+)
+@declares(EventsExpired, TooManyWaiting, DatabaseUnavailable)
 async def list_generation_events(
     generation: WatchedGeneration,
     request: Request,
@@ -62,7 +72,8 @@ async def list_generation_events(
     return _page(events, limit, cursor)
 
 
-@router.get("/events", response_model=EventPage)
+@router.get("/events", response_model=EventPage, responses={200: _STREAM})
+@declares(EventsExpired, TooManyWaiting)
 async def list_events(
     caller: CanReadGenerations,
     request: Request,
@@ -94,6 +105,7 @@ async def list_events(
 
 
 @router.post("/watch-tokens", status_code=status.HTTP_201_CREATED)
+@declares(GenerationNotFound)
 async def create_watch_token(
     body: WatchTokenCreate, caller: CanReadGenerations, services: ServicesDep
 ) -> WatchTokenView:

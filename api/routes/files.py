@@ -10,9 +10,11 @@ from api.deps import (
     ServicesDep,
     actor_of,
 )
+from api.http.declarations import declares
 from api.http.multipart import uploaded_file
 from api.http.schemas.files import FileView
 from api.http.serializers import serialize_file
+from domain.errors import FileInUse, FileQuotaExceeded, ImageDecoderUnavailable, StorageUnavailable
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
 # The body is read by hand, after the key is known to be good, so FastAPI cannot describe it.
@@ -33,6 +35,7 @@ _BODY = {
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, openapi_extra=_BODY)
+@declares(FileQuotaExceeded, StorageUnavailable, ImageDecoderUnavailable)
 async def upload_file(request: Request, caller: CanUploadFiles, services: ServicesDep) -> FileView:
     """Store a PNG, JPEG or WebP image for 24 hours; each use in a generation makes that 7 days."""
     async with services.input_file_service.limit(caller.tenant_id), uploaded_file(request) as path:
@@ -48,6 +51,7 @@ async def get_file(file_id: FileId, caller: CanReadGenerations, services: Servic
 
 
 @router.delete("/{file_id}", status_code=status.HTTP_204_NO_CONTENT)
+@declares(FileInUse)
 async def delete_file(file_id: FileId, caller: CanCancelGenerations, services: ServicesDep) -> None:
     """Delete a file. 409 `file_in_use` while a generation that has not ended needs it."""
     await services.erasure.expire_file(caller.tenant_id, file_id, by=actor_of(caller))

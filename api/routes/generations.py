@@ -14,17 +14,22 @@ from api.deps import (
     ServicesDep,
     actor_of,
 )
+from api.http.accepted import CREATE_ERRORS, RETRY_AFTER_SECONDS, wait_and_describe
 from api.http.client import client_of
-from api.http.pagination import generation_cursor, read_generation_cursor
-from api.http.preferences import APPLIED, MAX_WAIT_SECONDS, PreferredWait
+from api.http.declarations import declares
+from api.http.durations import DeadlineHeaders
+from api.http.entity_tags import IfNoneMatch, respond_unless_known
+from api.http.pagination import GENERATION_CURSOR, generation_cursor, read_generation_cursor
+from api.http.preferences import MAX_WAIT_SECONDS, PreferredWait
+from api.http.response_headers import ENTITY_TAG, LOCATION, PREFERENCE_APPLIED, REPLAYED, RETRY_AFTER_IF_ANY
 from api.http.schemas.generations import GenerationCreate, GenerationPage, GenerationView
 from api.http.serializers import serialize_position
 from api.http.watching import WatchedGeneration
 from api.services.generations import GenerationCommand
+from domain.errors import NotTerminal, TooLateToCancel
 from domain.generation import Stage, Status
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
-_RETRY_AFTER_SECONDS = "2"
 _BODY = {
     "requestBody": {
         "required": True,
@@ -33,8 +38,18 @@ _BODY = {
 }
 
 
-@router.post("", status_code=status.HTTP_202_ACCEPTED, openapi_extra=_BODY)
+@router.post(
+    "",
+    status_code=status.HTTP_202_ACCEPTED,
+    openapi_extra=_BODY,
+    responses={
+        200: {"model": GenerationView, "headers": LOCATION | REPLAYED | PREFERENCE_APPLIED},
+        202: {"headers": LOCATION | RETRY_AFTER_IF_ANY | REPLAYED | PREFERENCE_APPLIED},
+    },
+)
+@declares(*CREATE_ERRORS)
 async def create_generation(
+    deadlines: DeadlineHeaders,
     body: GenerationBody,
     key: IdempotencyKey,
     caller: CanCreateGenerations,
@@ -47,24 +62,18 @@ async def create_generation(
 
     With `Prefer: wait=N` the response comes as soon as it has ended, with 200, or after N seconds with 202.
     """
+    controls = body.controls(deadlines.cancel_after_seconds, deadlines.start_within_seconds)
     command = GenerationCommand(
-        body.model, body.parameters(), body.metadata or {}, tuple(body.inputs or ()), body.mask
+        body.model,
+        body.parameters(),
+        body.metadata or {},
+        tuple(body.inputs or ()),
+        body.mask,
+        controls,
+        max_cost=body.max_cost,
     )
     generation, is_new = await services.generation_service.accept(caller, command, key)
-    response.headers["Location"] = services.serializer.generation_url(generation.id)
-    response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
-    if not is_new:
-        response.headers["Idempotency-Replayed"] = "true"
-    if wait_seconds is not None:
-        waiting = client_of(request).waiting_for_events()
-        generation = await services.waiter.wait_until_ended(
-            caller.tenant_id, generation.id, wait_seconds, waiting
-        )
-        response.headers[APPLIED] = f"wait={wait_seconds}"
-        if generation.status.is_terminal:
-            response.status_code = status.HTTP_200_OK
-    if generation.status.is_terminal:
-        del response.headers["Retry-After"]
+    generation = await wait_and_describe(services, request, response, generation, wait_seconds, is_new=is_new)
     return services.serializer.serialize_for(caller, generation)
 
 
@@ -73,7 +82,7 @@ async def list_generations(
     caller: CanReadGenerations,
     services: ServicesDep,
     status_is: Annotated[Status | None, Query(alias="status")] = None,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Annotated[str | None, Query(max_length=200, json_schema_extra=GENERATION_CURSOR)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> GenerationPage:
     """List generations, newest first."""
@@ -88,16 +97,21 @@ async def list_generations(
     )
 
 
-@router.get("/{generation_id}")
+@router.get(
+    "/{generation_id}",
+    response_model=GenerationView,
+    responses={200: {"headers": RETRY_AFTER_IF_ANY | ENTITY_TAG}, 304: {"headers": ENTITY_TAG}},
+)
 async def get_generation(
     generation: WatchedGeneration,
     request: Request,
     services: ServicesDep,
     response: Response,
     wait_seconds: Annotated[int, Query(alias="wait", ge=0, le=MAX_WAIT_SECONDS)] = 0,
+    if_none_match: IfNoneMatch = None,
     *,
     live: bool = False,
-) -> GenerationView:
+) -> GenerationView | Response:
     """Get a generation from its row. `live=true` also queries its workflow, if that is quick.
 
     With `wait=N` the response comes as soon as it has ended, or after N seconds.
@@ -112,14 +126,15 @@ async def get_generation(
         if position is not None:
             view.queue = serialize_position(position)
     if not generation.status.is_terminal:
-        response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
         if live:
             progress = await services.workflow_status.query(tenant_id, generation_id)
             view.live = dict(progress) if progress is not None else None
-    return view
+    return respond_unless_known(view, response, if_none_match)
 
 
 @router.delete("/{generation_id}", status_code=status.HTTP_204_NO_CONTENT)
+@declares(NotTerminal)
 async def delete_generation(
     generation_id: GenerationId, caller: CanCancelGenerations, services: ServicesDep
 ) -> None:
@@ -127,11 +142,17 @@ async def delete_generation(
     await services.erasure.delete_generation(caller.tenant_id, generation_id, by=actor_of(caller))
 
 
-@router.post("/{generation_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
+@router.post(
+    "/{generation_id}/cancel",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses={202: {"headers": RETRY_AFTER_IF_ANY}},
+)
+@declares(TooLateToCancel)
 async def cancel_generation(
-    generation_id: GenerationId, caller: CanCancelGenerations, services: ServicesDep
+    generation_id: GenerationId, caller: CanCancelGenerations, services: ServicesDep, response: Response
 ) -> GenerationView:
     """Stop and refund. 409 `too_late_to_cancel` once the images are being stored."""
-    return services.serializer.serialize_for(
-        caller, await services.generation_service.cancel(caller.tenant_id, generation_id)
-    )
+    generation = await services.generation_service.cancel(caller.tenant_id, generation_id)
+    if not generation.status.is_terminal:
+        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+    return services.serializer.serialize_for(caller, generation)

@@ -5,6 +5,7 @@ Underneath it is a generation like any other. A client that disconnects does not
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -29,6 +30,7 @@ from domain.errors import (
     GenerationPending,
     ImageErased,
     InvalidInput,
+    UnsupportedMediaType,
     describe,
 )
 from domain.generation import Generation, Status
@@ -55,12 +57,13 @@ async def _creator(
     limiter = services.rate_limiter
     request.state.rate_allowance = partial(limiter.allowance, caller, RatePolicy.CREATE)
     said = request.headers.get(_RETRY_COUNT, "")
-    retry_count = int(said) if said.isascii() and said.isdigit() and len(said) <= _MAX_RETRY_DIGITS else 0
-    if key is None and retry_count == 0:
+    is_count = said.isascii() and said.isdigit() and len(said) <= _MAX_RETRY_DIGITS
+    client_try = ClientTry(key, int(said) if is_count else None, request.url.path, {})
+    if not client_try.may_be_repeat:
         limiter.take(caller, RatePolicy.CREATE)
     caller.require(Scope.WRITE_GENERATIONS)
     caller.require(Scope.READ_GENERATIONS)
-    return caller, ClientTry(key, retry_count, request.url.path, {})
+    return caller, client_try
 
 
 Sent = Annotated[tuple[Caller, ClientTry], Depends(_creator)]
@@ -92,8 +95,8 @@ async def _reading(
     caller, client_try = sent
     try:
         return await accept()
-    except (InvalidInput, RequestValidationError, HTTPException):
-        if client_try.key is not None or client_try.retry_count > 0:
+    except (InvalidInput, UnsupportedMediaType, RequestValidationError, HTTPException):
+        if client_try.may_be_repeat:
             services.rate_limiter.take(caller, RatePolicy.CREATE)
         raise
 
@@ -127,8 +130,8 @@ async def _accept(
         asked.mask,
         uploads=asked.uploads,
     )
-    client_try = ClientTry(client_try.key, client_try.retry_count, client_try.route, asked.whole())
-    job = await services.image_requests.find_or_create(caller, command, client_try, client_of(request))
+    whole = replace(client_try, asked=asked.whole())
+    job = await services.image_requests.find_or_create(caller, command, whole, client_of(request))
     mark_generation(request.scope, job.generation_id)
     kept = asked.ask.model_copy(update={"prompt": None})
     return job, kept

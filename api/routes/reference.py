@@ -1,4 +1,4 @@
-"""The description of the API: openapi.json, and a page made from it, without scripts or other hosts."""
+"""The description of the API: openapi.json, and a page made from it, which loads nothing from other hosts."""
 
 from collections.abc import Callable
 from functools import cache
@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from api.http.reference_page import STYLE, render
+from api.http.reference_page import SCRIPT, STYLE, render
 
 Describe = Callable[[], dict[str, Any]]
 
@@ -24,9 +24,10 @@ def openapi_router(describe: Describe) -> APIRouter:
     return router
 
 
-def page_router(describe: Describe) -> APIRouter:
+def page_router(describe: Describe, *, tries: bool = True) -> APIRouter:
+    """tries: whether the page can call the API, which is so only on the port that serves it."""
     router = APIRouter(include_in_schema=False)
-    page = cache(lambda: render(describe()))
+    page = cache(lambda: render(describe(), tries=tries))
 
     @router.get("/docs")
     async def read_page() -> Response:
@@ -35,5 +36,9 @@ def page_router(describe: Describe) -> APIRouter:
     @router.get("/docs/style.css")
     async def read_style() -> Response:
         return Response(STYLE, media_type="text/css")
+
+    @router.get("/docs/try.js")
+    async def read_script() -> Response:
+        return Response(SCRIPT, media_type="text/javascript")
 
     return router

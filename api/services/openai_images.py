@@ -45,15 +45,19 @@ class ClientTry:
 
     Attributes:
         key: Its Idempotency-Key.
-        retry_count: How often it has sent the request before; 0 if it does not say.
+        retry_count: How often it has sent the request before; None if it does not say.
         route: By which route it came.
         asked: All of the body, as JSON.
     """
 
     key: str | None
-    retry_count: int
+    retry_count: int | None
     route: str
     asked: Mapping[str, Any]
+
+    @property
+    def may_be_repeat(self) -> bool:
+        return self.key is not None or bool(self.retry_count)
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,8 @@ class ImageRequestService:
                 hmac.new(key.derive("image request"), content, hashlib.sha256).hexdigest()
                 for key in self._keyring.accepted
             ),
-            retry_count=sent.retry_count,
+            retry_count=sent.retry_count or 0,
+            marks_repeats=sent.retry_count is not None,
             is_gone=lambda: client.is_gone,
         )
 

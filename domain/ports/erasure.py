@@ -22,6 +22,10 @@ class Erasure(Protocol):
         """Erase what is kept too long, of at most so many generations; return how many were looked at."""
         ...
 
+    async def erase_expired_images(self, limit: int) -> int:
+        """Erase images whose client set a time for them that is over; return of how many generations."""
+        ...
+
     async def purge_events(self, retention: Retention, limit: int) -> int:
         """Delete events that are kept too long, the oldest first; return how many."""
         ...

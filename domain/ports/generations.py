@@ -28,10 +28,10 @@ class Generations(Protocol):
         fingerprint: str,
         image_request: ImageRequest | None = None,
     ) -> tuple[Generation, bool]:
-        """Store a request; False if the key already had one.
+        """Store a request; return the one that the key already had, and False, if there is one.
 
-        image_request: whose client waits for it; recorded in the same transaction.
-        Raises IdempotencyKeyReused, FileNotFound for a file that is gone, RequestAbandoned.
+        fingerprint: as domain/fingerprints.py makes it. image_request: whose client waits for it; recorded in
+        the same transaction. Raises FileNotFound for a file that is gone, RequestAbandoned, OutcomeUnknown.
         """
         ...
 

@@ -12,7 +12,10 @@ from domain.provider import AttemptRef
 
 @dataclass(frozen=True)
 class StuckGeneration:
-    """An open generation that has not changed for a while."""
+    """An open generation that has not changed for a while.
+
+    cancel_requested: Whether its client wants it to end, also by the time that it had set.
+    """
 
     input: GenerationInput
     title: str
@@ -30,6 +33,10 @@ class ReconcileQueries(Protocol):
 
     async def list_to_cancel(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
         """Return open ones that a client wants to stop."""
+        ...
+
+    async def list_past_cancel_at(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
+        """Return open ones that should have ended by the time that their client had set."""
         ...
 
     async def list_stuck(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:

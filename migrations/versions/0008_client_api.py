@@ -30,6 +30,9 @@ ALTER TABLE generations
 ALTER TABLE attempts ADD COLUMN progress JSONB
 """
 
+# Of versions before this one; `bootstrap` seals them.
+PLAIN = "CREATE INDEX generations_plain_fingerprint ON generations (id) WHERE length(fingerprint) = 64"
+
 EVENTS = """
 CREATE TABLE events (
     transaction_id BIGINT DEFAULT ((pg_current_xact_id())::text)::bigint NOT NULL,
@@ -79,7 +82,7 @@ NO_EVENTS = (
 
 
 def upgrade() -> None:
-    _run(*COLUMNS.split(";"), *EVENTS.split(";"), *statements(), *TRIGGERS)
+    _run(*COLUMNS.split(";"), PLAIN, *EVENTS.split(";"), *statements(), *TRIGGERS)
 
 
 def downgrade() -> None:
@@ -94,6 +97,7 @@ def downgrade() -> None:
         "DROP TRIGGER transfers_log ON transfers",
         "DROP TRIGGER images_log ON images",
         "DROP TABLE events",
+        "DROP INDEX generations_plain_fingerprint",
         "ALTER TABLE attempts DROP COLUMN progress",
         """
         ALTER TABLE generations

@@ -6,7 +6,7 @@ Needs no stop: processes of the version before neither write the table nor read 
 from alembic import op
 
 revision = "0014"
-down_revision = "0008"
+down_revision = "0010"
 
 TABLES = """
 CREATE TABLE image_requests (

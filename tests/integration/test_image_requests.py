@@ -17,7 +17,9 @@ def tried(
     fingerprint: str, retry_count: int = 0, *, is_gone: Callable[[], bool] = lambda: False
 ) -> ImageRequest:
     """Return one try of a request."""
-    return ImageRequest(new_id("connection"), "key", "route", (fingerprint,), retry_count, is_gone)
+    return ImageRequest(
+        new_id("connection"), "key", "route", (fingerprint,), retry_count, marks_repeats=True, is_gone=is_gone
+    )
 
 
 @pytest.fixture

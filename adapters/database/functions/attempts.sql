@@ -65,7 +65,7 @@ END $$;
 -- Claim the right to submit, once.
 --
 -- result: `submit` if the attempt is to be submitted now, as the try that began at `begun_at`; `stored` for what is
--- known of it already; `canceled`; `already_terminal`; `taken_by_earlier` or `taken_by_later` if another attempt may be
+-- known of it already; `canceled`; `not_started_in_time`; `already_terminal`; `taken_by_earlier` or `taken_by_later` if another attempt may be
 -- charged. generation: its row. closed_code: why the provider takes no jobs now. has_evidence: whether anything speaks against it.
 CREATE OR REPLACE FUNCTION begin_submit(p_generation text, p_ordinal bigint)
 RETURNS TABLE (
@@ -101,8 +101,8 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    IF generation.cancel_requested_at IS NOT NULL THEN
-        result := 'canceled';
+    IF is_cancel_wanted(generation) OR is_past_start_by(generation) THEN
+        result := CASE WHEN is_cancel_wanted(generation) THEN 'canceled' ELSE 'not_started_in_time' END;
         RETURN NEXT;
         RETURN;
     END IF;
@@ -170,6 +170,8 @@ BEGIN
     END IF;
     IF NOT keeps_provider_data(generation) THEN
         p_result := jsonb_set(p_result, '{files}', '[]');
+    END IF;
+    IF NOT keeps_message(generation) THEN
         p_message := NULL;
     END IF;
     IF attempt.state = 'succeeded' AND is_success THEN

@@ -44,21 +44,16 @@ BEGIN
     RETURN policy_charge(policy, p_generation.held_credits, p_attempt.cost_amount, p_attempt.cost_unit, rates);
 END $$;
 
--- Return whether its client stopped the generation, and nothing else was wrong with it. The erasure of a tenant cancels
--- what is open, too; an operator asked for that.
-CREATE OR REPLACE FUNCTION is_canceled_by_client(p_generation generations, p_status text, p_attention text)
+-- Return whether its client stopped the generation, also by the time it had set, and nothing else was wrong with it.
+CREATE OR REPLACE FUNCTION is_canceled_by_client(p_generation generations, p_status text, p_code text, p_attention text)
 RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT p_status = 'canceled' AND p_generation.cancel_requested_at IS NOT NULL AND p_attention IS NULL
-        AND NOT EXISTS (
-            SELECT FROM tenants WHERE id = p_generation.tenant_id
-            AND erasure_requested_at <= p_generation.cancel_requested_at
-        )
+    SELECT p_status = 'canceled' AND p_attention IS NULL AND canceled_by(p_generation, p_code) <> 'operator'
 $$;
 
 -- Return what the end of a generation with a hold costs its client, by the policies on its row.
 --
--- Only a client's own cancel and content that a provider refused can cost anything: no deadline, no unknown submit,
--- no operator's cancel, no fault of ours. uncharged: what a provider had taken on and the client does not pay.
+-- Only a client's own cancel and content that a provider refused can cost anything: no deadline of ours, no unknown
+-- submit, no operator's cancel, no fault of ours. uncharged: what a provider had taken on and the client does not pay.
 CREATE OR REPLACE FUNCTION charge_undelivered(
     p_generation generations, p_status text, p_code text, p_attention text, OUT charged bigint, OUT uncharged bigint
 ) LANGUAGE plpgsql STABLE AS $$
@@ -68,7 +63,7 @@ DECLARE
 BEGIN
     charged := 0;
     uncharged := 0;
-    IF NOT is_refused AND NOT is_canceled_by_client(p_generation, p_status, p_attention) THEN
+    IF NOT is_refused AND NOT is_canceled_by_client(p_generation, p_status, p_code, p_attention) THEN
         RETURN;
     END IF;
     SELECT

@@ -71,6 +71,7 @@ BEGIN
         stage = p_status,
         error_code = CASE p_status WHEN 'failed' THEN p_code END,
         error_stage = CASE p_status WHEN 'failed' THEN coalesce(p_error_stage, stage) END,
+        canceled_by = CASE p_status WHEN 'canceled' THEN canceled_by(p_generation, p_code) END,
         needs_attention = attention,
         charged_credits = charged,
         refunded_credits = held_credits - charged
@@ -105,7 +106,7 @@ BEGIN
 END $$;
 
 -- Hold the price, or end the generation where that cannot be.
--- state: held, insufficient, canceled or already_terminal. queued_seconds: since the price was first held.
+-- state: held, insufficient, canceled, not_started_in_time or already_terminal. queued_seconds: since the price was first held.
 CREATE OR REPLACE FUNCTION reserve_credits(p_generation text)
 RETURNS TABLE (
     state text, status text, code text, charged_credits bigint, images bigint, queued_seconds double precision
@@ -124,9 +125,12 @@ BEGIN
     price := generation.price_credits;
     IF generation.finished_at IS NOT NULL THEN
         result := 'already_terminal';
-    ELSIF generation.cancel_requested_at IS NOT NULL THEN
+    ELSIF is_cancel_wanted(generation) THEN
         PERFORM end_generation(generation, 'canceled', NULL, NULL, NULL);
         result := 'canceled';
+    ELSIF is_past_start_by(generation) THEN
+        PERFORM end_generation(generation, 'failed', 'not_started_in_time', NULL, NULL);
+        result := 'not_started_in_time';
     ELSIF NOT EXISTS (SELECT FROM transfers WHERE id = p_generation || ':hold') THEN
         SELECT balance_credits INTO available FROM accounts WHERE id = generation.tenant_id || ':available' FOR UPDATE;
         IF available >= price THEN

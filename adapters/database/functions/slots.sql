@@ -11,7 +11,7 @@
 CREATE OR REPLACE FUNCTION is_slot_wanted(p_provider text) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT (
         SELECT true FROM provider_slots WHERE provider = p_provider AND granted_at IS NULL AND not_before IS NULL
-        ORDER BY endpoint, tenant_id, requested_at, generation_id LIMIT 1
+        ORDER BY endpoint, tenant_id, rank, requested_at, generation_id LIMIT 1
     ) IS NOT NULL
 $$;
 
@@ -69,7 +69,7 @@ END $$;
 -- The next slot goes to the tenant that has the fewest, counting its own queue in order: a tenant with 500 jobs and one
 -- with a single job take turns. A queue is never read as a whole: `tenants` hops over the index from one waiting tenant
 -- (and model) to the next, and of each no more rows are read than can be its turns. So the cost grows with the tenants
--- that wait, not with their jobs. Rows that a transaction is about to delete are passed over, so a few more are looked at.
+-- that wait, not with their jobs. `rank` orders a tenant's own queue, and gives it no more turns. Rows that a transaction is about to delete are passed over, so a few more are looked at.
 CREATE OR REPLACE FUNCTION choose_next(
     p_provider text, p_most bigint, p_closed text[], p_only text, p_as_probe boolean
 ) RETURNS text[] LANGUAGE sql AS $$
@@ -95,13 +95,13 @@ CREATE OR REPLACE FUNCTION choose_next(
         SELECT max(slots) + (p_most + 10 + count(*) - 1) / count(*) AS turn FROM counted HAVING count(*) > 0
     ), candidates AS (
         SELECT first.*, slots + row_number() OVER (
-            PARTITION BY tenant_id ORDER BY first.requested_at, first.generation_id
+            PARTITION BY tenant_id ORDER BY first.rank, first.requested_at, first.generation_id
         ) AS turn
         FROM counted CROSS JOIN last_turn CROSS JOIN LATERAL (
-            SELECT generation_id, requested_at, pushbacks FROM provider_slots AS slot
+            SELECT generation_id, rank, requested_at, pushbacks FROM provider_slots AS slot
             WHERE provider = p_provider AND granted_at IS NULL AND not_before IS NULL
                 AND slot.endpoint = counted.endpoint AND slot.tenant_id = counted.tenant_id
-            ORDER BY requested_at, generation_id LIMIT last_turn.turn - counted.slots
+            ORDER BY rank, requested_at, generation_id LIMIT last_turn.turn - counted.slots
         ) AS first
     ), chosen AS (
         SELECT generation_id, row_number() OVER (
@@ -226,10 +226,10 @@ BEGIN
         free_number := (lock_free_slots(target, p_limit, 1))[1];
     END IF;
     INSERT INTO provider_slots (
-        generation_id, ordinal, provider, endpoint, tenant_id, has_fallback, granted_at, notified_at
+        generation_id, ordinal, provider, endpoint, tenant_id, has_fallback, rank, granted_at, notified_at
     ) VALUES (
         p_generation.id, p_ordinal, target, endpoint_of(p_generation, p_ordinal), p_generation.tenant_id,
-        p_ordinal = 1 AND p_generation.fallback IS NOT NULL,
+        p_ordinal = 1 AND p_generation.fallback IS NOT NULL, slot_rank(p_generation),
         CASE WHEN free_number IS NOT NULL THEN clock_timestamp() END,
         CASE WHEN free_number IS NOT NULL THEN clock_timestamp() END
     );

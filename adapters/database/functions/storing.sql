@@ -19,7 +19,7 @@ BEGIN
     state := CASE
         WHEN generation.finished_at IS NOT NULL THEN 'already_terminal'
         WHEN generation.stage IN ('storing', 'settling') THEN 'storing'
-        WHEN generation.cancel_requested_at IS NOT NULL THEN 'canceled'
+        WHEN is_cancel_wanted(generation) THEN 'canceled'
         ELSE 'storing' END;
     IF state = 'storing' THEN
         IF generation.stage NOT IN ('storing', 'settling') THEN

@@ -72,6 +72,17 @@ class GenerationRow(SQLModel, table=True):
             "checked_at",
             postgresql_where=text(f"cancel_requested_at IS NOT NULL AND status NOT IN {TERMINAL}"),
         ),
+        # By the moment itself: sums of a moment with a time zone and an interval have no index.
+        Index(
+            "generations_past_cancel_at",
+            text("((created_at AT TIME ZONE 'UTC') + cancel_after_seconds * interval '1 second')"),
+            postgresql_where=text(f"cancel_after_seconds IS NOT NULL AND status NOT IN {TERMINAL}"),
+        ),
+        Index(
+            "generations_with_images_to_expire",
+            "images_expire_at",
+            postgresql_where=text("images_expire_at IS NOT NULL AND images_erased_at IS NULL"),
+        ),
         Index(
             "generations_by_stage", "stage", "moved_at", postgresql_where=text(f"status NOT IN {TERMINAL}")
         ),
@@ -86,6 +97,7 @@ class GenerationRow(SQLModel, table=True):
             "id",
             postgresql_where=text("finished_at IS NOT NULL AND deleted_at IS NULL"),
         ),
+        Index("generations_plain_fingerprint", "id", postgresql_where=text("length(fingerprint) = 64")),
         Index("generations_flagged", "needs_attention", postgresql_where=text("needs_attention IS NOT NULL")),
         Index(
             "generations_with_objects_to_delete",
@@ -162,6 +174,8 @@ class GenerationRow(SQLModel, table=True):
     routing: list[dict[str, Any]] = Field(default_factory=list, sa_column=json_column("'[]'"))
     # The number of its last event that is no longer in the log.
     purged_events: int = Field(default=0, sa_column=count_column(0))
+    # Who stopped it, where it ended so: `client`, `deadline` or `operator`.
+    canceled_by: str | None = Field(default=None, sa_column=text_column(nullable=True))
 
 
 class AttemptRow(SQLModel, table=True):

@@ -14,8 +14,8 @@ from sqlalchemy.inspection import inspect
 from sqlmodel import SQLModel, col
 
 from adapters.database.tables import GenerationRow, ImageRow
+from adapters.database.tables.controls import to_canceled_by, to_controls
 from domain.charging import ChargePolicies, ChargePolicy
-from domain.controls import Controls, Priority
 from domain.errors import GenerationNotFound
 from domain.generation import (
     Generation,
@@ -171,21 +171,7 @@ def _request(row: AnyGenerationRow) -> GenerationRequest:
         inputs=tuple(row.inputs),
         mask=row.mask,
         charging=charging_of(row),
-        controls=_controls(row),
-    )
-
-
-def _controls(row: AnyGenerationRow) -> Controls:
-    return Controls(
-        cancel_after_seconds=row.cancel_after_seconds,
-        start_within_seconds=row.start_within_seconds,
-        image_lifetime_seconds=row.image_lifetime_seconds,
-        keeps_prompt=row.keeps_prompt,
-        priority=Priority(row.priority),
-        webhook_url=row.webhook_url,
-        webhook_events=tuple(row.webhook_events),
-        retry_of=row.retry_of,
-        api_key_id=row.api_key_id,
+        controls=to_controls(row),
     )
 
 
@@ -218,6 +204,7 @@ def to_generation(row: AnyGenerationRow, images: tuple[Image, ...] = ()) -> Gene
         content_erased_at=row.content_erased_at,
         images_erased_at=row.images_erased_at,
         images_expire_at=row.images_expire_at,
+        canceled_by=to_canceled_by(row),
     )
 
 

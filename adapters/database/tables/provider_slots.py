@@ -76,6 +76,7 @@ class ProviderSlotRow(SQLModel, table=True):
             "provider",
             "endpoint",
             "tenant_id",
+            "rank",
             "requested_at",
             "generation_id",
             postgresql_where=text(_WAITING),
@@ -99,3 +100,5 @@ class ProviderSlotRow(SQLModel, table=True):
     pushbacks: int = Field(default=0, sa_column=count_column(0))
     pushback_code: str | None = Field(default=None, sa_column=text_column(nullable=True))
     not_before: datetime | None = Field(default=None, sa_column=moment_column())
+    # Among those of its tenant that wait: the lowest comes first. The priority's negative.
+    rank: int = Field(default=0, sa_column=count_column(0))

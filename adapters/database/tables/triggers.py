@@ -4,6 +4,7 @@ from sqlalchemy import DDL, event
 from sqlmodel import SQLModel
 
 from adapters.database import functions
+from adapters.database.tables.columns import TERMINAL
 
 IMMUTABLE = """
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -130,6 +131,10 @@ TRIGGERS = (
     " FOR EACH ROW EXECUTE FUNCTION follow_grant()",
     "CREATE TRIGGER attempts_forward BEFORE INSERT OR UPDATE ON attempts"
     " FOR EACH ROW EXECUTE FUNCTION advance_attempt()",
+    "CREATE TRIGGER generations_controls BEFORE UPDATE ON generations FOR EACH ROW"
+    f" WHEN (NEW.status IN {TERMINAL} AND OLD.status NOT IN {TERMINAL}"
+    " AND (NEW.image_lifetime_seconds IS NOT NULL OR NOT NEW.keeps_prompt))"
+    " EXECUTE FUNCTION apply_controls()",
     "CREATE TRIGGER generations_log_new AFTER INSERT ON generations"
     " FOR EACH ROW EXECUTE FUNCTION log_generation()",
     "CREATE TRIGGER generations_log AFTER UPDATE ON generations FOR EACH ROW"

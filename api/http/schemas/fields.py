@@ -1,7 +1,7 @@
 """Types that the fields of several bodies share."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt
 
@@ -15,7 +15,10 @@ def _storable(text: str) -> str:
     return text
 
 
-Text = Annotated[str, Field(strict=True), AfterValidator(_storable)]
+# Described as a pattern: what is described is what is accepted.
+_NO_NUL: dict[str, Any] = {"pattern": r"^[^\u0000]*$"}
+
+Text = Annotated[str, Field(strict=True, json_schema_extra=_NO_NUL), AfterValidator(_storable)]
 # Wider than any model's own limit; those are checked against the catalog, with the model's numbers.
 WholeNumber = Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]
 Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]

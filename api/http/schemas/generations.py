@@ -1,14 +1,20 @@
 """Generations: what a client sends, and how it sees a job."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StrictBool
+from pydantic import BaseModel, Field, StrictBool, StrictInt
 
 from api.http.schemas.fields import Number, RequestBody, Text, WholeNumber, Word
 from domain.charging import ChargePolicy
+from domain.controls import CanceledBy, Controls, Priority
 from domain.generation import Stage, Status
 from domain.moderation import ModeratedAt
+
+# A year.
+MAX_LIFETIME_SECONDS = 31_536_000
+# Fields of the body that are not the model's.
+NO_PARAMETERS = {"model", "inputs", "mask", "metadata", "max_cost", "priority", "expires_in", "store_prompt"}
 
 
 class GenerationCreate(RequestBody):
@@ -37,10 +43,24 @@ class GenerationCreate(RequestBody):
     inputs: Annotated[list[Text], Field(max_length=16)] | None = None
     mask: Text | None = None
     metadata: Annotated[dict[Text, Text], Field(max_length=16)] | None = None
+    max_cost: Annotated[WholeNumber, Field(ge=0)] | None = None
+    priority: Literal["low", "normal", "high"] | None = None
+    expires_in: Annotated[StrictInt, Field(ge=60, le=MAX_LIFETIME_SECONDS)] | None = None
+    store_prompt: StrictBool | None = None
 
     def parameters(self) -> dict[str, Any]:
         """Return the fields that are the model's parameters."""
-        return self.model_dump(exclude={"model", "inputs", "mask", "metadata"})
+        return self.model_dump(exclude=NO_PARAMETERS)
+
+    def controls(self, cancel_after_seconds: int | None, start_within_seconds: int | None) -> Controls:
+        """Return what the client says beside what to make; the two times come from header fields."""
+        return Controls(
+            cancel_after_seconds=cancel_after_seconds,
+            start_within_seconds=start_within_seconds,
+            image_lifetime_seconds=self.expires_in,
+            keeps_prompt=self.store_prompt is not False,
+            priority=Priority[(self.priority or "normal").upper()],
+        )
 
 
 class ImageView(BaseModel):
@@ -104,13 +124,17 @@ class CostView(BaseModel):
 class ErrorView(BaseModel):
     """Why a generation failed. `code` is one of docs/errors.md.
 
-    stage: For `content_rejected`, whether the `input` or the `output` was refused.
+    Attributes:
+        stage: For `content_rejected`, whether the `input` or the `output` was refused.
+        retryable: Whether a new generation of the same request may succeed.
+        charged: Whether it cost anything all the same; `cost` says how much.
     """
 
     code: str
     message: str
     stage: Stage | ModeratedAt
     retryable: bool
+    charged: bool
 
 
 class UrlsView(BaseModel):
@@ -125,7 +149,8 @@ class GenerationView(BaseModel):
 
     To a key without the scope `generations:read`, which gets it from a POST, `prompt` is null, and inputs,
     mask, images and metadata are left out. So they are once they are erased: `deleted_at` tells when its
-    owner deleted all of it, `images_erased_at` when its images went.
+    owner deleted all of it, `images_erased_at` when its images went. docs/controls.md tells of what a client
+    says beside what to make.
     """
 
     id: str
@@ -146,6 +171,12 @@ class GenerationView(BaseModel):
     finished_at: datetime | None
     deleted_at: datetime | None
     images_erased_at: datetime | None
+    images_expire_at: datetime | None
+    cancel_at: datetime | None
+    canceled_by: CanceledBy | None
+    start_by: datetime | None
+    priority: Literal["low", "normal", "high"]
+    retry_of: str | None
     urls: UrlsView
     queue: QueueView | None = None
     temporal_ui: str | None = None

@@ -11,7 +11,14 @@ class FieldProblem(BaseModel):
 
 
 class Problem(BaseModel):
-    """RFC 9457 problem details, with a stable `code` of docs/errors.md."""
+    """RFC 9457 problem details, with a stable `code` of docs/errors.md.
+
+    Attributes:
+        retryable: Whether the same request may be sent again; `X-Should-Retry` says the same.
+        charged: Whether anything was charged for the request; null if that is not known yet.
+        stage: `request`, as no job was made.
+        generation_id: Of the job that the answer is about, where there is, or may be, one.
+    """
 
     type: str
     title: str
@@ -19,3 +26,7 @@ class Problem(BaseModel):
     code: str
     detail: str
     errors: list[FieldProblem] = []
+    retryable: bool
+    charged: bool | None = False
+    stage: str = "request"
+    generation_id: str | None = None

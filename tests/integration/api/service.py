@@ -24,6 +24,7 @@ from domain.auth import Scope
 from domain.provider import AttemptRef
 from runtime.workers import run_workers
 from tests.simulator.process import Client as FalClient
+from tests.support.description import assert_described
 from tests.support.eventually import eventually
 from tests.support.raw_server import RawServer
 from tests.support.time_limits import scaled
@@ -114,7 +115,13 @@ class Service:
     async def client(self, url: str, api_key: str | None = None) -> httpx.AsyncClient:
         headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         http = httpx.AsyncClient(
-            base_url=url, headers=headers, timeout=scaled(20), trust_env=False, verify=_NO_AUTHORITIES
+            base_url=url,
+            headers=headers,
+            timeout=scaled(20),
+            trust_env=False,
+            verify=_NO_AUTHORITIES,
+            # Whatever these tests are about, no response is one that the API does not describe.
+            event_hooks={"response": [assert_described]} if url == self.url else {},
         )
         return await self.exits.enter_async_context(http)
 
@@ -122,6 +129,11 @@ class Service:
         """Return the single number of a query."""
         async with self.database.begin() as session:
             return int((await session.execute(text(query), values)).scalar_one())
+
+    async def words(self, query: str, **values: str) -> list[str]:
+        """Return the single column of a query."""
+        async with self.database.begin() as session:
+            return [str(word) for word in (await session.execute(text(query), values)).scalars()]
 
     async def expire_file(self, file_id: str) -> None:
         """Set its expiry to the past."""
@@ -138,9 +150,8 @@ class Service:
 
     async def transfers(self, generation_id: str) -> list[str]:
         """Return the kinds of all transfers of a generation, in alphabetical order."""
-        query = text("SELECT kind FROM transfers WHERE generation_id = :id ORDER BY kind")
-        async with self.database.begin() as session:
-            return [str(kind) for kind in (await session.execute(query, {"id": generation_id})).scalars()]
+        query = "SELECT kind FROM transfers WHERE generation_id = :id ORDER BY kind"
+        return await self.words(query, id=generation_id)
 
     def webhook_url(self, generation_id: str) -> str:
         return webhook_url(self.settings)("fal", AttemptRef(generation_id))

@@ -103,6 +103,14 @@ async def test_the_commands_print_one_line_of_json(service: Service) -> None:
     assert await printed(service, "open-provider", "fal") == (0, {"granted": 0})
 
 
+async def test_the_events_of_a_generation_are_printed(service: Service, tenant: Tenant) -> None:
+    job = await tenant.ended((await tenant.posted(unique("a timeline")))["id"])
+    code, told = await printed(service, "events", job["id"])
+    assert (code, told["tenant_id"]) == (0, tenant.id)
+    listed = (await tenant.get(f"/v1/generations/{job['id']}/events"))["data"]
+    assert [event["type"] for event in told["events"]] == [event["type"] for event in listed]
+
+
 async def test_accounts_are_managed_by_commands(service: Service) -> None:
     tenant_id = str((await printed(service, "create-tenant", "Acme", "--actor", "ada"))[1]["tenant_id"])
     await printed(service, "grant", tenant_id, "10", "--reference", "first")
@@ -148,7 +156,7 @@ async def test_the_settings_that_each_step_prints_lead_to_another_master_key(ser
     assert after["signs"] != before
 
 
-@pytest.mark.parametrize("arguments", [("open-provider", "acme"), ("look-up", "gen_0")])
+@pytest.mark.parametrize("arguments", [("open-provider", "acme"), ("look-up", "gen_0"), ("events", "gen_0")])
 async def test_what_cannot_be_done_is_one_sentence(service: Service, arguments: tuple[str, ...]) -> None:
     code, text = await printed(service, *arguments)
     assert code not in (0, None)

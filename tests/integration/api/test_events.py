@@ -207,6 +207,8 @@ async def test_a_watch_token_reads_one_job_and_nothing_else(service: Service, te
     assert events[-1].event == _TERMINAL
     seen = await browser.get(f"/v1/generations/{job['id']}", params={"token": token})
     assert seen.json()["status"] == "completed"
+    assert seen.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Access-Control-Allow-Origin" not in (await tenant.http.get("/v1/generations")).headers
     for path in (
         f"/v1/generations/{other['id']}",
         f"/v1/generations/{other['id']}/events",

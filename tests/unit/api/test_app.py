@@ -15,8 +15,9 @@ from api.http.schemas.generations import GenerationCreate
 from api.server.connections import ConnectionLimits
 from composition import ServiceSettings
 from composition.api import _connection_limits, _load_limits
+from tests.support.description import operations
 
-OPERATORS_PATHS = ("/readyz", "/metrics", "/docs", "/docs/style.css", "/openapi.json")
+OPERATORS_PATHS = ("/readyz", "/metrics", "/docs", "/docs/style.css", "/docs/try.js", "/openapi.json")
 
 
 class Nothing:
@@ -49,10 +50,10 @@ def described() -> dict[str, Any]:
 
 def test_every_field_of_a_generation_is_described(described: dict[str, Any]) -> None:
     body = described["paths"]["/v1/generations"]["post"]["requestBody"]
-    schema = body["content"]["application/json"]["schema"]
+    [name] = body["content"]["application/json"]["schema"].values()
+    schema = described["components"]["schemas"][name.rpartition("/")[2]]
 
     assert set(schema["properties"]) == set(GenerationCreate.model_fields)
-    assert "$ref" not in str(schema)
 
 
 def test_an_upload_is_described_as_a_file(described: dict[str, Any]) -> None:
@@ -72,8 +73,8 @@ async def test_the_public_port_serves_what_the_operator_wants(public_paths: tupl
     public, _ = both(public_paths)
     served = {path for path in OPERATORS_PATHS if (await get(public, path)).status_code == 200}
 
-    style = {"/docs/style.css"} if "/docs" in public_paths else set()
-    assert served == set(public_paths) | style
+    parts = {"/docs/style.css", "/docs/try.js"} if "/docs" in public_paths else set()
+    assert served == set(public_paths) | parts
     assert (await get(public, "/healthz")).status_code == 200
 
 
@@ -105,18 +106,44 @@ async def test_the_description_is_written_once(path: str) -> None:
     assert (first.content, len(described)) == (second.content, 1)
 
 
-async def test_the_page_loads_nothing_from_another_host_and_runs_no_script() -> None:
-    public, _ = both()
+async def test_the_page_loads_nothing_from_another_host() -> None:
+    public, internal = both()
     page = await get(public, "/docs")
 
     loaded = re.findall(r"<(?:link|script|img|iframe)[^>]*", page.text)
-    assert loaded == ['<link rel="stylesheet" href="docs/style.css"']
-    assert "<style" not in page.text
+    assert loaded == [
+        '<link rel="stylesheet" href="docs/style.css"',
+        '<script src="docs/try.js" defer',
+    ]
+    assert not re.search(r"<style|style=| on\w+=|javascript:", page.text)
     policy = page.headers["content-security-policy"]
-    assert policy.startswith("default-src 'none'; style-src 'self';")
+    assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';")
     assert "http" not in policy
+    assert "unsafe" not in policy
     for word in ("POST /v1/generations", "Idempotency-Key", "aspect_ratio", "multipart/form-data"):
         assert word.lower() in page.text.lower()
+    # Where no client is served, nothing can be tried.
+    assert "<script" not in (await get(internal, "/docs")).text
+
+
+async def test_the_page_shows_each_operation_with_a_call_and_its_errors() -> None:
+    public, _ = both()
+    page = (await get(public, "/docs")).text
+
+    for operation in operations():
+        assert f'<section id="{operation.id}"' in page
+    assert page.count('<pre class="curl">') == len(operations())
+    assert "curl -X GET /v1/models/flux-schnell" in page
+    assert "&quot;Authorization: Bearer $DARKROOM_KEY&quot;" in page
+    assert "<code>too_late_to_cancel</code>" in page
+
+
+async def test_the_script_keeps_the_key_nowhere_and_writes_no_markup() -> None:
+    public, _ = both()
+    script = await get(public, "/docs/try.js")
+
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert not re.search(r"localStorage|sessionStorage|cookie|innerHTML|eval\(|https?:", script.text)
 
 
 async def test_what_was_a_page_of_another_host_is_gone() -> None:

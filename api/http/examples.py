@@ -1,0 +1,206 @@
+"""Examples of requests and responses in the description of the API.
+
+tests/integration/api/test_examples.py sends every request to a running service, with real ids in place of
+these.
+"""
+
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from api.http.problems import problem_body, status_of
+from domain.errors import ServiceError, every_error
+
+GENERATION_ID = "gen_01a219b34dc62c1c11e4f67917192003"
+FILE_ID = "file_01a219b2f0a95d07b7d2c4e86f1a3b5c"
+_DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_ADDRESS = f"https://api.example.com/v1/generations/{GENERATION_ID}"
+_MOMENTS = {
+    "created_at": "2026-11-26T20:15:02.418Z",
+    "queued_at": "2026-11-26T20:15:02.457Z",
+    "processing_at": "2026-11-26T20:15:02.731Z",
+    "finished_at": "2026-11-26T20:15:06.102Z",
+}
+
+# By the name of a parameter in a path or a query.
+PARAMETERS: Mapping[str, Any] = {
+    "generation_id": GENERATION_ID,
+    "file_id": FILE_ID,
+    "model_id": "flux-schnell",
+    "index": 0,
+    "provider": "fal",
+    "token": "1.0.Zm9yZ2Vk",
+    "limit": 20,
+    "status": "completed",
+    "live": False,
+    "Idempotency-Key": "order-4711",
+    "Prefer": "wait=30",
+    "wait": 0,
+}
+# By the id of an operation, and by a name of their own. Those that are no success of anybody are not here.
+BODIES: Mapping[str, Mapping[str, Any]] = {
+    "create_generation": {
+        "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
+        "with_metadata": {
+            "model": "flux-schnell",
+            "prompt": "a red door in a white wall",
+            "n": 2,
+            "seed": 7,
+            "metadata": {"order": "4711"},
+        },
+        "from_an_image": {
+            "model": "flux-kontext",
+            "prompt": "the same picture in winter",
+            "inputs": [FILE_ID],
+        },
+    },
+    "create_watch_token": {"for_a_quarter": {"generation_id": GENERATION_ID, "ttl_seconds": 900}},
+}
+_IMAGE = {
+    "index": 0,
+    "url": f"{_ADDRESS}/images/0?signature=1.1796249600.3q2-7w",
+    "width": 512,
+    "height": 512,
+    "content_type": "image/jpeg",
+    "size_bytes": 48_213,
+    "sha256": _DIGEST,
+    "source_sha256": _DIGEST,
+}
+_GENERATION: Mapping[str, Any] = {
+    "id": GENERATION_ID,
+    "status": "completed",
+    "stage": "completed",
+    "model": "flux-schnell",
+    "prompt": "a lighthouse at dusk",
+    "inputs": [],
+    "mask": None,
+    "images": [_IMAGE],
+    "undelivered": [],
+    "cost": {
+        "estimated": 1,
+        "reserved": 1,
+        "charged": 1,
+        "refunded": 0,
+        "cancel_after_submit": "charge",
+        "moderation": "refund",
+    },
+    "error": None,
+    "metadata": {"order": "4711"},
+    **_MOMENTS,
+    "deleted_at": None,
+    "images_erased_at": None,
+    "urls": {"self": _ADDRESS, "cancel": f"{_ADDRESS}/cancel"},
+}
+_ENTRY = {
+    "id": 91,
+    "transfer_id": "tra_01a219b34e1f7a60c2d84b9512e6f7a8",
+    "kind": "hold",
+    "account": "available",
+    "amount": -1,
+    "balance_after": 99,
+    "generation_id": GENERATION_ID,
+    "created_at": _MOMENTS["queued_at"],
+}
+_MODEL: Mapping[str, Any] = {
+    "id": "flux-schnell",
+    "title": "FLUX.1 [schnell]",
+    "kind": "text_to_image",
+    "kinds": ["text_to_image"],
+    "provider": "fal",
+    "available": True,
+    "parameters": {"n": {"type": "integer", "minimum": 1, "maximum": 4, "default": 1}},
+    "inputs": None,
+    "price": {
+        "per_image": 1,
+        "by": None,
+        "steps": {},
+        "per_megapixel": False,
+        "default_megapixels": 1,
+    },
+    "typical_seconds": 3.0,
+    "max_seconds": 780.0,
+    "webhook": True,
+    "fallback": None,
+    "cancel_after_submit": "refund",
+    "moderation": "refund",
+}
+_EVENT: Mapping[str, Any] = {
+    "id": "evt_812_4077",
+    "type": "generation.processing",
+    "generation_id": GENERATION_ID,
+    "number": 4,
+    "created_at": _MOMENTS["processing_at"],
+    "data": {"status": "processing", "stage": "generating"},
+}
+# By the name of the schema of a response.
+VIEWS: Mapping[str, Any] = {
+    "GenerationView": _GENERATION,
+    "GenerationPage": {"data": [_GENERATION], "next_cursor": None},
+    "EventPage": {"data": [_EVENT], "next_cursor": None, "last_event_id": _EVENT["id"]},
+    "WatchTokenView": {
+        "token": "wt_1.1796249600.3q2-7w",
+        "generation_id": GENERATION_ID,
+        "expires_at": "2026-11-26T20:30:02Z",
+        "events_url": f"{_ADDRESS}/events?token=wt_1.1796249600.3q2-7w",
+    },
+    "FileView": {
+        "id": FILE_ID,
+        "width": 1024,
+        "height": 768,
+        "content_type": "image/png",
+        "size_bytes": 310_554,
+        "sha256": _DIGEST,
+        "has_alpha": False,
+        "created_at": "2026-11-26T20:14:40.120Z",
+        "expires_at": "2026-11-27T20:14:40.120Z",
+    },
+    "ModelView": _MODEL,
+    "ModelList": {"data": [_MODEL]},
+    "BalanceView": {"available": 99, "held": 0, "spent": 1},
+    "EntryPage": {"data": [_ENTRY], "next_cursor": None},
+    "HealthView": {"status": "ok"},
+    "ReadinessView": {"status": "ok", "dependencies": {"postgres": "ok", "temporal": "ok", "s3": "ok"}},
+    "ReceivedView": {"status": "received"},
+}
+# What is no error of `domain/errors.py`, as only HTTP knows it.
+HTTP_CODES = {
+    "request_timeout": HTTPStatus.REQUEST_TIMEOUT,
+    "range_not_satisfiable": HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+}
+
+
+def problems() -> dict[str, Any]:
+    """Return the body of every refusal, by its code."""
+    refusals = {code: (status_of(error), error.message) for code, error in every_error().items()}
+    refusals[ServiceError.code] = (status_of(ServiceError), ServiceError.message)
+    refusals |= {code: (status, status.phrase) for code, status in HTTP_CODES.items()}
+    return {
+        code: {"value": problem_body(status, code, detail).model_dump(mode="json")}
+        for code, (status, detail) in refusals.items()
+    }
+
+
+def add(openapi: Mapping[str, Any]) -> None:
+    """Put the examples into a description, beside the schemas that they are of."""
+    for methods in openapi["paths"].values():
+        for operation in methods.values():
+            _add_to_parameters(operation)
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                if bodies := BODIES.get(operation["operationId"]):
+                    content["examples"] = {name: {"value": body} for name, body in bodies.items()}
+            for content, view in _views(operation):
+                if view in VIEWS:
+                    content["examples"] = {"response": {"value": VIEWS[view]}}
+
+
+def _add_to_parameters(operation: Mapping[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] in PARAMETERS:
+            parameter["example"] = PARAMETERS[parameter["name"]]
+
+
+def _views(operation: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    for response in operation["responses"].values():
+        content = response.get("content", {}).get("application/json")
+        if content is not None:
+            yield content, content.get("schema", {}).get("$ref", "").rpartition("/")[2]

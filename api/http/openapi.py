@@ -1,0 +1,221 @@
+"""The description of the API, completed from what the routes and their dependencies declare.
+
+FastAPI describes parameters, bodies and the one response of each route. Errors, headers and security come
+from the declarations of `api/http/declarations.py`, so a new route has them by what it depends on.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from starlette.routing import BaseRoute
+
+from api.http import deprecations, examples
+from api.http.declarations import Declaration, declarations_of
+from api.http.problems import status_of
+from api.http.response_headers import CHALLENGE, REQUEST_ID, RETRY_AFTER, RETRY_AFTER_IF_ANY
+from api.http.schemas.problems import Problem
+from domain import errors
+from domain.errors import LimitReached, ServiceError, TransientError
+
+# Of the description, as docs/versioning.md has it; the path has the version of the API.
+VERSION = "1.0.0"
+TAGS = {
+    "generations": "Jobs that make images: accepted with 202, then read, waited for, canceled or deleted.",
+    "events": "What happened to generations and credits, as pages or as streams.",
+    "images": "The images of a generation, at addresses that never change.",
+    "files": "Images that generations use as inputs.",
+    "models": "What can be asked for, with limits and prices.",
+    "credits": "What the tenant can spend, and every movement.",
+    "webhooks": "Where providers report results. Not for clients.",
+    "health": "For load balancers and operators.",
+}
+_SECURITY_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, `dk_…`. The word in the brackets is the scope that it needs.",
+    },
+    "signature": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "signature",
+        "description": "The signature in an address that this API gave out. It opens that address alone.",
+    },
+    "watch_token": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "token",
+        "description": "A token of `POST /v1/watch-tokens`. It reads one generation and its events.",
+    },
+}
+_FASTAPIS_DESCRIPTION = "Successful Response"
+_PROBLEM = "application/problem+json"
+_PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
+_SCHEMAS = "#/components/schemas/"
+# Wherever a body is read: (status, code).
+_BODY_ERRORS = (
+    (HTTPStatus.BAD_REQUEST, errors.InvalidInput.code),
+    (HTTPStatus.REQUEST_TIMEOUT, "request_timeout"),
+)
+_BODY_ERROR_CLASSES = (errors.BodyTooLarge, errors.UnsupportedMediaType, errors.InvalidInput)
+# Middleware may refuse any request, and anything may break.
+_ERRORS_OF_ALL = (errors.Overloaded, ServiceError)
+
+
+class DescribedAPI(FastAPI):
+    """An application whose description is complete."""
+
+    public_url: str = "/"
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = _describe(super().openapi(), self.routes, self.public_url)
+        return self.openapi_schema
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return the id of a route's operation: the name of its function."""
+    return route.name
+
+
+def _describe(openapi: dict[str, Any], routes: Sequence[BaseRoute], url: str) -> dict[str, Any]:
+    described = deepcopy(openapi)
+    schemas: dict[str, Any] = described.setdefault("components", {}).setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    _hoist("Problem", Problem.model_json_schema(), schemas)
+    for route in iter_route_contexts(routes):
+        if isinstance(route.original_route, APIRoute) and route.include_in_schema:
+            for method in route.methods or ():
+                operation = described["paths"][route.path_format][method.lower()]
+                _complete(operation, route)
+                _hoist_body(operation, schemas)
+    described["components"]["securitySchemes"] = _SECURITY_SCHEMES
+    described["components"]["examples"] = examples.problems()
+    described["servers"] = [{"url": url}]
+    used = {tag for operation in operations_of(described) for tag in operation["tags"]}
+    described["tags"] = [{"name": tag, "description": text} for tag, text in TAGS.items() if tag in used]
+    examples.add(described)
+    deprecations.mark(described)
+    return described
+
+
+def operations_of(openapi: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for methods in openapi["paths"].values():
+        yield from methods.values()
+
+
+def _complete(operation: dict[str, Any], route: RouteContext) -> None:
+    declared = list(declarations_of(route.dependant))
+    by_hand = {each["name"]: deepcopy(each) for one in declared for each in one.parameters}
+    if by_hand:
+        operation.setdefault("parameters", []).extend(by_hand.values())
+    if security := _security(declared):
+        operation["security"] = security
+    responses = operation["responses"]
+    if "HTTPValidationError" in str(responses.get("422")):
+        del responses["422"]
+    for status, response in responses.items():
+        _complete_success(status, response, declared)
+    for refused, codes in sorted(_codes(operation, route.dependant, declared).items()):
+        _add_problem(responses.setdefault(str(refused), {}), refused, codes)
+    for response in responses.values():
+        response["headers"] |= REQUEST_ID
+
+
+def _complete_success(status: str, response: dict[str, Any], declared: Iterable[Declaration]) -> None:
+    if response["description"] == _FASTAPIS_DESCRIPTION:
+        response["description"] = HTTPStatus(int(status)).phrase
+    headers = response.setdefault("headers", {})
+    for one in declared:
+        headers |= {name: one.headers[name] for name in one.headers if name not in headers}
+
+
+def _security(declared: Iterable[Declaration]) -> list[dict[str, list[str]]]:
+    declared = list(declared)
+    scopes = list(dict.fromkeys(str(one.scope) for one in declared if one.scope is not None))
+    schemes = dict.fromkeys(scheme for one in declared for scheme in one.security)
+    return [{scheme: scopes if scheme == "bearer" else []} for scheme in schemes]
+
+
+def _codes(
+    operation: Mapping[str, Any], dependant: Dependant, declared: Iterable[Declaration]
+) -> dict[HTTPStatus, dict[str, type[ServiceError] | None]]:
+    """Return the codes of errors by status; for each its class, if it has one."""
+    raised: list[type[ServiceError]] = [error for one in declared for error in one.errors]
+    raised += _ERRORS_OF_ALL
+    if _validates_parameters(dependant):
+        raised.append(errors.InvalidInput)
+    found: dict[HTTPStatus, dict[str, type[ServiceError] | None]] = defaultdict(dict)
+    if kinds := operation.get("requestBody", {}).get("content"):
+        raised += [errors.BodyTooLarge] if "*/*" in kinds else _BODY_ERROR_CLASSES
+        for status, code in _BODY_ERRORS:
+            found[status][code] = None
+    for error in raised:
+        found[status_of(error)][error.code] = error
+    for code, status in examples.HTTP_CODES.items():
+        if str(status.value) in operation["responses"]:
+            found[status][code] = None
+    return found
+
+
+def _validates_parameters(dependant: Dependant) -> bool:
+    """Return whether a parameter may be refused: a plain word in the path or the query may not."""
+    fields = [*dependant.path_params, *dependant.query_params, *dependant.header_params]
+    if any(field.field_info.annotation is not str or field.field_info.metadata for field in fields):
+        return True
+    return any(map(_validates_parameters, dependant.dependencies))
+
+
+def _add_problem(
+    response: dict[str, Any], status: HTTPStatus, codes: Mapping[str, type[ServiceError] | None]
+) -> None:
+    response.setdefault("description", status.phrase)
+    content = response.setdefault("content", {})
+    content[_PROBLEM] = {
+        "schema": _PROBLEM_REF,
+        "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in sorted(codes)},
+    }
+    headers = response.setdefault("headers", {})
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers.update(CHALLENGE)
+    pass_by_themselves = [
+        error is not None and issubclass(error, LimitReached | TransientError) for error in codes.values()
+    ]
+    if any(pass_by_themselves):
+        is_always = all(pass_by_themselves) and len(content) == 1
+        headers.update(RETRY_AFTER if is_always else RETRY_AFTER_IF_ANY)
+
+
+def _hoist_body(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Give a body that a route reads by hand, and describes by its model, its place among the schemas."""
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        schema = content.get("schema", {})
+        if "properties" in schema and "title" in schema:
+            name = schema["title"]
+            _hoist(name, schema, schemas)
+            content["schema"] = {"$ref": f"{_SCHEMAS}{name}"}
+
+
+def _hoist(name: str, schema: Mapping[str, Any], schemas: dict[str, Any]) -> None:
+    """Put a schema that pydantic made among the others, and those that it refers to."""
+    own = {key: value for key, value in schema.items() if key != "$defs"}
+    for each, definition in {**schema.get("$defs", {}), name: own}.items():
+        schemas[each] = _relocated(definition)
+
+
+def _relocated(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_relocated(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: value.replace("#/$defs/", _SCHEMAS) if key == "$ref" else _relocated(value)
+        for key, value in schema.items()
+    }
