@@ -48,6 +48,11 @@ def mark_generation(scope: Scope, generation_id: str) -> None:
     scope.setdefault("state", {})[_STATE] = generation_id
 
 
+def status_of_code(status: int, code: str) -> int:
+    """Return the status of an error that ends a job, or refuses a request with this status."""
+    return HTTPStatus.BAD_REQUEST if code == errors.ContentRejected.code else status
+
+
 def error_body(
     scope: Scope, status: int, code: str, message: str, fields: Sequence[tuple[str, str]] = ()
 ) -> tuple[int, dict[str, Any]]:

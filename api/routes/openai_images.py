@@ -7,18 +7,21 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from api.deps import AnyCaller, IdempotencyKey, Services, ServicesDep
+from api.http import accepted
+from api.http.accepted import CREATE_ERRORS
 from api.http.client import client_of
+from api.http.declarations import declares
 from api.http.openai_bodies import AskedImages, opened_edit_ask, read_generation_ask
-from api.http.openai_errors import error_body, mark_generation
+from api.http.openai_errors import error_body, mark_generation, status_of_code
 from api.http.openai_responses import ImagesBody, JobResponse, completed_events, images_json
 from api.http.problems import status_of
+from api.http.response_headers import RATE_LIMIT, REPLAYED
 from api.http.schemas.openai_images import ImageAsk, ImageEditAsk
 from api.services.generations import GenerationCommand
 from api.services.openai_images import AwaitedJob, ClientTry
@@ -29,7 +32,16 @@ from domain.errors import (
     GenerationCanceled,
     GenerationPending,
     ImageErased,
+    InsufficientCredits,
     InvalidInput,
+    ModerationUnavailable,
+    ProviderRefused,
+    RateLimited,
+    RequestAbandoned,
+    RetryableFailure,
+    ScopeMissing,
+    StorageUnavailable,
+    TooManyAtOnce,
     UnsupportedMediaType,
     describe,
 )
@@ -47,6 +59,33 @@ def _body(schema: dict[str, Any], *others: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The images, once they are there; with `stream` as an event for each.",
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/ImagesView"}},
+            "text/event-stream": {"schema": {"type": "string"}},
+        },
+        "headers": REPLAYED,
+    }
+}
+# How a job may end without images.
+_ENDINGS = (
+    *RetryableFailure.__subclasses__(),
+    ContentRejected,
+    ProviderRefused,
+    ModerationUnavailable,
+    InsufficientCredits,
+    GenerationCanceled,
+    GenerationPending,
+    ImageErased,
+    RequestAbandoned,
+    StorageUnavailable,
+    TooManyAtOnce,
+)
+
+
+@declares(ScopeMissing, RateLimited, scope=Scope.WRITE_GENERATIONS, headers=RATE_LIMIT)
 async def _creator(
     request: Request, caller: AnyCaller, services: ServicesDep, key: IdempotencyKey
 ) -> tuple[Caller, ClientTry]:
@@ -69,7 +108,13 @@ async def _creator(
 Sent = Annotated[tuple[Caller, ClientTry], Depends(_creator)]
 
 
-@router.post(GENERATIONS, openapi_extra=_body(ImageAsk.model_json_schema()))
+@router.post(
+    GENERATIONS,
+    response_class=Response,
+    responses=_RESPONSES,
+    openapi_extra=_body(ImageAsk.model_json_schema()),
+)
+@declares(*CREATE_ERRORS, *_ENDINGS, scope=Scope.READ_GENERATIONS)
 async def create_openai_images(request: Request, sent: Sent, services: ServicesDep) -> Response:
     """Make images from a prompt, and wait for them, in OpenAI's form."""
     caller, client_try = sent
@@ -77,7 +122,13 @@ async def create_openai_images(request: Request, sent: Sent, services: ServicesD
     return await _respond(request, services, caller, *job)
 
 
-@router.post(EDITS, openapi_extra=_body(ImageEditAsk.model_json_schema(), "multipart/form-data"))
+@router.post(
+    EDITS,
+    response_class=Response,
+    responses=_RESPONSES,
+    openapi_extra=_body(ImageEditAsk.model_json_schema(), "multipart/form-data"),
+)
+@declares(*CREATE_ERRORS, *_ENDINGS, scope=Scope.READ_GENERATIONS)
 async def edit_openai_images(request: Request, sent: Sent, services: ServicesDep) -> Response:
     """Make images from images and a prompt, and wait for them, in OpenAI's form; JSON or multipart."""
     caller, client_try = sent
@@ -186,7 +237,10 @@ def _response(
     body = ImagesBody(
         parts, lambda image: copies.open_copy(generation.tenant_id, image.key, client.waiting())
     )
-    return JobResponse(body, job, media_type=media_type)
+    response = JobResponse(body, job, media_type=media_type)
+    if not job.is_new:
+        response.headers[accepted.REPLAYED] = response.headers[accepted.REPLAYED_BEFORE] = "true"
+    return response
 
 
 def _text(text: str) -> ImagesBody:
@@ -201,5 +255,5 @@ def _ending(request: Request, generation: Generation) -> tuple[int, dict[str, An
     """Return the error of a job that ended without images."""
     code = generation.error.code if generation.error is not None else GenerationCanceled.code
     error = describe(code)
-    status = HTTPStatus.BAD_REQUEST if code == ContentRejected.code else status_of(error)
+    status = status_of_code(status_of(error), code)
     return error_body(request.scope, status, code, error.message)

@@ -28,6 +28,11 @@ class Operation:
         return str(self.content["operationId"])
 
     @property
+    def is_openai(self) -> bool:
+        """Return whether its errors have OpenAI's shape."""
+        return "openai" in self.content["tags"]
+
+    @property
     def path_parameters(self) -> tuple[str, ...]:
         return tuple(re.findall(r"\{(\w+)\}", self.path))
 

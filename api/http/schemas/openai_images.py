@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _MAX_WORD_CHARACTERS, _MAX_USER_CHARACTERS, _MAX_PARTIAL_IMAGES = 100, 256, 3
 _MAX_IMAGES = 50
@@ -12,7 +12,7 @@ class ImageAsk(BaseModel):
     """What all of them take. `null` is the same as nothing."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, JsonValue] = Field(init=False)
+    __pydantic_extra__: dict[str, Any] = Field(init=False)
 
     prompt: str | None = None
     model: str | None = Field(default=None, max_length=_MAX_WORD_CHARACTERS)
@@ -76,3 +76,37 @@ class ImageEditAsk(ImageAsk):
 
     images: list[ImageReference] | None = Field(default=None, max_length=_MAX_IMAGES)
     mask: ImageReference | None = None
+
+
+class ErrorDetail(BaseModel):
+    """What is wrong. `param` names the parameter, `generation_id` the job, if there is one."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+    generation_id: str | None = None
+
+
+class OpenAIError(BaseModel):
+    """An error as OpenAI's clients read it."""
+
+    error: ErrorDetail
+
+
+class ImageData(BaseModel):
+    """One image: itself, or its address."""
+
+    b64_json: str | None = None
+    url: str | None = None
+
+
+class ImagesView(BaseModel):
+    """The images of a job, as OpenAI's clients read them."""
+
+    created: int
+    background: str | None = None
+    output_format: str
+    quality: str | None = None
+    size: str
+    data: list[ImageData]
