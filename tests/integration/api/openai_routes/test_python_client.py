@@ -202,7 +202,7 @@ async def test_a_key_must_be_allowed_to_make_images_and_to_see_them(service: Ser
         ("POST", "/v1/images/generations", b"{", {"Content-Type": "application/json"}, 400),
         ("POST", "/v1/images/generations", b"x" * 1_100_000, {"Content-Type": "application/json"}, 413),
         ("POST", "/v1/images/edits", b"x" * 1_100_000, {"Content-Type": "application/json"}, 413),
-        ("POST", "/v1/images/generations", b"{}", {"Content-Type": "text/plain"}, 400),
+        ("POST", "/v1/images/generations", b"{}", {"Content-Type": "text/plain"}, 415),
         ("POST", "/v1/images/edits", b"x", {"Content-Type": "multipart/form-data; boundary=y"}, 400),
         ("GET", "/v1/images/generations", b"", {}, 405),
         ("POST", "/v1/images/variations", b"{}", {}, 404),
