@@ -1,6 +1,6 @@
 """A commit whose answer is lost: nobody is told to try again who would then pay twice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -17,11 +17,11 @@ def lost_answers(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Commit each new generation, and lose PostgreSQL's answer; `undo` ends that."""
     insert = PostgresGenerations._insert
 
-    async def insert_unheard(
-        self: PostgresGenerations, values: Mapping[str, Any], files: Sequence[str]
-    ) -> Sequence[Row[Any]]:
-        await insert(self, values, files)
-        raise DatabaseUnavailable
+    async def insert_unheard(self: PostgresGenerations, *given: Any) -> Sequence[Row[Any]]:
+        await insert(self, *given)
+        lost = DatabaseUnavailable()
+        lost.may_be_committed = True
+        raise lost
 
     monkeypatch.setattr(PostgresGenerations, "_insert", insert_unheard)
     return monkeypatch
