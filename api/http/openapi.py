@@ -32,6 +32,7 @@ TAGS = {
     "files": "Images that generations use as inputs.",
     "models": "What can be asked for, with limits and prices.",
     "credits": "What the tenant can spend, and every movement.",
+    "session": "Whose the key of the request is.",
     "webhooks": "Where providers report results. Not for clients.",
     "health": "For load balancers and operators.",
 }
@@ -39,7 +40,7 @@ _SECURITY_SCHEMES = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key, `dk_…`. The word in the brackets is the scope that it needs.",
+        "description": "An API key, `dk_…`. The word in the brackets is the scope that it needs, if any.",
     },
     "signature": {
         "type": "apiKey",
