@@ -19,6 +19,7 @@ from api.http.declarations import declares
 from api.http.durations import DeadlineHeaders
 from api.http.entity_tags import IfNoneMatch, respond_unless_known
 from api.http.preferences import MAX_WAIT_SECONDS, PreferredWait
+from api.http.progress_view import serialize_progress
 from api.http.response_headers import ENTITY_TAG, LOCATION, PREFERENCE_APPLIED, REPLAYED, RETRY_AFTER_IF_ANY
 from api.http.schemas.generations import GenerationCreate, GenerationView
 from api.http.serializers import serialize_position
@@ -61,6 +62,9 @@ async def create_generation(
     With `Prefer: wait=N` the response comes as soon as it has ended, with 200, or after N seconds with 202.
     """
     controls = body.controls(deadlines.cancel_after_seconds, deadlines.start_within_seconds)
+    await services.webhook_endpoints.check_job_webhook(
+        caller.tenant_id, body.webhook_url, body.webhook_events
+    )
     command = GenerationCommand(
         body.model,
         body.parameters(),
@@ -99,11 +103,14 @@ async def get_generation(
         waiting = client_of(request).waiting_for_events()
         generation = await services.waiter.wait_until_ended(tenant_id, generation_id, wait_seconds, waiting)
     view = services.serializer.serialize(generation)
+    position = None
     if generation.stage is Stage.THROTTLED:
         position = await services.slots.queue_position(generation_id)
         if position is not None:
             view.queue = serialize_position(position)
     if not generation.status.is_terminal:
+        job_progress = await services.progress.read(generation, position)
+        view.progress = serialize_progress(job_progress) if job_progress is not None else None
         response.headers["Retry-After"] = RETRY_AFTER_SECONDS
         if live:
             progress = await services.workflow_status.query(tenant_id, generation_id)

@@ -12,8 +12,11 @@ import pytest
 from sqlalchemy import event
 
 from adapters.database.credits import PostgresCreditAccounts
+from adapters.database.durations import PostgresDurations
 from adapters.database.engine import Database
+from adapters.database.erasure import PostgresErasure
 from adapters.database.input_files import PostgresInputFiles
+from adapters.database.progress import PostgresProgressRecords
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.reconcile_queries import PostgresReconcileQueries
 from admin.bootstrap import migrate
@@ -38,15 +41,20 @@ MOMENT = timedelta(seconds=5)
 CATALOG = Catalog({}, {})
 LISTS: dict[str, Call] = {
     **{f"generations: {name}": call for name, call in filtered_lists.LISTS.items()},
+    "durations": lambda db: PostgresDurations(db).measure_durations("m"),
+    "durations of no job": lambda db: PostgresDurations(db).measure_durations("none"),
     "entries": lambda db: PostgresCreditAccounts(db).list_entries("ten_0", before=None, limit=LIMIT),
     "entries, next page": lambda db: PostgresCreditAccounts(db).list_entries(
         "ten_0", before=200_000, limit=LIMIT
     ),
     "not started": lambda db: PostgresReconcileQueries(db, CATALOG).list_not_started(MOMENT, LIMIT),
     "to cancel": lambda db: PostgresReconcileQueries(db, CATALOG).list_to_cancel(MOMENT, LIMIT),
+    "past cancel_at": lambda db: PostgresReconcileQueries(db, CATALOG).list_past_cancel_at(MOMENT, LIMIT),
+    "images to expire": lambda db: PostgresErasure(db).erase_expired_images(LIMIT),
     "open": lambda db: PostgresReconcileQueries(db, CATALOG).list_stuck(MOMENT, LIMIT),
     "unrelayed": lambda db: PostgresReconcileQueries(db, CATALOG).list_unrelayed(MOMENT, LIMIT),
     "orphaned": lambda db: PostgresReconcileQueries(db, CATALOG).list_with_orphaned_objects(MOMENT, LIMIT),
+    "progress": lambda db: PostgresProgressRecords(db).read_progress("gen_99999"),
     "queue position": lambda db: PostgresProviderSlots(db, {}).queue_position("gen_99999"),
     "grant": lambda db: PostgresProviderSlots(db, {"fal": 42}).grant_free("fal"),
 }
@@ -61,7 +69,9 @@ STEPS = {
     "reserve": "SELECT * FROM reserve_credits_of_all(ARRAY['ID'])",
     "request a slot": "SELECT * FROM request_slot('ID', 1, '{\"fal\": 60}')",
     "begin": "SELECT * FROM begin_submit('ID', 1)",
+    "note": "SELECT note_route('ID', 2, 'provider_refused')",
     "accepted": "SELECT * FROM record_accepted('ID', 1, 'job', '{}', NULL, NULL)",
+    "poll": "SELECT record_poll('ID', 1, 'running', NULL, '{\"percent\": 50}')",
     "webhook": "SELECT * FROM receive_event('fal', 'ID', 1, 'event_ID', 'job', false, 'RESULT', NULL, NULL,"
     " false, NULL, NULL)",
     "begin storing": "SELECT * FROM begin_storing('ID', 1, NULL)",
