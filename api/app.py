@@ -20,12 +20,14 @@ from api.routes import (
     credits,
     events,
     files,
+    generation_list,
     generations,
     health,
     images,
     models,
     reference,
     retries,
+    session,
     webhooks,
 )
 
@@ -66,7 +68,8 @@ def build_app(
     """
     app = _bare_app()
     app.public_url = public_url
-    for routes in (generations, retries, images, events, files, models, credits, webhooks):
+    parts = (generations, generation_list, retries, images, events, files, models, credits, session, webhooks)
+    for routes in parts:
         app.include_router(routes.router)
     app.include_router(health.health)
     for path in public_paths:

@@ -25,8 +25,10 @@ from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
 from api.services.input_files import FILE_ID, InputFileService
 from api.services.key_guard import KeyGuard
+from api.services.progress import ProgressService
 from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
+from api.services.sessions import Sessions
 from api.services.state_gauges import StateGauges
 from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.waiter import Waiter
@@ -84,6 +86,7 @@ class Services:
     tenants: TenantStates
     input_files: InputFiles
     slots: ProviderSlots
+    progress: ProgressService
     input_file_service: InputFileService
     generation_service: GenerationService
     workflow_status: WorkflowStatus
@@ -98,6 +101,7 @@ class Services:
     readiness: Readiness
     state_gauges: StateGauges
     admission: Admission
+    sessions: Sessions
     erasure: Erasure
     rate_limiter: RateLimiter
     large_bodies: TenantConcurrencyLimiter
@@ -168,6 +172,15 @@ CanReadGenerations = Annotated[Caller, Depends(_with_scope(Scope.READ_GENERATION
 CanUploadFiles = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CREATE))]
 CanCancelGenerations = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CANCEL))]
 CanReadCredits = Annotated[Caller, Depends(_with_scope(Scope.READ_CREDITS, RatePolicy.READ))]
+
+
+@declares(RateLimited, headers=RATE_LIMIT)
+async def _any_reader(request: Request, caller: AnyCaller, services: ServicesDep) -> Caller:
+    _take(request, services.rate_limiter, caller, RatePolicy.READ)
+    return caller
+
+
+AnyReader = Annotated[Caller, Depends(_any_reader)]
 
 
 def actor_of(caller: Caller) -> Actor:

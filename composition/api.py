@@ -8,6 +8,7 @@ from typing import Protocol
 
 from fastapi import FastAPI
 
+from adapters.database.api_keys import PostgresApiKeys
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.erasure import PostgresErasure
@@ -15,11 +16,13 @@ from adapters.database.events import PostgresEventLog
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
+from adapters.database.progress import PostgresProgressRecords
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.provider_status import PostgresInstallation
 from adapters.database.tenant_usage import PostgresTenantUsages
 from adapters.database.tenants import PostgresTenants
 from adapters.providers.http.client import provider_client
+from adapters.storage.s3 import S3Store
 from api.app import BodyLimits, build_app, build_internal_app
 from api.deps import Services
 from api.http.load_limits import LoadLimits, RouteGroup
@@ -34,8 +37,10 @@ from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
 from api.services.input_files import InputFileService
 from api.services.key_guard import KeyGuard
+from api.services.progress import CatalogDurations, ProgressService
 from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
+from api.services.sessions import Sessions
 from api.services.state_gauges import StateGauges
 from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.waiter import Waiter
@@ -156,7 +161,8 @@ async def api_services(
         workflows = engine or await _temporal(settings)
         models, generations, tenants = catalog(settings), PostgresGenerations(pool), PostgresTenants(pool)
         limits = tenant_limits(settings)
-        admission, rate_limiter = Admission(PostgresTenantUsages(pool), limits), RateLimiter(limits)
+        usages, credits = PostgresTenantUsages(pool), PostgresCreditAccounts(pool)
+        admission, rate_limiter = Admission(usages, limits), RateLimiter(limits)
         log = PostgresEventLog(pool)
         feed = EventFeed(log, pause_seconds=settings.event_pause_seconds)
         stack.callback(feed.close)
@@ -166,8 +172,9 @@ async def api_services(
             generations=generations,
             input_files=PostgresInputFiles(pool),
             slots=PostgresProviderSlots(pool, {}),  # to read positions; only workers grant slots
+            progress=ProgressService(PostgresProgressRecords(pool), CatalogDurations(models)),
             input_file_service=input_files,
-            credits=PostgresCreditAccounts(pool),
+            credits=credits,
             key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
             tenants=tenants,
             generation_service=GenerationService(
@@ -189,17 +196,20 @@ async def api_services(
             image_copies=ImageCopies(store),
             webhook_readers=webhook_readers(settings, http),
             serializer=_serializer(settings),
-            readiness=Readiness(
-                {"postgres": pool.healthy, "temporal": workflows.healthy, "s3": store.bucket_exists},
-                essential="postgres",
-            ),
+            readiness=_readiness(pool, workflows, store),
             state_gauges=StateGauges(PostgresInstallation(pool)),
             admission=admission,
+            sessions=Sessions(PostgresApiKeys(pool), usages, credits, limits),
             erasure=PostgresErasure(pool),
             rate_limiter=rate_limiter,
             large_bodies=TenantConcurrencyLimiter(_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS),
             keyring=keyring(settings),
         )
+
+
+def _readiness(pool: Database, workflows: WorkflowEngine, store: S3Store) -> Readiness:
+    looks = {"postgres": pool.healthy, "temporal": workflows.healthy, "s3": store.bucket_exists}
+    return Readiness(looks, essential="postgres")
 
 
 async def _temporal(settings: ServiceSettings) -> WorkflowEngine:

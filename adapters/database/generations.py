@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Executable, Row, bindparam, func, select, tuple_
+from sqlalchemy import Executable, Row, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.engine import Database
+from adapters.database.generation_lists import GenerationLists
 from adapters.database.ids import new_id
 from adapters.database.tables import GenerationRow, InputFileRow
 from adapters.database.tables.controls import control_values
@@ -18,7 +19,6 @@ from adapters.database.tables.mapping import (
     fallback_fields,
     generation_columns,
     images_from_json,
-    images_of,
     is_terminal,
     locked_generation,
     read_generations,
@@ -33,7 +33,7 @@ from domain.errors import (
     TooLateToCancel,
 )
 from domain.generation import Generation, GenerationRequest, Stage, Status
-from domain.ports import Page
+from domain.listing import GenerationFilter, GenerationSlice, ListOrder, ListPosition
 
 _OWNER = select(col(GenerationRow.tenant_id)).where(col(GenerationRow.id) == bindparam("id"))
 _HELD_FILES = (
@@ -60,6 +60,7 @@ class PostgresGenerations:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._lists = GenerationLists(database)
 
     async def create(
         self, tenant_id: str, request: GenerationRequest, key: str | None, fingerprint: str
@@ -104,22 +105,15 @@ class PostgresGenerations:
         return to_generation(rows[0], images_from_json(rows[0].images))
 
     async def list_generations(
-        self, tenant_id: str, *, status: Status | None, after: Page | None, limit: int
-    ) -> Sequence[Generation]:
-        created_at, row_id = col(GenerationRow.created_at), col(GenerationRow.id)
-        query = select(GenerationRow).where(
-            col(GenerationRow.tenant_id) == tenant_id, col(GenerationRow.deleted_at).is_(None)
-        )
-        if status is not None:
-            query = query.where(col(GenerationRow.status) == status)
-        if after is not None:
-            query = query.where(tuple_(created_at, row_id) < tuple_(after.created_at, after.id))
-        query = query.order_by(created_at.desc(), row_id.desc()).limit(limit)
-        async with self._database.begin() as session:
-            rows = (await session.scalars(query)).all()
-            completed = [row.id for row in rows if row.status == Status.COMPLETED]
-            images = await images_of(session, completed)
-        return [to_generation(row, images.get(row.id, ())) for row in rows]
+        self,
+        tenant_id: str,
+        wanted: GenerationFilter,
+        order: ListOrder,
+        *,
+        after: ListPosition | None,
+        limit: int,
+    ) -> GenerationSlice:
+        return await self._lists.read(tenant_id, wanted, order, after, limit)
 
     async def record_cancel_request(self, tenant_id: str, generation_id: str) -> Generation:
         async with self._database.begin() as session:

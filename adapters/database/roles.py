@@ -33,6 +33,7 @@ SERVING_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "audit_events": _APPEND,
     "entries": _APPEND,
     "events": (*_APPEND, "DELETE"),
+    "generation_terms": _ALL,
     "generations": _CHANGE,
     "images": _APPEND,
     "inbox": _CHANGE,

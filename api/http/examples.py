@@ -35,9 +35,9 @@ PARAMETERS: Mapping[str, Any] = {
     "live": False,
     "Idempotency-Key": "order-4711",
     "Prefer": "wait=30",
+    "Cancel-After": "5m",
+    "Start-Within": "60s",
     "wait": 0,
-    "Cancel-After": "90s",
-    "Start-Within": "10s",
 }
 # By the id of an operation, and by a name of their own. Those that are no success of anybody are not here.
 BODIES: Mapping[str, Mapping[str, Any]] = {
@@ -49,6 +49,13 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
             "n": 2,
             "seed": 7,
             "metadata": {"order": "4711"},
+        },
+        "with_a_life_of_its_own": {
+            "model": "flux-schnell",
+            "prompt": "a letter with a seal",
+            "priority": "high",
+            "expires_in": 3600,
+            "store_prompt": False,
         },
         "from_an_image": {
             "model": "flux-kontext",
@@ -92,7 +99,7 @@ _GENERATION: Mapping[str, Any] = {
     "deleted_at": None,
     "images_erased_at": None,
     "images_expire_at": None,
-    "cancel_at": None,
+    "cancel_at": "2026-11-26T20:20:02.418Z",
     "canceled_by": None,
     "start_by": None,
     "priority": "normal",

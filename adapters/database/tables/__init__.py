@@ -10,6 +10,7 @@ from adapters.database.tables.accounts import (
     UnchargedCostRow,
 )
 from adapters.database.tables.events import EventRow
+from adapters.database.tables.generation_terms import GenerationTermsRow
 from adapters.database.tables.generations import (
     AttemptRow,
     GenerationRow,
@@ -33,6 +34,7 @@ __all__ = [
     "EntryRow",
     "EventRow",
     "GenerationRow",
+    "GenerationTermsRow",
     "ImageRow",
     "InboxRow",
     "InputFileRow",

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, StrictBool, StrictInt
 
 from api.http.schemas.fields import Number, RequestBody, Text, WholeNumber, Word
+from api.http.schemas.progress import ProgressView
 from domain.charging import ChargePolicy
 from domain.controls import CanceledBy, Controls, Priority
 from domain.generation import Stage, Status
@@ -179,12 +180,13 @@ class GenerationView(BaseModel):
     retry_of: str | None
     urls: UrlsView
     queue: QueueView | None = None
+    progress: ProgressView | None = None
     temporal_ui: str | None = None
     live: dict[str, Any] | None = None
 
 
 class GenerationPage(BaseModel):
-    """Newest first. `next_cursor` is null on the last page."""
+    """In the order of `sort`. `next_cursor` is null on the last page, and only there."""
 
     data: list[GenerationView]
     next_cursor: str | None

@@ -4,7 +4,6 @@ import json
 import os
 from datetime import UTC, datetime
 from io import BytesIO
-from types import SimpleNamespace
 from typing import Any
 
 import schemathesis
@@ -13,7 +12,7 @@ from PIL import Image
 
 from api.http.examples import PARAMETERS
 from api.http.pagination import entry_cursor, generation_cursor
-from domain.generation import Generation
+from domain.listing import GenerationFilter, ListOrder, ListPosition
 from tests.integration.api.service import MODEL
 from tests.support.requests import new_id
 
@@ -22,22 +21,21 @@ _MAX_MODEL_CHARACTERS = 100
 _REAL_IDS: dict[str, str] = json.loads(os.environ["REAL_IDS"])
 
 
+def _cursor(created_at: datetime) -> str:
+    return generation_cursor(ListPosition(created_at, new_id("gen")), GenerationFilter(), ListOrder.NEWEST)
+
+
 def _picture() -> bytes:
     file = BytesIO()
     Image.new("RGB", (64, 64), "teal").save(file, "PNG")
     return file.getvalue()
 
 
-def _end_of_page(second: int) -> Generation:
-    """Return a generation, as far as a cursor tells of it."""
-    return SimpleNamespace(created_at=datetime.fromtimestamp(second, UTC), id=new_id("gen"))  # type: ignore[return-value]
-
-
 _FIRST, _LAST = datetime(2001, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _SECONDS = strategies.integers(int(_FIRST.timestamp()), int(_LAST.timestamp()))
 schemathesis.openapi.format(
     "generation-cursor",
-    _SECONDS.map(_end_of_page).map(generation_cursor),
+    _SECONDS.map(lambda second: _cursor(datetime.fromtimestamp(second, UTC))),
 )
 schemathesis.openapi.format("entry-cursor", strategies.integers(0, 2**63 - 1).map(entry_cursor))
 schemathesis.openapi.format("short-duration", strategies.integers(1, 86_400).map(str))
@@ -69,6 +67,16 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
         if isinstance(model, str) and 0 < len(model) <= _MAX_MODEL_CHARACTERS:
             return body | {"model": MODEL}
     return body
+
+
+@schemathesis.hook
+def map_query(context: schemathesis.HookContext, query: Any) -> Any:
+    """Leave the list as it is that a cursor continues."""
+    assert context.operation is not None
+    operation_id = context.operation.definition.raw.get("operationId")
+    if operation_id == "list_generations" and isinstance(query, dict) and "cursor" in query:
+        return {name: value for name, value in query.items() if name in ("cursor", "limit")}
+    return query
 
 
 def _whole(value: Any) -> Any:
