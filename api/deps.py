@@ -19,6 +19,7 @@ from api.http.response_headers import RATE_LIMIT
 from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
 from api.services.event_streams import EventStreams
 from api.services.generations import GenerationService
@@ -32,12 +33,14 @@ from api.services.sessions import Sessions
 from api.services.state_gauges import StateGauges
 from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.waiter import Waiter
+from api.services.webhook_endpoints import WebhookEndpointService
 from api.services.workflow_status import WorkflowStatus
 from domain.audit import Actor
 from domain.auth import Caller, Scope
 from domain.catalog import Catalog
 from domain.errors import (
     DatabaseUnavailable,
+    DeliveryNotFound,
     FileNotFound,
     GenerationNotFound,
     IdempotencyKeyInvalid,
@@ -49,6 +52,7 @@ from domain.errors import (
     TooManyFailedKeys,
     Unauthenticated,
     UnsupportedMediaType,
+    WebhookEndpointNotFound,
 )
 from domain.keyring import Keyring
 from domain.ports import (
@@ -89,6 +93,7 @@ class Services:
     progress: ProgressService
     input_file_service: InputFileService
     generation_service: GenerationService
+    estimates: Estimates
     workflow_status: WorkflowStatus
     event_log: EventLog
     event_feed: EventFeed
@@ -106,6 +111,7 @@ class Services:
     rate_limiter: RateLimiter
     large_bodies: TenantConcurrencyLimiter
     keyring: Keyring
+    webhook_endpoints: WebhookEndpointService
 
 
 async def _services(request: Request) -> Services:
@@ -169,8 +175,13 @@ async def reader_of(request: Request, services: Services) -> Caller:
 
 
 CanReadGenerations = Annotated[Caller, Depends(_with_scope(Scope.READ_GENERATIONS, RatePolicy.READ))]
+# Who may create may ask what it would cost, at the rate of reads: nothing comes of it.
+CanEstimate = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.READ))]
 CanUploadFiles = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CREATE))]
 CanCancelGenerations = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CANCEL))]
+CanReadWebhooks = Annotated[Caller, Depends(_with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.READ))]
+CanManageWebhooks = Annotated[Caller, Depends(_with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.CANCEL))]
+CanSendWebhooks = Annotated[Caller, Depends(_with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.CREATE))]
 CanReadCredits = Annotated[Caller, Depends(_with_scope(Scope.READ_CREDITS, RatePolicy.READ))]
 
 
@@ -262,6 +273,22 @@ async def _file_id(file_id: str) -> str:
     return file_id
 
 
+@declares(WebhookEndpointNotFound)
+async def _webhook_endpoint_id(endpoint_id: str) -> str:
+    if "\0" in endpoint_id:
+        raise WebhookEndpointNotFound
+    return endpoint_id
+
+
+@declares(DeliveryNotFound)
+async def _delivery_id(delivery_id: str) -> str:
+    if "\0" in delivery_id:
+        raise DeliveryNotFound
+    return delivery_id
+
+
 GenerationBody = Annotated[GenerationCreate, Depends(_generation_body)]
 FileId = Annotated[str, Depends(_file_id)]
 GenerationId = Annotated[str, Depends(_generation_id)]
+WebhookEndpointId = Annotated[str, Depends(_webhook_endpoint_id)]
+DeliveryId = Annotated[str, Depends(_delivery_id)]

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Executable, Row, bindparam, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Executable, Row, bindparam, func, literal, select
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -24,6 +24,7 @@ from adapters.database.tables.mapping import (
     read_generations,
     to_generation,
 )
+from adapters.database.tables.routes import notes_to_json
 from domain.charging import ChargePolicy
 from domain.errors import (
     DatabaseUnavailable,
@@ -47,7 +48,7 @@ _HELD_FILES = (
 _CREATE = (
     insert(GENERATIONS)
     .on_conflict_do_nothing(index_elements=["tenant_id", "idempotency_key"])
-    .returning(*generation_columns())
+    .returning(*generation_columns(), literal([], JSONB).label("attempts"))
 )
 _READ = read_generations("generations.id = :generation")
 _READ_OF = read_generations("generations.id = :generation AND tenant_id = :tenant")
@@ -159,4 +160,5 @@ def _values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
         "price_credits": request.price_credits,
         "status": Status.CREATED,
         "stage": Stage.CREATED,
+        "routing": notes_to_json(request.route_notes),
     } | control_values(request.controls)

@@ -32,6 +32,7 @@ TAGS = {
     "files": "Images that generations use as inputs.",
     "models": "What can be asked for, with limits and prices.",
     "credits": "What the tenant can spend, and every movement.",
+    "deliveries": "Webhooks to the client: where they go, and what was delivered.",
     "webhooks": "Where providers report results. Not for clients.",
     "health": "For load balancers and operators.",
 }

@@ -11,6 +11,8 @@ from typing import Any
 
 from domain.errors import InvalidInput
 from domain.listing import GenerationFilter, ListOrder, ListPosition, SortKey, SortValue
+from domain.ports.webhooks import Page
+from domain.webhooks import Delivery
 
 # In the description of a parameter: nothing is one but what a page gave out.
 GENERATION_CURSOR: dict[str, Any] = {"format": "generation-cursor"}
@@ -29,6 +31,10 @@ def generation_cursor(position: ListPosition, wanted: GenerationFilter, order: L
     else:
         written = str(value // _MICROSECOND if isinstance(value, timedelta) else value)
     return _wrap(f"{_list_id(wanted, order)} {written} {position.id}")
+
+
+def delivery_cursor(last: Delivery) -> str:
+    return _wrap(f"{last.created_at.isoformat()} {last.id}")
 
 
 def read_generation_cursor(
@@ -50,6 +56,16 @@ def read_generation_cursor(
     if not generation_id.isprintable():
         raise _invalid()
     return ListPosition(_read_value(written, order.key), generation_id)
+
+
+def read_delivery_cursor(cursor: str | None) -> Page | None:
+    """Raises InvalidInput."""
+    if cursor is None:
+        return None
+    written, _, delivery_id = _unwrap(cursor).partition(" ")
+    if not delivery_id.isprintable():
+        raise _invalid()
+    return Page(_read_moment(written), delivery_id)
 
 
 def entry_cursor(last_id: int) -> str:

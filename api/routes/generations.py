@@ -62,6 +62,9 @@ async def create_generation(
     With `Prefer: wait=N` the response comes as soon as it has ended, with 200, or after N seconds with 202.
     """
     controls = body.controls(deadlines.cancel_after_seconds, deadlines.start_within_seconds)
+    await services.webhook_endpoints.check_job_webhook(
+        caller.tenant_id, body.webhook_url, body.webhook_events
+    )
     command = GenerationCommand(
         body.model,
         body.parameters(),

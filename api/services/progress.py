@@ -1,11 +1,21 @@
 """How far an open job is: what polls have recorded, our own queue, and how long its stage usually takes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from api.services.durations import Durations
 from domain.catalog import Catalog
+from domain.durations import Phase
 from domain.generation import Generation, Stage
 from domain.ports import ProgressRecords, QueuePosition, TypicalDurations
 from domain.progress import StageProgress, TypicalSeconds
+
+_PHASES: Mapping[Stage, Phase] = {
+    Stage.THROTTLED: Phase.QUEUE,
+    Stage.SUBMITTING: Phase.QUEUE,
+    Stage.GENERATING: Phase.GENERATING,
+    Stage.STORING: Phase.STORING,
+}
 
 
 @dataclass(frozen=True)
@@ -37,13 +47,17 @@ class ProgressService:
         return JobProgress(at_stage, own_queue if is_queued else None, typical)
 
 
-class CatalogDurations:
-    """The catalog's estimate, which is of the work at the provider and of nothing else."""
+class StageDurations:
+    """What a model's history tells of a stage; of the work at the provider, else the catalog's estimate."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, durations: Durations, catalog: Catalog) -> None:
+        self._durations = durations
         self._catalog = catalog
 
     async def typical_seconds(self, model: str, stage: Stage) -> TypicalSeconds | None:
+        measured, phase = await self._durations.of_model(model), _PHASES.get(stage)
+        if phase is not None and (seconds := measured.by_phase.get(phase)) is not None:
+            return TypicalSeconds(seconds.p50, seconds.p95, measured.samples)
         found = self._catalog.models.get(model)
         if found is None or stage is not Stage.GENERATING:
             return None

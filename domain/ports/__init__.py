@@ -3,6 +3,7 @@
 from domain.ports.assets import Assets, ResultToStore, StoringStart
 from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, WebhookReceipt
 from domain.ports.credits import Authenticator, CreditAccounts, Ledger
+from domain.ports.durations import DurationHistory
 from domain.ports.erasure import Erasure
 from domain.ports.events import EventLog, LogTail
 from domain.ports.generations import Generations
@@ -33,6 +34,7 @@ __all__ = [
     "Closure",
     "CreditAccounts",
     "Downloader",
+    "DurationHistory",
     "Erasure",
     "EventLog",
     "Generations",

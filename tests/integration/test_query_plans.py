@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from adapters.database.credits import PostgresCreditAccounts
+from adapters.database.durations import PostgresDurations
 from adapters.database.engine import Database
 from adapters.database.erasure import PostgresErasure
 from adapters.database.input_files import PostgresInputFiles
@@ -40,6 +41,8 @@ MOMENT = timedelta(seconds=5)
 CATALOG = Catalog({}, {})
 LISTS: dict[str, Call] = {
     **{f"generations: {name}": call for name, call in filtered_lists.LISTS.items()},
+    "durations": lambda db: PostgresDurations(db).measure_durations("m"),
+    "durations of no job": lambda db: PostgresDurations(db).measure_durations("none"),
     "entries": lambda db: PostgresCreditAccounts(db).list_entries("ten_0", before=None, limit=LIMIT),
     "entries, next page": lambda db: PostgresCreditAccounts(db).list_entries(
         "ten_0", before=200_000, limit=LIMIT
@@ -66,6 +69,7 @@ STEPS = {
     "reserve": "SELECT * FROM reserve_credits_of_all(ARRAY['ID'])",
     "request a slot": "SELECT * FROM request_slot('ID', 1, '{\"fal\": 60}')",
     "begin": "SELECT * FROM begin_submit('ID', 1)",
+    "note": "SELECT note_route('ID', 2, 'provider_refused')",
     "accepted": "SELECT * FROM record_accepted('ID', 1, 'job', '{}', NULL, NULL)",
     "poll": "SELECT record_poll('ID', 1, 'running', NULL, '{\"percent\": 50}')",
     "webhook": "SELECT * FROM receive_event('fal', 'ID', 1, 'event_ID', 'job', false, 'RESULT', NULL, NULL,"

@@ -25,13 +25,22 @@ from adapters.database.tables.provider_slots import (
     ProviderPauseRow,
     ProviderSlotRow,
 )
+from adapters.database.tables.webhook_endpoints import (
+    DeliveryAttemptRow,
+    DeliveryRow,
+    EventCursorRow,
+    WebhookEndpointRow,
+)
 
 __all__ = [
     "AccountRow",
     "ApiKeyRow",
     "AttemptRow",
     "AuditEventRow",
+    "DeliveryAttemptRow",
+    "DeliveryRow",
     "EntryRow",
+    "EventCursorRow",
     "EventRow",
     "GenerationRow",
     "GenerationTermsRow",
@@ -46,4 +55,5 @@ __all__ = [
     "TransferRow",
     "UnchargedCostRow",
     "UnstoredImageRow",
+    "WebhookEndpointRow",
 ]

@@ -15,6 +15,7 @@ from sqlmodel import SQLModel, col
 
 from adapters.database.tables import GenerationRow
 from adapters.database.tables.controls import to_canceled_by, to_controls
+from adapters.database.tables.routes import ATTEMPTS_OF, notes_from_json, selected_attempts
 from domain.charging import ChargePolicies, ChargePolicy
 from domain.errors import GenerationNotFound
 from domain.generation import (
@@ -62,14 +63,16 @@ OUTCOME = text("SELECT * FROM outcome_of(:generation)")
 
 
 def read_generations(condition: str) -> TextualSelect:
-    """Return a statement that selects generations with the images that were paid for, as `images`."""
+    """Return a statement that selects generations, what `attempts` they made, and paid `images`."""
     return with_generation(
         f"""generations LEFT JOIN LATERAL (
             SELECT jsonb_agg(to_jsonb(image) - 'generation_id' - 'created_at' ORDER BY index) AS images
             FROM images AS image WHERE generation_id = generations.id AND generations.status = 'completed'
-        ) AS stored ON true WHERE {condition}""",  # noqa: S608 - constants
+        ) AS stored ON true LEFT JOIN LATERAL ({ATTEMPTS_OF}) AS made ON true
+        WHERE {condition}""",  # noqa: S608 - constants
         "generations",
         images=JSONB,
+        attempts=JSONB,
     )
 
 
@@ -159,6 +162,7 @@ def _request(row: AnyGenerationRow) -> GenerationRequest:
         mask=row.mask,
         charging=charging_of(row),
         controls=to_controls(row),
+        route_notes=notes_from_json(row.routing),
     )
 
 
@@ -192,6 +196,8 @@ def to_generation(row: AnyGenerationRow, images: tuple[Image, ...] = ()) -> Gene
         images_erased_at=row.images_erased_at,
         images_expire_at=row.images_expire_at,
         canceled_by=to_canceled_by(row),
+        moved_at=row.moved_at,
+        attempts=selected_attempts(row),
     )
 
 
