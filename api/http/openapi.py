@@ -33,6 +33,7 @@ TAGS = {
     "models": "What can be asked for, with limits and prices.",
     "credits": "What the tenant can spend, and every movement.",
     "deliveries": "Webhooks to the client: where they go, and what was delivered.",
+    "session": "The key of the request: whose it is, what it may do, and what is left of its limits.",
     "webhooks": "Where providers report results. Not for clients.",
     "health": "For load balancers and operators.",
 }
