@@ -12,8 +12,9 @@ from jsonschema import Draft202012Validator
 from api.app import BodyLimits, build_app
 
 # What a key may without any scope.
-OF_EVERY_KEY = {"get_session"}
 _METHODS = ("get", "post", "put", "patch", "delete")
+# Whatever a key may do, it may ask this.
+OF_ANY_KEY = {"get_session"}
 _JSON = ("application/json", "application/problem+json")
 
 _OPENAI_CODES = {"invalid_api_key": "unauthenticated"}
