@@ -10,6 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from activities.assets import AssetActivities
 from activities.credits import CreditActivities
+from activities.deliveries import DeliveryActivities
 from activities.moderation import ModerationActivities
 from activities.provider import ProviderActivities
 from activities.provider_slots import SlotActivities
@@ -20,11 +21,13 @@ from domain.provider import AttemptRef, PollResult, StoreRequest, StoreResult, S
 from domain.slots import SlotRequest
 from domain.temporal_names import (
     ASSETS_QUEUE,
+    DELIVERIES_QUEUE,
     GENERATIONS_QUEUE,
     RECONCILE_QUEUE,
     provider_queue,
     submit_queue,
 )
+from domain.webhooks import SendReport, SendRequest
 
 T = TypeVar("T")
 
@@ -145,6 +148,19 @@ async def reconcile(plan: ReconcilePlan) -> dict[str, int]:
         heartbeat_timeout=timedelta(seconds=10),
         retry_policy=SHORT_RETRY,
         summary="Repair what was left behind",
+    )
+
+
+async def send_webhook(request: SendRequest) -> SendReport:
+    """Send once. The retries are for outages of ours; those of the receiver are in the report."""
+    return await workflow.execute_activity_method(
+        DeliveryActivities.send_webhook,
+        request,
+        task_queue=DELIVERIES_QUEUE,
+        start_to_close_timeout=timedelta(seconds=60),
+        heartbeat_timeout=timedelta(seconds=10),
+        retry_policy=UNLIMITED_RETRY,
+        summary=f"Attempt {request.number}",
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from api.http import webhook_examples
 from api.http.problems import problem_body, status_of
 from domain.errors import ServiceError, every_error
 
@@ -24,6 +25,7 @@ _MOMENTS = {
 
 # By the name of a parameter in a path or a query.
 PARAMETERS: Mapping[str, Any] = {
+    **webhook_examples.PARAMETERS,
     "generation_id": GENERATION_ID,
     "file_id": FILE_ID,
     "model_id": "flux-schnell",
@@ -36,9 +38,12 @@ PARAMETERS: Mapping[str, Any] = {
     "Idempotency-Key": "order-4711",
     "Prefer": "wait=30",
     "wait": 0,
+    "Cancel-After": "90s",
+    "Start-Within": "10s",
 }
 # By the id of an operation, and by a name of their own. Those that are no success of anybody are not here.
 BODIES: Mapping[str, Mapping[str, Any]] = {
+    **webhook_examples.BODIES,
     "create_generation": {
         "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
         "with_metadata": {
@@ -47,6 +52,13 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
             "n": 2,
             "seed": 7,
             "metadata": {"order": "4711"},
+        },
+        "with_a_life_of_its_own": {
+            "model": "flux-schnell",
+            "prompt": "a letter with a seal",
+            "priority": "high",
+            "expires_in": 3600,
+            "store_prompt": False,
         },
         "from_an_image": {
             "model": "flux-kontext",
@@ -57,6 +69,16 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "estimate_generation": {
         "of_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
         "of_an_image": {"model": "flux-kontext", "prompt": "the same in winter", "inputs": [FILE_ID]},
+    },
+    "create_openai_images": {
+        "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
+    },
+    "edit_openai_images": {
+        "from_a_file": {
+            "model": "flux-kontext",
+            "prompt": "the same picture in winter",
+            "images": [{"file_id": FILE_ID}],
+        },
     },
     "create_watch_token": {"for_a_quarter": {"generation_id": GENERATION_ID, "ttl_seconds": 900}},
 }
@@ -93,6 +115,12 @@ _GENERATION: Mapping[str, Any] = {
     **_MOMENTS,
     "deleted_at": None,
     "images_erased_at": None,
+    "images_expire_at": None,
+    "cancel_at": "2026-11-26T20:20:02.418Z",
+    "canceled_by": None,
+    "start_by": None,
+    "priority": "normal",
+    "retry_of": None,
     "urls": {
         "self": _ADDRESS,
         "cancel": f"{_ADDRESS}/cancel",
@@ -113,6 +141,9 @@ _ENTRY = {
 }
 _MODEL: Mapping[str, Any] = {
     "id": "flux-schnell",
+    "object": "model",
+    "created": 0,
+    "owned_by": "fal",
     "title": "FLUX.1 [schnell]",
     "kind": "text_to_image",
     "kinds": ["text_to_image"],
@@ -144,6 +175,7 @@ _EVENT: Mapping[str, Any] = {
 }
 # By the name of the schema of a response.
 VIEWS: Mapping[str, Any] = {
+    **webhook_examples.VIEWS,
     "GenerationView": _GENERATION,
     "GenerationPage": {"data": [_GENERATION], "next_cursor": None},
     "ImageList": {"data": [_IMAGE], "undelivered": []},
@@ -177,7 +209,13 @@ VIEWS: Mapping[str, Any] = {
         "expires_at": "2026-11-27T20:14:40.120Z",
     },
     "ModelView": _MODEL,
-    "ModelList": {"data": [_MODEL]},
+    "ModelList": {"object": "list", "data": [_MODEL]},
+    "ImagesView": {
+        "created": 1_795_724_106,
+        "output_format": "png",
+        "size": "1024x1024",
+        "data": [{"b64_json": "iVBORw0KGgo="}],
+    },
     "BalanceView": {"available": 99, "held": 0, "spent": 1},
     "EntryPage": {"data": [_ENTRY], "next_cursor": None},
     "HealthView": {"status": "ok"},
@@ -217,8 +255,9 @@ def add(openapi: Mapping[str, Any]) -> None:
 
 def _add_to_parameters(operation: Mapping[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
-        if parameter["name"] in PARAMETERS:
-            parameter["example"] = PARAMETERS[parameter["name"]]
+        name = f"{operation['operationId']} {parameter['name']}"
+        if (example := PARAMETERS.get(name, PARAMETERS.get(parameter["name"]))) is not None:
+            parameter["example"] = example
 
 
 def _views(operation: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:

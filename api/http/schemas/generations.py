@@ -5,17 +5,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictInt
 
-from api.http.schemas.fields import Number, RequestBody, Text, WholeNumber, Word
+from api.http.schemas.fields import EventName, Number, RequestBody, Text, WholeNumber, Word
 from api.http.schemas.jobs import RouteView, SubmitUnknownView
+from api.http.schemas.progress import ProgressView
 from domain.charging import ChargePolicy
 from domain.controls import CanceledBy, Controls, Priority
 from domain.generation import Stage, Status
 from domain.moderation import ModeratedAt
+from domain.webhook_urls import MAX_URL_CHARACTERS
 
 # A year.
 MAX_LIFETIME_SECONDS = 31_536_000
 # Fields of the body that are not the model's.
-NO_PARAMETERS = {"model", "inputs", "mask", "metadata", "max_cost", "priority", "expires_in", "store_prompt"}
+NO_PARAMETERS = {
+    *("model", "inputs", "mask", "metadata", "max_cost", "priority", "expires_in", "store_prompt"),
+    *("webhook_url", "webhook_events"),
+}
 
 
 class GenerationCreate(RequestBody):
@@ -44,6 +49,8 @@ class GenerationCreate(RequestBody):
     inputs: Annotated[list[Text], Field(max_length=16)] | None = None
     mask: Text | None = None
     metadata: Annotated[dict[Text, Text], Field(max_length=16)] | None = None
+    webhook_url: Annotated[Text, Field(min_length=1, max_length=MAX_URL_CHARACTERS)] | None = None
+    webhook_events: Annotated[list[EventName], Field(max_length=50)] | None = None
     max_cost: Annotated[WholeNumber, Field(ge=0)] | None = None
     priority: Literal["low", "normal", "high"] | None = None
     expires_in: Annotated[StrictInt, Field(ge=60, le=MAX_LIFETIME_SECONDS)] | None = None
@@ -61,6 +68,8 @@ class GenerationCreate(RequestBody):
             image_lifetime_seconds=self.expires_in,
             keeps_prompt=self.store_prompt is not False,
             priority=Priority[(self.priority or "normal").upper()],
+            webhook_url=self.webhook_url,
+            webhook_events=tuple(self.webhook_events or ()),
         )
 
 
@@ -184,6 +193,7 @@ class GenerationView(BaseModel):
     routing: list[RouteView] | None = None
     submit_unknown: SubmitUnknownView | None = None
     queue: QueueView | None = None
+    progress: ProgressView | None = None
     temporal_ui: str | None = None
     live: dict[str, Any] | None = None
 
@@ -196,7 +206,7 @@ class ImageList(BaseModel):
 
 
 class GenerationPage(BaseModel):
-    """Newest first. `next_cursor` is null on the last page."""
+    """In the order of `sort`. `next_cursor` is null on the last page, and only there."""
 
     data: list[GenerationView]
     next_cursor: str | None

@@ -14,6 +14,7 @@ import httpx
 from api.http import examples
 from tests.integration.api.pictures import PICTURE
 from tests.integration.api.service import Service, Tenant, unique
+from tests.integration.webhooks.client import delivery_ended, endpoint_of, pinged
 from tests.support.description import Operation, resolved
 
 # By the name of a parameter: an id that one tenant has and no other, in one or more states.
@@ -23,9 +24,11 @@ WANTED_STATES = {"cancel_generation": "open"}
 # Parameters that are the same for every tenant.
 SHARED_PARAMETERS = {"model_id": "flux-schnell", "index": "0"}
 # Fields of bodies that name ids: whose they are.
-BODY_IDS = {"inputs": "file_id", "mask": "file_id", "generation_id": "generation_id"}
+BODY_IDS = {"inputs": "file_id", "images": "file_id", "mask": "file_id", "generation_id": "generation_id"}
 _PREFIXES = {"generation_id": "gen_", "file_id": "file_"}
 _ALPHABET = "0123456789abcdef"
+# An endpoint that nothing reaches, and that no event of these tests is for: its rows do not change.
+_NOWHERE, _RARE = "https://hooks.invalid/", "credits.withdrawn"
 
 
 async def _generations(tenant: Tenant) -> dict[str, str]:
@@ -43,7 +46,22 @@ async def _files(tenant: Tenant) -> dict[str, str]:
     return {"stored": answer.json()["id"]}
 
 
-MAKERS: Makers = {"generation_id": _generations, "file_id": _files}
+async def _endpoints(tenant: Tenant) -> dict[str, str]:
+    await tenant.http.post("/v1/webhook-secret/rotate")
+    return {"quiet": (await endpoint_of(tenant, _NOWHERE, event_types=[_RARE])).id}
+
+
+async def _deliveries(tenant: Tenant) -> dict[str, str]:
+    endpoint = await endpoint_of(tenant, _NOWHERE, event_types=[_RARE])
+    return {"ended": (await delivery_ended(tenant, await pinged(tenant, endpoint)))["id"]}
+
+
+MAKERS: Makers = {
+    "generation_id": _generations,
+    "file_id": _files,
+    "endpoint_id": _endpoints,
+    "delivery_id": _deliveries,
+}
 
 
 @dataclass(frozen=True)
@@ -111,7 +129,7 @@ class Call:
 
     def _content(self) -> dict[str, Any]:
         kinds = self.operation.media_types
-        if "multipart/form-data" in kinds:
+        if "multipart/form-data" in kinds and "application/json" not in kinds:
             return {"files": {"file": ("a.png", PICTURE, "image/png")}}
         if "application/json" not in kinds:
             return {"content": b"{}"} if kinds else {}
@@ -119,7 +137,8 @@ class Call:
         for name in named_in_body(self.operation):
             if name in body and BODY_IDS[name] in self.values:
                 given = self.values[BODY_IDS[name]]
-                body[name] = [given] if isinstance(body[name], list) else given
+                found = {BODY_IDS[name]: given} if name == "images" else given
+                body[name] = [found] if isinstance(body[name], list) else found
         return {"json": body}
 
 
