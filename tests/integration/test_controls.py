@@ -123,6 +123,9 @@ async def test_storing_does_not_begin_after_its_time_and_goes_on(books: Postgres
 
     assert (await assets.begin_storing(early, None)).result is not None
     assert (await assets.begin_storing(late, None)).result is None
+    # As after a Reset in Temporal, which begins with the first step.
+    reservation = await PostgresLedger(books.database).reserve(early.generation_id)
+    assert reservation.state is HoldState.HELD
 
 
 async def test_who_canceled_it(books: PostgresBooks) -> None:
