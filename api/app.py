@@ -18,14 +18,20 @@ from api.http.security_headers import SecurityHeadersMiddleware
 from api.metrics import RequestMetricsMiddleware
 from api.routes import (
     credits,
+    deliveries,
+    estimates,
     events,
     files,
+    generation_list,
     generations,
     health,
+    image_lists,
     images,
     models,
     reference,
     retries,
+    session,
+    webhook_endpoints,
     webhooks,
 )
 
@@ -66,7 +72,11 @@ def build_app(
     """
     app = _bare_app()
     app.public_url = public_url
-    for routes in (generations, retries, images, events, files, models, credits, webhooks):
+    client_routes = (
+        *(estimates, generations, generation_list, retries, images, image_lists, events, files),
+        *(models, credits, session, webhooks, webhook_endpoints, deliveries),
+    )
+    for routes in client_routes:
         app.include_router(routes.router)
     app.include_router(health.health)
     for path in public_paths:

@@ -54,6 +54,7 @@ from tests.support.scripted import (
     ScriptedSynchronousProvider,
     TrustingInspector,
 )
+from tests.support.webhook_sending import delivery_activities_of
 from worker import Tuning, build_workers
 from workflows.generation import GenerationWorkflow
 from workflows.progress import Progress
@@ -256,7 +257,8 @@ class World:
                 result_lifetimes=self.result_lifetimes,
                 tentative_seconds=self.tentative_seconds,
                 stop_grace_seconds=stop_grace_seconds,
-            )
+            ),
+            delivery_activities_of(self.database),
         )
 
 
