@@ -230,6 +230,12 @@ async def test_a_prompt_that_is_not_to_be_stored_goes_with_the_end(
     await attempts.record_result(first, replace(echoing(word), does_not_charge=True))
     await attempts.begin_submit(second)
     await attempts.record_accepted(second, ProviderJob("job-2", {}))
+    await books.sql(
+        "UPDATE attempts SET progress = jsonb_build_object('said', jsonb_build_object('logs', CAST(:word AS text)))"
+        " WHERE generation_id = :id",
+        word=word,
+        id=first.generation_id,
+    )
     while_open = await tables_with(books, word)
 
     await ENDS[way](books, first.generation_id)
