@@ -69,6 +69,16 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "estimate_generation": {
         "of_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"}
     },
+    "create_openai_images": {
+        "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
+    },
+    "edit_openai_images": {
+        "from_a_file": {
+            "model": "flux-kontext",
+            "prompt": "the same picture in winter",
+            "images": [{"file_id": FILE_ID}],
+        },
+    },
     "create_watch_token": {"for_a_quarter": {"generation_id": GENERATION_ID, "ttl_seconds": 900}},
 }
 _IMAGE = {
@@ -130,6 +140,9 @@ _ENTRY = {
 }
 _MODEL: Mapping[str, Any] = {
     "id": "flux-schnell",
+    "object": "model",
+    "created": 0,
+    "owned_by": "fal",
     "title": "FLUX.1 [schnell]",
     "kind": "text_to_image",
     "kinds": ["text_to_image"],
@@ -195,7 +208,13 @@ VIEWS: Mapping[str, Any] = {
         "expires_at": "2026-11-27T20:14:40.120Z",
     },
     "ModelView": _MODEL,
-    "ModelList": {"data": [_MODEL]},
+    "ModelList": {"object": "list", "data": [_MODEL]},
+    "ImagesView": {
+        "created": 1_795_724_106,
+        "output_format": "png",
+        "size": "1024x1024",
+        "data": [{"b64_json": "iVBORw0KGgo="}],
+    },
     "BalanceView": {"available": 99, "held": 0, "spent": 1},
     "EntryPage": {"data": [_ENTRY], "next_cursor": None},
     "HealthView": {"status": "ok"},
