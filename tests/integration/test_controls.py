@@ -38,6 +38,12 @@ LOST = TerminalState(Status.FAILED, "workflow_lost", attention="workflow_lost")
 # Longer ago than the times of these tests.
 _AGE = "UPDATE generations SET created_at = created_at - interval '2 hours' WHERE id = :id"
 
+# As a poll stores the log of a job.
+_SAY = """
+UPDATE attempts SET progress = jsonb_build_object('said', jsonb_build_object('logs', CAST(:word AS text)))
+WHERE generation_id = :id
+"""
+
 
 async def held(books: PostgresBooks, wanted: GenerationRequest) -> AttemptRef:
     """Return a generation whose credits are held."""
@@ -230,12 +236,7 @@ async def test_a_prompt_that_is_not_to_be_stored_goes_with_the_end(
     await attempts.record_result(first, replace(echoing(word), does_not_charge=True))
     await attempts.begin_submit(second)
     await attempts.record_accepted(second, ProviderJob("job-2", {}))
-    await books.sql(
-        "UPDATE attempts SET progress = jsonb_build_object('said', jsonb_build_object('logs', CAST(:word AS text)))"
-        " WHERE generation_id = :id",
-        word=word,
-        id=first.generation_id,
-    )
+    await books.sql(_SAY, word=word, id=first.generation_id)
     while_open = await tables_with(books, word)
 
     await ENDS[way](books, first.generation_id)
