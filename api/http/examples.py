@@ -242,27 +242,6 @@ VIEWS: Mapping[str, Any] = {
         "credits": {"available": 99, "held": 0, "spent": 1},
     },
     "EntryPage": {"data": [_ENTRY], "next_cursor": None},
-    "SessionView": {
-        "tenant_id": "ten_01a219a0c4e87b11a2d3e4f5061728394",
-        "key": {
-            "id": "0123456789abcdef",
-            "name": "the back end",
-            "scopes": ["generations:read", "generations:write"],
-            "created_at": "2026-11-20T09:00:00Z",
-            "expires_at": None,
-        },
-        "rates": [
-            {"policy": "read", "quota": 5000, "window_seconds": 10, "remaining": 4999, "reset_seconds": 1}
-        ],
-        "limits": {
-            "open_generations": {"used": 2, "max": 10_000},
-            "waiting_generations": {"used": 0, "max": 5000},
-            "files": {"used": 12, "max": 10_000},
-            "file_bytes": {"used": 3_728_640, "max": 10_000_000_000},
-            "uncharged_credits": {"used": 0, "max": 10_000},
-        },
-        "credits": {"available": 99, "held": 0, "spent": 1},
-    },
     "HealthView": {"status": "ok"},
     "ReadinessView": {"status": "ok", "dependencies": {"postgres": "ok", "temporal": "ok", "s3": "ok"}},
     "ReceivedView": {"status": "received"},

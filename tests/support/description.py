@@ -11,7 +11,6 @@ from jsonschema import Draft202012Validator
 
 from api.app import BodyLimits, build_app
 
-# What a key may without any scope.
 _METHODS = ("get", "post", "put", "patch", "delete")
 # Whatever a key may do, it may ask this.
 OF_ANY_KEY = {"get_session"}
