@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 from standardwebhooks import WebhookVerificationError
 
+from adapters.database.audit import audit_events
 from domain.auth import Scope
 from tests.integration.api.service import Service, Tenant, unique
 from tests.integration.webhooks.client import (
@@ -209,6 +210,28 @@ async def test_what_is_wrong_with_an_endpoint_is_named_and_leaves_nothing(
     assert "pass@" not in refused.text
     assert "x" * 30 not in refused.text
     assert (await tenant.http.get("/v1/webhook-endpoints")).json() == {"data": []}
+
+
+async def test_every_change_is_in_the_audit_trail(
+    service: Service, tenant: Tenant, receiver: Receiver
+) -> None:
+    url = receiver.url("/audited")
+    endpoint = await endpoint_of(tenant, url)
+    path = f"/v1/webhook-endpoints/{endpoint.id}"
+    await tenant.http.patch(path, json={"description": "orders"})
+    await tenant.http.post(f"{path}/rotate-secret")
+    await tenant.http.delete(path)
+
+    trail = [
+        event for event in await audit_events(service.database, tenant.id, 10) if event.subject == endpoint.id
+    ]
+    assert [(event.action, event.details) for event in reversed(trail)] == [
+        ("create_webhook_endpoint", {}),
+        ("change_webhook_endpoint", {"fields": ["description"]}),
+        ("rotate_webhook_secret", {}),
+        ("delete_webhook_endpoint", {}),
+    ]
+    assert {event.actor for event in trail} == {f"key:{tenant.key_id}"}
 
 
 async def test_a_tenant_has_a_limited_number_of_endpoints(
