@@ -10,7 +10,7 @@ from adapters.database.functions import statements
 revision = "0009"
 down_revision = "0008"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "8e4c0000f0a86981840387cdbb68be76fd8ea9c56e23a75c749ba331351cc23d"
+FUNCTIONS_SHA256 = "777a270be98ffcc3419ae71c0bf57ca3b83e36ae31439f51730d41955ba78027"
 
 TABLES = """
 CREATE TABLE webhook_endpoints (

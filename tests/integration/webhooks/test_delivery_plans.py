@@ -18,7 +18,7 @@ INSERT INTO tenants (id, name) SELECT 'ten_' || n, 'many' FROM generate_series(0
 INSERT INTO webhook_endpoints (id, tenant_id, url, secret, hint)
     SELECT 'whe_' || n, 'ten_' || n % 200, 'https://example.com/', 's', 'h' FROM generate_series(0, 999) AS n;
 INSERT INTO events (transaction_id, tenant_id, type, data)
-    SELECT n / 3, 'ten_' || n % 200,
+    SELECT n / 400, 'ten_' || n % 200,
         CASE WHEN n % 10 = 0 THEN 'generation.completed' ELSE 'credits.held' END, '{}'
     FROM generate_series(1, 200000) AS n;
 INSERT INTO deliveries (id, tenant_id, endpoint_id, event_id, type, data, status, started_at, next_attempt_at,
@@ -29,7 +29,7 @@ INSERT INTO deliveries (id, tenant_id, endpoint_id, event_id, type, data, status
     FROM generate_series(1, 200000) AS n;
 INSERT INTO delivery_attempts (delivery_id, number, duration_ms)
     SELECT 'msg_' || n, 1, 1 FROM generate_series(1, 200000) AS n;
-UPDATE event_cursors SET transaction_id = 66000, event_id = 0;
+UPDATE event_cursors SET transaction_id = 100, event_id = 0;
 SET session_replication_role = origin;
 ANALYZE;
 """
@@ -66,6 +66,22 @@ async def test_no_step_reads_a_whole_table(connection: asyncpg.Connection, name:
         await connection.execute(_STEPS[name])
         after = dict(await connection.fetch(_SCANS))
     assert {table for table in _LARGE if after.get(table, 0) > before.get(table, 0)} == set()
+
+
+async def test_without_an_endpoint_events_are_passed_over_unread(connection: asyncpg.Connection) -> None:
+    cursor = "SELECT transaction_id, event_id FROM event_cursors WHERE name = 'deliveries'"
+    read = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'events'"
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute("UPDATE webhook_endpoints SET deleted_at = now()")
+    before, unread = await connection.fetchrow(cursor), await connection.fetchval(read)
+    found = await connection.fetchrow("SELECT * FROM dispatch_events(500)")
+    after, fetched = await connection.fetchrow(cursor), await connection.fetchval(read)
+    await transaction.rollback()
+
+    assert tuple(found) == (0, 0, False)
+    assert after > before
+    assert fetched - unread <= 1
 
 
 async def test_the_check_sees_a_table_that_is_read_as_a_whole(connection: asyncpg.Connection) -> None:
