@@ -18,6 +18,7 @@ from activities.reconcile import ReconcileActivities, ReconcilePlan
 from domain.credits import Refund, Reservation
 from domain.generation import Outcome, TerminalState, TimingPolicy
 from domain.provider import AttemptRef, PollResult, StoreRequest, StoreResult, SubmitRequest, SubmitResult
+from domain.slots import SlotRequest
 from domain.temporal_names import (
     ASSETS_QUEUE,
     DELIVERIES_QUEUE,
@@ -61,8 +62,10 @@ async def refund(generation_id: str, terminal_state: TerminalState, provider: st
     )
 
 
-async def request_slot(attempt: AttemptRef) -> bool:
-    return await _local_first(SlotActivities.request_slot, [attempt], "Request a slot at the provider")
+async def request_slot(attempt: AttemptRef, left_because: str | None = None) -> bool:
+    """Request a slot. left_because: for a second attempt, why the first provider was left."""
+    wanted = SlotRequest(attempt.generation_id, attempt.ordinal, left_because)
+    return await _local_first(SlotActivities.request_slot, [wanted], "Request a slot at the provider")
 
 
 async def check_input(generation_id: str) -> bool:

@@ -13,8 +13,7 @@ from adapters.database.engine import Database
 from adapters.database.ids import new_id
 from adapters.database.tables import DeliveryAttemptRow, DeliveryRow, WebhookEndpointRow
 from domain.errors import DeliveryNotFound, WebhookEndpointDisabled
-from domain.ports import Page
-from domain.ports.webhooks import Resent
+from domain.ports.webhooks import Page, Resent
 from domain.webhooks import (
     PING_TYPE,
     Delivery,

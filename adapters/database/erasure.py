@@ -26,6 +26,11 @@ UPDATE generations SET content_erased_at = now(), prompt = '', parameters = '{}'
     inputs = '[]', mask = NULL, webhook_url = NULL, fallback = jsonb_set(fallback, '{parameters}', '{}')
 WHERE id = ANY (CAST(:ids AS text[])) AND content_erased_at IS NULL
 """
+# What a provider logs may repeat the prompt.
+_ERASE_LOGS = """
+UPDATE attempts SET progress = progress #- '{said,logs}' WHERE generation_id = ANY (CAST(:ids AS text[]))
+    AND progress #> '{said,logs}' IS NOT NULL
+"""
 # Its objects are deleted by the reconciler, by the mark that it looks for.
 _ERASE_IMAGES = """
 UPDATE generations SET images_erased_at = now(), objects_deleted_at = NULL
@@ -37,7 +42,7 @@ UPDATE generations SET provider_data_erased_at = now()
 WHERE id = ANY (CAST(:ids AS text[])) AND provider_data_erased_at IS NULL
 """,
     """
-UPDATE attempts SET provider_message = NULL, provider_urls = NULL,
+UPDATE attempts SET provider_message = NULL, provider_urls = NULL, progress = NULL,
     result = jsonb_set(jsonb_set(result, '{files}', '[]'), '{images}', '[]')
 WHERE generation_id = ANY (CAST(:ids AS text[]))
 """,
@@ -49,7 +54,7 @@ WHERE generation_id = ANY (CAST(:ids AS text[]))
 )
 _STATEMENTS: dict[DataKind, tuple[str, ...]] = {
     DataKind.IMAGES: (_ERASE_IMAGES,),
-    DataKind.CONTENT: (_ERASE_CONTENT,),
+    DataKind.CONTENT: (_ERASE_CONTENT, _ERASE_LOGS),
     DataKind.PROVIDER_DATA: _ERASE_PROVIDER_DATA,
 }
 # Each tenant is one look into an index, from the generation at which its last erasure ended.

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select, tuple_
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Executable, Row, bindparam, func, literal, select
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.engine import Database
+from adapters.database.generation_lists import GenerationLists
 from adapters.database.ids import new_id
+from adapters.database.image_requests import add_request, begin_request
 from adapters.database.tables import GenerationRow, InputFileRow
 from adapters.database.tables.controls import control_values
 from adapters.database.tables.mapping import (
@@ -18,12 +20,12 @@ from adapters.database.tables.mapping import (
     fallback_fields,
     generation_columns,
     images_from_json,
-    images_of,
     is_terminal,
     locked_generation,
     read_generations,
     to_generation,
 )
+from adapters.database.tables.routes import notes_to_json
 from domain.charging import ChargePolicy
 from domain.errors import (
     DatabaseUnavailable,
@@ -33,7 +35,8 @@ from domain.errors import (
     TooLateToCancel,
 )
 from domain.generation import Generation, GenerationRequest, Stage, Status
-from domain.ports import Page
+from domain.image_requests import ImageRequest
+from domain.listing import GenerationFilter, GenerationSlice, ListOrder, ListPosition
 
 _OWNER = select(col(GenerationRow.tenant_id)).where(col(GenerationRow.id) == bindparam("id"))
 _HELD_FILES = (
@@ -47,9 +50,10 @@ _HELD_FILES = (
 _CREATE = (
     insert(GENERATIONS)
     .on_conflict_do_nothing(index_elements=["tenant_id", "idempotency_key"])
-    .returning(*generation_columns())
+    .returning(*generation_columns(), literal([], JSONB).label("attempts"))
 )
 _READ = read_generations("generations.id = :generation")
+_READ_OF = read_generations("generations.id = :generation AND tenant_id = :tenant")
 _READ_BY_KEY = read_generations("tenant_id = :tenant AND idempotency_key = :key")
 _PAST_CANCELING = (Stage.STORING, Stage.SETTLING)
 
@@ -59,29 +63,44 @@ class PostgresGenerations:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._lists = GenerationLists(database)
 
     async def create(
-        self, tenant_id: str, request: GenerationRequest, key: str | None, fingerprint: str
+        self,
+        tenant_id: str,
+        request: GenerationRequest,
+        key: str | None,
+        fingerprint: str,
+        image_request: ImageRequest | None = None,
     ) -> tuple[Generation, bool]:
         values = _values(tenant_id, request) | {"idempotency_key": key, "fingerprint": fingerprint}
         files = [*request.inputs, *([request.mask] if request.mask else [])]
         try:
-            created = await self._insert(values, files)
+            created = await self._insert(values, files, image_request)
         except DatabaseUnavailable as error:
             # A commit that got no answer may have been made.
-            raise OutcomeUnknown(generation_id=values["id"], is_repeatable=key is not None) from error
+            is_repeatable = key is not None or (image_request is not None and image_request.marks_repeats)
+            raise OutcomeUnknown(generation_id=values["id"], is_repeatable=is_repeatable) from error
         if created:
             return to_generation(created[0]), True
         [existing] = await self._database.call(_READ_BY_KEY, {"tenant": tenant_id, "key": key})
         return to_generation(existing, images_from_json(existing.images)), False
 
-    async def _insert(self, values: Mapping[str, Any], files: Sequence[str]) -> Sequence[Row[Any]]:
-        if not files:
+    async def _insert(
+        self, values: Mapping[str, Any], files: Sequence[str], image_request: ImageRequest | None
+    ) -> Sequence[Row[Any]]:
+        if not files and image_request is None:
             return await self._database.call(_CREATE, values)
-        # In one transaction: none may be deleted between the look and the insert.
+        # In one transaction: no file may be deleted between the look and the insert.
         async with self._database.begin() as session:
-            await _hold_files(session, files)
-            return (await session.execute(_CREATE, values)).all()
+            if image_request is not None:
+                await begin_request(session, image_request)
+            if files:
+                await _hold_files(session, files)
+            created = (await session.execute(_CREATE, values)).all()
+            if image_request is not None and created:
+                await add_request(session, image_request, created[0].id)
+            return created
 
     async def find_by_key(self, tenant_id: str, key: str) -> tuple[Generation, str] | None:
         found = await self._database.call(_READ_BY_KEY, {"tenant": tenant_id, "key": key})
@@ -90,34 +109,28 @@ class PostgresGenerations:
         return to_generation(found[0], images_from_json(found[0].images)), found[0].fingerprint
 
     async def get_generation(self, generation_id: str) -> Generation:
-        rows = await self._database.call(_READ, {"generation": generation_id})
+        return await self._read(_READ, {"generation": generation_id})
+
+    async def get_generation_of(self, tenant_id: str, generation_id: str) -> Generation:
+        # Another tenant's row is not even read, so that the time does not tell that it is there.
+        return await self._read(_READ_OF, {"generation": generation_id, "tenant": tenant_id})
+
+    async def _read(self, statement: Executable, values: Mapping[str, str]) -> Generation:
+        rows = await self._database.call(statement, values)
         if not rows:
             raise GenerationNotFound
         return to_generation(rows[0], images_from_json(rows[0].images))
 
-    async def get_generation_of(self, tenant_id: str, generation_id: str) -> Generation:
-        generation = await self.get_generation(generation_id)
-        if generation.tenant_id != tenant_id:
-            raise GenerationNotFound
-        return generation
-
     async def list_generations(
-        self, tenant_id: str, *, status: Status | None, after: Page | None, limit: int
-    ) -> Sequence[Generation]:
-        created_at, row_id = col(GenerationRow.created_at), col(GenerationRow.id)
-        query = select(GenerationRow).where(
-            col(GenerationRow.tenant_id) == tenant_id, col(GenerationRow.deleted_at).is_(None)
-        )
-        if status is not None:
-            query = query.where(col(GenerationRow.status) == status)
-        if after is not None:
-            query = query.where(tuple_(created_at, row_id) < tuple_(after.created_at, after.id))
-        query = query.order_by(created_at.desc(), row_id.desc()).limit(limit)
-        async with self._database.begin() as session:
-            rows = (await session.scalars(query)).all()
-            completed = [row.id for row in rows if row.status == Status.COMPLETED]
-            images = await images_of(session, completed)
-        return [to_generation(row, images.get(row.id, ())) for row in rows]
+        self,
+        tenant_id: str,
+        wanted: GenerationFilter,
+        order: ListOrder,
+        *,
+        after: ListPosition | None,
+        limit: int,
+    ) -> GenerationSlice:
+        return await self._lists.read(tenant_id, wanted, order, after, limit)
 
     async def record_cancel_request(self, tenant_id: str, generation_id: str) -> Generation:
         async with self._database.begin() as session:
@@ -163,4 +176,5 @@ def _values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
         "price_credits": request.price_credits,
         "status": Status.CREATED,
         "stage": Stage.CREATED,
+        "routing": notes_to_json(request.route_notes),
     } | control_values(request.controls)

@@ -38,6 +38,8 @@ PARAMETERS: Mapping[str, Any] = {
     "Idempotency-Key": "order-4711",
     "Prefer": "wait=30",
     "wait": 0,
+    "Cancel-After": "90s",
+    "Start-Within": "10s",
 }
 # By the id of an operation, and by a name of their own. Those that are no success of anybody are not here.
 BODIES: Mapping[str, Mapping[str, Any]] = {
@@ -51,10 +53,30 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
             "seed": 7,
             "metadata": {"order": "4711"},
         },
+        "with_a_life_of_its_own": {
+            "model": "flux-schnell",
+            "prompt": "a letter with a seal",
+            "priority": "high",
+            "expires_in": 3600,
+            "store_prompt": False,
+        },
         "from_an_image": {
             "model": "flux-kontext",
             "prompt": "the same picture in winter",
             "inputs": [FILE_ID],
+        },
+    },
+    "estimate_generation": {
+        "of_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"}
+    },
+    "create_openai_images": {
+        "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
+    },
+    "edit_openai_images": {
+        "from_a_file": {
+            "model": "flux-kontext",
+            "prompt": "the same picture in winter",
+            "images": [{"file_id": FILE_ID}],
         },
     },
     "create_watch_token": {"for_a_quarter": {"generation_id": GENERATION_ID, "ttl_seconds": 900}},
@@ -92,7 +114,19 @@ _GENERATION: Mapping[str, Any] = {
     **_MOMENTS,
     "deleted_at": None,
     "images_erased_at": None,
-    "urls": {"self": _ADDRESS, "cancel": f"{_ADDRESS}/cancel"},
+    "images_expire_at": None,
+    "cancel_at": "2026-11-26T20:20:02.418Z",
+    "canceled_by": None,
+    "start_by": None,
+    "priority": "normal",
+    "retry_of": None,
+    "urls": {
+        "self": _ADDRESS,
+        "cancel": f"{_ADDRESS}/cancel",
+        "events": f"{_ADDRESS}/events",
+        "images": f"{_ADDRESS}/images",
+    },
+    "routing": [{"ordinal": 1, "model": "flux-schnell", "provider": "fal", "taken": True, "reason": "taken"}],
 }
 _ENTRY = {
     "id": 91,
@@ -106,6 +140,9 @@ _ENTRY = {
 }
 _MODEL: Mapping[str, Any] = {
     "id": "flux-schnell",
+    "object": "model",
+    "created": 0,
+    "owned_by": "fal",
     "title": "FLUX.1 [schnell]",
     "kind": "text_to_image",
     "kinds": ["text_to_image"],
@@ -140,6 +177,18 @@ VIEWS: Mapping[str, Any] = {
     **webhook_examples.VIEWS,
     "GenerationView": _GENERATION,
     "GenerationPage": {"data": [_GENERATION], "next_cursor": None},
+    "ImageList": {"data": [_IMAGE], "undelivered": []},
+    "EstimateView": {
+        "model": "flux-schnell",
+        "price_credits": 1,
+        "expected_seconds": {"typical": 3.0, "p50": 3.412, "p95": 6.087, "samples": 200},
+        "stages": {
+            "queue": {"p50": 0.042, "p95": 1.203},
+            "generating": {"p50": 2.911, "p95": 4.552},
+            "storing": {"p50": 0.381, "p95": 0.644},
+        },
+        "would_be_refused": [],
+    },
     "EventPage": {"data": [_EVENT], "next_cursor": None, "last_event_id": _EVENT["id"]},
     "WatchTokenView": {
         "token": "wt_1.1796249600.3q2-7w",
@@ -159,7 +208,13 @@ VIEWS: Mapping[str, Any] = {
         "expires_at": "2026-11-27T20:14:40.120Z",
     },
     "ModelView": _MODEL,
-    "ModelList": {"data": [_MODEL]},
+    "ModelList": {"object": "list", "data": [_MODEL]},
+    "ImagesView": {
+        "created": 1_795_724_106,
+        "output_format": "png",
+        "size": "1024x1024",
+        "data": [{"b64_json": "iVBORw0KGgo="}],
+    },
     "BalanceView": {"available": 99, "held": 0, "spent": 1},
     "EntryPage": {"data": [_ENTRY], "next_cursor": None},
     "HealthView": {"status": "ok"},

@@ -17,7 +17,7 @@ _PAGE_POLICY = (
     " form-action 'none'; frame-ancestors 'none'"
 )
 _PRIVATE = "/v1/"
-_WATCHED, _TOKEN = "/v1/generations/", b"token=wt_"
+_WATCHED, _WATCHED_BY = "/v1/generations/", b"token=wt_"
 
 
 class SecurityHeadersMiddleware:
@@ -44,7 +44,7 @@ class SecurityHeadersMiddleware:
 def _is_watched(scope: Scope) -> bool:
     """Return whether a page of any origin may read the response: its token is all that opens it."""
     path, query = str(scope["path"]), bytes(scope["query_string"])
-    return scope["method"] == "GET" and path.startswith(_WATCHED) and query.startswith(_TOKEN)
+    return scope["method"] == "GET" and path.startswith(_WATCHED) and query.startswith(_WATCHED_BY)
 
 
 def _add(headers: MutableHeaders, path: str) -> None:

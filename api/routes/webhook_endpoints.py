@@ -13,7 +13,7 @@ from api.deps import (
     actor_of,
 )
 from api.http.declarations import declares
-from api.http.pagination import delivery_cursor, read_generation_cursor
+from api.http.pagination import delivery_cursor, read_delivery_cursor
 from api.http.schemas.webhooks import (
     DeliveryPage,
     DeliveryView,
@@ -139,7 +139,7 @@ async def list_deliveries(
         endpoint_id,
         status=status_is,
         generation_id=generation_id,
-        after=read_generation_cursor(cursor),
+        after=read_delivery_cursor(cursor),
         limit=limit + 1,
     )
     page = found[:limit]

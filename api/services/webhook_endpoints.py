@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from domain.audit import Actor
 from domain.auth import Caller
 from domain.errors import InvalidInput, TemporalUnavailable, WebhookEndpointNotFound
-from domain.ports import Page
-from domain.ports.webhooks import DeliveryLog, DeliveryWorkflows, Resent, WebhookEndpoints
+from domain.ports.webhooks import DeliveryLog, DeliveryWorkflows, Page, Resent, WebhookEndpoints
 from domain.tenant import TenantLimits
 from domain.webhook_urls import check_webhook_url
 from domain.webhooks import (

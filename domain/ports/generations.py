@@ -1,31 +1,27 @@
 """Generations as rows that outlive every workflow."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
-from domain.generation import Generation, GenerationRequest, Status
-
-
-@dataclass(frozen=True)
-class Page:
-    """Where a list continues: rows created before this moment, or then with a smaller id."""
-
-    created_at: datetime
-    id: str
+from domain.generation import Generation, GenerationRequest
+from domain.image_requests import ImageRequest
+from domain.listing import GenerationFilter, GenerationSlice, ListOrder, ListPosition
 
 
 class Generations(Protocol):
     """Stores, reads and lists generations."""
 
     async def create(
-        self, tenant_id: str, request: GenerationRequest, key: str | None, fingerprint: str
+        self,
+        tenant_id: str,
+        request: GenerationRequest,
+        key: str | None,
+        fingerprint: str,
+        image_request: ImageRequest | None = None,
     ) -> tuple[Generation, bool]:
         """Store a request; return the one that the key already had, and False, if there is one.
 
-        fingerprint: as domain/fingerprints.py makes it. Raises FileNotFound for a file that is gone,
-        OutcomeUnknown.
+        fingerprint: as domain/fingerprints.py makes it. image_request: whose client waits for it; recorded in
+        the same transaction. Raises FileNotFound for a file that is gone, RequestAbandoned, OutcomeUnknown.
         """
         ...
 
@@ -42,9 +38,15 @@ class Generations(Protocol):
         ...
 
     async def list_generations(
-        self, tenant_id: str, *, status: Status | None, after: Page | None, limit: int
-    ) -> Sequence[Generation]:
-        """Return the tenant's generations that it has not deleted, newest first."""
+        self,
+        tenant_id: str,
+        wanted: GenerationFilter,
+        order: ListOrder,
+        *,
+        after: ListPosition | None,
+        limit: int,
+    ) -> GenerationSlice:
+        """Return some of the tenant's generations that it has not deleted."""
         ...
 
     async def record_cancel_request(self, tenant_id: str, generation_id: str) -> Generation:

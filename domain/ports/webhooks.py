@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from domain.audit import Actor
-from domain.ports.generations import Page
 from domain.webhooks import (
     Delivery,
     DeliveryAttempt,
@@ -16,6 +15,14 @@ from domain.webhooks import (
     WebhookEndpoint,
     WebhookResponse,
 )
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where a list of deliveries continues: those made before this moment, or then with a smaller id."""
+
+    created_at: datetime
+    id: str
 
 
 @dataclass(frozen=True)

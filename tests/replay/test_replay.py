@@ -65,6 +65,18 @@ ENDINGS = {
     "submit_unknown",
     "submit_unknown_after_the_last_try",
     "timed_out",
+    "canceled_by_its_deadline_before_start",
+    "canceled_by_its_deadline_during_a_call",
+    "canceled_by_its_deadline_during_the_check",
+    "canceled_by_its_deadline_in_queue",
+    "canceled_by_its_deadline_while_generating",
+    "completed_within_the_times_of_its_client",
+    "not_started_in_time_after_pushback",
+    "not_started_in_time_at_the_fallback",
+    "not_started_in_time_before_the_fallback",
+    "not_started_in_time_without_a_slot",
+    "not_started_in_time_without_a_worker",
+    "started_by_a_submit_in_flight",
 }
 
 

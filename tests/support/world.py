@@ -44,7 +44,7 @@ from tests.support.books import PostgresBooks
 from tests.support.eventually import eventually
 from tests.support.interrupted import InterruptedAttempts, InterruptedLedger
 from tests.support.memory_store import MemoryStore
-from tests.support.requests import QUICK_TIMING, generation_input, new_id, request
+from tests.support.requests import QUICK_TIMING, input_of, new_id, request
 from tests.support.scripted import (
     Call,
     ForbiddenWords,
@@ -210,7 +210,7 @@ class World:
         if ledger_is_away:
             self.ledger.away.add(generation_id)
         job = replace(
-            generation_input(generation_id, tenant_id, timing),
+            input_of(await self.books.read(generation_id), timing),
             provider=provider,
             fallback=where,
             checks_input=checks_input,

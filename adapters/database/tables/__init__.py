@@ -10,6 +10,7 @@ from adapters.database.tables.accounts import (
     UnchargedCostRow,
 )
 from adapters.database.tables.events import EventRow
+from adapters.database.tables.generation_terms import GenerationTermsRow
 from adapters.database.tables.generations import (
     AttemptRow,
     GenerationRow,
@@ -17,6 +18,7 @@ from adapters.database.tables.generations import (
     InboxRow,
     UnstoredImageRow,
 )
+from adapters.database.tables.image_requests import ImageRequestRow
 from adapters.database.tables.input_files import InputFileRow
 from adapters.database.tables.provider_slots import (
     ProviderCapacityRow,
@@ -42,6 +44,8 @@ __all__ = [
     "EventCursorRow",
     "EventRow",
     "GenerationRow",
+    "GenerationTermsRow",
+    "ImageRequestRow",
     "ImageRow",
     "InboxRow",
     "InputFileRow",

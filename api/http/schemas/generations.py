@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, StrictBool, StrictInt
 
 from api.http.schemas.fields import EventName, Number, RequestBody, Text, WholeNumber, Word
+from api.http.schemas.jobs import RouteView, SubmitUnknownView
+from api.http.schemas.progress import ProgressView
 from domain.charging import ChargePolicy
 from domain.controls import CanceledBy, Controls, Priority
 from domain.generation import Stage, Status
@@ -146,10 +148,12 @@ class ErrorView(BaseModel):
 
 
 class UrlsView(BaseModel):
-    """Where to ask again and where to cancel."""
+    """Where to ask again, to cancel, and to read what happened and what came of it."""
 
     self: str
     cancel: str
+    events: str
+    images: str
 
 
 class GenerationView(BaseModel):
@@ -158,7 +162,7 @@ class GenerationView(BaseModel):
     To a key without the scope `generations:read`, which gets it from a POST, `prompt` is null, and inputs,
     mask, images and metadata are left out. So they are once they are erased: `deleted_at` tells when its
     owner deleted all of it, `images_erased_at` when its images went. docs/controls.md tells of what a client
-    says beside what to make.
+    says beside what to make. `routing` is null where jobs are listed or canceled; docs/jobs.md tells of it.
     """
 
     id: str
@@ -186,13 +190,23 @@ class GenerationView(BaseModel):
     priority: Literal["low", "normal", "high"]
     retry_of: str | None
     urls: UrlsView
+    routing: list[RouteView] | None = None
+    submit_unknown: SubmitUnknownView | None = None
     queue: QueueView | None = None
+    progress: ProgressView | None = None
     temporal_ui: str | None = None
     live: dict[str, Any] | None = None
 
 
+class ImageList(BaseModel):
+    """The images of a job that can be had now, and those that will not come."""
+
+    data: list[ImageView]
+    undelivered: list[UndeliveredView]
+
+
 class GenerationPage(BaseModel):
-    """Newest first. `next_cursor` is null on the last page."""
+    """In the order of `sort`. `next_cursor` is null on the last page, and only there."""
 
     data: list[GenerationView]
     next_cursor: str | None
