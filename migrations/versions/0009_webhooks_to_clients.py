@@ -5,12 +5,8 @@ Needs no stop: processes of the version before know nothing of it.
 
 from alembic import op
 
-from adapters.database.functions import statements
-
 revision = "0009"
 down_revision = "0008"
-# Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "777a270be98ffcc3419ae71c0bf57ca3b83e36ae31439f51730d41955ba78027"
 
 TABLES = """
 CREATE TABLE webhook_endpoints (
@@ -95,11 +91,10 @@ INSERT INTO event_cursors (name, transaction_id, event_id) VALUES ('deliveries',
 
 
 def upgrade() -> None:
-    _run(*TABLES.split(";"), *statements())
+    _run(*TABLES.split(";"))
 
 
 def downgrade() -> None:
-    """Leave the functions: no process of the version before calls them."""
     _run(*(f"DROP TABLE {name}" for name in ("event_cursors", "delivery_attempts", "deliveries")))
     _run("DROP TABLE webhook_endpoints")
 
