@@ -26,6 +26,7 @@ from domain.webhooks import (
 )
 
 _SECRET_BYTES = 32
+_NO_SECRETS: dict[str, Any] = {"secret": "", "previous_secret": None, "previous_until": None}
 _CANCEL_DELIVERIES = text("""
 UPDATE deliveries SET status = 'canceled', finished_at = now(), next_attempt_at = NULL
 WHERE endpoint_id = :endpoint AND status = 'pending' RETURNING id, run, started_at
@@ -102,7 +103,7 @@ class PostgresWebhookEndpoints:
         delete = (
             update(WebhookEndpointRow)
             .where(*_listed_of(tenant_id, endpoint_id))
-            .values(deleted_at=func.now(), url="", description="")
+            .values(deleted_at=func.now(), url="", description="", **_NO_SECRETS)
             .returning(col(WebhookEndpointRow.id))
         )
         async with self._database.begin() as session:
@@ -146,7 +147,10 @@ class PostgresWebhookEndpoints:
         current = f"{self._sealer.key_id}."
         query = (
             select(WebhookEndpointRow)
-            .where(~secret.startswith(current) | ~previous.startswith(current))
+            .where(
+                col(WebhookEndpointRow.deleted_at).is_(None),
+                ~secret.startswith(current) | ~previous.startswith(current),
+            )
             .order_by(col(WebhookEndpointRow.id))
             .limit(limit)
             .with_for_update()

@@ -72,7 +72,7 @@ class Site:
         [wanted] = [each for each in await deliveries.list_unstarted(1000) if each.delivery_id == delivery.id]
         await self.workflows.start_delivery(wanted)
         await self.workflows.start_delivery(wanted)  # it starts once, however often it is asked for
-        await deliveries.mark_started([delivery.id])
+        await deliveries.mark_started([wanted])
         handle = self.client.get_workflow_handle_for(DeliveryWorkflow.run, wanted.workflow_id)
         return Job(self, endpoint, wanted, handle)
 

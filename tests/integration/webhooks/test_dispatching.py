@@ -135,6 +135,17 @@ async def test_one_whose_worker_died_before_the_start_is_started_by_another(site
     assert (started.workflow_id, started.run, started.first_number) == (started.delivery_id, 1, 1)
 
 
+async def test_one_that_is_to_run_again_is_not_taken_for_started(site: Site) -> None:
+    """It ended, and was sent again, before its first start was noted."""
+    await site.write_events()
+    await site.dispatch_all()
+    first = [each for each in await site.deliveries.list_unstarted(1000) if each.tenant_id == site.tenant_id]
+    await site.books.sql("UPDATE deliveries SET run = 2 WHERE id = :id", id=first[0].delivery_id)
+    await site.deliveries.mark_started(first)
+    again = [each for each in await site.deliveries.list_unstarted(1000) if each.tenant_id == site.tenant_id]
+    assert [each.run for each in again] == [2]
+
+
 async def test_one_whose_workflow_is_lost_gets_another(site: Site) -> None:
     await site.write_events(2)
     workflows = Workflows()

@@ -130,7 +130,9 @@ async def test_all_that_was_missed_since_a_moment_is_sent_once(tenant: Tenant, r
     assert len(await deliveries_of(tenant, endpoint.id, status="succeeded")) == 2
 
 
-async def test_a_deleted_endpoint_gets_nothing_more(tenant: Tenant, receiver: Receiver) -> None:
+async def test_a_deleted_endpoint_gets_nothing_more(
+    service: Service, tenant: Tenant, receiver: Receiver
+) -> None:
     busy = responding(503, "Retry-After: 3600")
     endpoint = await endpoint_of(tenant, receiver.url("/deleted", busy, OK))
     delivery_id = await pinged(tenant, endpoint)
@@ -140,6 +142,8 @@ async def test_a_deleted_endpoint_gets_nothing_more(tenant: Tenant, receiver: Re
     delivery = await delivery_ended(tenant, delivery_id)
     assert delivery["status"] == "canceled"
     assert (await tenant.http.get(f"/v1/webhook-endpoints/{endpoint.id}")).status_code == 404
+    left = "SELECT count(*) FROM webhook_endpoints WHERE id = :id AND secret = '' AND url = ''"
+    assert await service.count(left, id=endpoint.id) == 1
     assert len(receiver.at("/deleted")) == 1
 
 
