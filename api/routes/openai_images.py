@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 
 from api.deps import AnyCaller, IdempotencyKey, Services, ServicesDep
 from api.http import accepted
@@ -18,11 +19,11 @@ from api.http.accepted import CREATE_ERRORS
 from api.http.client import client_of
 from api.http.declarations import declares
 from api.http.openai_bodies import AskedImages, opened_edit_ask, read_generation_ask
-from api.http.openai_errors import error_body, mark_generation, status_of_code
+from api.http.openai_errors import error_body, mark_generation
 from api.http.openai_responses import ImagesBody, JobResponse, completed_events, images_json
 from api.http.problems import status_of
 from api.http.response_headers import RATE_LIMIT, REPLAYED
-from api.http.schemas.openai_images import ImageAsk, ImageEditAsk
+from api.http.schemas.openai_images import ImageAsk, ImageEditAsk, ImageEditForm
 from api.services.generations import GenerationCommand
 from api.services.openai_images import AwaitedJob, ClientTry
 from api.services.openai_parameters import DEFAULT_MODEL, model_parameters
@@ -51,11 +52,12 @@ from domain.tenant import RatePolicy
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
 router = APIRouter(tags=["openai"])
 _MAX_RETRY_DIGITS = 4
+_TYPES = {"json": "application/json", "form": "multipart/form-data"}
 _RETRY_COUNT = "x-stainless-retry-count"
 
 
-def _body(schema: dict[str, Any], *others: str) -> dict[str, Any]:
-    content = {media_type: {"schema": schema} for media_type in ("application/json", *others)}
+def _body(**schemas: type[BaseModel]) -> dict[str, Any]:
+    content = {_TYPES[kind]: {"schema": schema.model_json_schema()} for kind, schema in schemas.items()}
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -112,7 +114,7 @@ Sent = Annotated[tuple[Caller, ClientTry], Depends(_creator)]
     GENERATIONS,
     response_class=Response,
     responses=_RESPONSES,
-    openapi_extra=_body(ImageAsk.model_json_schema()),
+    openapi_extra=_body(json=ImageAsk),
 )
 @declares(*CREATE_ERRORS, *_ENDINGS, scope=Scope.READ_GENERATIONS)
 async def create_openai_images(request: Request, sent: Sent, services: ServicesDep) -> Response:
@@ -126,7 +128,7 @@ async def create_openai_images(request: Request, sent: Sent, services: ServicesD
     EDITS,
     response_class=Response,
     responses=_RESPONSES,
-    openapi_extra=_body(ImageEditAsk.model_json_schema(), "multipart/form-data"),
+    openapi_extra=_body(json=ImageEditAsk, form=ImageEditForm),
 )
 @declares(*CREATE_ERRORS, *_ENDINGS, scope=Scope.READ_GENERATIONS)
 async def edit_openai_images(request: Request, sent: Sent, services: ServicesDep) -> Response:
@@ -255,5 +257,4 @@ def _ending(request: Request, generation: Generation) -> tuple[int, dict[str, An
     """Return the error of a job that ended without images."""
     code = generation.error.code if generation.error is not None else GenerationCanceled.code
     error = describe(code)
-    status = status_of_code(status_of(error), code)
-    return error_body(request.scope, status, code, error.message)
+    return error_body(request.scope, status_of(error), code, error.message)
