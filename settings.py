@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.pasted import host_and_port, http_address, unpasted
+from domain.webhooks import DEFAULT_SCHEDULE_SECONDS
 
 _OPERATORS_PATHS = ("/readyz", "/metrics", "/docs", "/openapi.json")
 Csv = Annotated[tuple[str, ...], NoDecode]
@@ -86,12 +87,23 @@ class Settings(BaseSettings):
     tenant_max_files: Annotated[int, Field(ge=0)] = 10_000
     tenant_max_file_bytes: Annotated[int, Field(ge=0)] = 10_000_000_000
     tenant_max_uncharged_credits: Annotated[int, Field(ge=0)] = 10_000
+    tenant_max_webhook_endpoints: Annotated[int, Field(ge=0)] = 20
 
     # How long what belongs to clients is kept after a generation has ended; unset: for ever
     retain_images_days: Annotated[float, Field(ge=0)] | None = None
     retain_content_days: Annotated[float, Field(ge=0)] | None = None
     retain_provider_data_days: Annotated[float, Field(ge=0)] | None = 30.0
     retain_events_days: Annotated[float, Field(ge=1)] | None = 30.0
+
+    # Webhooks to clients
+    delivery_origins: Annotated[tuple[HttpAddress, ...], NoDecode] = ()
+    delivery_schedule_seconds: Annotated[
+        tuple[Annotated[float, Field(ge=0, le=604_800)], ...], NoDecode, Field(min_length=1, max_length=50)
+    ] = DEFAULT_SCHEDULE_SECONDS
+    delivery_timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 20.0
+    delivery_slow_down_seconds: PositiveFloat = 30.0
+    endpoint_disable_after_days: PositiveFloat = 5.0
+    retain_deliveries_days: Annotated[float, Field(gt=0)] | None = 30.0
 
     # What clients of the API may take before and while it serves them
     trusted_proxies: Csv = ()
@@ -178,6 +190,8 @@ class Settings(BaseSettings):
         "input_hosts",
         "other_master_keys",
         "trusted_proxies",
+        "delivery_origins",
+        "delivery_schedule_seconds",
         mode="before",
     )
     @classmethod

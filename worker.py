@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from temporalio.worker import Worker, WorkflowRunner
 from activities.interceptors import FailureMappingInterceptor, HeartbeatInterceptor, StoppingInterceptor
 from composition import ServiceSettings, new_event_loop, read_settings, refuse_unsafe
 from composition.activities import Activities, worker_activities
+from composition.deliveries import dispatching
 from composition.providers import submits_per_second
 from composition.repositories import Database, catalog, check_schema, database
 from composition.temporal import temporal_client, workflow_client
@@ -25,6 +27,7 @@ from runtime.process import run
 from runtime.work_folder import work_folder
 from runtime.workers import run_workers
 from runtime.workflow_runner import PRODUCTION_RUNNER
+from workflows.delivery import DeliveryWorkflow
 from workflows.generation import GenerationWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
@@ -55,6 +58,8 @@ class Tuning:
     cached_workflows: int
     grace: timedelta
     sticky_timeout: timedelta
+    # Each is one small request to one receiver, of which no tenant may have many at once.
+    max_deliveries: int = 500
 
 
 def build_workers(
@@ -70,6 +75,15 @@ def build_workers(
 
     stop: Once it is set, no activity begins any more.
     """
+    wanted = _queues(activities, tuning)
+    return [
+        _worker(client, queue, tuning, stop, workflow_runner=workflow_runner, **wanted[queue])
+        for queue in _selected(queues, list(wanted))
+    ]
+
+
+def _queues(activities: Activities, tuning: Tuning) -> dict[str, dict[str, Any]]:
+    """Return what each queue is served with."""
     ledger = [
         activities.credits.reserve_credits,
         activities.credits.settle_credits,
@@ -92,6 +106,12 @@ def build_workers(
             "workflows": [ReconcileWorkflow],
             "activities": [activities.reconcile.reconcile],
         },
+        temporal_names.DELIVERIES_QUEUE: {
+            "workflows": [DeliveryWorkflow],
+            "activities": [activities.deliveries.send_webhook],
+            "max_concurrent_activities": tuning.max_deliveries,
+            "max_concurrent_workflow_tasks": tuning.max_workflow_tasks,
+        },
     }
     for provider, rate in tuning.submits_per_second.items():
         wanted[temporal_names.submit_queue(provider)] = {
@@ -103,10 +123,7 @@ def build_workers(
         wanted[temporal_names.provider_queue(provider)] = {
             "activities": [activities.provider.fetch_result, activities.provider.cancel_job]
         }
-    return [
-        _worker(client, queue, tuning, stop, workflow_runner=workflow_runner, **wanted[queue])
-        for queue in _selected(queues, list(wanted))
-    ]
+    return wanted
 
 
 def _selected(queues: Collection[str], known: Sequence[str]) -> Sequence[str]:
@@ -176,8 +193,12 @@ async def _work(
             return not stop.is_set() and all(worker.is_running for worker in workers)
 
         async with health_server(settings.worker_host, settings.worker_health_port, is_serving):
-            _log.info("serving %s", ", ".join(worker.task_queue for worker in workers))
-            await run_workers(workers, stop)
+            served = [worker.task_queue for worker in workers]
+            _log.info("serving %s", ", ".join(served))
+            async with AsyncExitStack() as beside:
+                if temporal_names.DELIVERIES_QUEUE in served:
+                    await beside.enter_async_context(dispatching(settings, pool, client))
+                await run_workers(workers, stop)
             _log.info("stopped")
 
 

@@ -7,8 +7,9 @@ from temporalio import activity
 
 from activities.metrics import count_poll
 from activities.submit import Submit, Submitter
-from domain.errors import TransientError
+from domain.errors import DatabaseUnavailable, TransientError
 from domain.ports import Attempts, Provider
+from domain.progress import PollReport, PollStatus
 from domain.provider import (
     AttemptRef,
     JobStatus,
@@ -69,6 +70,7 @@ class ProviderActivities:
             result = await provider.poll_job(record.request, job)
         except TransientError as error:
             count_poll(provider.name, error.code)
+            await self._record_poll(attempt, PollReport(PollStatus.UNAVAILABLE, error.code))
             polled = PollResult(JobStatus.RUNNING, retry_after_seconds=error.retry_after_seconds)
         else:
             polled = await self._record(attempt, provider.name, result)
@@ -104,12 +106,22 @@ class ProviderActivities:
         return await provider.cancel_job(record.request, record.job)
 
     async def _record(self, attempt: AttemptRef, provider: str, result: ProviderResult) -> PollResult:
-        """Record the end of a job, if it is one that is believed."""
+        """Record how far a job is, or its end, if it is one that is believed."""
         if result.unknown_status is not None:
             activity.logger.warning("%s has a new status: %.60r", provider, result.unknown_status)
         count_poll(provider, "unknown_status" if result.unknown_status else result.status.value)
         if result.is_tentative and await self._attempts.record_tentative(attempt) < self._tentative_seconds:
+            await self._record_poll(attempt, PollReport.of(result.progress, result.code))
             return PollResult(JobStatus.RUNNING, retry_after_seconds=result.retry_after_seconds)
-        if result.status is not JobStatus.RUNNING:
+        if result.status is JobStatus.RUNNING:
+            await self._record_poll(attempt, PollReport.of(result.progress))
+        else:
             await self._attempts.record_result(attempt, result)
         return PollResult.of(result)
+
+    async def _record_poll(self, attempt: AttemptRef, report: PollReport) -> None:
+        """Record how far a job is, if that is possible now: the next poll brings it again."""
+        try:
+            await self._attempts.record_poll(attempt, report)
+        except DatabaseUnavailable as error:
+            activity.logger.warning("a poll of %s was not recorded: %s", attempt.generation_id, error)

@@ -8,6 +8,7 @@ from domain.errors import TemporalUnavailable
 from domain.generation import GenerationRequest
 from domain.ports import ProviderSlots, SlotDecision, WorkflowClient
 from domain.provider import AttemptRef
+from domain.slots import SlotRequest
 
 
 class SlotGranter:
@@ -17,9 +18,9 @@ class SlotGranter:
         self._slots = slots
         self._workflows = workflows
 
-    async def request_slot(self, attempt: AttemptRef) -> SlotDecision:
+    async def request_slot(self, attempt: AttemptRef, *, left_because: str | None = None) -> SlotDecision:
         """Return whether the attempt has a slot now. If not, its workflow is signaled later."""
-        decision = await self._slots.request(attempt)
+        decision = await self._slots.request(attempt, left_because=left_because)
         await self._notify(decision.to_notify)
         if decision.released_provider is not None:
             await self.grant_free_slots(decision.released_provider)
@@ -70,6 +71,7 @@ class SlotActivities:
         self._granter = granter
 
     @activity.defn(name="ask_for_place")
-    async def request_slot(self, attempt: AttemptRef) -> bool:
+    async def request_slot(self, wanted: SlotRequest) -> bool:
         """Take a slot or a position in the queue, or look again; return whether there is a slot."""
-        return (await self._granter.request_slot(attempt)).granted
+        decision = await self._granter.request_slot(wanted.attempt, left_because=wanted.left_because)
+        return decision.granted

@@ -34,7 +34,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.reconcile import ReconcilePlan
 from composition import ServiceSettings
-from composition.repositories import database, event_log, grant_rights, seal_fingerprints
+from composition.repositories import database, event_log, fill_terms, grant_rights, seal_fingerprints
 from composition.settings import keyring
 from composition.storage import limit_account, object_store
 from composition.temporal import temporal_client
@@ -90,6 +90,7 @@ async def adopt_rows_of_before(settings: ServiceSettings) -> None:
             _log.info("%d events came from another server; they stand before all new ones", count)
         if count := await seal_fingerprints(pool, partial(fingerprint, keyring(settings))):
             _log.info("%d fingerprints of requests are sealed now", count)
+        await fill_terms(pool)
     finally:
         await pool.close()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from admin.command_line import Commands, actor_of
 from composition import ServiceSettings
+from composition.deliveries import reseal_secrets
 from composition.repositories import Database, record_alone
 from composition.settings import keyring
 from domain.audit import AuditAction
@@ -35,7 +36,13 @@ async def _rotate(wanted: argparse.Namespace, settings: ServiceSettings, pool: D
     keys = keyring(settings) if wanted.env_file is None else read_keys(wanted.env_file)
     values = next_values(wanted.step, keys.current.secret, [key.secret for key in keys.others])
     others = [secret for secret in values[_OTHERS].split(",") if secret]
-    ids = {"signs": MasterKey(values[_CURRENT]).id, "others": [MasterKey(secret).id for secret in others]}
+    ids: dict[str, Any] = {
+        "signs": MasterKey(values[_CURRENT]).id,
+        "others": [MasterKey(secret).id for secret in others],
+    }
+    if wanted.step == "retire":
+        # What only the old key opens would be lost with it.
+        ids |= {"resealed": await reseal_secrets(keys, pool)}
     await record_alone(pool, actor_of(wanted), AuditAction.ROTATE_MASTER_KEY, wanted.step, **ids)
     done = ids | {"next": _NEXT[wanted.step]}
     if wanted.env_file is None:

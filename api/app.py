@@ -19,15 +19,21 @@ from api.http.security_headers import SecurityHeadersMiddleware
 from api.metrics import RequestMetricsMiddleware
 from api.routes import (
     credits,
+    deliveries,
+    estimates,
     events,
     files,
+    generation_list,
     generations,
     health,
+    image_lists,
     images,
     models,
     openai_images,
     reference,
     retries,
+    session,
+    webhook_endpoints,
     webhooks,
 )
 
@@ -70,7 +76,11 @@ def build_app(
     """
     app = _bare_app()
     app.public_url = public_url
-    for routes in (generations, retries, images, events, files, models, credits, webhooks, openai_images):
+    client_routes = (
+        *(estimates, generations, generation_list, retries, images, image_lists, events, files),
+        *(models, credits, session, webhooks, webhook_endpoints, deliveries, openai_images),
+    )
+    for routes in client_routes:
         app.include_router(routes.router)
     app.include_router(health.health)
     for path in public_paths:

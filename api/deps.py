@@ -19,6 +19,7 @@ from api.http.response_headers import RATE_LIMIT
 from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
 from api.services.event_streams import EventStreams
 from api.services.generations import GenerationService
@@ -26,17 +27,21 @@ from api.services.image_copies import ImageCopies
 from api.services.input_files import FILE_ID, InputFileService
 from api.services.key_guard import KeyGuard
 from api.services.openai_images import ImageRequestService
+from api.services.progress import ProgressService
 from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
+from api.services.sessions import Sessions
 from api.services.state_gauges import StateGauges
 from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.waiter import Waiter
+from api.services.webhook_endpoints import WebhookEndpointService
 from api.services.workflow_status import WorkflowStatus
 from domain.audit import Actor
 from domain.auth import Caller, Scope
 from domain.catalog import Catalog
 from domain.errors import (
     DatabaseUnavailable,
+    DeliveryNotFound,
     FileNotFound,
     GenerationNotFound,
     IdempotencyKeyInvalid,
@@ -48,6 +53,7 @@ from domain.errors import (
     TooManyFailedKeys,
     Unauthenticated,
     UnsupportedMediaType,
+    WebhookEndpointNotFound,
 )
 from domain.keyring import Keyring
 from domain.ports import (
@@ -85,8 +91,10 @@ class Services:
     tenants: TenantStates
     input_files: InputFiles
     slots: ProviderSlots
+    progress: ProgressService
     input_file_service: InputFileService
     generation_service: GenerationService
+    estimates: Estimates
     workflow_status: WorkflowStatus
     event_log: EventLog
     event_feed: EventFeed
@@ -99,10 +107,12 @@ class Services:
     readiness: Readiness
     state_gauges: StateGauges
     admission: Admission
+    sessions: Sessions
     erasure: Erasure
     rate_limiter: RateLimiter
     large_bodies: TenantConcurrencyLimiter
     keyring: Keyring
+    webhook_endpoints: WebhookEndpointService
     image_requests: ImageRequestService
 
 
@@ -167,9 +177,23 @@ async def reader_of(request: Request, services: Services) -> Caller:
 
 
 CanReadGenerations = Annotated[Caller, Depends(_with_scope(Scope.READ_GENERATIONS, RatePolicy.READ))]
+# Who may create may ask what it would cost, at the rate of reads: nothing comes of it.
+CanEstimate = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.READ))]
 CanUploadFiles = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CREATE))]
 CanCancelGenerations = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CANCEL))]
+CanReadWebhooks = Annotated[Caller, Depends(_with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.READ))]
+CanManageWebhooks = Annotated[Caller, Depends(_with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.CANCEL))]
+CanSendWebhooks = Annotated[Caller, Depends(_with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.CREATE))]
 CanReadCredits = Annotated[Caller, Depends(_with_scope(Scope.READ_CREDITS, RatePolicy.READ))]
+
+
+@declares(RateLimited, headers=RATE_LIMIT)
+async def _any_reader(request: Request, caller: AnyCaller, services: ServicesDep) -> Caller:
+    _take(request, services.rate_limiter, caller, RatePolicy.READ)
+    return caller
+
+
+AnyReader = Annotated[Caller, Depends(_any_reader)]
 
 
 def actor_of(caller: Caller) -> Actor:
@@ -251,6 +275,22 @@ async def _file_id(file_id: str) -> str:
     return file_id
 
 
+@declares(WebhookEndpointNotFound)
+async def _webhook_endpoint_id(endpoint_id: str) -> str:
+    if "\0" in endpoint_id:
+        raise WebhookEndpointNotFound
+    return endpoint_id
+
+
+@declares(DeliveryNotFound)
+async def _delivery_id(delivery_id: str) -> str:
+    if "\0" in delivery_id:
+        raise DeliveryNotFound
+    return delivery_id
+
+
 GenerationBody = Annotated[GenerationCreate, Depends(_generation_body)]
 FileId = Annotated[str, Depends(_file_id)]
 GenerationId = Annotated[str, Depends(_generation_id)]
+WebhookEndpointId = Annotated[str, Depends(_webhook_endpoint_id)]
+DeliveryId = Annotated[str, Depends(_delivery_id)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from activities.assets import AssetActivities, ImageWriter
 from activities.credits import CreditActivities
+from activities.deliveries import DeliveryActivities
 from activities.erasure import Eraser
 from activities.input_files import InputFileLoader
 from activities.moderation import ModerationActivities
@@ -23,6 +24,7 @@ from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
 from adapters.database.reconcile_queries import PostgresReconcileQueries
+from composition.deliveries import delivery_activities
 from composition.providers import input_check, providers, webhook_url, webhook_urls
 from composition.repositories import catalog, provider_slots
 from composition.settings import ServiceSettings
@@ -59,6 +61,7 @@ class Activities:
     slots: SlotActivities
     moderation: ModerationActivities
     reconcile: ReconcileActivities
+    deliveries: DeliveryActivities
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class ActivityPorts:
     stop_grace_seconds: float = 25.0
 
 
-def build_activities(ports: ActivityPorts) -> Activities:
+def build_activities(ports: ActivityPorts, deliveries: DeliveryActivities) -> Activities:
     """Build every activity; tests build theirs here too."""
     granter = SlotGranter(ports.slots, ports.workflows)
     writer = ImageWriter(ports.inspector, ports.store)
@@ -147,6 +150,7 @@ def build_activities(ports: ActivityPorts) -> Activities:
             ports.limited_providers,
             Eraser(ports.erasure, ports.retention),
         ),
+        deliveries=deliveries,
     )
 
 
@@ -188,7 +192,8 @@ async def worker_activities(
                 },
                 account_wide=[name for name, limits in models.providers.items() if limits.is_account_wide],
                 stop_grace_seconds=settings.worker_grace_seconds,
-            )
+            ),
+            await stack.enter_async_context(delivery_activities(settings, database)),
         )
 
 

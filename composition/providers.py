@@ -28,6 +28,7 @@ __all__ = [
     "enabled_providers",
     "input_check",
     "providers",
+    "providers_that_list_jobs",
     "providers_with_webhooks",
     "result_hosts",
     "submits_per_second",
@@ -87,6 +88,11 @@ def webhook_readers(settings: ServiceSettings, http: HttpClient) -> dict[str, We
 def providers_with_webhooks(settings: ServiceSettings) -> frozenset[str]:
     """Return the providers that are asked to call back; all others are polled only."""
     return frozenset(spec.name for spec, own in _configured(settings) if spec.reads_webhooks(own))
+
+
+def providers_that_list_jobs() -> frozenset[str]:
+    """Return the providers at which a job can be found by the callback address that we gave."""
+    return frozenset(spec.name for spec in provider_specs() if spec.lists_jobs)
 
 
 def submits_per_second(settings: ServiceSettings) -> dict[str, float]:

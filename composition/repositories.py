@@ -13,6 +13,7 @@ from adapters.database.engine import Database
 from adapters.database.erasure import request_erasure, set_retention
 from adapters.database.events import PostgresEventLog
 from adapters.database.fingerprints import seal_fingerprints
+from adapters.database.generation_lists import fill_terms
 from adapters.database.ids import new_id
 from adapters.database.ledger import PostgresLedger
 from adapters.database.provider_slots import PostgresProviderSlots
@@ -42,6 +43,7 @@ __all__ = [
     "credit_accounts",
     "database",
     "event_log",
+    "fill_terms",
     "grant_rights",
     "key_lines",
     "ledger",

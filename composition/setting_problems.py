@@ -171,6 +171,10 @@ def _addresses(settings: ServiceSettings) -> Iterator[SettingProblem]:
         origin_problem("INPUT_HOSTS", origin, "clients can have files fetched from there", "Leave it out")
         for origin in origins_in(settings.input_hosts)
     ]
+    found += [
+        origin_problem("DELIVERY_ORIGINS", origin, "clients can have webhooks sent there", "Leave it out")
+        for origin in settings.delivery_origins
+    ]
     yield from (problem for problem in found if problem is not None)
     store = urlsplit(settings.s3_endpoint)
     if store.scheme == "http" and not is_internal(store.hostname or ""):

@@ -13,6 +13,7 @@ class Scope(StrEnum):
     READ_GENERATIONS = "generations:read"
     WRITE_GENERATIONS = "generations:write"
     READ_CREDITS = "credits:read"
+    MANAGE_WEBHOOKS = "webhooks:manage"
 
 
 @dataclass(frozen=True)

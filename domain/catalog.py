@@ -10,6 +10,7 @@ from domain.generation import Fallback, GenerationInput, GenerationRequest, Timi
 from domain.input_files import InputFile
 from domain.model import Model, without_none
 from domain.model_schema import pixels
+from domain.route_notes import RouteNote, RouteReason
 
 __all__ = ["Catalog", "Model", "ProviderLimits", "pixels"]
 
@@ -78,14 +79,16 @@ class Catalog:
         model = self.get_available_model(model_id)
         request = model.build_request(fields, metadata, files, mask)
         other = self.models.get(model.fallback or "")
-        if other is None or not self.is_available(other):
+        if other is None:
             return request
+        if not self.is_available(other):
+            return _without_fallback(request, other, RouteReason.NOT_AVAILABLE)
         # The first model's defaults are passed on where the other knows them, so that the images are alike.
         defaults = {name: value for name, value in request.parameters.items() if name in other.parameters}
         try:
             fallback = other.build_request(defaults | without_none(fields), metadata, files, mask)
         except InvalidInput:
-            return request
+            return _without_fallback(request, other, RouteReason.REQUEST_NOT_SUPPORTED)
         return replace(request, fallback=fallback)
 
     def workflow_input(
@@ -98,16 +101,22 @@ class Catalog:
             tenant_id,
             request.model,
             request.provider,
-            self._timing(request),
-            Fallback(other.model, other.provider, self._timing(other)) if other is not None else None,
+            self.timing_of(request.model),
+            Fallback(other.model, other.provider, self.timing_of(other.model)) if other is not None else None,
             self.checks_input,
             _iso(controls.cancel_at(created_at)),
             _iso(controls.start_by(created_at)),
         )
 
-    def _timing(self, request: GenerationRequest) -> TimingPolicy:
-        model = self.models.get(request.model)
+    def timing_of(self, model_id: str) -> TimingPolicy:
+        """Return how long jobs of a model wait for what, also of one that left the catalog."""
+        model = self.models.get(model_id)
         return model.timing if model is not None else DEFAULT_TIMING
+
+
+def _without_fallback(request: GenerationRequest, other: Model, reason: RouteReason) -> GenerationRequest:
+    """Return a request that notes why its model's fallback cannot take it."""
+    return replace(request, route_notes=(RouteNote(2, other.id, other.provider, reason),))
 
 
 def _iso(moment: datetime | None) -> str | None:

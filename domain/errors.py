@@ -17,6 +17,8 @@ ServiceError
         ModelUnavailable
         FileNotFound
         TenantNotFound
+        WebhookEndpointNotFound
+        DeliveryNotFound
         TooLateToCancel
         SignatureInvalid
         LinkExpired
@@ -24,6 +26,8 @@ ServiceError
         TenantSuspended
         FileQuotaExceeded
         UnchargedCostExceeded
+        TooManyWebhookEndpoints
+        WebhookEndpointDisabled
         LimitReached
             RateLimited
             TooManyOpenGenerations
@@ -64,6 +68,7 @@ ServiceError
         DatabaseUnavailable
         OutcomeUnknown
         ImageDecoderUnavailable
+        SecretUnreadable
         TooManyAtOnce
 """
 
@@ -208,6 +213,20 @@ class TenantNotFound(PermanentError):
     message = "No such tenant."
 
 
+class WebhookEndpointNotFound(PermanentError):
+    """This tenant has no webhook endpoint with that id."""
+
+    code = "webhook_endpoint_not_found"
+    message = "No such webhook endpoint."
+
+
+class DeliveryNotFound(PermanentError):
+    """This tenant has no delivery with that id, or it is no longer kept."""
+
+    code = "delivery_not_found"
+    message = "No such delivery."
+
+
 class TooLateToCancel(PermanentError):
     """Storing has begun, or the generation has ended otherwise."""
 
@@ -255,6 +274,20 @@ class UnchargedCostExceeded(PermanentError):
 
     code = "uncharged_cost_exceeded"
     message = "Too much was canceled late or refused today; new generations are accepted tomorrow."
+
+
+class TooManyWebhookEndpoints(PermanentError):
+    """The tenant has as many webhook endpoints as it may."""
+
+    code = "too_many_webhook_endpoints"
+    message = "The account has as many webhook endpoints as it may; delete one first."
+
+
+class WebhookEndpointDisabled(PermanentError):
+    """The endpoint gets nothing: its client disabled it, it responded 410, or it failed for days."""
+
+    code = "webhook_endpoint_disabled"
+    message = "The webhook endpoint is disabled; enable it first."
 
 
 class LimitReached(PermanentError):
@@ -559,6 +592,13 @@ class ImageDecoderUnavailable(TransientError):
 
     code = "image_decoder_unavailable"
     message = "Images cannot be decoded now; try again."
+
+
+class SecretUnreadable(TransientError):
+    """A stored secret was sealed under a master key that this process does not accept, or was changed."""
+
+    code = "secret_unreadable"
+    message = "A stored secret cannot be read; an operator has to look at the master keys."
 
 
 class TooManyAtOnce(TransientError):

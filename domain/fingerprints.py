@@ -3,22 +3,12 @@
 Stored is an HMAC and never a plain hash: a prompt can be guessed from its hash, also when it was erased.
 """
 
-import hashlib
 import hmac
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from domain.keyring import Keyring, MasterKey, mac
 
 _PURPOSE = "fingerprint"
 _PLAIN_CHARACTERS = 64
-
-
-def digest(meaning: Sequence[Any] | Mapping[str, Any]) -> str:
-    """Return the hash of a request's meaning. It must not be stored."""
-    canonical = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def fingerprint(keyring: Keyring, digest_of_request: str) -> str:

@@ -10,6 +10,7 @@ from domain.charging import ChargePolicies
 from domain.controls import CanceledBy, Controls
 from domain.errors import describe
 from domain.moderation import ModeratedAt
+from domain.route_notes import AttemptSummary, RouteNote
 
 
 class Status(StrEnum):
@@ -144,6 +145,7 @@ class GenerationRequest:
         charging: What is paid for work that is not delivered.
         fallback: The same request for another model; its price is not used.
         controls: What the client says beside what to make.
+        route_notes: What is known of the route that the attempts do not tell.
     """
 
     model: str
@@ -159,6 +161,7 @@ class GenerationRequest:
     charging: ChargePolicies = field(default_factory=ChargePolicies)
     fallback: "GenerationRequest | None" = None
     controls: Controls = field(default_factory=Controls)
+    route_notes: tuple[RouteNote, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -245,6 +248,8 @@ class Generation:
         images_erased_at: When its images went. They were delivered all the same, and `images` tells of them.
         images_expire_at: When they will go, if its client has said so.
         canceled_by: Who stopped it, if that is how it ended.
+        moved_at: When its stage changed last.
+        attempts: None where it was read without them.
     """
 
     id: str
@@ -269,6 +274,8 @@ class Generation:
     images_erased_at: datetime | None = None
     images_expire_at: datetime | None = None
     canceled_by: CanceledBy | None = None
+    moved_at: datetime | None = None
+    attempts: tuple[AttemptSummary, ...] | None = None
 
     @property
     def is_prompt_erased(self) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from domain.errors import describe
 from domain.generation import GenerationRequest, Outcome, Undelivered
 from domain.moderation import ModeratedAt
+from domain.progress import ProviderProgress
 
 
 class JobStatus(StrEnum):
@@ -105,6 +106,7 @@ class ProviderResult:
         unknown_status: For RUNNING, a status word of the provider that the adapter does not know.
         is_tentative: For FAILED, whether the provider may say otherwise in a moment, such as after a 404 on a
             job, or a success that has no output yet. It is believed only after a while.
+        progress: For RUNNING, how far the job is, where the provider says it.
     """
 
     status: JobStatus
@@ -118,6 +120,7 @@ class ProviderResult:
     retry_after_seconds: float | None = None
     unknown_status: str | None = None
     is_tentative: bool = False
+    progress: ProviderProgress | None = None
 
 
 @dataclass(frozen=True)
@@ -228,20 +231,6 @@ class Pushback:
     stated_seconds: float | None = None
     is_account_wide: bool = False
     by_closure: bool = False
-
-
-_FIRST_PAUSE_SECONDS = 0.5
-_MAX_UNSTATED_PAUSE_SECONDS = 30.0
-
-
-def pause_after(pushbacks: int, stated_seconds: float | None) -> float:
-    """Return how long an attempt waits that was pushed back so many times before.
-
-    As long as the provider asks; but each pause is twice the one before, up to 30 s, so that one that says
-    "at once" for ever is not asked at once for ever.
-    """
-    own = min(_MAX_UNSTATED_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(pushbacks, 10))
-    return max(own, stated_seconds or 0.0)
 
 
 class SubmitState(StrEnum):

@@ -42,6 +42,7 @@ class TenantLimits:
         max_file_bytes: All of them together.
         max_uncharged_credits: In a day (UTC), the prices of what a provider had taken on and the client did
             not pay: canceled late, or refused on content grounds.
+        max_webhook_endpoints: Those that are not deleted.
     """
 
     creates_per_second: float = 100.0
@@ -55,6 +56,7 @@ class TenantLimits:
     max_files: int = 10_000
     max_file_bytes: int = 10_000_000_000
     max_uncharged_credits: int = 10_000
+    max_webhook_endpoints: int = 20
 
     def rate(self, policy: RatePolicy) -> Rate:
         """Return the rate of an allowance."""

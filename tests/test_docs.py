@@ -60,7 +60,7 @@ def default_text(default: object) -> str:
     if default is None or default == ():
         return "unset"
     if isinstance(default, tuple):
-        return f"`{','.join(default)}`"
+        return f"`{','.join(f'{each:g}' if isinstance(each, float) else each for each in default)}`"
     return f"`{str(default).lower()}`" if isinstance(default, bool) else f"`{default}`"
 
 

@@ -11,19 +11,21 @@ from temporalio import activity, workflow
 
 from composition.activities import Activities
 from domain import ports
+from workflows.delivery import DeliveryWorkflow
 from workflows.generation import GenerationWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
 ROOT = Path(__file__).parents[1]
 # The classes whose methods the worker registers.
 OWNERS = tuple(get_type_hints(Activities).values())
+WORKFLOWS = (DeliveryWorkflow, GenerationWorkflow, ReconcileWorkflow)
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 50
 # Files of declarations may be longer.
 DECLARATIONS = {"domain/errors.py"}
 # Histories and running workflows hold these names: changing one strands them.
 WIRE_NAMES = {
-    "workflow": {"GenerationWorkflow", "ReconcileWorkflow"},
+    "workflow": {"DeliveryWorkflow", "GenerationWorkflow", "ReconcileWorkflow"},
     "activity": {
         "ask_for_place",
         "check_input",
@@ -35,8 +37,9 @@ WIRE_NAMES = {
         "cancel_job",
         "store_assets",
         "reconcile",
+        "send_webhook",
     },
-    "signal": {"report_result", "request_cancel", "grant_place", "provider_closed"},
+    "signal": {"report_result", "request_cancel", "grant_place", "provider_closed", "send_now"},
     "query": {"status"},
     "update": set[str](),
 }
@@ -61,9 +64,7 @@ def _calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
 
 def _defined(kind: str) -> set[str]:
     if kind == "workflow":
-        found = [
-            workflow._Definition.must_from_class(each) for each in (GenerationWorkflow, ReconcileWorkflow)
-        ]
+        found = [workflow._Definition.must_from_class(each) for each in WORKFLOWS]
         return {definition.name or "" for definition in found}
     if kind == "activity":
         methods = [method for owner in OWNERS for _, method in inspect.getmembers(owner, inspect.isfunction)]
@@ -71,7 +72,7 @@ def _defined(kind: str) -> set[str]:
         return {definition.name or "" for definition in definitions if definition is not None}
     handlers = [
         getattr(workflow._Definition.must_from_class(each), {"query": "queries"}.get(kind, f"{kind}s"))
-        for each in (GenerationWorkflow, ReconcileWorkflow)
+        for each in WORKFLOWS
     ]
     return {name for by_name in handlers for name in by_name}
 

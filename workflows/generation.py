@@ -130,21 +130,22 @@ class GenerationWorkflow:
             self._attempt.on_provider_closed()
         end = await self._attempt.run(waits_for_slot=reservation.waits, queue_deadline=self._queue_deadline)
         if self._job.fallback is not None and end.allows_fallback:
-            end = await self._run_fallback()
+            assert end.failure is not None
+            end = await self._run_fallback(left_because=end.failure.terminal_state.code)
         if end.outcome is not None:
             return end.outcome
         if end.failure is not None:
             return await self._refund(end.failure.terminal_state)
         return await self._store_and_settle()
 
-    async def _run_fallback(self) -> AttemptEnd:
+    async def _run_fallback(self, left_because: str | None) -> AttemptEnd:
         """Try the other provider, once, with what the first did not take or failed without charging."""
         assert self._job.fallback is not None
         if self._state.deadlines.is_over and (early_end := self._state.early_end()):
             return AttemptEnd.without_result(early_end)
         self._state.start_fallback(self._job.fallback.provider)
         self._attempt = self._fallback_attempt()
-        has_slot = await steps.request_slot(self._attempt.ref)
+        has_slot = await steps.request_slot(self._attempt.ref, left_because)
         return await self._attempt.run(waits_for_slot=not has_slot, queue_deadline=self._queue_deadline)
 
     def _deadline_after(self, reservation: Reservation) -> datetime | None:

@@ -10,6 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from activities.assets import AssetActivities
 from activities.credits import CreditActivities
+from activities.deliveries import DeliveryActivities
 from activities.moderation import ModerationActivities
 from activities.provider import ProviderActivities
 from activities.provider_slots import SlotActivities
@@ -17,13 +18,16 @@ from activities.reconcile import ReconcileActivities, ReconcilePlan
 from domain.credits import Refund, Reservation
 from domain.generation import Outcome, TerminalState, TimingPolicy
 from domain.provider import AttemptRef, PollResult, StoreRequest, StoreResult, SubmitRequest, SubmitResult
+from domain.slots import SlotRequest
 from domain.temporal_names import (
     ASSETS_QUEUE,
+    DELIVERIES_QUEUE,
     GENERATIONS_QUEUE,
     RECONCILE_QUEUE,
     provider_queue,
     submit_queue,
 )
+from domain.webhooks import SendReport, SendRequest
 
 T = TypeVar("T")
 
@@ -58,8 +62,10 @@ async def refund(generation_id: str, terminal_state: TerminalState, provider: st
     )
 
 
-async def request_slot(attempt: AttemptRef) -> bool:
-    return await _local_first(SlotActivities.request_slot, [attempt], "Request a slot at the provider")
+async def request_slot(attempt: AttemptRef, left_because: str | None = None) -> bool:
+    """Request a slot. left_because: for a second attempt, why the first provider was left."""
+    wanted = SlotRequest(attempt.generation_id, attempt.ordinal, left_because)
+    return await _local_first(SlotActivities.request_slot, [wanted], "Request a slot at the provider")
 
 
 async def check_input(generation_id: str) -> bool:
@@ -142,6 +148,19 @@ async def reconcile(plan: ReconcilePlan) -> dict[str, int]:
         heartbeat_timeout=timedelta(seconds=10),
         retry_policy=SHORT_RETRY,
         summary="Repair what was left behind",
+    )
+
+
+async def send_webhook(request: SendRequest) -> SendReport:
+    """Send once. The retries are for outages of ours; those of the receiver are in the report."""
+    return await workflow.execute_activity_method(
+        DeliveryActivities.send_webhook,
+        request,
+        task_queue=DELIVERIES_QUEUE,
+        start_to_close_timeout=timedelta(seconds=60),
+        heartbeat_timeout=timedelta(seconds=10),
+        retry_policy=UNLIMITED_RETRY,
+        summary=f"Attempt {request.number}",
     )
 
 

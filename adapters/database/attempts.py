@@ -24,6 +24,7 @@ from adapters.database.attempt_results import (
     result_values,
 )
 from adapters.database.engine import Database
+from adapters.database.progress import RECORD_POLL, poll_values
 from adapters.database.pushbacks import push_back
 from adapters.database.tables import AttemptRow, GenerationRow
 from adapters.database.tables.controls import keeps_message
@@ -48,6 +49,7 @@ from domain.errors import (
 )
 from domain.generation import Image, Stage
 from domain.ports import AttemptRecord, Closure, SubmitPermit
+from domain.progress import PollReport
 from domain.provider import (
     AttemptRef,
     JobStatus,
@@ -194,6 +196,9 @@ class PostgresAttempts:
             now = await database_now(session)
             record.tentative_at = record.tentative_at or now
             return (now - record.tentative_at).total_seconds()
+
+    async def record_poll(self, attempt: AttemptRef, report: PollReport) -> None:
+        await self._database.call(RECORD_POLL, poll_values(attempt, report))
 
     async def record_result(self, attempt: AttemptRef, result: ProviderResult) -> None:
         await self._call(STORE_RESULT, result_values(attempt, result, has_fresh_files=True))

@@ -13,6 +13,7 @@ from adapters.database.engine import Database
 from adapters.database.tables import GenerationRow, InputFileRow, TenantRow
 from adapters.database.tables.columns import NO_KEY_UPDATE, TERMINAL
 from adapters.database.tables.mapping import is_terminal, locked_generation
+from adapters.database.webhook_erasure import erase_webhooks
 from domain.audit import SYSTEM, Actor, AuditAction
 from domain.errors import FileInUse, FileNotFound, GenerationNotFound, NotTerminal, TenantNotFound
 from domain.retention import DataKind, Retention
@@ -22,8 +23,13 @@ _OWNER = select(col(GenerationRow.tenant_id)).where(col(GenerationRow.id) == bin
 # A late report of the second attempt still finds which provider it was at.
 _ERASE_CONTENT = """
 UPDATE generations SET content_erased_at = now(), prompt = '', parameters = '{}', metadata = '{}',
-    inputs = '[]', mask = NULL, fallback = jsonb_set(fallback, '{parameters}', '{}')
+    inputs = '[]', mask = NULL, webhook_url = NULL, fallback = jsonb_set(fallback, '{parameters}', '{}')
 WHERE id = ANY (CAST(:ids AS text[])) AND content_erased_at IS NULL
+"""
+# What a provider logs may repeat the prompt.
+_ERASE_LOGS = """
+UPDATE attempts SET progress = progress #- '{said,logs}' WHERE generation_id = ANY (CAST(:ids AS text[]))
+    AND progress #> '{said,logs}' IS NOT NULL
 """
 # Its objects are deleted by the reconciler, by the mark that it looks for.
 _ERASE_IMAGES = """
@@ -36,7 +42,7 @@ UPDATE generations SET provider_data_erased_at = now()
 WHERE id = ANY (CAST(:ids AS text[])) AND provider_data_erased_at IS NULL
 """,
     """
-UPDATE attempts SET provider_message = NULL, provider_urls = NULL,
+UPDATE attempts SET provider_message = NULL, provider_urls = NULL, progress = NULL,
     result = jsonb_set(jsonb_set(result, '{files}', '[]'), '{images}', '[]')
 WHERE generation_id = ANY (CAST(:ids AS text[]))
 """,
@@ -48,7 +54,7 @@ WHERE generation_id = ANY (CAST(:ids AS text[]))
 )
 _STATEMENTS: dict[DataKind, tuple[str, ...]] = {
     DataKind.IMAGES: (_ERASE_IMAGES,),
-    DataKind.CONTENT: (_ERASE_CONTENT,),
+    DataKind.CONTENT: (_ERASE_CONTENT, _ERASE_LOGS),
     DataKind.PROVIDER_DATA: _ERASE_PROVIDER_DATA,
 }
 # Each tenant is one look into an index, from the generation at which its last erasure ended.
@@ -222,6 +228,7 @@ class PostgresErasure:
                 return len(ids)
             # Of those that their client had deleted.
             keyed = len((await session.execute(_FORGET_KEYS, values)).all())
+            keyed += await erase_webhooks(session, tenant_id, limit)
             if not keyed and not await session.scalar(_LEFT, {"tenant": tenant_id}):
                 await _erase_account(session, tenant_id)
             return keyed

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select, tuple_
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Executable, Row, bindparam, func, literal, select
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.engine import Database
+from adapters.database.generation_lists import GenerationLists
 from adapters.database.ids import new_id
 from adapters.database.image_requests import add_request, begin_request
 from adapters.database.tables import GenerationRow, InputFileRow
@@ -19,12 +20,12 @@ from adapters.database.tables.mapping import (
     fallback_fields,
     generation_columns,
     images_from_json,
-    images_of,
     is_terminal,
     locked_generation,
     read_generations,
     to_generation,
 )
+from adapters.database.tables.routes import notes_to_json
 from domain.charging import ChargePolicy
 from domain.errors import (
     DatabaseUnavailable,
@@ -35,7 +36,7 @@ from domain.errors import (
 )
 from domain.generation import Generation, GenerationRequest, Stage, Status
 from domain.image_requests import ImageRequest
-from domain.ports import Page
+from domain.listing import GenerationFilter, GenerationSlice, ListOrder, ListPosition
 
 _OWNER = select(col(GenerationRow.tenant_id)).where(col(GenerationRow.id) == bindparam("id"))
 _HELD_FILES = (
@@ -49,9 +50,10 @@ _HELD_FILES = (
 _CREATE = (
     insert(GENERATIONS)
     .on_conflict_do_nothing(index_elements=["tenant_id", "idempotency_key"])
-    .returning(*generation_columns())
+    .returning(*generation_columns(), literal([], JSONB).label("attempts"))
 )
 _READ = read_generations("generations.id = :generation")
+_READ_OF = read_generations("generations.id = :generation AND tenant_id = :tenant")
 _READ_BY_KEY = read_generations("tenant_id = :tenant AND idempotency_key = :key")
 _PAST_CANCELING = (Stage.STORING, Stage.SETTLING)
 
@@ -61,6 +63,7 @@ class PostgresGenerations:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._lists = GenerationLists(database)
 
     async def create(
         self,
@@ -106,34 +109,28 @@ class PostgresGenerations:
         return to_generation(found[0], images_from_json(found[0].images)), found[0].fingerprint
 
     async def get_generation(self, generation_id: str) -> Generation:
-        rows = await self._database.call(_READ, {"generation": generation_id})
+        return await self._read(_READ, {"generation": generation_id})
+
+    async def get_generation_of(self, tenant_id: str, generation_id: str) -> Generation:
+        # Another tenant's row is not even read, so that the time does not tell that it is there.
+        return await self._read(_READ_OF, {"generation": generation_id, "tenant": tenant_id})
+
+    async def _read(self, statement: Executable, values: Mapping[str, str]) -> Generation:
+        rows = await self._database.call(statement, values)
         if not rows:
             raise GenerationNotFound
         return to_generation(rows[0], images_from_json(rows[0].images))
 
-    async def get_generation_of(self, tenant_id: str, generation_id: str) -> Generation:
-        generation = await self.get_generation(generation_id)
-        if generation.tenant_id != tenant_id:
-            raise GenerationNotFound
-        return generation
-
     async def list_generations(
-        self, tenant_id: str, *, status: Status | None, after: Page | None, limit: int
-    ) -> Sequence[Generation]:
-        created_at, row_id = col(GenerationRow.created_at), col(GenerationRow.id)
-        query = select(GenerationRow).where(
-            col(GenerationRow.tenant_id) == tenant_id, col(GenerationRow.deleted_at).is_(None)
-        )
-        if status is not None:
-            query = query.where(col(GenerationRow.status) == status)
-        if after is not None:
-            query = query.where(tuple_(created_at, row_id) < tuple_(after.created_at, after.id))
-        query = query.order_by(created_at.desc(), row_id.desc()).limit(limit)
-        async with self._database.begin() as session:
-            rows = (await session.scalars(query)).all()
-            completed = [row.id for row in rows if row.status == Status.COMPLETED]
-            images = await images_of(session, completed)
-        return [to_generation(row, images.get(row.id, ())) for row in rows]
+        self,
+        tenant_id: str,
+        wanted: GenerationFilter,
+        order: ListOrder,
+        *,
+        after: ListPosition | None,
+        limit: int,
+    ) -> GenerationSlice:
+        return await self._lists.read(tenant_id, wanted, order, after, limit)
 
     async def record_cancel_request(self, tenant_id: str, generation_id: str) -> Generation:
         async with self._database.begin() as session:
@@ -179,4 +176,5 @@ def _values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
         "price_credits": request.price_credits,
         "status": Status.CREATED,
         "stage": Stage.CREATED,
+        "routing": notes_to_json(request.route_notes),
     } | control_values(request.controls)

@@ -29,6 +29,11 @@ _REQUEST = (
     .bindparams(bindparam("limits", type_=JSONB))
     .columns(others=JSONB)
 )
+_REQUEST_NEXT = (
+    text("SELECT * FROM request_next_slot(:generation, :ordinal, :limits, :reason)")
+    .bindparams(bindparam("limits", type_=JSONB))
+    .columns(others=JSONB)
+)
 _GRANT = text("SELECT * FROM grant_free_slots(:provider, :limit)").columns(to_notify=JSONB)
 # One that is locked ends, or learns of its slot, at this moment.
 _MARK_NOTIFIED = text("""
@@ -58,8 +63,8 @@ class PostgresProviderSlots:
         # Whoever comes while one grants needs the next grant, and one is enough for all of them.
         self._granting = Batches(self._grant)
 
-    async def request(self, attempt: AttemptRef) -> SlotDecision:
-        decision, _ = await self._request(attempt)
+    async def request(self, attempt: AttemptRef, *, left_because: str | None = None) -> SlotDecision:
+        decision, _ = await self._request(attempt, left_because)
         # Once more when others can see that it waits: one that released a slot meanwhile could not.
         is_to_look = not decision.granted
         for pause_seconds in (0.0, *_BUSY_PAUSES):
@@ -126,14 +131,19 @@ class PostgresProviderSlots:
             )
             return len(woken.all())
 
-    async def _request(self, attempt: AttemptRef) -> tuple[SlotDecision, bool]:
+    async def _request(
+        self, attempt: AttemptRef, left_because: str | None = None
+    ) -> tuple[SlotDecision, bool]:
         """Return the decision, and whether to ask again because another transaction was granting."""
         values = {
             "generation": attempt.generation_id,
             "ordinal": attempt.ordinal,
             "limits": dict(self._limits),
         }
-        rows = await self._database.call(_REQUEST, values)
+        if left_because is None:
+            rows = await self._database.call(_REQUEST, values)
+        else:
+            rows = await self._database.call(_REQUEST_NEXT, values | {"reason": left_because})
         if not rows:
             raise GenerationNotFound
         [row] = rows

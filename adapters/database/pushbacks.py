@@ -6,7 +6,8 @@ from adapters.database import closures
 from adapters.database.provider_slots import add_slot
 from adapters.database.tables import GenerationRow, ProviderSlotRow
 from adapters.database.tables.mapping import to_request
-from domain.provider import AttemptRef, Pushback, SubmitResult, SubmitState, pause_after
+from domain.provider import AttemptRef, Pushback, SubmitResult, SubmitState
+from domain.pushback import pause_after
 
 
 async def push_back(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import Boolean, ColumnElement, delete, func, literal_column, select, text, update
+from sqlalchemy import Boolean, ColumnElement, delete, func, literal_column, not_, select, text, update
 from sqlmodel import col
 
 from adapters.database.engine import Database
@@ -24,8 +24,8 @@ _HAS_NO_IMAGES: ColumnElement[bool] = literal_column(
 _IS_STARTED = col(GenerationRow.status) != Status.CREATED
 _IS_CANCEL_WANTED: ColumnElement[bool] = literal_column("is_cancel_wanted(generations)", Boolean())
 _IS_PAST_CANCEL_AT: ColumnElement[bool] = literal_column(
-    "cancel_after_seconds IS NOT NULL AND (created_at AT TIME ZONE 'UTC') + cancel_after_seconds"
-    " * interval '1 second' <= now() AT TIME ZONE 'UTC' AND stage NOT IN ('storing', 'settling')",
+    "(cancel_after_seconds IS NOT NULL AND (created_at AT TIME ZONE 'UTC') + cancel_after_seconds"
+    " * interval '1 second' <= now() AT TIME ZONE 'UTC' AND stage NOT IN ('storing', 'settling'))",
     Boolean(),
 )
 STALLED = "stalled"
@@ -63,7 +63,8 @@ class PostgresReconcileQueries:
 
     async def list_stuck(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
         not_requested = col(GenerationRow.cancel_requested_at).is_(None)
-        return await self._list(older_than, limit, _IS_OPEN, not_requested, _IS_STARTED)
+        in_time = not_(_IS_PAST_CANCEL_AT)
+        return await self._list(older_than, limit, _IS_OPEN, not_requested, in_time, _IS_STARTED)
 
     async def flag_stalled(self, limit: int) -> Sequence[str]:
         limits = {name: model.timing.total_seconds for name, model in self._catalog.models.items()}

@@ -31,8 +31,12 @@ SERVING_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "api_keys": _CHANGE,
     "attempts": _CHANGE,
     "audit_events": _APPEND,
+    "deliveries": _ALL,
+    "delivery_attempts": _ALL,
     "entries": _APPEND,
+    "event_cursors": ("SELECT", "UPDATE"),
     "events": (*_APPEND, "DELETE"),
+    "generation_terms": _ALL,
     "generations": _CHANGE,
     "image_requests": _ALL,
     "images": _APPEND,
@@ -46,10 +50,14 @@ SERVING_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "transfers": _APPEND,
     "uncharged_costs": _CHANGE,
     "unstored_images": (*_APPEND, "DELETE"),
+    "webhook_endpoints": _ALL,
 }
 
 # What auditors may not read.
-SECRET_COLUMNS: Mapping[str, frozenset[str]] = {"api_keys": frozenset({"secret_sha256"})}
+SECRET_COLUMNS: Mapping[str, frozenset[str]] = {
+    "api_keys": frozenset({"secret_sha256"}),
+    "webhook_endpoints": frozenset({"secret", "previous_secret"}),
+}
 
 # Alembic's own, which every process reads when it starts.
 _REVISION_TABLE = "alembic_version"

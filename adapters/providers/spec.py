@@ -77,17 +77,27 @@ class ProviderSpec(ABC, Generic[S]):
         """Return whether `webhook_reader` returns a reader."""
         return False
 
+    @property
+    def lists_jobs(self) -> bool:
+        """Whether `find_job` of its adapter can find a job."""
+        return False
+
 
 @dataclass(frozen=True)
 class JobProviderSpec(ProviderSpec[J]):
     """A provider with jobs.
 
     make_adapter: From its settings, an HTTP client and the tools. make_webhook_reader: has the master keys
-    instead of these.
+    instead of these. finds_jobs: Whether the adapter's `find_job` ever finds one.
     """
 
     make_adapter: Callable[[J, HttpClient, JobTools], Provider]
     make_webhook_reader: Callable[[J, HttpClient, Keyring], WebhookReader] | None = None
+    finds_jobs: bool = False
+
+    @property
+    def lists_jobs(self) -> bool:
+        return self.finds_jobs
 
     def add_adapter(self, providers: Providers, settings: J, tools: AdapterTools) -> None:
         providers.with_jobs[self.name] = self.make_adapter(settings, tools.open_client(), tools.jobs)

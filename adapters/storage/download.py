@@ -58,7 +58,7 @@ class GuardedDownloader:
 
     async def _read(self, url: Url, file: IO[bytes]) -> str | None:
         """Write the body to the file, or return where a redirect points."""
-        async with self._pool.get(url, _HEADERS) as response:
+        async with self._pool.stream(url, _HEADERS) as response:
             status, headers = response.status_code, response.headers
             if status in _REDIRECTS and "location" in headers:
                 return headers["location"]

@@ -6,7 +6,7 @@ No content encoding is asked for; some hosts and proxies use or name one all the
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 
-from adapters.transport.errors import HttpError
+from adapters.transport.errors import HttpError, ResponseTooLarge
 
 _COMPRESSED = ("gzip", "x-gzip", "deflate")
 # What stores and uploaders leave in the header, and which changes no byte.
@@ -64,7 +64,7 @@ async def capped(chunks: AsyncIterable[bytes], body: Body, max_bytes: int | None
             for piece in body.pieces(chunk):
                 total += len(piece)
                 if max_bytes is not None and total > max_bytes:
-                    raise HttpError(f"response over {max_bytes} bytes")
+                    raise ResponseTooLarge(f"response over {max_bytes} bytes")
                 yield piece
         body.end()
     except BrokenBodyError as error:

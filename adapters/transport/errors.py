@@ -13,6 +13,10 @@ class Unsendable(HttpError):
     """The request breaks the rules, and was refused before a byte of it was sent."""
 
 
+class ResponseTooLarge(HttpError):
+    """The response has more bytes than are read of any."""
+
+
 class S3Error(Exception):
     """The store is away, or refuses. code: what the server says, or the name of what broke."""
 

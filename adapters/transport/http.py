@@ -138,13 +138,9 @@ class HttpClient:
             raise _error_of(error) from error
 
     def _built(self, request: Request) -> httpx.Request:
+        body = {"json": request.json, "content": request.content}
         return self._client.build_request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            params=request.params,
-            json=request.json,
-            content=request.content,
+            request.method, request.url, headers=request.headers, params=request.params, **body
         )
 
     async def aclose(self) -> None:
@@ -226,7 +222,7 @@ class _Stream(httpx.AsyncByteStream):
 
 
 class GuardedPool:
-    """Sends GETs to addresses of strangers, over connections that a guard makes.
+    """Sends requests to addresses of strangers, over connections that a guard makes.
 
     They are shared with no trusted traffic, and never go through a proxy. The guard chooses the address, and
     TLS verifies the name. Raises HttpError.
@@ -245,12 +241,14 @@ class GuardedPool:
         )
 
     @asynccontextmanager
-    async def get(self, url: Url, headers: Mapping[str, str]) -> AsyncIterator[StreamedResponse]:
+    async def stream(
+        self, url: Url, headers: Mapping[str, str], *, method: str = "GET", content: bytes | None = None
+    ) -> AsyncIterator[StreamedResponse]:
         """Open the response, of any status, with its body as it was sent."""
         sent = [("Host", url.netloc.decode("ascii")), *headers.items()]
-        extensions = {"timeout": self._timeouts}
+        options: Any = {"headers": sent, "content": content, "extensions": {"timeout": self._timeouts}}
         try:
-            async with self._pool.stream("GET", str(url), headers=sent, extensions=extensions) as response:
+            async with self._pool.stream(method, str(url), **options) as response:
                 fields = {
                     name.decode("latin-1").lower(): value.decode("latin-1")
                     for name, value in response.headers

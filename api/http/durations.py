@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 
@@ -15,6 +15,7 @@ CANCEL_AFTER, START_WITHIN = "Cancel-After", "Start-Within"
 _DURATION = re.compile(r"([0-9]{1,6})(s|m|h|)")
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _FORMS = "a whole number of seconds, or one with s, m or h, from 1s to 24h, sent once"
+_FORMAT: dict[str, Any] = {"format": "short-duration"}
 _DESCRIPTIONS = {
     CANCEL_AFTER: "Cancel the job this long after it was accepted: `90`, `90s`, `5m`, `1h`.",
     START_WITHIN: "Fail the job, free of charge, if no provider has taken it by then: `10s`.",
@@ -50,10 +51,12 @@ async def _deadlines(
     key: IdempotencyKey,
     # Read from the request, as a field that is sent twice is refused; these are for the OpenAPI document.
     _cancel_after: Annotated[
-        str | None, Header(alias=CANCEL_AFTER, description=_DESCRIPTIONS[CANCEL_AFTER])
+        str | None,
+        Header(alias=CANCEL_AFTER, description=_DESCRIPTIONS[CANCEL_AFTER], json_schema_extra=_FORMAT),
     ] = None,
     _start_within: Annotated[
-        str | None, Header(alias=START_WITHIN, description=_DESCRIPTIONS[START_WITHIN])
+        str | None,
+        Header(alias=START_WITHIN, description=_DESCRIPTIONS[START_WITHIN], json_schema_extra=_FORMAT),
     ] = None,
 ) -> Deadlines:
     try:

@@ -11,7 +11,11 @@ from api.http.schemas.generations import GenerationView
 IfNoneMatch = Annotated[str | None, Header(max_length=2000)]
 _TAG_CHARACTERS = 32
 # What changes by itself from one moment to the next, and says nothing new of the job.
-_MOVING: dict[str, bool | set[str]] = {"live": True, "queue": {"retry_in_seconds"}}
+_MOVING: dict[str, bool | set[str]] = {
+    "live": True,
+    "queue": {"retry_in_seconds"},
+    "progress": {"elapsed_seconds", "updated_at", "typical_seconds"},
+}
 _KEPT_BY_CLIENTS = "private, no-cache"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from api.http import webhook_examples
 from api.http.problems import problem_body, status_of
 from domain.errors import ServiceError, every_error
 
@@ -24,6 +25,7 @@ _MOMENTS = {
 
 # By the name of a parameter in a path or a query.
 PARAMETERS: Mapping[str, Any] = {
+    **webhook_examples.PARAMETERS,
     "generation_id": GENERATION_ID,
     "file_id": FILE_ID,
     "model_id": "flux-schnell",
@@ -36,9 +38,12 @@ PARAMETERS: Mapping[str, Any] = {
     "Idempotency-Key": "order-4711",
     "Prefer": "wait=30",
     "wait": 0,
+    "Cancel-After": "90s",
+    "Start-Within": "10s",
 }
 # By the id of an operation, and by a name of their own. Those that are no success of anybody are not here.
 BODIES: Mapping[str, Mapping[str, Any]] = {
+    **webhook_examples.BODIES,
     "create_generation": {
         "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
         "with_metadata": {
@@ -48,11 +53,21 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
             "seed": 7,
             "metadata": {"order": "4711"},
         },
+        "with_a_life_of_its_own": {
+            "model": "flux-schnell",
+            "prompt": "a letter with a seal",
+            "priority": "high",
+            "expires_in": 3600,
+            "store_prompt": False,
+        },
         "from_an_image": {
             "model": "flux-kontext",
             "prompt": "the same picture in winter",
             "inputs": [FILE_ID],
         },
+    },
+    "estimate_generation": {
+        "of_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"}
     },
     "create_openai_images": {
         "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
@@ -99,7 +114,19 @@ _GENERATION: Mapping[str, Any] = {
     **_MOMENTS,
     "deleted_at": None,
     "images_erased_at": None,
-    "urls": {"self": _ADDRESS, "cancel": f"{_ADDRESS}/cancel"},
+    "images_expire_at": None,
+    "cancel_at": "2026-11-26T20:20:02.418Z",
+    "canceled_by": None,
+    "start_by": None,
+    "priority": "normal",
+    "retry_of": None,
+    "urls": {
+        "self": _ADDRESS,
+        "cancel": f"{_ADDRESS}/cancel",
+        "events": f"{_ADDRESS}/events",
+        "images": f"{_ADDRESS}/images",
+    },
+    "routing": [{"ordinal": 1, "model": "flux-schnell", "provider": "fal", "taken": True, "reason": "taken"}],
 }
 _ENTRY = {
     "id": 91,
@@ -147,8 +174,21 @@ _EVENT: Mapping[str, Any] = {
 }
 # By the name of the schema of a response.
 VIEWS: Mapping[str, Any] = {
+    **webhook_examples.VIEWS,
     "GenerationView": _GENERATION,
     "GenerationPage": {"data": [_GENERATION], "next_cursor": None},
+    "ImageList": {"data": [_IMAGE], "undelivered": []},
+    "EstimateView": {
+        "model": "flux-schnell",
+        "price_credits": 1,
+        "expected_seconds": {"typical": 3.0, "p50": 3.412, "p95": 6.087, "samples": 200},
+        "stages": {
+            "queue": {"p50": 0.042, "p95": 1.203},
+            "generating": {"p50": 2.911, "p95": 4.552},
+            "storing": {"p50": 0.381, "p95": 0.644},
+        },
+        "would_be_refused": [],
+    },
     "EventPage": {"data": [_EVENT], "next_cursor": None, "last_event_id": _EVENT["id"]},
     "WatchTokenView": {
         "token": "wt_1.1796249600.3q2-7w",
@@ -214,8 +254,9 @@ def add(openapi: Mapping[str, Any]) -> None:
 
 def _add_to_parameters(operation: Mapping[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
-        if parameter["name"] in PARAMETERS:
-            parameter["example"] = PARAMETERS[parameter["name"]]
+        name = f"{operation['operationId']} {parameter['name']}"
+        if (example := PARAMETERS.get(name, PARAMETERS.get(parameter["name"]))) is not None:
+            parameter["example"] = example
 
 
 def _views(operation: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:

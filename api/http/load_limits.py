@@ -228,5 +228,6 @@ class _Place:
 
 def _lane_of(scope: Scope, group: RouteGroup) -> str:
     """Return whom a request waits for: those of its group, but new generations only for one another."""
-    is_new = scope["method"] == "POST" and scope["path"] in _CREATING_PATHS
+    path = scope["path"]
+    is_new = scope["method"] == "POST" and (path in _CREATING_PATHS or path.endswith("/retry"))
     return _CREATES if is_new else group

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 from api.http import deprecations, examples, openai_description, openai_errors
 from api.http.declarations import Declaration, declarations_of
 from api.http.problems import status_of
-from api.http.response_headers import CHALLENGE, REQUEST_ID, RETRY_AFTER, RETRY_AFTER_IF_ANY
+from api.http.response_headers import CHALLENGE, REQUEST_ID, RETRY_AFTER, RETRY_AFTER_IF_ANY, SHOULD_RETRY
 from api.http.schemas.openai_images import ImagesView, OpenAIError
 from api.http.schemas.problems import Problem
 from domain import errors
@@ -33,6 +33,7 @@ TAGS = {
     "files": "Images that generations use as inputs.",
     "models": "What can be asked for, with limits and prices.",
     "credits": "What the tenant can spend, and every movement.",
+    "deliveries": "Webhooks to the client: where they go, and what was delivered.",
     "openai": "Images in OpenAI's form, for its clients.",
     "webhooks": "Where providers report results. Not for clients.",
     "health": "For load balancers and operators.",
@@ -60,6 +61,8 @@ _FASTAPIS_DESCRIPTION = "Successful Response"
 _PROBLEM = "application/problem+json"
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 _SCHEMAS = "#/components/schemas/"
+# With these comes Retry-After.
+_PASSING = (LimitReached, TransientError, errors.IdempotencyKeyInUse)
 # Wherever a body is read: (status, code).
 _BODY_ERRORS = (
     (HTTPStatus.BAD_REQUEST, errors.InvalidInput.code),
@@ -117,10 +120,10 @@ def operations_of(openapi: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _complete(operation: dict[str, Any], route: RouteContext) -> None:
     declared = list(declarations_of(route.dependant))
     by_hand = {each["name"]: deepcopy(each) for one in declared for each in one.parameters}
-    if by_hand:
-        operation.setdefault("parameters", []).extend(by_hand.values())
-    if security := _security(declared):
-        operation["security"] = security
+    ways = {scheme for one in declared for scheme in one.security}
+    parameters = [*operation.get("parameters", ()), *by_hand.values()]
+    operation["parameters"] = [each for each in parameters if not _is_way_in(each, ways)]
+    operation["security"] = _security(declared)
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
@@ -140,6 +143,14 @@ def _complete_success(status: str, response: dict[str, Any], declared: Iterable[
     headers = response.setdefault("headers", {})
     for one in declared:
         headers |= {name: one.headers[name] for name in one.headers if name not in headers}
+
+
+def _is_way_in(parameter: Mapping[str, Any], ways: Iterable[str]) -> bool:
+    """Return whether a security scheme describes the parameter already."""
+    place = (parameter["in"], parameter["name"])
+    return any(
+        (_SECURITY_SCHEMES[way].get("in"), _SECURITY_SCHEMES[way].get("name")) == place for way in ways
+    )
 
 
 def _security(declared: Iterable[Declaration]) -> list[dict[str, list[str]]]:
@@ -190,9 +201,8 @@ def _add_problem(
     headers = response.setdefault("headers", {})
     if status is HTTPStatus.UNAUTHORIZED:
         headers.update(CHALLENGE)
-    pass_by_themselves = [
-        error is not None and issubclass(error, LimitReached | TransientError) for error in codes.values()
-    ]
+    headers.update(SHOULD_RETRY)
+    pass_by_themselves = [error is not None and issubclass(error, _PASSING) for error in codes.values()]
     if any(pass_by_themselves):
         is_always = all(pass_by_themselves) and len(content) == 1
         headers.update(RETRY_AFTER if is_always else RETRY_AFTER_IF_ANY)

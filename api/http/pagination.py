@@ -2,38 +2,70 @@
 
 import base64
 import binascii
-from datetime import datetime
+import hashlib
+import json
+import re
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
 from domain.errors import InvalidInput
-from domain.generation import Generation
-from domain.ports import Page
+from domain.listing import GenerationFilter, ListOrder, ListPosition, SortKey, SortValue
+from domain.ports.webhooks import Page
+from domain.webhooks import Delivery
 
 # In the description of a parameter: nothing is one but what a page gave out.
 GENERATION_CURSOR: dict[str, Any] = {"format": "generation-cursor"}
 ENTRY_CURSOR: dict[str, Any] = {"format": "entry-cursor"}
 _MAX_ID = 2**63 - 1
 _FIRST_YEAR, _LAST_YEAR = 2000, 9999
+_MICROSECOND = timedelta(microseconds=1)
+_LIST_ID = re.compile(r"[0-9a-f]{16}")
+_COUNT = re.compile(r"-?[0-9]{1,17}")
 
 
-def generation_cursor(last: Generation) -> str:
+def generation_cursor(position: ListPosition, wanted: GenerationFilter, order: ListOrder) -> str:
+    value = position.value
+    if isinstance(value, datetime):
+        written = value.isoformat()
+    else:
+        written = str(value // _MICROSECOND if isinstance(value, timedelta) else value)
+    return _wrap(f"{_list_id(wanted, order)} {written} {position.id}")
+
+
+def delivery_cursor(last: Delivery) -> str:
     return _wrap(f"{last.created_at.isoformat()} {last.id}")
 
 
-def read_generation_cursor(cursor: str | None) -> Page | None:
+def read_generation_cursor(
+    cursor: str | None, wanted: GenerationFilter, order: ListOrder
+) -> ListPosition | None:
+    """Raises InvalidInput, also for a cursor of another list."""
+    if cursor is None:
+        return None
+    text = _unwrap(cursor)
+    list_id, _, place = text.partition(" ")
+    if not _LIST_ID.fullmatch(list_id):
+        # The version before had one order and one filter, and did not name them.
+        if order is not ListOrder.NEWEST or wanted != GenerationFilter(status=wanted.status):
+            raise _invalid()
+        place = text
+    elif list_id != _list_id(wanted, order):
+        raise InvalidInput(errors=(("cursor", "belongs to a list with another sort or other filters"),))
+    written, _, generation_id = place.partition(" ")
+    if not generation_id.isprintable():
+        raise _invalid()
+    return ListPosition(_read_value(written, order.key), generation_id)
+
+
+def read_delivery_cursor(cursor: str | None) -> Page | None:
     """Raises InvalidInput."""
     if cursor is None:
         return None
-    moment, _, generation_id = _unwrap(cursor).partition(" ")
-    try:
-        created_at = datetime.fromisoformat(moment)
-    except ValueError:
-        raise _invalid() from None
-    # At the ends of time a moment has no equal in another time zone, and the database would fail on it.
-    is_a_row = created_at.tzinfo is not None and _FIRST_YEAR <= created_at.year < _LAST_YEAR
-    if not is_a_row or not generation_id.isprintable():
+    written, _, delivery_id = _unwrap(cursor).partition(" ")
+    if not delivery_id.isprintable():
         raise _invalid()
-    return Page(created_at, generation_id)
+    return Page(_read_moment(written), delivery_id)
 
 
 def entry_cursor(last_id: int) -> str:
@@ -49,6 +81,31 @@ def read_entry_cursor(cursor: str | None) -> int | None:
     if not text.isdecimal() or len(text) > len(str(_MAX_ID)) or int(text) > _MAX_ID:
         raise _invalid()
     return int(text)
+
+
+def _list_id(wanted: GenerationFilter, order: ListOrder) -> str:
+    """Return what tells a list from those with another order or filter."""
+    given = json.dumps([order, asdict(wanted)], sort_keys=True, default=datetime.isoformat)
+    return hashlib.sha256(given.encode()).hexdigest()[:16]
+
+
+def _read_value(written: str, key: SortKey) -> SortValue:
+    if key is SortKey.CREATED_AT:
+        return _read_moment(written)
+    if not _COUNT.fullmatch(written):
+        raise _invalid()
+    return int(written) if key is SortKey.COST else int(written) * _MICROSECOND
+
+
+def _read_moment(written: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        raise _invalid() from None
+    # At the ends of time a moment has no equal in another time zone, and the database would fail on it.
+    if moment.tzinfo is None or not _FIRST_YEAR <= moment.year < _LAST_YEAR:
+        raise _invalid()
+    return moment
 
 
 def _wrap(text: str) -> str:

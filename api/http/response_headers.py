@@ -17,6 +17,9 @@ RATE_LIMIT: Mapping[str, Any] = {
 }
 RETRY_AFTER = {"Retry-After": header("In how many seconds to ask again.", type="integer", minimum=1)}
 RETRY_AFTER_IF_ANY = {"Retry-After": RETRY_AFTER["Retry-After"] | {"required": False}}
+SHOULD_RETRY = {
+    "X-Should-Retry": header("Whether to send the request again.", enum=["true", "false"]),
+}
 CHALLENGE = {"WWW-Authenticate": header("`Bearer`.")}
 LOCATION = {"Location": header("Where to read it again.", format="uri")}
 REPLAYED = {

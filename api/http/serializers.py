@@ -1,10 +1,11 @@
 """From domain types to what a client sees."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
 
+from api.http.job_view import SubmitDecisions, serialize_routing
 from api.http.schemas.credits import EntryView
 from api.http.schemas.files import FileView
 from api.http.schemas.generations import (
@@ -37,12 +38,14 @@ class GenerationSerializer:
         image_link_lifetime: How long a link to an image opens it, at least.
         temporal_ui: Where operators see workflows, such as `http://…/namespaces/default/workflows`; None
             leaves the link out.
+        submit_decisions: What can end the doubt about a submit.
     """
 
     public_url: str
     keyring: Keyring
     image_link_lifetime: timedelta
     temporal_ui: str | None
+    submit_decisions: SubmitDecisions = field(default_factory=SubmitDecisions)
 
     def serialize_for(self, caller: Caller, generation: Generation) -> GenerationView:
         """Leave out what the client sent and got, for a key that may write and not read."""
@@ -85,7 +88,9 @@ class GenerationSerializer:
             images_expire_at=generation.images_expire_at,
             canceled_by=generation.canceled_by,
             **_serialize_controls(generation),
-            urls=UrlsView(self=url, cancel=f"{url}/cancel"),
+            urls=UrlsView(self=url, cancel=f"{url}/cancel", events=f"{url}/events", images=f"{url}/images"),
+            routing=serialize_routing(generation),
+            submit_unknown=self.submit_decisions.serialize(generation),
             temporal_ui=f"{self.temporal_ui}/{generation.id}" if self.temporal_ui else None,
         )
 

@@ -1,4 +1,4 @@
-"""Create a generation, get it, list them, cancel one."""
+"""Create a generation, get it, cancel it, delete it."""
 
 from typing import Annotated
 
@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query, Request, Response, status
 from api.deps import (
     CanCancelGenerations,
     CanCreateGenerations,
-    CanReadGenerations,
     GenerationBody,
     GenerationId,
     IdempotencyKey,
@@ -19,15 +18,15 @@ from api.http.client import client_of
 from api.http.declarations import declares
 from api.http.durations import DeadlineHeaders
 from api.http.entity_tags import IfNoneMatch, respond_unless_known
-from api.http.pagination import GENERATION_CURSOR, generation_cursor, read_generation_cursor
 from api.http.preferences import MAX_WAIT_SECONDS, PreferredWait
+from api.http.progress_view import serialize_progress
 from api.http.response_headers import ENTITY_TAG, LOCATION, PREFERENCE_APPLIED, REPLAYED, RETRY_AFTER_IF_ANY
-from api.http.schemas.generations import GenerationCreate, GenerationPage, GenerationView
+from api.http.schemas.generations import GenerationCreate, GenerationView
 from api.http.serializers import serialize_position
 from api.http.watching import WatchedGeneration
 from api.services.generations import GenerationCommand
 from domain.errors import NotTerminal, TooLateToCancel
-from domain.generation import Stage, Status
+from domain.generation import Stage
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
 _BODY = {
@@ -63,6 +62,9 @@ async def create_generation(
     With `Prefer: wait=N` the response comes as soon as it has ended, with 200, or after N seconds with 202.
     """
     controls = body.controls(deadlines.cancel_after_seconds, deadlines.start_within_seconds)
+    await services.webhook_endpoints.check_job_webhook(
+        caller.tenant_id, body.webhook_url, body.webhook_events
+    )
     command = GenerationCommand(
         body.model,
         body.parameters(),
@@ -75,26 +77,6 @@ async def create_generation(
     generation, is_new = await services.generation_service.accept(caller, command, key)
     generation = await wait_and_describe(services, request, response, generation, wait_seconds, is_new=is_new)
     return services.serializer.serialize_for(caller, generation)
-
-
-@router.get("")
-async def list_generations(
-    caller: CanReadGenerations,
-    services: ServicesDep,
-    status_is: Annotated[Status | None, Query(alias="status")] = None,
-    cursor: Annotated[str | None, Query(max_length=200, json_schema_extra=GENERATION_CURSOR)] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-) -> GenerationPage:
-    """List generations, newest first."""
-    after = read_generation_cursor(cursor)
-    found = await services.generations.list_generations(
-        caller.tenant_id, status=status_is, after=after, limit=limit + 1
-    )
-    page = found[:limit]
-    return GenerationPage(
-        data=[services.serializer.serialize(generation) for generation in page],
-        next_cursor=generation_cursor(page[-1]) if len(found) > limit else None,
-    )
 
 
 @router.get(
@@ -121,11 +103,14 @@ async def get_generation(
         waiting = client_of(request).waiting_for_events()
         generation = await services.waiter.wait_until_ended(tenant_id, generation_id, wait_seconds, waiting)
     view = services.serializer.serialize(generation)
+    position = None
     if generation.stage is Stage.THROTTLED:
         position = await services.slots.queue_position(generation_id)
         if position is not None:
             view.queue = serialize_position(position)
     if not generation.status.is_terminal:
+        job_progress = await services.progress.read(generation, position)
+        view.progress = serialize_progress(job_progress) if job_progress is not None else None
         response.headers["Retry-After"] = RETRY_AFTER_SECONDS
         if live:
             progress = await services.workflow_status.query(tenant_id, generation_id)

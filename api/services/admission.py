@@ -8,7 +8,7 @@ its limits by what they admit in that second; what it may spend is decided when 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from domain.auth import Caller
@@ -64,14 +64,16 @@ class Admission:
 
         Raises InsufficientCredits, TooManyOpenGenerations, TooManyWaitingGenerations, UnchargedCostExceeded.
         """
-        limits, tenant = self._limits(caller), self._tenant(caller.tenant_id)
-        known = tenant.known
-        if known is None or not self._is_fresh(known) or _refusal(known, limits, price_credits):
-            known = await self._read(caller.tenant_id, tenant, limits)
-            if refusal := _refusal(known, limits, price_credits):
-                raise refusal
+        known, refusals = await self._look(caller, price_credits)
+        for refusal in refusals:
+            raise refusal
         known.generations += 1
         known.price_credits += price_credits
+
+    async def refusals_of(self, caller: Caller, price_credits: int) -> Sequence[ServiceError]:
+        """Return why one more generation of this price would be refused now; counts nothing."""
+        _, refusals = await self._look(caller, price_credits)
+        return refusals
 
     async def admit_files(self, caller: Caller, count: int = 1) -> None:
         """Check that so many more files may be stored. Raises FileQuotaExceeded."""
@@ -81,6 +83,13 @@ class Admission:
             raise FileQuotaExceeded(f"at most {limits.max_files} files")
         if usage.size_bytes >= limits.max_file_bytes:
             raise FileQuotaExceeded(f"at most {limits.max_file_bytes} bytes of files")
+
+    async def _look(self, caller: Caller, price_credits: int) -> tuple[_Known, Sequence[ServiceError]]:
+        limits, tenant = self._limits(caller), self._tenant(caller.tenant_id)
+        known = tenant.known
+        if known is None or not self._is_fresh(known) or _refusals(known, limits, price_credits):
+            known = await self._read(caller.tenant_id, tenant, limits)
+        return known, _refusals(known, limits, price_credits)
 
     def _limits(self, caller: Caller) -> TenantLimits:
         return self._defaults.with_overrides(caller.tenant_limits)
@@ -105,15 +114,18 @@ class Admission:
             return tenant.known
 
 
-def _refusal(known: _Known, limits: TenantLimits, price_credits: int) -> ServiceError | None:
-    """Return why one more generation is refused; None if it is not."""
+def _refusals(known: _Known, limits: TenantLimits, price_credits: int) -> list[ServiceError]:
+    """Return each reason why one more generation is refused; the first is the one that a client gets."""
     usage = known.usage
+    found: list[ServiceError] = []
     if usage.uncharged_credits >= limits.max_uncharged_credits:
-        return UnchargedCostExceeded(f"at most {limits.max_uncharged_credits} credits a day")
+        found.append(UnchargedCostExceeded(f"at most {limits.max_uncharged_credits} credits a day"))
     if usage.open_generations + known.generations >= limits.max_open_generations:
-        return TooManyOpenGenerations(f"at most {limits.max_open_generations} generations at once")
+        found.append(TooManyOpenGenerations(f"at most {limits.max_open_generations} generations at once"))
     if usage.waiting_generations + known.generations >= limits.max_waiting_generations:
-        return TooManyWaitingGenerations(f"at most {limits.max_waiting_generations} generations may wait")
+        found.append(
+            TooManyWaitingGenerations(f"at most {limits.max_waiting_generations} generations may wait")
+        )
     if usage.available_credits - known.price_credits < price_credits:
-        return InsufficientCredits(f"the price is {price_credits} credits, and fewer are available")
-    return None
+        found.append(InsufficientCredits(f"the price is {price_credits} credits, and fewer are available"))
+    return found

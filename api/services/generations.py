@@ -16,6 +16,7 @@ from api import metrics
 from api.services.admission import Admission
 from api.services.input_files import FILE_ID, InputFileService
 from api.services.rate_limiter import RateLimiter
+from api.services.request_digest import digest
 from domain.auth import Caller
 from domain.catalog import Catalog
 from domain.controls import Controls
@@ -28,7 +29,7 @@ from domain.errors import (
     PermanentError,
     TemporalUnavailable,
 )
-from domain.fingerprints import digest, fingerprint, is_same_request
+from domain.fingerprints import fingerprint, is_same_request
 from domain.generation import Generation, GenerationRequest, Status
 from domain.image_requests import ImageRequest
 from domain.keyring import Keyring

@@ -108,6 +108,22 @@ class InputFileService:
         masked = files.pop("mask", None)
         return tuple(files.values()), masked
 
+    async def look_up(self, tenant_id: str, sources: Sequence[str]) -> Sequence[InputFile | str | None]:
+        """Return, for each image of a request, its stored file, or what is wrong with it; fetches nothing.
+
+        None for an image that is not stored yet, of which nothing is known.
+        """
+        return [await self._look_up_one(tenant_id, source) for source in sources]
+
+    async def _look_up_one(self, tenant_id: str, source: str) -> InputFile | str | None:
+        if FILE_ID.fullmatch(source):
+            try:
+                return await self._files.get_file_of(tenant_id, source)
+            except FileNotFound:
+                return _EXPIRED
+        is_data, is_url = source.startswith("data:"), "://" in source and len(source) <= _MAX_URL_CHARACTERS
+        return None if is_data or is_url else _FORMS
+
     async def _resolve_all(
         self, tenant_id: str, sources: Mapping[str, str], uploads: Mapping[str, Path]
     ) -> dict[str, InputFile | _UnusableInput | TransientError]:

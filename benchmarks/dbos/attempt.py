@@ -85,7 +85,7 @@ class Attempt:
                 self._has_slot, now_seconds = asked.value or self._has_slot, asked.at_seconds
                 wait_seconds = _SAFETY_LOOK_SECONDS
         if self.is_canceled:
-            return AttemptEnd.canceled()
+            return AttemptEnd.without_result(TerminalState(Status.CANCELED))
         return None if self._has_slot else AttemptEnd.took_nothing(self._slot_failure_code)
 
     async def _submit(self, now_seconds: float) -> Timed[SubmitResult] | AttemptEnd:
@@ -168,7 +168,7 @@ class Attempt:
         """Decide how the attempt ended. A cancel comes first: the client was promised it."""
         attention = None if self._is_accepted or self._result is not None else SubmitUnknown.code
         if self.is_canceled:
-            return AttemptEnd.canceled(attention=attention)
+            return AttemptEnd.without_result(TerminalState(Status.CANCELED, attention=attention))
         if self._result is None:
             code = ProviderTimedOut.code if self._is_accepted else SubmitUnknown.code
             return AttemptEnd(failure=AttemptFailure(TerminalState(Status.FAILED, code, attention=attention)))
@@ -184,7 +184,7 @@ def _submit_end(submitted: SubmitResult) -> AttemptEnd | None:
     if submitted.outcome is not None:
         return AttemptEnd(outcome=submitted.outcome)
     if submitted.state is SubmitState.CANCELED:
-        return AttemptEnd.canceled()
+        return AttemptEnd.without_result(TerminalState(Status.CANCELED))
     if submitted.state is SubmitState.REJECTED:
         terminal_state = TerminalState(Status.FAILED, submitted.code, moderated_at=submitted.moderated_at)
         return AttemptEnd(failure=AttemptFailure(terminal_state, took_nothing=True))

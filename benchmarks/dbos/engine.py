@@ -30,6 +30,7 @@ from domain.provider import (
     SubmitRequest,
     SubmitResult,
 )
+from domain.slots import SlotRequest
 
 T = TypeVar("T")
 Start = Callable[[GenerationInput], Awaitable[None]]
@@ -91,7 +92,8 @@ class DbosSteps:
         return await self._step(_LEDGER, self._activities.credits.reserve_credits, generation_id)
 
     async def request_slot(self, attempt: AttemptRef) -> Timed[bool]:
-        return await self._step(_LEDGER, self._activities.slots.request_slot, attempt)
+        wanted = SlotRequest(attempt.generation_id, attempt.ordinal)
+        return await self._step(_LEDGER, self._activities.slots.request_slot, wanted)
 
     async def submit(self, attempt: AttemptRef, timing: TimingPolicy) -> Timed[SubmitResult]:
         wanted = SubmitRequest(attempt.generation_id, attempt.ordinal, gives_back_slot=True)

@@ -3,12 +3,14 @@
 from domain.ports.assets import Assets, ResultToStore, StoringStart
 from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, WebhookReceipt
 from domain.ports.credits import Authenticator, CreditAccounts, Ledger
+from domain.ports.durations import DurationHistory
 from domain.ports.erasure import Erasure
 from domain.ports.events import EventLog, LogTail
-from domain.ports.generations import Generations, Page
+from domain.ports.generations import Generations
 from domain.ports.image_requests import AdoptableJobs, ImageRequests
 from domain.ports.input_files import InputFiles
 from domain.ports.installation import Installation, InstallationState, OpenStage, ProviderQueue
+from domain.ports.progress import ProgressRecords, TypicalDurations
 from domain.ports.provider_slots import Closure, ProviderSlots, QueuePosition, SlotDecision
 from domain.ports.reconcile import ReconcileQueries, StuckGeneration
 from domain.ports.services import (
@@ -22,10 +24,11 @@ from domain.ports.services import (
     WorkflowClient,
     WorkflowState,
 )
-from domain.ports.tenants import TenantStates, TenantUsages
+from domain.ports.tenants import ApiKeys, TenantStates, TenantUsages
 
 __all__ = [
     "AdoptableJobs",
+    "ApiKeys",
     "Assets",
     "AttemptRecord",
     "Attempts",
@@ -33,6 +36,7 @@ __all__ = [
     "Closure",
     "CreditAccounts",
     "Downloader",
+    "DurationHistory",
     "Erasure",
     "EventLog",
     "Generations",
@@ -47,7 +51,7 @@ __all__ = [
     "LogTail",
     "ObjectStore",
     "OpenStage",
-    "Page",
+    "ProgressRecords",
     "Provider",
     "ProviderQueue",
     "ProviderSlots",
@@ -61,6 +65,7 @@ __all__ = [
     "SynchronousProvider",
     "TenantStates",
     "TenantUsages",
+    "TypicalDurations",
     "WebhookReader",
     "WebhookReceipt",
     "WorkflowClient",

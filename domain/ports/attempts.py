@@ -8,6 +8,7 @@ from typing import Protocol
 from domain.errors import PermanentError
 from domain.generation import GenerationRequest, Image
 from domain.ports.provider_slots import Closure
+from domain.progress import PollReport
 from domain.provider import (
     AttemptRef,
     PollResult,
@@ -54,8 +55,8 @@ class AttemptRecord:
 class Attempts(Protocol):
     """The record of each submit, written before a byte leaves.
 
-    A writer that comes too late changes nothing and gets the stored state. Every method but
-    `begin_submit` raises GenerationNotFound for an attempt that was never begun.
+    A writer that comes too late changes nothing and gets the stored state. Every method but `begin_submit`
+    and `record_poll` raises GenerationNotFound for an attempt that was never begun.
     """
 
     async def begin_submit(self, attempt: AttemptRef) -> SubmitPermit:
@@ -94,6 +95,10 @@ class Attempts(Protocol):
 
     async def record_tentative(self, attempt: AttemptRef) -> float:
         """Record that a poll reported what is not believed yet; return how many seconds it has done so."""
+        ...
+
+    async def record_poll(self, attempt: AttemptRef, report: PollReport) -> None:
+        """Store a poll that did not end the job; one of an attempt that has ended changes nothing."""
         ...
 
     async def record_result(self, attempt: AttemptRef, result: ProviderResult) -> None:

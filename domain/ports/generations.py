@@ -1,20 +1,10 @@
 """Generations as rows that outlive every workflow."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
-from domain.generation import Generation, GenerationRequest, Status
+from domain.generation import Generation, GenerationRequest
 from domain.image_requests import ImageRequest
-
-
-@dataclass(frozen=True)
-class Page:
-    """Where a list continues: rows created before this moment, or then with a smaller id."""
-
-    created_at: datetime
-    id: str
+from domain.listing import GenerationFilter, GenerationSlice, ListOrder, ListPosition
 
 
 class Generations(Protocol):
@@ -48,9 +38,15 @@ class Generations(Protocol):
         ...
 
     async def list_generations(
-        self, tenant_id: str, *, status: Status | None, after: Page | None, limit: int
-    ) -> Sequence[Generation]:
-        """Return the tenant's generations that it has not deleted, newest first."""
+        self,
+        tenant_id: str,
+        wanted: GenerationFilter,
+        order: ListOrder,
+        *,
+        after: ListPosition | None,
+        limit: int,
+    ) -> GenerationSlice:
+        """Return some of the tenant's generations that it has not deleted."""
         ...
 
     async def record_cancel_request(self, tenant_id: str, generation_id: str) -> Generation:

@@ -59,10 +59,11 @@ class Closure:
 class ProviderSlots(Protocol):
     """Slots at providers, granted to the waiting tenants in turn."""
 
-    async def request(self, attempt: AttemptRef) -> SlotDecision:
+    async def request(self, attempt: AttemptRef, *, left_because: str | None = None) -> SlotDecision:
         """Take a slot or a position in the queue. Safe to repeat; waiting attempts call it again.
 
         Granted without a slot is an attempt that needs none: its generation has ended or is at a provider.
+        left_because: For a second attempt, why the first provider was left, to be recorded.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from domain.session import KeyFacts
 from domain.tenant import FileUsage, TenantUsage
 
 
@@ -14,6 +15,14 @@ class TenantUsages(Protocol):
 
     async def read_file_usage(self, tenant_id: str, *, max_files: int) -> FileUsage:
         """Return the files that have not expired, counted up to one more than `max_files`."""
+        ...
+
+
+class ApiKeys(Protocol):
+    """Reads what a client may know of its key."""
+
+    async def read_key(self, key_id: str) -> KeyFacts:
+        """Raises Unauthenticated for a key that there is not."""
         ...
 
 

@@ -9,9 +9,9 @@ from alembic import op
 from adapters.database.functions import statements
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "19b1460160fda104390712f0e1cc35198b17634e8fca630e30ffa04b6dc2ce20"
+FUNCTIONS_SHA256 = "8e4c0000f0a86981840387cdbb68be76fd8ea9c56e23a75c749ba331351cc23d"
 
 UPGRADE = """
 ALTER TABLE provider_slots ADD COLUMN IF NOT EXISTS rank BIGINT DEFAULT 0 NOT NULL;

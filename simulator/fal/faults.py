@@ -1,10 +1,11 @@
 """The faults of fal."""
 
-from simulator.core.faults.kinds import FILES, JOBS, SUBMIT, WEBHOOKS, FaultKind, FaultKinds, Phase
+from simulator.core.faults.kinds import FILES, JOBS, LOGS, SUBMIT, WEBHOOKS, FaultKind, FaultKinds, Phase
 
 KINDS: FaultKinds = {
     **SUBMIT,
     **JOBS,
+    **LOGS,
     **WEBHOOKS,
     **FILES,
     "completed_with_error": FaultKind(Phase.JOB, {"error_type": "runner_disconnected"}),

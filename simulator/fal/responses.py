@@ -8,6 +8,7 @@ from typing import Any
 from simulator.core.files import Files
 from simulator.core.images.render import CONTENT_TYPES
 from simulator.core.jobs import Job, State
+from simulator.core.steps import LogLine, log_lines
 from simulator.fal.errors import failure_of
 
 _NAMESPACES = ("workflows", "comfy")
@@ -111,17 +112,17 @@ def _inference_seconds(job: Job) -> float:
 
 
 def _logs(job: Job, state: State) -> list[dict[str, str]]:
-    lines = [("Loading the model", job.starts_at)]
+    lines = [LogLine("Loading the model", job.starts_at), *log_lines(job)]
     if state is State.DONE and job.ends_at is not None:
-        lines.append(("Done", job.ends_at))
+        lines.append(LogLine("Done", job.ends_at))
     return [
         {
-            "message": message,
+            "message": line.text,
             "level": "INFO",
             "source": "USER",
-            "timestamp": datetime.fromtimestamp(at, UTC)
+            "timestamp": datetime.fromtimestamp(line.at, UTC)
             .isoformat(timespec="milliseconds")
             .replace("+00:00", "Z"),
         }
-        for message, at in lines
+        for line in lines
     ]

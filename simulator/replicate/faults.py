@@ -1,11 +1,12 @@
 """The faults of Replicate."""
 
-from simulator.core.faults.kinds import FILES, JOBS, SUBMIT, WEBHOOKS, FaultKind, FaultKinds, Phase
+from simulator.core.faults.kinds import FILES, JOBS, LOGS, SUBMIT, WEBHOOKS, FaultKind, FaultKinds, Phase
 
 KINDS: FaultKinds = {
     **SUBMIT,
     "submit_402": FaultKind(Phase.ADMISSION, once=True),
     **JOBS,
+    **LOGS,
     "moderation": FaultKind(Phase.JOB, {"code": "E005"}),
     "fail": FaultKind(Phase.JOB, {"code": "E1001"}),
     "partial_result": FaultKind(Phase.JOB, {"missing": 1.0}),

@@ -8,6 +8,7 @@ from typing import Any
 from simulator.core.files import Files
 from simulator.core.images.render import CONTENT_TYPES
 from simulator.core.jobs import Job, State
+from simulator.core.steps import log_lines
 from simulator.replicate.models import MODELS
 
 FLAGGED = "The input or output was flagged as sensitive. Please try again with different inputs."
@@ -73,7 +74,7 @@ def _document(job: Job, base_url: str, view: View, output: Any, *, is_removed: b
         "version": MODELS[job.endpoint].shown_version,
         "input": {} if is_removed else job.arguments["input"],
         "output": output,
-        "logs": f"Using seed: {job.picture.seed}\n" if has_started and not is_removed else "",
+        "logs": _logs(job) if has_started and not is_removed else "",
         "error": error_of(job) if view.status == "failed" else None,
         "status": view.status,
         "created_at": moment(job.created_at),
@@ -91,6 +92,11 @@ def _document(job: Job, base_url: str, view: View, output: Any, *, is_removed: b
             "web": f"https://replicate.com/p/{job.id}",
         },
     }
+
+
+def _logs(job: Job) -> str:
+    lines = [f"Using seed: {job.picture.seed}", *(line.text for line in log_lines(job))]
+    return "\n".join([*lines, ""])
 
 
 def _callback(job: Job) -> dict[str, str]:

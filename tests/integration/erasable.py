@@ -13,6 +13,7 @@ from domain.audit import Actor
 from domain.errors import FileNotFound
 from domain.generation import GenerationRequest
 from domain.input_files import ImageFacts
+from domain.progress import PollReport, ProviderProgress
 from domain.provider import (
     AttemptRef,
     JobStatus,
@@ -70,6 +71,8 @@ class Subject:
         await attempts.record_accepted(
             ref, ProviderJob(f"job {generation.id}", {"poll": f"https://p/{word}"})
         )
+        logs = ProviderProgress(logs=(f"Prompt: a {word}",))
+        await attempts.record_poll(ref, PollReport.of(logs))
         event = ProviderEvent(new_id("event"), f"job {generation.id}", self.result())
         await PostgresInbox(database).record_event("fal", ref, event)
         if end:

@@ -6,7 +6,10 @@ INSERT INTO accounts (id, tenant_id, kind, balance_credits)
     FROM generate_series(0, 99) AS n, unnest(ARRAY['issued', 'available', 'held', 'spent']) AS kind;
 INSERT INTO generations (id, tenant_id, fingerprint, model, provider, endpoint, prompt, parameters, metadata, n,
     price_credits, status, stage, created_at, checked_at, finished_at, error_code, storing_at, cancel_requested_at)
-SELECT 'gen_' || n, 'ten_' || CASE WHEN n % 2 = 0 THEN 0 ELSE n % 100 END, 'f', 'm', 'fal', 'e', 'p', '{}', '{}',
+SELECT 'gen_' || n, 'ten_' || CASE WHEN n % 2 = 0 THEN 0 ELSE n % 100 END, 'f',
+    CASE WHEN n % 50000 = 6 THEN 'rare' WHEN n % 8 = 0 THEN 'other' ELSE 'm' END,
+    CASE WHEN n % 60000 = 6 THEN 'bfl' ELSE 'fal' END, 'e',
+    CASE WHEN n % 40000 = 8 THEN 'a fox' ELSE 'a cat' END, '{}', jsonb_build_object('user', 'u' || n % 1000, 'app', 'a'),
     1, 1, status, CASE WHEN status = 'processing' THEN 'generating' ELSE status END,
     now() - make_interval(secs => n), now() - make_interval(secs => n),
     CASE WHEN status IN ('completed', 'failed') THEN now() - make_interval(secs => n) END,
@@ -14,6 +17,14 @@ SELECT 'gen_' || n, 'ten_' || CASE WHEN n % 2 = 0 THEN 0 ELSE n % 100 END, 'f', 
     CASE WHEN status = 'processing' AND n % 997 = 0 THEN now() END
 FROM (SELECT n, CASE WHEN n % 4 = 1 THEN 'processing' WHEN n % 1000 = 2 THEN 'created'
     WHEN n % 10000 = 4 THEN 'failed' ELSE 'completed' END AS status FROM generate_series(1, 400000) AS n) AS made;
+INSERT INTO generation_terms (generation_id, tenant_id, model, provider, created_at, terms)
+    SELECT id, tenant_id, model, provider, created_at,
+        terms_of(tenant_id, model, provider, string_to_array(prompt, ' '), metadata) FROM generations;
+-- Some whose time is over, of more that have one.
+UPDATE generations SET cancel_after_seconds = CASE WHEN id LIKE '%1' THEN 1 ELSE 86400000 END
+    WHERE status = 'processing' AND (id LIKE '%11' OR id LIKE '%3');
+UPDATE generations SET images_expire_at = finished_at + CASE WHEN id LIKE '%00' THEN interval '0' ELSE interval '90 days' END
+    WHERE status = 'completed' AND id LIKE '%0';
 INSERT INTO transfers (id, tenant_id, kind, hold_id, generation_id, amount_credits)
     SELECT 'gen_' || n || ':hold', 'ten_0', 'hold', 'gen_' || n || ':hold', 'gen_' || n, 1
     FROM generate_series(1, 400000) AS n;

@@ -26,7 +26,7 @@ async def test_a_list_shows_no_images_that_are_not_paid_for(books: PostgresBooks
     await ledger.settle(paid)
     await ledger.refund(refunded, FAILED)
 
-    listed = await books.generations.list_generations(tenant_id, status=None, after=None, limit=10)
+    listed = await books.listed(tenant_id)
 
     assert {each.id: len(each.images) for each in listed} == {paid: 1, refunded: 0, stored: 0}
     assert [await books.read(each.id) for each in listed] == list(listed)

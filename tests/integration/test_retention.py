@@ -38,6 +38,13 @@ async def test_each_kind_is_kept_for_its_own_time(
             word=f"%{subject.canary}%",
         )
         assert bool(words[0][0]) is not (is_erased and kind is DataKind.PROVIDER_DATA)
+        logs = await subject.books.sql(
+            "SELECT count(*) FROM attempts WHERE generation_id = :id AND progress::text LIKE :word",
+            id=generation_id,
+            word=f"%{subject.canary}%",
+        )
+        # They repeat the prompt, so they go with whatever of the two goes first.
+        assert bool(logs[0][0]) is not (is_erased and kind is not DataKind.IMAGES)
 
 
 async def test_what_a_tenant_says_goes_before_the_setting(

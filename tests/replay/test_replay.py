@@ -11,10 +11,17 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from workflows.delivery import DeliveryWorkflow
 from workflows.generation import GenerationWorkflow
 
 HISTORIES = {path.stem: path.read_text() for path in (Path(__file__).parent / "histories").glob("*.json")}
 ENDINGS = {
+    "delivered_at_once",
+    "delivered_at_last",
+    "delivery_canceled_while_waiting",
+    "delivery_exhausted",
+    "delivery_sent_now",
+    "delivery_waited_for_its_turn",
     "response_lost",
     "canceled_before_start",
     "canceled_during_a_call",
@@ -58,6 +65,18 @@ ENDINGS = {
     "submit_unknown",
     "submit_unknown_after_the_last_try",
     "timed_out",
+    "canceled_by_its_deadline_before_start",
+    "canceled_by_its_deadline_during_a_call",
+    "canceled_by_its_deadline_during_the_check",
+    "canceled_by_its_deadline_in_queue",
+    "canceled_by_its_deadline_while_generating",
+    "completed_within_the_times_of_its_client",
+    "not_started_in_time_after_pushback",
+    "not_started_in_time_at_the_fallback",
+    "not_started_in_time_before_the_fallback",
+    "not_started_in_time_without_a_slot",
+    "not_started_in_time_without_a_worker",
+    "started_by_a_submit_in_flight",
 }
 
 
@@ -70,7 +89,9 @@ def test_every_ending_has_a_history() -> None:
 async def test_history_still_replays(name: str, runner: WorkflowRunner) -> None:
     """Replay as production does, and in the sandbox, which refuses what is not deterministic."""
     history = WorkflowHistory.from_json(name, HISTORIES[name])
-    await Replayer(workflows=[GenerationWorkflow], workflow_runner=runner).replay_workflow(history)
+    await Replayer(workflows=[DeliveryWorkflow, GenerationWorkflow], workflow_runner=runner).replay_workflow(
+        history
+    )
 
 
 @pytest.mark.parametrize("name", sorted(HISTORIES))

@@ -13,9 +13,11 @@ from adapters.database.generations import PostgresGenerations
 from adapters.database.tenants import PostgresTenants
 from domain.credits import Balance
 from domain.generation import Generation, GenerationRequest, Image
+from domain.listing import GenerationFilter, ListOrder, ListPosition
 from domain.provider import AttemptRef
 from tests.support.requests import request
 
+_ALL = GenerationFilter()
 _INSERT_IMAGE = """
 INSERT INTO images (generation_id, index, key, width, height, content_type, size_bytes, sha256, source_sha256)
 VALUES (:generation_id, :index, :key, :width, :height, :content_type, :size_bytes, :sha256, :source_sha256)
@@ -43,6 +45,25 @@ class PostgresBooks:
 
     async def read(self, generation_id: str) -> Generation:
         return await self.generations.get_generation(generation_id)
+
+    async def listed(
+        self,
+        tenant_id: str,
+        wanted: GenerationFilter = _ALL,
+        order: ListOrder = ListOrder.NEWEST,
+        *,
+        limit: int = 100,
+    ) -> list[Generation]:
+        """Return the whole list, page by page."""
+        found: list[Generation] = []
+        after: ListPosition | None = None
+        while True:
+            page = await self.generations.list_generations(tenant_id, wanted, order, after=after, limit=limit)
+            assert len(page.generations) <= limit
+            found += page.generations
+            after = page.next
+            if after is None:
+                return found
 
     async def cancel(self, generation_id: str) -> None:
         generation = await self.read(generation_id)

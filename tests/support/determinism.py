@@ -27,6 +27,7 @@ HARMLESS = frozenset(
         *(
             "abc",
             "asyncio",
+            "base64",
             "collections",
             "collections.abc",
             "contextlib",
@@ -34,7 +35,19 @@ HARMLESS = frozenset(
             "datetime",
             "decimal",
         ),
-        *("enum", "functools", "hashlib", "hmac", "ipaddress", "itertools", "math", "pathlib", "re", "types"),
+        *(
+            "enum",
+            "functools",
+            "hashlib",
+            "hmac",
+            "ipaddress",
+            "itertools",
+            "json",
+            "math",
+            "pathlib",
+            "re",
+            "types",
+        ),
         *("typing", "urllib.parse", "temporalio.common", "temporalio.exceptions", "temporalio.workflow"),
     }
 )

@@ -9,6 +9,7 @@ from domain.credits import Completion, Refund, Reservation
 from domain.errors import DatabaseUnavailable
 from domain.generation import Image, Outcome, TerminalState, Undelivered
 from domain.ports import SubmitPermit
+from domain.progress import PollReport
 from domain.provider import AttemptRef, ProviderJob, SubmitResult
 
 
@@ -51,13 +52,15 @@ class InterruptedLedger(PostgresLedger):
 class InterruptedAttempts(PostgresAttempts):
     """Attempts whose next acceptances cannot be recorded, as in a failover of the database.
 
-    permits: how many submits were permitted, by attempt.
+    permits: how many submits were permitted, by attempt. unpolled: generations none of whose polls can be
+    recorded.
     """
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.lost: dict[str, int] = {}
         self.permits: dict[AttemptRef, int] = {}
+        self.unpolled: set[str] = set()
 
     async def begin_submit(self, attempt: AttemptRef) -> SubmitPermit:
         permit = await super().begin_submit(attempt)
@@ -70,3 +73,8 @@ class InterruptedAttempts(PostgresAttempts):
             self.lost[attempt.generation_id] -= 1
             raise DatabaseUnavailable
         return await super().record_accepted(attempt, job)
+
+    async def record_poll(self, attempt: AttemptRef, report: PollReport) -> None:
+        if attempt.generation_id in self.unpolled:
+            raise DatabaseUnavailable
+        await super().record_poll(attempt, report)

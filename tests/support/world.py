@@ -44,7 +44,7 @@ from tests.support.books import PostgresBooks
 from tests.support.eventually import eventually
 from tests.support.interrupted import InterruptedAttempts, InterruptedLedger
 from tests.support.memory_store import MemoryStore
-from tests.support.requests import QUICK_TIMING, generation_input, new_id, request
+from tests.support.requests import QUICK_TIMING, input_of, new_id, request
 from tests.support.scripted import (
     Call,
     ForbiddenWords,
@@ -54,6 +54,7 @@ from tests.support.scripted import (
     ScriptedSynchronousProvider,
     TrustingInspector,
 )
+from tests.support.webhook_sending import delivery_activities_of
 from worker import Tuning, build_workers
 from workflows.generation import GenerationWorkflow
 from workflows.progress import Progress
@@ -209,7 +210,7 @@ class World:
         if ledger_is_away:
             self.ledger.away.add(generation_id)
         job = replace(
-            generation_input(generation_id, tenant_id, timing),
+            input_of(await self.books.read(generation_id), timing),
             provider=provider,
             fallback=where,
             checks_input=checks_input,
@@ -256,7 +257,8 @@ class World:
                 result_lifetimes=self.result_lifetimes,
                 tentative_seconds=self.tentative_seconds,
                 stop_grace_seconds=stop_grace_seconds,
-            )
+            ),
+            delivery_activities_of(self.database),
         )
 
 

@@ -223,3 +223,45 @@ BEGIN
     WHERE generation_id = p_generation AND ordinal = p_ordinal;
     RETURN NEXT attempt;
 END $$;
+
+-- Store a poll that did not end the job, and write an event of it: where it brought something new, else every 30 s at
+-- most, and 200 of an attempt. p_said: what the provider says of how far it is; null if it did not say, which leaves what
+-- it said before. The log is not in the event: its words are the provider's. Once the attempt or its generation has ended,
+-- or the attempt was never begun, it does nothing.
+CREATE OR REPLACE FUNCTION record_poll(p_generation text, p_ordinal bigint, p_status text, p_code text, p_said jsonb)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    generation generations;
+    before jsonb;
+    after jsonb;
+    polled_at timestamptz;
+BEGIN
+    SELECT * INTO generation FROM generations WHERE id = p_generation FOR UPDATE;
+    SELECT coalesce(progress, '{"polls": 0, "events": 0}') INTO before FROM attempts
+    WHERE generation_id = p_generation AND ordinal = p_ordinal AND result IS NULL AND state <> 'rejected';
+    IF NOT FOUND OR generation.finished_at IS NOT NULL THEN
+        RETURN;
+    END IF;
+    polled_at := clock_timestamp();
+    after := before || jsonb_build_object(
+        'polls', CAST(before ->> 'polls' AS bigint) + 1, 'polled_at', polled_at, 'status', p_status, 'code', p_code
+    );
+    IF p_said IS NOT NULL THEN
+        after := after || jsonb_build_object('said', p_said, 'said_at', polled_at);
+    END IF;
+    IF CAST(before ->> 'events' AS bigint) < 200 AND (
+        (before -> 'status', before -> 'code', before #> '{said,queue_position}', before #> '{said,percent}')
+            IS DISTINCT FROM
+            (after -> 'status', after -> 'code', after #> '{said,queue_position}', after #> '{said,percent}')
+        OR CAST(before ->> 'event_at' AS timestamptz) <= polled_at - interval '30 seconds'
+    ) THEN
+        after := after || jsonb_build_object('events', CAST(before ->> 'events' AS bigint) + 1, 'event_at', polled_at);
+        PERFORM write_event(
+            generation.tenant_id, p_generation, 'attempt.polled', jsonb_strip_nulls(jsonb_build_object(
+                'ordinal', p_ordinal, 'number', after -> 'polls', 'status', p_status, 'code', p_code,
+                'queue_position', p_said -> 'queue_position', 'percent', p_said -> 'percent'
+            ))
+        );
+    END IF;
+    UPDATE attempts SET progress = after WHERE generation_id = p_generation AND ordinal = p_ordinal;
+END $$;

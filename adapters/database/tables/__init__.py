@@ -10,6 +10,7 @@ from adapters.database.tables.accounts import (
     UnchargedCostRow,
 )
 from adapters.database.tables.events import EventRow
+from adapters.database.tables.generation_terms import GenerationTermsRow
 from adapters.database.tables.generations import (
     AttemptRow,
     GenerationRow,
@@ -25,15 +26,25 @@ from adapters.database.tables.provider_slots import (
     ProviderPauseRow,
     ProviderSlotRow,
 )
+from adapters.database.tables.webhook_endpoints import (
+    DeliveryAttemptRow,
+    DeliveryRow,
+    EventCursorRow,
+    WebhookEndpointRow,
+)
 
 __all__ = [
     "AccountRow",
     "ApiKeyRow",
     "AttemptRow",
     "AuditEventRow",
+    "DeliveryAttemptRow",
+    "DeliveryRow",
     "EntryRow",
+    "EventCursorRow",
     "EventRow",
     "GenerationRow",
+    "GenerationTermsRow",
     "ImageRequestRow",
     "ImageRow",
     "InboxRow",
@@ -46,4 +57,5 @@ __all__ = [
     "TransferRow",
     "UnchargedCostRow",
     "UnstoredImageRow",
+    "WebhookEndpointRow",
 ]

@@ -97,6 +97,8 @@ class GenerationRow(SQLModel, table=True):
             "id",
             postgresql_where=text("finished_at IS NOT NULL AND deleted_at IS NULL"),
         ),
+        # The newest of a model, for how long its jobs take.
+        Index("generations_completed", "model", "finished_at", postgresql_where=text("status = 'completed'")),
         Index("generations_plain_fingerprint", "id", postgresql_where=text("length(fingerprint) = 64")),
         Index("generations_flagged", "needs_attention", postgresql_where=text("needs_attention IS NOT NULL")),
         Index(

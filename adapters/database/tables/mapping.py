@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.inspection import inspect
 from sqlmodel import SQLModel, col
 
-from adapters.database.tables import GenerationRow, ImageRow
+from adapters.database.tables import GenerationRow
 from adapters.database.tables.controls import to_canceled_by, to_controls
+from adapters.database.tables.routes import ATTEMPTS_OF, notes_from_json, selected_attempts
 from domain.charging import ChargePolicies, ChargePolicy
 from domain.errors import GenerationNotFound
 from domain.generation import (
@@ -36,11 +37,6 @@ AnyGenerationRow = GenerationRow | Row[Any]
 
 # Built once: SQLAlchemy computes a cache key for each new statement, which is slow.
 _LOCKED = select(GenerationRow).where(col(GenerationRow.id) == bindparam("id")).with_for_update()
-_IMAGES = (
-    select(ImageRow)
-    .where(col(ImageRow.generation_id).in_(bindparam("ids", expanding=True)))
-    .order_by(col(ImageRow.index))
-)
 
 
 _ATTRIBUTES = {attribute.columns[0].name: attribute.key for attribute in inspect(GenerationRow).column_attrs}
@@ -67,14 +63,16 @@ OUTCOME = text("SELECT * FROM outcome_of(:generation)")
 
 
 def read_generations(condition: str) -> TextualSelect:
-    """Return a statement that selects generations with the images that were paid for, as `images`."""
+    """Return a statement that selects generations, what `attempts` they made, and paid `images`."""
     return with_generation(
         f"""generations LEFT JOIN LATERAL (
             SELECT jsonb_agg(to_jsonb(image) - 'generation_id' - 'created_at' ORDER BY index) AS images
             FROM images AS image WHERE generation_id = generations.id AND generations.status = 'completed'
-        ) AS stored ON true WHERE {condition}""",  # noqa: S608 - constants
+        ) AS stored ON true LEFT JOIN LATERAL ({ATTEMPTS_OF}) AS made ON true
+        WHERE {condition}""",  # noqa: S608 - constants
         "generations",
         images=JSONB,
+        attempts=JSONB,
     )
 
 
@@ -84,14 +82,6 @@ async def locked_generation(session: AsyncSession, generation_id: str) -> Genera
     if row is None:
         raise GenerationNotFound
     return row
-
-
-async def images_of(session: AsyncSession, generation_ids: Sequence[str]) -> dict[str, tuple[Image, ...]]:
-    """Return the stored images of each generation, by index."""
-    images: dict[str, tuple[Image, ...]] = {}
-    for row in await session.scalars(_IMAGES, {"ids": generation_ids}):
-        images[row.generation_id] = (*images.get(row.generation_id, ()), _image(row))
-    return images
 
 
 def to_outcome(generation_id: str, row: Row[Any]) -> Outcome:
@@ -172,6 +162,7 @@ def _request(row: AnyGenerationRow) -> GenerationRequest:
         mask=row.mask,
         charging=charging_of(row),
         controls=to_controls(row),
+        route_notes=notes_from_json(row.routing),
     )
 
 
@@ -205,24 +196,13 @@ def to_generation(row: AnyGenerationRow, images: tuple[Image, ...] = ()) -> Gene
         images_erased_at=row.images_erased_at,
         images_expire_at=row.images_expire_at,
         canceled_by=to_canceled_by(row),
+        moved_at=row.moved_at,
+        attempts=selected_attempts(row),
     )
 
 
 def _error_stage(stage: str | None) -> Stage | ModeratedAt:
     return ModeratedAt(stage) if stage in list(ModeratedAt) else Stage(stage or Stage.CREATED)
-
-
-def _image(row: ImageRow) -> Image:
-    return Image(
-        index=row.index,
-        key=row.key,
-        width=row.width,
-        height=row.height,
-        content_type=row.content_type,
-        size_bytes=row.size_bytes,
-        sha256=row.sha256,
-        source_sha256=row.source_sha256,
-    )
 
 
 def result_to_json(result: ProviderResult, images: Sequence[Image] = ()) -> dict[str, Any]:

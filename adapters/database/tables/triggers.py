@@ -151,6 +151,11 @@ TRIGGERS = (
     " FOR EACH STATEMENT EXECUTE FUNCTION log_images()",
     "CREATE TRIGGER events_immutable BEFORE UPDATE OR TRUNCATE ON events"
     " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
+    "CREATE TRIGGER generations_terms_new AFTER INSERT ON generations"
+    " FOR EACH ROW EXECUTE FUNCTION follow_terms()",
+    "CREATE TRIGGER generations_terms AFTER UPDATE ON generations FOR EACH ROW"
+    " WHEN (OLD.deleted_at IS DISTINCT FROM NEW.deleted_at OR OLD.prompt <> NEW.prompt"
+    " OR OLD.metadata <> NEW.metadata) EXECUTE FUNCTION follow_terms()",
 )
 
 _CHECKS = (IMMUTABLE, BALANCED, FORWARD, RELEASE_SLOT, FOLLOW_GRANT, ADVANCE_ATTEMPT)

@@ -20,6 +20,7 @@ from adapters.providers.bfl.webhooks import webhook_secret
 from adapters.providers.http.gateways import canonical, field_of
 from adapters.providers.http.jobs import accepted_job_id, running
 from adapters.providers.http.masks import InvertAlpha, white_where_transparent
+from adapters.providers.http.progress import percent_of_share, progress_of
 from adapters.providers.http.request_bodies import (
     StreamedBody,
     image_placeholders,
@@ -108,7 +109,7 @@ class BflProvider:
         url = self._polling_url(job)
         response = await send_repeatable(self._http, self.name, "GET", url, headers=self._headers)
         task = json_object(response)
-        status = canonical(field_of(task, "status"), (*_ENDED, *_READ))
+        status = canonical(field_of(task, "status"), (*_ENDED, *_READ, *_RUNNING))
         if status == "Ready":
             return _ready(task)
         if status == "Task not found" or response.status_code == HTTPStatus.NOT_FOUND:
@@ -118,7 +119,8 @@ class BflProvider:
         if not response.is_success:
             # Our key or our address is wrong. The task still exists, and there is time to correct it.
             raise unavailable(self.name, response)
-        return running(status, _RUNNING)
+        share = percent_of_share(field_of(task, "progress"))
+        return running(status, _RUNNING, progress_of(is_queued=status == "Queued", percent=share))
 
     async def cancel_job(self, request: GenerationRequest, job: ProviderJob) -> bool:
         """Return False: BFL has no cancel."""

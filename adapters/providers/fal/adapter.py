@@ -15,6 +15,7 @@ from typing import Any
 from adapters.providers.fal.errors import ERRORS
 from adapters.providers.http.gateways import address_of, canonical, field_of
 from adapters.providers.http.jobs import accepted_job_id, running
+from adapters.providers.http.progress import message_lines, progress_of
 from adapters.providers.http.request_bodies import (
     StreamedBody,
     data_uri,
@@ -30,10 +31,12 @@ from adapters.providers.http.requests import (
     unavailable,
 )
 from adapters.providers.http.responses import cost_of, is_token, json_object
+from adapters.transport.errors import ResponseTooLarge
 from adapters.transport.http import HttpClient, Response, Url
 from domain.errors import ContentRejected, NotDelivered, ProviderUnavailable, ResultUnusable
 from domain.generation import GenerationRequest, Undelivered
 from domain.model_schema import pixels
+from domain.progress import ProviderProgress
 from domain.provider import JobStatus, ProviderJob, ProviderResult, ResultFile, Submission
 
 _RUNNING = ("IN_QUEUE", "IN_PROGRESS")
@@ -88,7 +91,7 @@ class FalProvider:
         return self._job(response)
 
     async def poll_job(self, request: GenerationRequest, job: ProviderJob) -> ProviderResult:
-        response = await self._send("GET", self._job_url(request, job, "status"))
+        response = await self._status(self._job_url(request, job, "status"))
         if response.status_code == HTTPStatus.NOT_FOUND:
             return _not_found()
         body = json_object(response)
@@ -97,7 +100,7 @@ class FalProvider:
             raise ProviderUnavailable(f"fal: {response.status_code} on a status")
         status = canonical(field_of(body, "status"), ("COMPLETED", *_RUNNING))
         if status != "COMPLETED":
-            return running(status, _RUNNING)
+            return running(status, _RUNNING, _progress(body, is_queued=status == "IN_QUEUE"))
         # COMPLETED says that the job ended, not how: it may come with an error, and the result decides.
         if body.get("error") and body.get("error_type"):
             kind = str(body["error_type"])
@@ -124,6 +127,15 @@ class FalProvider:
         if not response.is_success:
             return failure(response.status_code, json_object(response))
         return success(json_object(response), request.n, response.headers.get("x-fal-billable-units"))
+
+    async def _status(self, url: Url) -> Response:
+        """Request a status with the log, and without it if that is larger than any response may be."""
+        try:
+            return await self._send("GET", url.copy_merge_params({"logs": "1"}))
+        except ProviderUnavailable as error:
+            if not isinstance(error.__cause__, ResponseTooLarge):
+                raise
+        return await self._send("GET", url)
 
     async def _send(self, method: str, url: Url) -> Response:
         return await send_repeatable(
@@ -218,6 +230,13 @@ def _error_name(status_code: int, kinds: Sequence[object]) -> str:
     if status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
         return "422"
     return "5xx" if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR else "4xx"
+
+
+def _progress(body: Mapping[str, Any], *, is_queued: bool) -> ProviderProgress | None:
+    # The place in the queue is stated for requests in it only.
+    position = field_of(body, "queue_position") if is_queued else None
+    logs = message_lines(field_of(body, "logs"), "message")
+    return progress_of(is_queued=is_queued, queue_position=position, logs=logs)
 
 
 def _not_found() -> ProviderResult:

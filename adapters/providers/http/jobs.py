@@ -6,6 +6,7 @@ from adapters.providers.http.gateways import canonical, field_of, identifier
 from adapters.providers.http.responses import json_object, storable
 from adapters.transport.http import Response
 from domain.errors import SubmitAmbiguous
+from domain.progress import ProviderProgress
 from domain.provider import JobStatus, ProviderResult
 
 
@@ -17,8 +18,10 @@ def accepted_job_id(name: str, response: Response, field: str) -> str:
     return job_id
 
 
-def running(status: object, known: Collection[str]) -> ProviderResult:
+def running(
+    status: object, known: Collection[str], progress: ProviderProgress | None = None
+) -> ProviderResult:
     """Return that the job still runs, with the status word if it is not a known one."""
     is_unknown = isinstance(status, str) and canonical(status, known) not in known
     unknown = storable(str(status)) if is_unknown else None
-    return ProviderResult(JobStatus.RUNNING, unknown_status=unknown)
+    return ProviderResult(JobStatus.RUNNING, unknown_status=unknown, progress=progress)

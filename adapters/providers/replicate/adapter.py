@@ -20,6 +20,7 @@ from typing import Any
 
 from adapters.providers.http.gateways import address_of, canonical, field_of
 from adapters.providers.http.jobs import accepted_job_id, running
+from adapters.providers.http.progress import log_lines, progress_bar_percent, progress_of
 from adapters.providers.http.request_bodies import data_uri, form_body, parameters_named
 from adapters.providers.http.requests import (
     has_same_origin,
@@ -217,10 +218,14 @@ def result_of(prediction: Mapping[str, Any], n: int | None) -> ProviderResult:
 
     n: how many images were requested, where that is known: a webhook does not say it.
     """
-    status = canonical(field_of(prediction, "status"), (*_ENDED, *_OTHER_SPELLINGS))
+    status = canonical(field_of(prediction, "status"), (*_RUNNING, *_ENDED, *_OTHER_SPELLINGS))
     status = _OTHER_SPELLINGS.get(str(status), status)
     if status not in _ENDED:
-        return running(status, _RUNNING)
+        logs = log_lines(field_of(prediction, "logs"))
+        percent = progress_bar_percent(logs)
+        return running(
+            status, _RUNNING, progress_of(is_queued=status == "starting", percent=percent, logs=logs)
+        )
     if status == "failed":
         return _failure(str(prediction.get("error")))
     if status != "succeeded":

@@ -25,4 +25,6 @@ def _webhook_reader(
     return ReplicateWebhookReader(secret.get_secret_value() for secret in settings.webhook_secrets)
 
 
-SPEC = JobProviderSpec(ReplicateProvider.name, ReplicateSettings, ERRORS, _adapter, _webhook_reader)
+SPEC = JobProviderSpec(
+    ReplicateProvider.name, ReplicateSettings, ERRORS, _adapter, _webhook_reader, finds_jobs=True
+)

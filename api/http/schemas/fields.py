@@ -23,6 +23,7 @@ Text = Annotated[str, Field(strict=True, json_schema_extra=_NO_NUL), AfterValida
 WholeNumber = Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]
 Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 Word = Annotated[Text, Field(max_length=20)]
+EventName = Annotated[Text, Field(max_length=100)]
 
 
 class RequestBody(BaseModel):

@@ -5,16 +5,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictInt
 
-from api.http.schemas.fields import Number, RequestBody, Text, WholeNumber, Word
+from api.http.schemas.fields import EventName, Number, RequestBody, Text, WholeNumber, Word
+from api.http.schemas.jobs import RouteView, SubmitUnknownView
+from api.http.schemas.progress import ProgressView
 from domain.charging import ChargePolicy
 from domain.controls import CanceledBy, Controls, Priority
 from domain.generation import Stage, Status
 from domain.moderation import ModeratedAt
+from domain.webhook_urls import MAX_URL_CHARACTERS
 
 # A year.
 MAX_LIFETIME_SECONDS = 31_536_000
 # Fields of the body that are not the model's.
-NO_PARAMETERS = {"model", "inputs", "mask", "metadata", "max_cost", "priority", "expires_in", "store_prompt"}
+NO_PARAMETERS = {
+    *("model", "inputs", "mask", "metadata", "max_cost", "priority", "expires_in", "store_prompt"),
+    *("webhook_url", "webhook_events"),
+}
 
 
 class GenerationCreate(RequestBody):
@@ -43,6 +49,8 @@ class GenerationCreate(RequestBody):
     inputs: Annotated[list[Text], Field(max_length=16)] | None = None
     mask: Text | None = None
     metadata: Annotated[dict[Text, Text], Field(max_length=16)] | None = None
+    webhook_url: Annotated[Text, Field(min_length=1, max_length=MAX_URL_CHARACTERS)] | None = None
+    webhook_events: Annotated[list[EventName], Field(max_length=50)] | None = None
     max_cost: Annotated[WholeNumber, Field(ge=0)] | None = None
     priority: Literal["low", "normal", "high"] | None = None
     expires_in: Annotated[StrictInt, Field(ge=60, le=MAX_LIFETIME_SECONDS)] | None = None
@@ -60,6 +68,8 @@ class GenerationCreate(RequestBody):
             image_lifetime_seconds=self.expires_in,
             keeps_prompt=self.store_prompt is not False,
             priority=Priority[(self.priority or "normal").upper()],
+            webhook_url=self.webhook_url,
+            webhook_events=tuple(self.webhook_events or ()),
         )
 
 
@@ -138,10 +148,12 @@ class ErrorView(BaseModel):
 
 
 class UrlsView(BaseModel):
-    """Where to ask again and where to cancel."""
+    """Where to ask again, to cancel, and to read what happened and what came of it."""
 
     self: str
     cancel: str
+    events: str
+    images: str
 
 
 class GenerationView(BaseModel):
@@ -150,7 +162,7 @@ class GenerationView(BaseModel):
     To a key without the scope `generations:read`, which gets it from a POST, `prompt` is null, and inputs,
     mask, images and metadata are left out. So they are once they are erased: `deleted_at` tells when its
     owner deleted all of it, `images_erased_at` when its images went. docs/controls.md tells of what a client
-    says beside what to make.
+    says beside what to make. `routing` is null where jobs are listed or canceled; docs/jobs.md tells of it.
     """
 
     id: str
@@ -178,13 +190,23 @@ class GenerationView(BaseModel):
     priority: Literal["low", "normal", "high"]
     retry_of: str | None
     urls: UrlsView
+    routing: list[RouteView] | None = None
+    submit_unknown: SubmitUnknownView | None = None
     queue: QueueView | None = None
+    progress: ProgressView | None = None
     temporal_ui: str | None = None
     live: dict[str, Any] | None = None
 
 
+class ImageList(BaseModel):
+    """The images of a job that can be had now, and those that will not come."""
+
+    data: list[ImageView]
+    undelivered: list[UndeliveredView]
+
+
 class GenerationPage(BaseModel):
-    """Newest first. `next_cursor` is null on the last page."""
+    """In the order of `sort`. `next_cursor` is null on the last page, and only there."""
 
     data: list[GenerationView]
     next_cursor: str | None

@@ -63,6 +63,7 @@ WEBHOOKS: dict[str, FaultKind] = {
     "delay_webhook": FaultKind(Phase.WEBHOOK, {"seconds": 5.0}),
     "forged_webhook": FaultKind(Phase.WEBHOOK),
 }
+LOGS: dict[str, FaultKind] = {"long_log": FaultKind(Phase.JOB, {"kilobytes": 100.0})}
 FILES: dict[str, FaultKind] = {
     "expired_url": FaultKind(Phase.MINT, {"times": 1.0, "status": 403.0}, once=True),
     "truncated_body": FaultKind(Phase.FILE, {"length": "whole"}),

@@ -43,6 +43,7 @@ def settings_for(
         max_input_bytes=LARGEST_INPUT_BYTES,
         max_image_pixels=LARGEST_PIXELS,
         input_hosts=("*", pictures_url),
+        delivery_schedule_seconds=(0.0,),
         input_timeout_seconds=3,
         fal_key=KEY,
         fal_user_id=USER_ID,

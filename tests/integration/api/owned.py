@@ -14,6 +14,7 @@ import httpx
 from api.http import examples
 from tests.integration.api.pictures import PICTURE
 from tests.integration.api.service import Service, Tenant, unique
+from tests.integration.webhooks.client import delivery_ended, endpoint_of, pinged
 from tests.support.description import Operation, resolved
 
 # By the name of a parameter: an id that one tenant has and no other, in one or more states.
@@ -26,6 +27,8 @@ SHARED_PARAMETERS = {"model_id": "flux-schnell", "index": "0"}
 BODY_IDS = {"inputs": "file_id", "images": "file_id", "mask": "file_id", "generation_id": "generation_id"}
 _PREFIXES = {"generation_id": "gen_", "file_id": "file_"}
 _ALPHABET = "0123456789abcdef"
+# An endpoint that nothing reaches, and that no event of these tests is for: its rows do not change.
+_NOWHERE, _RARE = "https://hooks.invalid/", "credits.withdrawn"
 
 
 async def _generations(tenant: Tenant) -> dict[str, str]:
@@ -43,7 +46,22 @@ async def _files(tenant: Tenant) -> dict[str, str]:
     return {"stored": answer.json()["id"]}
 
 
-MAKERS: Makers = {"generation_id": _generations, "file_id": _files}
+async def _endpoints(tenant: Tenant) -> dict[str, str]:
+    await tenant.http.post("/v1/webhook-secret/rotate")
+    return {"quiet": (await endpoint_of(tenant, _NOWHERE, event_types=[_RARE])).id}
+
+
+async def _deliveries(tenant: Tenant) -> dict[str, str]:
+    endpoint = await endpoint_of(tenant, _NOWHERE, event_types=[_RARE])
+    return {"ended": (await delivery_ended(tenant, await pinged(tenant, endpoint)))["id"]}
+
+
+MAKERS: Makers = {
+    "generation_id": _generations,
+    "file_id": _files,
+    "endpoint_id": _endpoints,
+    "delivery_id": _deliveries,
+}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from adapters.database.tenants import PostgresTenants
 from composition import ServiceSettings
 from composition.activities import worker_activities
 from composition.api import api_servers
+from composition.deliveries import dispatching
 from composition.providers import webhook_url
 from composition.temporal import temporal_client, workflow_client
 from domain.auth import Scope
@@ -203,7 +204,8 @@ async def working(settings: ServiceSettings, database: Database) -> AsyncIterato
         workers = build_workers(client, activities, tuning_of(settings), stop=stop)
         running = asyncio.create_task(run_workers(workers, stop))
         try:
-            yield
+            async with dispatching(settings, database, client):
+                yield
         finally:
             stop.set()
             await running

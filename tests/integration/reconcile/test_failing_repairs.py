@@ -27,6 +27,7 @@ from tests.integration.reconcile.conftest import NOW, Site, delivered, job_at_wo
 from tests.support.eventually import eventually
 from tests.support.memory_store import MemoryStore
 from tests.support.scripted import ScriptedDownloader, ScriptedProvider, TrustingInspector
+from tests.support.webhook_sending import delivery_activities_of
 
 
 class PartlyAway(TemporalWorkflowClient):
@@ -81,7 +82,8 @@ async def reconcile(
             store=store or MemoryStore(),
             downloader=ScriptedDownloader(),
             inspector=TrustingInspector(),
-        )
+        ),
+        delivery_activities_of(database),
     )
     done: dict[str, int] = await ActivityEnvironment().run(activities.reconcile.reconcile, NOW)
     return {kind: times for kind, times in done.items() if times}

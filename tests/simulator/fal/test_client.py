@@ -21,6 +21,7 @@ import json, fal_client
 ENDPOINT = {ENDPOINT!r}
 ASK = {{"prompt": "through the official client", "image_size": "square", "seed": 5}}
 SLOW = ASK | {{"prompt": "slowly [sim:latency=2]"}}
+SLOWER = ASK | {{"prompt": "more slowly [sim:latency=5]"}}
 """
 
 SUBMIT = """
@@ -47,6 +48,19 @@ result = fal_client.subscribe(
     on_enqueue=ids.append, on_queue_update=lambda update: seen.append(type(update).__name__),
 )
 print(json.dumps({"ids": len(ids), "last": seen[-1], "images": len(result["images"])}))
+"""
+
+PROGRESS = """
+positions, messages = [], []
+def update(status):
+    if isinstance(status, fal_client.Queued):
+        positions.append(status.position)
+    elif status.logs:
+        messages[:] = [log["message"] for log in status.logs]
+fal_client.subscribe(
+    ENDPOINT, SLOWER, with_logs=True, interval=0.02, client_timeout=60, on_queue_update=update,
+)
+print(json.dumps({"positions": positions, "messages": messages}))
 """
 
 CANCEL = """
@@ -100,6 +114,16 @@ async def test_events_come_in_order(tls_simulator: SimulatorProcess) -> None:
 
 async def test_subscribe(tls_simulator: SimulatorProcess) -> None:
     assert await _run(tls_simulator, SUBSCRIBE) == {"ids": 1, "last": "Completed", "images": 1}
+
+
+async def test_the_place_in_the_queue_falls_and_the_log_grows(tls_simulator: SimulatorProcess) -> None:
+    reported = await _run(tls_simulator, PROGRESS)
+    positions, messages = reported["positions"], reported["messages"]
+
+    assert positions == sorted(positions, reverse=True)
+    assert len(set(positions)) > 1
+    assert messages[0] == "Loading the model"
+    assert messages[-2:] == ["100%|██████████| 20/20 [00:00<00:00,  9.87it/s]", "Done"]
 
 
 async def test_cancel(tls_simulator: SimulatorProcess) -> None:

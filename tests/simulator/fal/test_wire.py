@@ -124,6 +124,28 @@ async def test_logs_come_only_when_asked_for(client: Client, logs: str | None, g
     assert body["metrics"]["inference_time"] > 0
 
 
+async def test_a_log_repeats_the_prompt_and_has_a_line_for_each_step(client: Client) -> None:
+    handle = await client.submitted("a logged fox")
+    await client.completed(handle)
+    logs = (await client.http.get(handle["status_url"], params={"logs": "1"})).json()["logs"]
+    times = [entry["timestamp"] for entry in logs]
+
+    assert [entry["message"] for entry in logs][:3] == [
+        "Loading the model",
+        "Prompt: a logged fox",
+        "  0%|          | 0/20 [00:00<00:00,  9.87it/s]",
+    ]
+    assert (len(logs), logs[-1]["message"], times) == (24, "Done", sorted(times))
+
+
+async def test_a_log_may_be_long(client: Client) -> None:
+    handle = await client.submitted("a talkative fox [sim:long_log=300]")
+    await client.completed(handle)
+    answer = await client.http.get(handle["status_url"], params={"logs": "1"})
+
+    assert len(answer.content) > 300_000
+
+
 async def test_the_event_stream_ends_after_completed(client: Client) -> None:
     handle = await client.submitted("streamed [sim:latency=1]")
     answer = await client.http.get(handle["status_url"] + "/stream", params={"logs": 1})

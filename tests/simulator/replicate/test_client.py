@@ -14,6 +14,7 @@ from tests.simulator.conftest import QUICK
 from tests.simulator.process import KEY, SimulatorProcess
 from tests.simulator.receiver import Receiver
 from tests.simulator.replicate.account import KONTEXT, PRO, SCHNELL
+from tests.support.eventually import eventually
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,24 @@ async def test_create_wait_and_reload(client: Client) -> None:
     again = await client.predictions.async_get(prediction.id)
 
     assert (first, prediction.status, len(again.output or [])) == ("starting", "succeeded", 1)
+
+
+async def test_the_client_reads_the_progress_from_the_log(client: Client) -> None:
+    prediction = await client.models.predictions.async_create(SCHNELL, {"prompt": "half [sim:hang]"})
+    assert prediction.progress is None
+
+    async def progress() -> Any:
+        await prediction.async_reload()
+        return prediction.progress
+
+    half = await eventually(progress)
+    await prediction.async_cancel()
+    done = await client.models.predictions.async_create(SCHNELL, {"prompt": "whole"})
+    await done.async_wait()
+
+    assert (half.percentage, half.current, half.total) == (0.5, 10, 20)
+    assert done.progress is not None
+    assert done.progress.percentage == 1
 
 
 async def test_a_blocking_create_responds_after_the_end(client: Client) -> None:

@@ -48,7 +48,12 @@ async def test_a_prediction_goes_from_starting_to_succeeded(replicate_account: R
     assert list(dict.fromkeys(one["status"] for one in seen)) == ["starting", "processing", "succeeded"]
     assert last["metrics"]["predict_time"] < last["metrics"]["total_time"]
     assert last["created_at"] < last["started_at"] < last["completed_at"]
+    logs = [one["logs"] for one in seen]
+    assert logs[0] == ""
+    assert logs == sorted(logs, key=len)
     assert last["logs"].startswith("Using seed: ")
+    assert "\nPrompt: in order" in last["logs"]
+    assert last["logs"].endswith("100%|██████████| 20/20 [00:00<00:00,  9.87it/s]\n")
 
 
 @pytest.mark.parametrize(("model", "count"), [(SCHNELL, 3), (PRO, 1), (KONTEXT, 1)])

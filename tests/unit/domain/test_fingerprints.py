@@ -1,6 +1,7 @@
 """A repeat is known by its fingerprint, and nothing can be guessed from it."""
 
-from domain.fingerprints import digest, fingerprint, is_plain, is_same_request
+from api.services.request_digest import digest
+from domain.fingerprints import fingerprint, is_plain, is_same_request
 from domain.keyring import Keyring
 
 RING = Keyring.of("the first master key of these tests")

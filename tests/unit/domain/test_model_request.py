@@ -1,5 +1,6 @@
 """A model accepts what its schema allows, and names everything else."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 from adapters.catalog.models_toml import load_catalog
 from adapters.providers.spec import provider_specs
 from domain.catalog import Catalog, pixels
+from domain.controls import Controls
 from domain.errors import InvalidInput, ModelNotFound
 from domain.generation import Fallback, GenerationRequest
 from domain.input_files import InputFile
+from tests.support.requests import NOW
 from tests.support.small_models import small_catalog, stored
 
 Request = dict[str, Any]
@@ -214,7 +217,7 @@ def test_a_fallback_that_is_off_is_none(catalog: Catalog) -> None:
 
 def test_a_workflow_gets_the_waits_of_both_models(catalog: Catalog) -> None:
     request = catalog.build_request("maker", {"prompt": "x"}, {})
-    job = catalog.workflow_input("gen_1", "ten_1", request)
+    job = catalog.workflow_input("gen_1", "ten_1", request, NOW)
     waits = catalog.get_model("maker").timing
 
     assert (job.generation_id, job.tenant_id, job.model, job.provider) == ("gen_1", "ten_1", "maker", "fal")
@@ -222,9 +225,19 @@ def test_a_workflow_gets_the_waits_of_both_models(catalog: Catalog) -> None:
     assert not job.checks_input
 
 
+def test_a_workflow_gets_the_times_that_its_client_has_set(catalog: Catalog) -> None:
+    request = catalog.build_request("maker", {"prompt": "x"}, {})
+    without = catalog.workflow_input("gen_1", "ten_1", request, NOW)
+    timed = replace(request, controls=Controls(cancel_after_seconds=90, start_within_seconds=10))
+    job = catalog.workflow_input("gen_1", "ten_1", timed, NOW)
+
+    assert (without.cancel_at, without.start_by) == (None, None)
+    assert (job.cancel_at, job.start_by) == ("2026-01-15T12:01:30+00:00", "2026-01-15T12:00:10+00:00")
+
+
 def test_a_workflow_of_a_model_that_is_gone_gets_cautious_waits(catalog: Catalog) -> None:
     request = catalog.build_request("maker", {"prompt": "x"}, {})
-    without = Catalog({}, {}, checks_input=True).workflow_input("gen_1", "ten_1", request)
+    without = Catalog({}, {}, checks_input=True).workflow_input("gen_1", "ten_1", request, NOW)
 
     assert without.waits.deadline_seconds >= 600
     assert without.waits.submit_timeout_seconds >= 600

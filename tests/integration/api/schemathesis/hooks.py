@@ -1,5 +1,7 @@
 """What Schemathesis cannot know from the description: real cursors and images, and a model that is there."""
 
+import json
+import os
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
@@ -8,20 +10,20 @@ import schemathesis
 from hypothesis import strategies
 from PIL import Image
 
+from api.http.examples import PARAMETERS
 from api.http.pagination import entry_cursor, generation_cursor
+from domain.listing import GenerationFilter, ListOrder, ListPosition
 from tests.integration.api.service import MODEL
 from tests.support.requests import new_id
 
 _MAX_MODEL_CHARACTERS = 100
 _CREATING = ("create_generation", "create_openai_images", "edit_openai_images")
+# By the id in the examples, one that is there.
+_REAL_IDS: dict[str, str] = json.loads(os.environ["REAL_IDS"])
 
 
-class _Last:
-    """The end of a page, as far as its cursor goes."""
-
-    def __init__(self, created_at: datetime) -> None:
-        self.created_at = created_at
-        self.id = new_id("gen")
+def _cursor(created_at: datetime) -> str:
+    return generation_cursor(ListPosition(created_at, new_id("gen")), GenerationFilter(), ListOrder.NEWEST)
 
 
 def _picture() -> bytes:
@@ -34,18 +36,54 @@ _FIRST, _LAST = datetime(2001, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UT
 _SECONDS = strategies.integers(int(_FIRST.timestamp()), int(_LAST.timestamp()))
 schemathesis.openapi.format(
     "generation-cursor",
-    _SECONDS.map(lambda second: generation_cursor(_Last(datetime.fromtimestamp(second, UTC)))),
+    _SECONDS.map(lambda second: _cursor(datetime.fromtimestamp(second, UTC))),
 )
 schemathesis.openapi.format("entry-cursor", strategies.integers(0, 2**63 - 1).map(entry_cursor))
+schemathesis.openapi.format("short-duration", strategies.integers(1, 86_400).map(str))
 schemathesis.openapi.format("event-id", strategies.integers(1, 2**63 - 1).map("evt_{0}_{0}".format))
 schemathesis.openapi.format("binary", strategies.just(_picture()))
 
 
 @schemathesis.hook
+def map_path_parameters(_: schemathesis.HookContext, values: Any) -> Any:
+    """Name what is there where the examples are named, and in half of what is made up."""
+    if not isinstance(values, dict):
+        return values
+    return {name: _real(name, value) for name, value in values.items()}
+
+
+def _real(name: str, value: Any) -> Any:
+    example = PARAMETERS.get(name)
+    is_taken = value == example or (isinstance(value, str) and len(value) % 2 == 0)
+    return _REAL_IDS.get(example, value) if is_taken and isinstance(example, str) else value
+
+
+@schemathesis.hook
 def map_body(context: schemathesis.HookContext, body: Any) -> Any:
     """Ask for a model that is there, as a word by chance never is one."""
+    body = _whole(body)
+    assert context.operation is not None
     if context.operation.definition.raw.get("operationId") in _CREATING and isinstance(body, dict):
         model = body.get("model")
         if isinstance(model, str) and 0 < len(model) <= _MAX_MODEL_CHARACTERS:
             return body | {"model": MODEL}
     return body
+
+
+@schemathesis.hook
+def map_query(context: schemathesis.HookContext, query: Any) -> Any:
+    """Leave the list as it is that a cursor continues."""
+    assert context.operation is not None
+    operation_id = context.operation.definition.raw.get("operationId")
+    if operation_id == "list_generations" and isinstance(query, dict) and "cursor" in query:
+        return {name: value for name, value in query.items() if name in ("cursor", "limit")}
+    return query
+
+
+def _whole(value: Any) -> Any:
+    """Write 3.0 as 3: a whole number has no point here, and to a schema they are the same."""
+    if isinstance(value, dict):
+        return {name: _whole(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

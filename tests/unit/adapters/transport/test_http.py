@@ -112,7 +112,7 @@ async def fetched(
 ) -> tuple[int, dict[str, str], bytes]:
     async with (
         GuardedPool(guard, tls, TIMEOUTS, max_connections=1) as pool,
-        pool.get(Url(url), {"Accept": "image/*"}) as response,
+        pool.stream(Url(url), {"Accept": "image/*"}) as response,
     ):
         body = b"".join([chunk async for chunk in response.chunks])
         return response.status_code, dict(response.headers), body

@@ -32,7 +32,9 @@ class Keys:
         pass
 
     async def get_generation_of(self, tenant_id: str, generation_id: str) -> SimpleNamespace:
-        return SimpleNamespace(tenant_id=tenant_id, images=[IMAGE], images_erased_at=None)
+        return SimpleNamespace(
+            tenant_id=tenant_id, images=[IMAGE], images_expire_at=None, has_images_at=lambda _: True
+        )
 
 
 @pytest.fixture

@@ -156,3 +156,23 @@ async def test_tenants_beyond_count_take_no_memory(subject: Subject, monkeypatch
         caller = Caller(f"ten_{number}", "key", frozenset())
         await subject.admission.admit_generation(caller, 1)
     assert len(subject.admission._tenants) == 10
+
+
+async def test_every_reason_is_told_and_nothing_is_counted() -> None:
+    subject = Subject()
+    caller = Caller("ten_a", "key_a", frozenset(), {})
+    assert await subject.admission.refusals_of(caller, 1) == []
+    subject.now, subject.usages.usage = 2.0, TenantUsage(3, 5, 3, 50)
+    told = await subject.admission.refusals_of(caller, 4)
+    assert [type(error) for error in told] == [
+        UnchargedCostExceeded,
+        TooManyOpenGenerations,
+        TooManyWaitingGenerations,
+        InsufficientCredits,
+    ]
+    # Asked as often as can be, it takes nothing from those who create.
+    subject.now, subject.usages.usage = 4.0, TenantUsage(1000, 0, 0, 0)
+    for _ in range(10):
+        assert await subject.admission.refusals_of(caller, 1) == []
+    for _ in range(LIMITS.max_waiting_generations):
+        await subject.admit()

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from domain.moderation import ModeratedAt
+from domain.progress import ProviderProgress
 from domain.provider import JobStatus, ProviderCost, ProviderJob, ProviderResult, ResultFile
 from tests.unit.adapters.providers.bfl.requests import JOB, REGION, REQUEST, bfl_answering, bfl_on
 from tests.unit.adapters.providers.mock_http import MockHttp, MockResponse
@@ -25,11 +26,15 @@ async def polled(**task: Any) -> ProviderResult:
 
 @pytest.mark.parametrize("status", ["Pending", "Queued", "Reasoning", "Generating", None, 5, ["Ready"]])
 async def test_a_task_that_has_not_ended_is_running(status: object) -> None:
-    assert await polled(status=status, result=None) == ProviderResult(JobStatus.RUNNING)
+    result = await polled(status=status, result=None)
+
+    assert (result.status, result.unknown_status) == (JobStatus.RUNNING, None)
 
 
 async def test_a_recorded_pending_task_is_running() -> None:
-    assert await fetched(recorded("bfl", "pending")) == ProviderResult(JobStatus.RUNNING)
+    progress = ProviderProgress(percent=30)
+
+    assert await fetched(recorded("bfl", "pending")) == ProviderResult(JobStatus.RUNNING, progress=progress)
 
 
 @pytest.mark.parametrize("word", ["Warming Up", "Ready soon", "Not ready"])

@@ -48,7 +48,9 @@ async def result_of(status: int, body: Any = None, **headers: str) -> ProviderRe
     ],
 )
 async def test_a_status_that_is_not_completed_leaves_the_job_running(answer: httpx.Response) -> None:
-    assert await fetched({STATUS: answer}) == ProviderResult(JobStatus.RUNNING)
+    result = await fetched({STATUS: answer})
+
+    assert (result.status, result.unknown_status) == (JobStatus.RUNNING, None)
 
 
 async def test_an_unknown_status_word_is_running_and_reported() -> None:
@@ -91,7 +93,7 @@ async def test_an_id_cannot_lead_to_another_path() -> None:
     wire = MockHttp(httpx.Response(202, json={"status": "IN_QUEUE"}))
     await fal_on(wire.http).poll_job(REQUEST, ProviderJob("j?x=1#y", {}))
 
-    assert wire.requests[0].url.raw_path == b"/fal-ai/flux/requests/j%3Fx%3D1%23y/status"
+    assert wire.requests[0].url.raw_path == b"/fal-ai/flux/requests/j%3Fx%3D1%23y/status?logs=1"
 
 
 @pytest.mark.parametrize(
