@@ -5,8 +5,8 @@ Needs no stop: processes of the version before neither write the table nor read 
 
 from alembic import op
 
-revision = "0014"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 
 TABLES = """
 CREATE TABLE image_requests (
