@@ -34,12 +34,15 @@ PARAMETERS: Mapping[str, Any] = {
     "token": "1.0.Zm9yZ2Vk",
     "limit": 20,
     "status": "completed",
+    "model": "flux-schnell",
+    "created_after": "2026-11-26T00:00:00Z",
+    "created_before": "2026-11-27T00:00:00Z",
+    "q": "lighthouse dusk",
+    "sort": "-cost",
     "live": False,
     "Idempotency-Key": "order-4711",
     "Prefer": "wait=30",
     "wait": 0,
-    "Cancel-After": "90s",
-    "Start-Within": "10s",
 }
 # By the id of an operation, and by a name of their own. Those that are no success of anybody are not here.
 BODIES: Mapping[str, Mapping[str, Any]] = {
@@ -67,7 +70,8 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         },
     },
     "estimate_generation": {
-        "of_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"}
+        "of_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
+        "of_an_image": {"model": "flux-kontext", "prompt": "the same in winter", "inputs": [FILE_ID]},
     },
     "create_openai_images": {
         "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
@@ -216,6 +220,27 @@ VIEWS: Mapping[str, Any] = {
         "data": [{"b64_json": "iVBORw0KGgo="}],
     },
     "BalanceView": {"available": 99, "held": 0, "spent": 1},
+    "SessionView": {
+        "tenant_id": "ten_01a219b34d2b7f6ca1d1c0ffee15beef",
+        "key": {
+            "id": "0123456789abcdef",
+            "name": "The shop",
+            "scopes": ["generations:read", "generations:write", "credits:read"],
+            "created_at": "2026-11-01T09:00:00Z",
+            "expires_at": None,
+        },
+        "rates": [
+            {"policy": "create", "quota": 2000, "window_seconds": 20, "remaining": 1999, "reset_seconds": 1}
+        ],
+        "limits": {
+            "open_generations": {"used": 3, "max": 10_000},
+            "waiting_generations": {"used": 1, "max": 5000},
+            "files": {"used": 2, "max": 10_000},
+            "file_bytes": {"used": 621_108, "max": 10_000_000_000},
+            "uncharged_credits": {"used": 0, "max": 10_000},
+        },
+        "credits": {"available": 99, "held": 0, "spent": 1},
+    },
     "EntryPage": {"data": [_ENTRY], "next_cursor": None},
     "HealthView": {"status": "ok"},
     "ReadinessView": {"status": "ok", "dependencies": {"postgres": "ok", "temporal": "ok", "s3": "ok"}},

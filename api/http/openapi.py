@@ -33,6 +33,7 @@ TAGS = {
     "files": "Images that generations use as inputs.",
     "models": "What can be asked for, with limits and prices.",
     "credits": "What the tenant can spend, and every movement.",
+    "session": "Whose the key of the request is.",
     "deliveries": "Webhooks to the client: where they go, and what was delivered.",
     "openai": "Images in OpenAI's form, for its clients.",
     "webhooks": "Where providers report results. Not for clients.",
@@ -42,7 +43,7 @@ _SECURITY_SCHEMES = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key, `dk_…`. The word in the brackets is the scope that it needs.",
+        "description": "An API key, `dk_…`. The word in the brackets is the scope that it needs, if any.",
     },
     "signature": {
         "type": "apiKey",
