@@ -40,6 +40,11 @@ INSERT INTO input_files (id, tenant_id, key, width, height, content_type, size_b
 INSERT INTO inbox (provider, event_id, generation_id, ordinal, provider_job_id, status, result, relayed_at)
     SELECT 'fal', 'e' || n, 'gen_' || n, 1, 'j', 'succeeded', '{}', CASE WHEN n % 1000 > 0 THEN now() END
     FROM generate_series(1, 200000) AS n;
+INSERT INTO image_requests (generation_id, connection_id, api_key_id, route, fingerprint, retry_count, created_at,
+    connected_until)
+    SELECT 'gen_' || n, 'c' || n, 'key', 'route', 'f' || n, 0, now() - make_interval(secs => n),
+    now() - make_interval(secs => n - 10)
+    FROM generate_series(1, 100000) AS n;
 -- For steps that are taken, one after the other.
 UPDATE accounts SET balance_credits = 1000 WHERE id = 'ten_1:available';
 INSERT INTO generations (id, tenant_id, fingerprint, model, provider, endpoint, prompt, parameters, metadata, n,

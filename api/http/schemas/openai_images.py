@@ -1,6 +1,6 @@
 """Bodies of the routes in OpenAI's form. What they do not name is a parameter of the model's own."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -76,6 +76,13 @@ class ImageEditAsk(ImageAsk):
 
     images: list[ImageReference] | None = Field(default=None, max_length=_MAX_IMAGES)
     mask: ImageReference | None = None
+
+
+class ImageEditForm(ImageAsk):
+    """The same as a form, for its description: `image`, or `image[]` once for each."""
+
+    image: Annotated[bytes, Field(json_schema_extra={"format": "binary"})]
+    mask: Annotated[bytes | None, Field(json_schema_extra={"format": "binary"})] = None
 
 
 class ErrorDetail(BaseModel):
