@@ -65,7 +65,8 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         },
     },
     "estimate_generation": {
-        "of_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"}
+        "of_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
+        "of_an_image": {"model": "flux-kontext", "prompt": "in winter", "inputs": [FILE_ID]},
     },
     "create_watch_token": {"for_a_quarter": {"generation_id": GENERATION_ID, "ttl_seconds": 900}},
 }

@@ -69,16 +69,6 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
     return body
 
 
-@schemathesis.hook
-def map_query(context: schemathesis.HookContext, query: Any) -> Any:
-    """Leave the list as it is that a cursor continues."""
-    assert context.operation is not None
-    operation_id = context.operation.definition.raw.get("operationId")
-    if operation_id == "list_generations" and isinstance(query, dict) and "cursor" in query:
-        return {name: value for name, value in query.items() if name in ("cursor", "limit")}
-    return query
-
-
 def _whole(value: Any) -> Any:
     """Write 3.0 as 3: a whole number has no point here, and to a schema they are the same."""
     if isinstance(value, dict):
