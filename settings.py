@@ -127,6 +127,7 @@ class Settings(BaseSettings):
     api_max_running_beside_others: PositiveInt = 1
     api_rest_after_creates: NonNegativeFloat = 10.0
     api_rest_after_calls: NonNegativeFloat = 3.0
+    api_images_wait_seconds: Annotated[float, Field(gt=0, le=590)] = 570.0
     api_failed_keys_per_minute: PositiveInt = 60
 
     # Images that clients upload

@@ -11,6 +11,7 @@ from api.http.body_limits import BodyLimitMiddleware
 from api.http.deprecations import DeprecationMiddleware
 from api.http.load_limits import LoadLimitMiddleware, LoadLimits
 from api.http.methods import MethodsMiddleware
+from api.http.openai_errors import OpenAIErrorsMiddleware
 from api.http.openapi import VERSION, DescribedAPI, operation_id
 from api.http.rate_limit_headers import RateLimitHeadersMiddleware
 from api.http.request_log import RequestLogMiddleware
@@ -28,6 +29,7 @@ from api.routes import (
     image_lists,
     images,
     models,
+    openai_images,
     reference,
     retries,
     session,
@@ -40,6 +42,8 @@ _MULTIPART_OVERHEAD_BYTES = 10_000
 # Providers report addresses of images, not images.
 _MAX_WEBHOOK_BYTES = 2_000_000
 _BODY_TIMEOUT_SECONDS = 60.0
+# Of the largest size, in one form: no model takes more bytes.
+_MAX_EDIT_IMAGES = 4
 # What is not for clients; the internal port serves all of it.
 _ROUTERS: dict[str, Callable[[reference.Describe], APIRouter]] = {
     "/readyz": lambda _: health.readiness,
@@ -74,7 +78,7 @@ def build_app(
     app.public_url = public_url
     client_routes = (
         *(estimates, generations, generation_list, retries, images, image_lists, events, files),
-        *(models, credits, session, webhooks, webhook_endpoints, deliveries),
+        *(models, credits, session, webhooks, webhook_endpoints, deliveries, openai_images),
     )
     for routes in client_routes:
         app.include_router(routes.router)
@@ -90,9 +94,11 @@ def build_app(
         BodyLimitMiddleware,
         max_bytes=limits.max_body_bytes,
         by_prefix=caps,
+        forms_by_prefix={openai_images.EDITS: _MAX_EDIT_IMAGES * limits.max_input_bytes},
         whole_within_seconds=_BODY_TIMEOUT_SECONDS,
     )
     app.add_middleware(LoadLimitMiddleware, limits=load or LoadLimits())
+    app.add_middleware(OpenAIErrorsMiddleware)
     app.add_middleware(RateLimitHeadersMiddleware)
     app.add_middleware(DeprecationMiddleware)
     app.add_middleware(RequestMetricsMiddleware)

@@ -26,6 +26,7 @@ from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
 from api.services.input_files import FILE_ID, InputFileService
 from api.services.key_guard import KeyGuard
+from api.services.openai_images import ImageRequestService
 from api.services.progress import ProgressService
 from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
@@ -112,6 +113,7 @@ class Services:
     large_bodies: TenantConcurrencyLimiter
     keyring: Keyring
     webhook_endpoints: WebhookEndpointService
+    image_requests: ImageRequestService
 
 
 async def _services(request: Request) -> Services:

@@ -38,6 +38,9 @@ ServiceError
         ImageErased
         RequestErased
         EventsExpired
+        RequestAbandoned
+        GenerationCanceled
+        GenerationPending
         ContentRejected
         NotDelivered
         ProviderRefused
@@ -356,6 +359,27 @@ class EventsExpired(PermanentError):
 
     code = "events_expired"
     message = "The log of events does not reach back so far: read the jobs again, and start without a cursor."
+
+
+class RequestAbandoned(PermanentError):
+    """The client disconnected before its request was stored; nothing was."""
+
+    code = "request_abandoned"
+    message = "The client disconnected before the request was accepted."
+
+
+class GenerationCanceled(PermanentError):
+    """The generation that a client waits for was canceled."""
+
+    code = "generation_canceled"
+    message = "The generation was canceled."
+
+
+class GenerationPending(PermanentError):
+    """The generation that a client waits for has not ended in the time that a request may take."""
+
+    code = "generation_pending"
+    message = "The generation goes on: read it by its id. Do not send the request again."
 
 
 class ContentRejected(PermanentError):

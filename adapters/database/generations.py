@@ -11,6 +11,7 @@ from sqlmodel import col
 from adapters.database.engine import Database
 from adapters.database.generation_lists import GenerationLists
 from adapters.database.ids import new_id
+from adapters.database.image_requests import add_request, begin_request
 from adapters.database.tables import GenerationRow, InputFileRow
 from adapters.database.tables.controls import control_values
 from adapters.database.tables.mapping import (
@@ -34,6 +35,7 @@ from domain.errors import (
     TooLateToCancel,
 )
 from domain.generation import Generation, GenerationRequest, Stage, Status
+from domain.image_requests import ImageRequest
 from domain.listing import GenerationFilter, GenerationSlice, ListOrder, ListPosition
 
 _OWNER = select(col(GenerationRow.tenant_id)).where(col(GenerationRow.id) == bindparam("id"))
@@ -64,27 +66,41 @@ class PostgresGenerations:
         self._lists = GenerationLists(database)
 
     async def create(
-        self, tenant_id: str, request: GenerationRequest, key: str | None, fingerprint: str
+        self,
+        tenant_id: str,
+        request: GenerationRequest,
+        key: str | None,
+        fingerprint: str,
+        image_request: ImageRequest | None = None,
     ) -> tuple[Generation, bool]:
         values = _values(tenant_id, request) | {"idempotency_key": key, "fingerprint": fingerprint}
         files = [*request.inputs, *([request.mask] if request.mask else [])]
         try:
-            created = await self._insert(values, files)
+            created = await self._insert(values, files, image_request)
         except DatabaseUnavailable as error:
             # A commit that got no answer may have been made.
-            raise OutcomeUnknown(generation_id=values["id"], is_repeatable=key is not None) from error
+            is_repeatable = key is not None or (image_request is not None and image_request.marks_repeats)
+            raise OutcomeUnknown(generation_id=values["id"], is_repeatable=is_repeatable) from error
         if created:
             return to_generation(created[0]), True
         [existing] = await self._database.call(_READ_BY_KEY, {"tenant": tenant_id, "key": key})
         return to_generation(existing, images_from_json(existing.images)), False
 
-    async def _insert(self, values: Mapping[str, Any], files: Sequence[str]) -> Sequence[Row[Any]]:
-        if not files:
+    async def _insert(
+        self, values: Mapping[str, Any], files: Sequence[str], image_request: ImageRequest | None
+    ) -> Sequence[Row[Any]]:
+        if not files and image_request is None:
             return await self._database.call(_CREATE, values)
-        # In one transaction: none may be deleted between the look and the insert.
+        # In one transaction: no file may be deleted between the look and the insert.
         async with self._database.begin() as session:
-            await _hold_files(session, files)
-            return (await session.execute(_CREATE, values)).all()
+            if image_request is not None:
+                await begin_request(session, image_request)
+            if files:
+                await _hold_files(session, files)
+            created = (await session.execute(_CREATE, values)).all()
+            if image_request is not None and created:
+                await add_request(session, image_request, created[0].id)
+            return created
 
     async def find_by_key(self, tenant_id: str, key: str) -> tuple[Generation, str] | None:
         found = await self._database.call(_READ_BY_KEY, {"tenant": tenant_id, "key": key})

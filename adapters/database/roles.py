@@ -38,6 +38,7 @@ SERVING_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "events": (*_APPEND, "DELETE"),
     "generation_terms": _ALL,
     "generations": _CHANGE,
+    "image_requests": _ALL,
     "images": _APPEND,
     "inbox": _CHANGE,
     "input_files": _ALL,

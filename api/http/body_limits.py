@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.problems import problem
 from domain.errors import BodyTooLarge
+
+_NONE: Mapping[str, int] = MappingProxyType({})
 
 
 class BodyLimitMiddleware:
@@ -24,26 +28,30 @@ class BodyLimitMiddleware:
         max_bytes: int,
         by_prefix: Mapping[str, int],
         whole_within_seconds: float,
+        forms_by_prefix: Mapping[str, int] = _NONE,
     ) -> None:
-        """by_prefix: other caps, for paths that begin so."""
+        """by_prefix: other caps, for paths that begin so; forms_by_prefix: for their multipart forms only."""
         self._app = app
         self._whole_within_seconds = whole_within_seconds
         self._max_bytes = max_bytes
         self._by_prefix = by_prefix
+        self._forms_by_prefix = forms_by_prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        cap = self._cap(scope["path"])
+        cap = self._cap(scope)
         if _announced_bytes(scope) > cap:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
             await problem(status, BodyTooLarge.code, BodyTooLarge.message)(scope, receive, send)
         else:
             await self._app(scope, _bounded(receive, cap, self._whole_within_seconds), send)
 
-    def _cap(self, path: str) -> int:
-        caps = (cap for prefix, cap in self._by_prefix.items() if path.startswith(prefix))
+    def _cap(self, scope: Scope) -> int:
+        is_form = Headers(scope=scope).get("content-type", "").lower().startswith("multipart/form-data")
+        known = {**self._by_prefix, **(self._forms_by_prefix if is_form else {})}
+        caps = (cap for prefix, cap in known.items() if scope["path"].startswith(prefix))
         return next(caps, self._max_bytes)
 
 

@@ -77,6 +77,11 @@ class RequestClient:
         async with self.waiting():
             yield True
 
+    @property
+    def is_gone(self) -> bool:
+        """Return whether the connection ended while this was its last request."""
+        return self._is_gone
+
     def mark_gone(self) -> None:
         """The client has disconnected: a wait for a turn ends."""
         self._is_gone = True

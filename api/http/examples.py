@@ -34,6 +34,11 @@ PARAMETERS: Mapping[str, Any] = {
     "token": "1.0.Zm9yZ2Vk",
     "limit": 20,
     "status": "completed",
+    "model": "flux-schnell",
+    "created_after": "2026-11-26T00:00:00Z",
+    "created_before": "2026-11-27T00:00:00Z",
+    "q": "lighthouse dusk",
+    "sort": "-cost",
     "live": False,
     "Idempotency-Key": "order-4711",
     "Prefer": "wait=30",
@@ -67,6 +72,16 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "estimate_generation": {
         "of_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
         "of_an_image": {"model": "flux-kontext", "prompt": "in winter", "inputs": [FILE_ID]},
+    },
+    "create_openai_images": {
+        "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
+    },
+    "edit_openai_images": {
+        "from_a_file": {
+            "model": "flux-kontext",
+            "prompt": "the same picture in winter",
+            "images": [{"file_id": FILE_ID}],
+        },
     },
     "create_watch_token": {"for_a_quarter": {"generation_id": GENERATION_ID, "ttl_seconds": 900}},
 }
@@ -129,6 +144,9 @@ _ENTRY = {
 }
 _MODEL: Mapping[str, Any] = {
     "id": "flux-schnell",
+    "object": "model",
+    "created": 0,
+    "owned_by": "fal",
     "title": "FLUX.1 [schnell]",
     "kind": "text_to_image",
     "kinds": ["text_to_image"],
@@ -194,30 +212,36 @@ VIEWS: Mapping[str, Any] = {
         "expires_at": "2026-11-27T20:14:40.120Z",
     },
     "ModelView": _MODEL,
-    "ModelList": {"data": [_MODEL]},
+    "ModelList": {"object": "list", "data": [_MODEL]},
+    "ImagesView": {
+        "created": 1_795_724_106,
+        "output_format": "png",
+        "size": "1024x1024",
+        "data": [{"b64_json": "iVBORw0KGgo="}],
+    },
     "BalanceView": {"available": 99, "held": 0, "spent": 1},
-    "EntryPage": {"data": [_ENTRY], "next_cursor": None},
     "SessionView": {
-        "tenant_id": "ten_01a219a0c4e87b11a2d3e4f5061728394",
+        "tenant_id": "ten_01a219b34d2b7f6ca1d1c0ffee15beef",
         "key": {
             "id": "0123456789abcdef",
-            "name": "the back end",
-            "scopes": ["generations:read", "generations:write"],
-            "created_at": "2026-11-20T09:00:00Z",
+            "name": "The shop",
+            "scopes": ["generations:read", "generations:write", "credits:read"],
+            "created_at": "2026-11-01T09:00:00Z",
             "expires_at": None,
         },
         "rates": [
-            {"policy": "read", "quota": 5000, "window_seconds": 10, "remaining": 4999, "reset_seconds": 1}
+            {"policy": "create", "quota": 2000, "window_seconds": 20, "remaining": 1999, "reset_seconds": 1}
         ],
         "limits": {
-            "open_generations": {"used": 2, "max": 10_000},
-            "waiting_generations": {"used": 0, "max": 5000},
-            "files": {"used": 12, "max": 10_000},
-            "file_bytes": {"used": 3_728_640, "max": 10_000_000_000},
+            "open_generations": {"used": 3, "max": 10_000},
+            "waiting_generations": {"used": 1, "max": 5000},
+            "files": {"used": 2, "max": 10_000},
+            "file_bytes": {"used": 621_108, "max": 10_000_000_000},
             "uncharged_credits": {"used": 0, "max": 10_000},
         },
         "credits": {"available": 99, "held": 0, "spent": 1},
     },
+    "EntryPage": {"data": [_ENTRY], "next_cursor": None},
     "HealthView": {"status": "ok"},
     "ReadinessView": {"status": "ok", "dependencies": {"postgres": "ok", "temporal": "ok", "s3": "ok"}},
     "ReceivedView": {"status": "received"},

@@ -5,10 +5,11 @@ FastAPI would parse megabytes before it authenticates anybody.
 
 import asyncio
 import json
+from typing import TypeVar
 
 from fastapi import HTTPException, Request, status
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from api.http.schemas.generations import GenerationCreate
 from api.services.tenant_limits import TenantConcurrencyLimiter
@@ -20,11 +21,19 @@ _MAX_INLINE_BYTES = 64 * 1024
 _MAX_ITEMS = 50
 _STRUCTURE = (b"[", b"{", b",", b":")
 _MAX_STRUCTURE = 60_000
+Body = TypeVar("Body", bound=BaseModel)
 
 
 async def read_generation(
     request: Request, tenant_id: str, limiter: TenantConcurrencyLimiter
 ) -> GenerationCreate:
+    """Read and validate the body of a new generation. Raises as `read_json`."""
+    return await read_json(request, tenant_id, limiter, GenerationCreate)
+
+
+async def read_json(
+    request: Request, tenant_id: str, limiter: TenantConcurrencyLimiter, schema: type[Body]
+) -> Body:
     """Read and validate the body of a POST.
 
     Raises InvalidInput, UnsupportedMediaType, RequestValidationError, HTTPException 400 for what is no JSON
@@ -35,19 +44,24 @@ async def read_generation(
         raise UnsupportedMediaType("the body must be application/json")
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) <= _MAX_INLINE_BYTES:
-        return _parse(await request.body())
+        return _parse(await _whole(request), schema)
     async with limiter.limit(tenant_id):
-        return await asyncio.to_thread(_parse, await request.body())
+        return await asyncio.to_thread(_parse, await _whole(request), schema)
 
 
-def _parse(body: bytes) -> GenerationCreate:
+async def _whole(request: Request) -> bytes:
+    """Return the body without a copy in the request, which may wait for minutes."""
+    return b"".join([chunk async for chunk in request.stream()])
+
+
+def _parse(body: bytes, schema: type[Body]) -> Body:
     if not body:
         raise InvalidInput(errors=(("body", "a JSON object, sent as application/json"),))
     _refuse_many_values(body)
     try:
         given = json.loads(body)
-        _refuse_many_items(given)
-        return GenerationCreate.model_validate(given)
+        _refuse_many_items(given, schema)
+        return schema.model_validate(given)
     except ValidationError as error:
         raise RequestValidationError(error.errors(include_input=False)) from error
     except (ValueError, RecursionError) as error:
@@ -63,14 +77,14 @@ def _refuse_many_values(body: bytes) -> None:
         raise InvalidInput(errors=(("body", f"at most {_MAX_STRUCTURE} brackets, commas and colons"),))
 
 
-def _refuse_many_items(given: object) -> None:
+def _refuse_many_items(given: object, schema: type[BaseModel]) -> None:
     """Refuse what would make validation write a hundred thousand errors."""
     if not isinstance(given, dict):
         return
     if len(given) > _MAX_ITEMS:
         raise InvalidInput(errors=(("body", f"at most {_MAX_ITEMS} fields"),))
-    for name in GenerationCreate.model_fields:
-        value = given.get(name)
+    for name, value in given.items():
         if isinstance(value, dict | list) and len(value) > _MAX_ITEMS:
             what = "fields" if isinstance(value, dict) else "items"
-            raise InvalidInput(errors=((name, f"at most {_MAX_ITEMS} {what}"),))
+            field = name if name in schema.model_fields else "body"
+            raise InvalidInput(errors=((field, f"at most {_MAX_ITEMS} {what}"),))

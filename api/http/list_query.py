@@ -26,6 +26,8 @@ _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:)(\d\d)(\.\d{1,20})?([Zz]
 # Nothing was created before, nor will be after; at the ends of time a moment has no equal in another zone.
 _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 _EXAMPLE = "2026-01-15T12:30:00Z"
+# In the description; `Text` refuses it with words.
+_WITHOUT_NUL: dict[str, Any] = {"pattern": r"^[^\x00]*$"}
 # What a signature of Python cannot declare.
 _METADATA_PARAMETER: dict[str, Any] = {
     "name": "metadata.{key}",
@@ -34,7 +36,7 @@ _METADATA_PARAMETER: dict[str, Any] = {
     "description": f"This value of a key of the metadata, such as `metadata.user=42`. At most"
     f" {MAX_METADATA_FILTERS} keys; what is not a letter, digit, `-`, `.`, `_` or `~` in a key is"
     " percent-encoded.",
-    "schema": {"type": "string", "maxLength": _MAX_PAIR_CHARACTERS - len("{key}")},
+    "schema": {"type": "string", "maxLength": _MAX_PAIR_CHARACTERS - len("{key}")} | _WITHOUT_NUL,
 }
 
 
@@ -58,13 +60,17 @@ def _moment_query(description: str) -> Any:
 async def read_list_query(
     request: Request,
     status: Annotated[Status | None, Query()] = None,
-    model: Annotated[Text | None, Query(max_length=100)] = None,
-    provider: Annotated[Text | None, Query(max_length=100)] = None,
+    model: Annotated[Text | None, Query(max_length=100, json_schema_extra=_WITHOUT_NUL)] = None,
+    provider: Annotated[Text | None, Query(max_length=100, json_schema_extra=_WITHOUT_NUL)] = None,
     created_after: Annotated[Text | None, _moment_query("Created then or later")] = None,
     created_before: Annotated[Text | None, _moment_query("Created earlier")] = None,
     q: Annotated[
         Text | None,
-        Query(description="Words of prompt and metadata, which must all be there.", max_length=200),
+        Query(
+            description="Words of prompt and metadata, which must all be there.",
+            max_length=200,
+            json_schema_extra=_WITHOUT_NUL,
+        ),
     ] = None,
     sort: Annotated[ListOrder, Query()] = ListOrder.NEWEST,
 ) -> ListQuery:

@@ -23,6 +23,7 @@ from domain.errors import Overloaded
 
 _RETRY_AFTER = {"Retry-After": "1"}
 _CREATES = "creates"
+_CREATING_PATHS = ("/v1/generations", "/v1/images/generations", "/v1/images/edits")
 
 
 class RouteGroup(StrEnum):
@@ -228,5 +229,5 @@ class _Place:
 def _lane_of(scope: Scope, group: RouteGroup) -> str:
     """Return whom a request waits for: those of its group, but new generations only for one another."""
     path = scope["path"]
-    is_new = scope["method"] == "POST" and (path == "/v1/generations" or path.endswith("/retry"))
+    is_new = scope["method"] == "POST" and (path in _CREATING_PATHS or path.endswith("/retry"))
     return _CREATES if is_new else group

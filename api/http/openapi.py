@@ -15,10 +15,11 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.routing import BaseRoute
 
-from api.http import deprecations, examples
+from api.http import deprecations, examples, openai_description, openai_errors
 from api.http.declarations import Declaration, declarations_of
 from api.http.problems import status_of
 from api.http.response_headers import CHALLENGE, REQUEST_ID, RETRY_AFTER, RETRY_AFTER_IF_ANY, SHOULD_RETRY
+from api.http.schemas.openai_images import ImagesView, OpenAIError
 from api.http.schemas.problems import Problem
 from domain import errors
 from domain.errors import LimitReached, ServiceError, TransientError
@@ -32,8 +33,9 @@ TAGS = {
     "files": "Images that generations use as inputs.",
     "models": "What can be asked for, with limits and prices.",
     "credits": "What the tenant can spend, and every movement.",
+    "session": "Whose the key of the request is.",
     "deliveries": "Webhooks to the client: where they go, and what was delivered.",
-    "session": "The key of the request: whose it is, what it may do, and what is left of its limits.",
+    "openai": "Images in OpenAI's form, for its clients.",
     "webhooks": "Where providers report results. Not for clients.",
     "health": "For load balancers and operators.",
 }
@@ -41,7 +43,7 @@ _SECURITY_SCHEMES = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key, `dk_…`. The word in the brackets is the scope that it needs.",
+        "description": "An API key, `dk_…`. The word in the brackets is the scope that it needs, if any.",
     },
     "signature": {
         "type": "apiKey",
@@ -93,7 +95,8 @@ def _describe(openapi: dict[str, Any], routes: Sequence[BaseRoute], url: str) ->
     schemas: dict[str, Any] = described.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    _hoist("Problem", Problem.model_json_schema(), schemas)
+    for schema in (Problem, OpenAIError, ImagesView):
+        _hoist(schema.__name__, schema.model_json_schema(), schemas)
     for route in iter_route_contexts(routes):
         if isinstance(route.original_route, APIRoute) and route.include_in_schema:
             for method in route.methods or ():
@@ -129,6 +132,8 @@ def _complete(operation: dict[str, Any], route: RouteContext) -> None:
         _complete_success(status, response, declared)
     for refused, codes in sorted(_codes(operation, route.dependant, declared).items()):
         _add_problem(responses.setdefault(str(refused), {}), refused, codes)
+    if (route.path_format or "").startswith(openai_errors.PREFIX):
+        openai_description.describe_errors(operation)
     for response in responses.values():
         response["headers"] |= REQUEST_ID
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from math import ceil
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api.http import openai_errors
 from api.http.schemas.problems import FieldProblem, Problem
 from domain import errors
 from domain.errors import (
@@ -62,6 +63,9 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.FileInUse: HTTPStatus.CONFLICT,
     errors.ImageErased: HTTPStatus.GONE,
     errors.RequestErased: HTTPStatus.CONFLICT,
+    errors.RequestAbandoned: HTTPStatus.REQUEST_TIMEOUT,
+    errors.GenerationCanceled: HTTPStatus.CONFLICT,
+    errors.GenerationPending: HTTPStatus.GATEWAY_TIMEOUT,
     errors.TooManyWaiting: HTTPStatus.TOO_MANY_REQUESTS,
     errors.EventsExpired: HTTPStatus.GONE,
 }
@@ -217,12 +221,13 @@ async def _system_error(request: Request, error: Exception) -> JSONResponse:
     return await _service_error(request, StorageUnavailable())
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("internal error", exc_info=error)
     # It may have done its work before.
     retryable = request.method in ("GET", "HEAD") or "idempotency-key" in request.headers
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return problem(status, ServiceError.code, ServiceError.message, retryable=retryable)
+    response = problem(status, ServiceError.code, ServiceError.message, retryable=retryable)
+    return openai_errors.translated(request.scope, response)
 
 
 def is_json(request: Request) -> bool:

@@ -153,6 +153,7 @@ def serialize_model(catalog: Catalog, model: Model) -> ModelView:
     timing = model.timing
     return ModelView(
         id=model.id,
+        owned_by=model.provider,
         title=model.title,
         kind=model.kinds[0],
         kinds=list(model.kinds),

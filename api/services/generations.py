@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from api import metrics
@@ -30,6 +31,7 @@ from domain.errors import (
 )
 from domain.fingerprints import fingerprint, is_same_request
 from domain.generation import Generation, GenerationRequest, Status
+from domain.image_requests import ImageRequest
 from domain.keyring import Keyring
 from domain.ports import Generations, Inbox, WebhookReader, WorkflowClient
 from domain.provider import AttemptRef
@@ -42,8 +44,10 @@ _log = logging.getLogger("darkroom.api")
 class GenerationCommand:
     """A client's request, not yet checked against the model.
 
-    inputs, mask: file ids, https URLs or data URIs. refusal: why nothing new may come of it, though a repeat
-    of an accepted one is answered. max_cost: The highest price that the client accepts, in credits.
+    inputs, mask: file ids, https URLs, data URIs, or names of uploads. uploads: images that came in the body,
+    by names with the hashes of their bytes. refusal: why nothing new may come of it, though a repeat of an
+    accepted one is answered. max_cost: The highest price that the client accepts, in credits. image_request:
+    whose client waits for it, where it sent no key.
     """
 
     model: str
@@ -54,6 +58,8 @@ class GenerationCommand:
     controls: Controls = field(default_factory=Controls)
     refusal: PermanentError | None = None
     max_cost: int | None = None
+    uploads: Mapping[str, Path] = field(default_factory=dict)
+    image_request: ImageRequest | None = None
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -156,7 +162,9 @@ class GenerationService:
             request = await self._build_request(caller, command)
         sealed = fingerprint(self._keyring, command.digest())
         try:
-            generation, is_new = await self._generations.create(caller.tenant_id, request, key, sealed)
+            generation, is_new = await self._generations.create(
+                caller.tenant_id, request, key, sealed, command.image_request
+            )
         except FileNotFound as error:
             raise InvalidInput(errors=(("inputs", "a file was deleted meanwhile"),)) from error
         if not is_new:
@@ -194,7 +202,9 @@ class GenerationService:
         await self._admission.admit_generation(caller, price_credits)
         if new_files := sum(not FILE_ID.fullmatch(source) for source in command.sources):
             await self._admission.admit_files(caller, new_files)
-        files, mask = await self._inputs.resolve(caller.tenant_id, command.inputs, command.mask)
+        files, mask = await self._inputs.resolve(
+            caller.tenant_id, command.inputs, command.mask, command.uploads
+        )
         request = self._catalog.build_request(model.id, command.parameters, command.metadata, files, mask)
         return replace(request, controls=replace(command.controls, api_key_id=caller.key_id))
 

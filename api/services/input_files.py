@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
+from types import MappingProxyType
 from uuid import uuid4
 
 from api.services.tenant_limits import TenantConcurrencyLimiter
@@ -30,6 +31,8 @@ FILE_ID = re.compile(r"file_[0-9a-z]{1,64}")
 _DATA_URI = re.compile(r"data:(?i:image/(?:png|jpe?g|webp);base64),([A-Za-z0-9+/]+={0,2})")
 _FORMS = "a file id, an https URL, or a data URI with base64 of a PNG, JPEG or WebP image"
 _EXPIRED = "no such file: it is unknown or has expired"
+
+_NO_UPLOADS: Mapping[str, Path] = MappingProxyType({})
 
 
 class _UnusableInput(Exception):
@@ -75,10 +78,15 @@ class InputFileService:
             raise InvalidInput(errors=(("file", str(error)),)) from error
 
     async def resolve(
-        self, tenant_id: str, inputs: Sequence[str], mask: str | None
+        self,
+        tenant_id: str,
+        inputs: Sequence[str],
+        mask: str | None,
+        uploads: Mapping[str, Path] = _NO_UPLOADS,
     ) -> tuple[tuple[InputFile, ...], InputFile | None]:
         """Return the images of a request as stored files, in order, and its mask.
 
+        uploads: files that some of them name.
         Raises InvalidInput naming each that cannot be used, StorageUnavailable.
         """
         sources = {f"inputs.{index}": source for index, source in enumerate(inputs)}
@@ -87,7 +95,7 @@ class InputFileService:
         async with AsyncExitStack() as stack:
             if not all(FILE_ID.fullmatch(source) for source in sources.values()):
                 await stack.enter_async_context(self.limit(tenant_id))
-            resolved = await self._resolve_all(tenant_id, sources)
+            resolved = await self._resolve_all(tenant_id, sources, uploads)
         for found in resolved.values():
             if isinstance(found, TransientError):
                 raise found
@@ -117,7 +125,7 @@ class InputFileService:
         return None if is_data or is_url else _FORMS
 
     async def _resolve_all(
-        self, tenant_id: str, sources: Mapping[str, str]
+        self, tenant_id: str, sources: Mapping[str, str], uploads: Mapping[str, Path]
     ) -> dict[str, InputFile | _UnusableInput | TransientError]:
         semaphore, deadline = (
             asyncio.Semaphore(_MAX_CONCURRENT),
@@ -125,18 +133,24 @@ class InputFileService:
         )
         async with asyncio.TaskGroup() as group:
             tasks = {
-                name: group.create_task(self._resolve_one(tenant_id, source, semaphore, deadline))
+                name: group.create_task(
+                    self._resolve_one(tenant_id, uploads.get(source, source), semaphore, deadline)
+                )
                 for name, source in sources.items()
             }
         return {name: task.result() for name, task in tasks.items()}
 
     async def _resolve_one(
-        self, tenant_id: str, source: str, semaphore: asyncio.Semaphore, deadline: float
+        self, tenant_id: str, source: str | Path, semaphore: asyncio.Semaphore, deadline: float
     ) -> InputFile | _UnusableInput | TransientError:
         """Return the failure of one image instead of raising it, so that the others are checked too."""
         try:
             async with semaphore:
-                file_id = await self._file_id(tenant_id, source, deadline)
+                file_id = (
+                    (await self._store_file(tenant_id, source)).id
+                    if isinstance(source, Path)
+                    else await self._file_id(tenant_id, source, deadline)
+                )
                 [file] = await self._files.use_files(tenant_id, [file_id])
         except FileNotFound:
             return _UnusableInput(_EXPIRED)

@@ -7,6 +7,7 @@ from domain.ports.durations import DurationHistory
 from domain.ports.erasure import Erasure
 from domain.ports.events import EventLog, LogTail
 from domain.ports.generations import Generations
+from domain.ports.image_requests import AdoptableJobs, ImageRequests
 from domain.ports.input_files import InputFiles
 from domain.ports.installation import Installation, InstallationState, OpenStage, ProviderQueue
 from domain.ports.progress import ProgressRecords, TypicalDurations
@@ -26,6 +27,7 @@ from domain.ports.services import (
 from domain.ports.tenants import ApiKeys, TenantStates, TenantUsages
 
 __all__ = [
+    "AdoptableJobs",
     "ApiKeys",
     "Assets",
     "AttemptRecord",
@@ -39,6 +41,7 @@ __all__ = [
     "EventLog",
     "Generations",
     "ImageInspector",
+    "ImageRequests",
     "Inbox",
     "InputCheck",
     "InputFiles",

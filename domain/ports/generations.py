@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from domain.generation import Generation, GenerationRequest
+from domain.image_requests import ImageRequest
 from domain.listing import GenerationFilter, GenerationSlice, ListOrder, ListPosition
 
 
@@ -10,12 +11,17 @@ class Generations(Protocol):
     """Stores, reads and lists generations."""
 
     async def create(
-        self, tenant_id: str, request: GenerationRequest, key: str | None, fingerprint: str
+        self,
+        tenant_id: str,
+        request: GenerationRequest,
+        key: str | None,
+        fingerprint: str,
+        image_request: ImageRequest | None = None,
     ) -> tuple[Generation, bool]:
         """Store a request; return the one that the key already had, and False, if there is one.
 
-        fingerprint: as domain/fingerprints.py makes it. Raises FileNotFound for a file that is gone,
-        OutcomeUnknown.
+        fingerprint: as domain/fingerprints.py makes it. image_request: whose client waits for it; recorded in
+        the same transaction. Raises FileNotFound for a file that is gone, RequestAbandoned, OutcomeUnknown.
         """
         ...
 

@@ -5,12 +5,8 @@ Needs no stop: processes of the version before know nothing of it.
 
 from alembic import op
 
-from adapters.database.functions import statements
-
 revision = "0009"
 down_revision = "0008"
-# Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "8e4c0000f0a86981840387cdbb68be76fd8ea9c56e23a75c749ba331351cc23d"
 
 TABLES = """
 CREATE TABLE webhook_endpoints (
@@ -95,11 +91,10 @@ INSERT INTO event_cursors (name, transaction_id, event_id) VALUES ('deliveries',
 
 
 def upgrade() -> None:
-    _run(*TABLES.split(";"), *statements())
+    _run(*TABLES.split(";"))
 
 
 def downgrade() -> None:
-    """Leave the functions: no process of the version before calls them."""
     _run(*(f"DROP TABLE {name}" for name in ("event_cursors", "delivery_attempts", "deliveries")))
     _run("DROP TABLE webhook_endpoints")
 

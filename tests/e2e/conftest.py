@@ -40,9 +40,9 @@ class Deployment:
     database: Database
     simulator: SimulatorProcess
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 - our own modules
-            [sys.executable, *arguments], cwd=REPOSITORY, env=self.environment
+            [sys.executable, *arguments], cwd=REPOSITORY, env=self.environment | settings
         )
 
     async def new_client(self) -> httpx.AsyncClient:
@@ -83,7 +83,7 @@ async def deployment(servers: Servers, tmp_path_factory: pytest.TempPathFactory)
     await bootstrap(settings)
     deployed = Deployment(environment, settings, database, simulator)
     api = deployed.start("-m", "api")
-    await eventually(lambda: _answers(f"{settings.public_url}/healthz"), timeout_seconds=20)
+    await eventually(lambda: answers(f"{settings.public_url}/healthz"), timeout_seconds=20)
     yield deployed
     await stop(api)
     await database.close()
@@ -134,7 +134,7 @@ async def _new_database(url: str) -> str:
     return f"{url.rpartition('/')[0]}/{_NAMESPACE}"
 
 
-async def _answers(url: str) -> bool:
+async def answers(url: str) -> bool:
     try:
         async with httpx.AsyncClient(trust_env=False) as http:
             return (await http.get(url)).is_success

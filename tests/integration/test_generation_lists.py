@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -126,7 +127,8 @@ async def test_every_list_has_what_matches_in_its_order(
             if after is None:
                 break
         assert [job.id for job in found] == [job.id for job in expected], (wanted, limit)
-        assert found == expected
+        # A list is read without attempts, of which none was made.
+        assert [replace(job, attempts=()) for job in found] == expected
 
 
 async def test_the_filters_tell_generations_apart(database: Database, tenants: tuple[str, str]) -> None:

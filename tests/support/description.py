@@ -11,10 +11,12 @@ from jsonschema import Draft202012Validator
 
 from api.app import BodyLimits, build_app
 
+# What a key may without any scope.
+OF_EVERY_KEY = {"get_session"}
 _METHODS = ("get", "post", "put", "patch", "delete")
-# Whatever a key may do, it may ask this.
-OF_ANY_KEY = {"get_session"}
 _JSON = ("application/json", "application/problem+json")
+
+_OPENAI_CODES = {"invalid_api_key": "unauthenticated"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class Operation:
     @property
     def id(self) -> str:
         return str(self.content["operationId"])
+
+    @property
+    def is_openai(self) -> bool:
+        """Return whether its errors have OpenAI's shape."""
+        return "openai" in self.content["tags"]
 
     @property
     def path_parameters(self) -> tuple[str, ...]:
@@ -48,6 +55,14 @@ class Operation:
     def matches(self, method: str, path: str) -> bool:
         pattern = re.sub(r"\{\w+\}", "[^/]+", self.path)
         return method == self.method and re.fullmatch(pattern, path) is not None
+
+
+def refusal_of(operation: Operation, response: httpx.Response) -> tuple[int, str]:
+    """Return status and code of a refusal; the code as a problem has it, also where OpenAI's is sent."""
+    expected = "application/json" if operation.is_openai else "application/problem+json"
+    assert response.headers["content-type"] == expected
+    code = response.json()["error"]["code"] if operation.is_openai else response.json()["code"]
+    return response.status_code, _OPENAI_CODES.get(code, code)
 
 
 @cache

@@ -18,6 +18,7 @@ from adapters.database.tables.generations import (
     InboxRow,
     UnstoredImageRow,
 )
+from adapters.database.tables.image_requests import ImageRequestRow
 from adapters.database.tables.input_files import InputFileRow
 from adapters.database.tables.provider_slots import (
     ProviderCapacityRow,
@@ -44,6 +45,7 @@ __all__ = [
     "EventRow",
     "GenerationRow",
     "GenerationTermsRow",
+    "ImageRequestRow",
     "ImageRow",
     "InboxRow",
     "InputFileRow",

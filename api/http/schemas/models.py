@@ -33,9 +33,15 @@ class PriceView(BaseModel):
 
 
 class ModelView(BaseModel):
-    """What a model accepts and costs. `parameters` holds a JSON Schema for each."""
+    """What a model accepts and costs. `parameters` holds a JSON Schema for each.
+
+    `object`, `created` and `owned_by` are OpenAI's; when a model was made is not known, and `created` is 0.
+    """
 
     id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str
     title: str
     kind: str
     kinds: list[str]
@@ -55,4 +61,5 @@ class ModelView(BaseModel):
 class ModelList(BaseModel):
     """Every model, also those that are switched off here."""
 
+    object: Literal["list"] = "list"
     data: list[ModelView]

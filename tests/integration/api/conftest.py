@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ QUICK = ("--job-seconds", "0.1", "--webhook-retry-seconds", "0.1,0.1,0.2", "--us
 
 
 def settings_for(
-    servers: Servers, owner_url: str, api_port: int, fal_url: str, pictures_url: str
+    servers: Servers, owner_url: str, api_port: int, fal_url: str, pictures_url: str, **others: Any
 ) -> ServiceSettings:
     """Return production settings for test servers, with short timing and no reconciler.
 
@@ -55,6 +56,7 @@ def settings_for(
         reconcile_every_seconds=3600,
         worker_grace_seconds=2,
         api_background_calls=0,  # what Temporal does not take at once is left to the reconciler
+        **others,
     )
 
 

@@ -24,7 +24,7 @@ WANTED_STATES = {"cancel_generation": "open"}
 # Parameters that are the same for every tenant.
 SHARED_PARAMETERS = {"model_id": "flux-schnell", "index": "0"}
 # Fields of bodies that name ids: whose they are.
-BODY_IDS = {"inputs": "file_id", "mask": "file_id", "generation_id": "generation_id"}
+BODY_IDS = {"inputs": "file_id", "images": "file_id", "mask": "file_id", "generation_id": "generation_id"}
 _PREFIXES = {"generation_id": "gen_", "file_id": "file_"}
 _ALPHABET = "0123456789abcdef"
 # An endpoint that nothing reaches, and that no event of these tests is for: its rows do not change.
@@ -129,7 +129,7 @@ class Call:
 
     def _content(self) -> dict[str, Any]:
         kinds = self.operation.media_types
-        if "multipart/form-data" in kinds:
+        if "multipart/form-data" in kinds and "application/json" not in kinds:
             return {"files": {"file": ("a.png", PICTURE, "image/png")}}
         if "application/json" not in kinds:
             return {"content": b"{}"} if kinds else {}
@@ -137,7 +137,8 @@ class Call:
         for name in named_in_body(self.operation):
             if name in body and BODY_IDS[name] in self.values:
                 given = self.values[BODY_IDS[name]]
-                body[name] = [given] if isinstance(body[name], list) else given
+                found = {BODY_IDS[name]: given} if name == "images" else given
+                body[name] = [found] if isinstance(body[name], list) else found
         return {"json": body}
 
 

@@ -1,0 +1,263 @@
+"""What is behind the routes of the API, on the real adapters."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Protocol
+
+from adapters.database.api_keys import PostgresApiKeys
+from adapters.database.credits import PostgresCreditAccounts
+from adapters.database.durations import PostgresDurations
+from adapters.database.engine import Database
+from adapters.database.erasure import PostgresErasure
+from adapters.database.events import PostgresEventLog
+from adapters.database.generations import PostgresGenerations
+from adapters.database.image_requests import PostgresImageRequests
+from adapters.database.inbox import PostgresInbox
+from adapters.database.input_files import PostgresInputFiles
+from adapters.database.progress import PostgresProgressRecords
+from adapters.database.provider_slots import PostgresProviderSlots
+from adapters.database.provider_status import PostgresInstallation
+from adapters.database.tenant_usage import PostgresTenantUsages
+from adapters.database.tenants import PostgresTenants
+from adapters.providers.http.client import provider_client
+from adapters.storage.s3 import S3Store
+from api.deps import Services
+from api.http.job_view import SubmitDecisions
+from api.http.serializers import GenerationSerializer
+from api.services.admission import Admission
+from api.services.durations import Durations
+from api.services.estimates import Estimates
+from api.services.event_feed import EventFeed
+from api.services.event_streams import EventStreams, StreamPolicy
+from api.services.generations import GenerationService
+from api.services.image_copies import ImageCopies
+from api.services.input_files import InputFileService
+from api.services.key_guard import KeyGuard
+from api.services.openai_images import ImageRequestService
+from api.services.progress import ProgressService, StageDurations
+from api.services.rate_limiter import RateLimiter
+from api.services.readiness import Readiness
+from api.services.request_leases import RequestLeases
+from api.services.sessions import Sessions
+from api.services.state_gauges import StateGauges
+from api.services.tenant_limits import TenantConcurrencyLimiter
+from api.services.waiter import Waiter
+from api.services.webhook_endpoints import WebhookEndpointService
+from api.services.workflow_status import WorkflowStatus
+from composition.deliveries import webhook_endpoint_service
+from composition.providers import providers_that_list_jobs, providers_with_webhooks, webhook_readers
+from composition.repositories import catalog, check_schema, database
+from composition.settings import ServiceSettings, keyring
+from composition.storage import input_images, object_store
+from composition.temporal import temporal_client, workflow_client
+from domain.catalog import Catalog
+from domain.ports import ObjectStore, WebhookReader, WorkflowClient
+from domain.tenant import TenantLimits
+
+# For each call to Temporal while a client waits for its response; what is not done then is done later.
+_TEMPORAL_SECONDS = 1.0
+# Of one tenant at once.
+_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS = 4, 30.0
+
+
+class WorkflowEngine(WorkflowClient, Protocol):
+    """Workflows from outside, for a process that also reports whether they can be reached."""
+
+    async def healthy(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class _Base:
+    """What several services share."""
+
+    settings: ServiceSettings
+    pool: Database
+    store: S3Store
+    workflows: WorkflowEngine
+    models: Catalog
+    generations: PostgresGenerations
+    limits: TenantLimits
+    admission: Admission
+    rate_limiter: RateLimiter
+    feed: EventFeed
+    waiter: Waiter
+
+
+@asynccontextmanager
+async def api_services(
+    settings: ServiceSettings, engine: WorkflowEngine | None = None
+) -> AsyncIterator[Services]:
+    """Open what is behind the routes. engine: another one than Temporal."""
+    async with AsyncExitStack() as stack:
+        pool, enter = database(settings), stack.enter_async_context
+        stack.push_async_callback(pool.close)
+        await check_schema(pool)
+        store, http = await enter(object_store(settings)), await enter(provider_client())
+        base = _base(settings, pool, store, engine or await _temporal(settings))
+        stack.callback(base.feed.close)
+        input_files = await enter(_input_file_service(settings, pool, store))
+        accepting = _generation_service(base, input_files)
+        yield _services(
+            base,
+            input_files,
+            accepting,
+            image_requests=await enter(_image_requests(base, accepting)),
+            webhook_readers=webhook_readers(settings, http),
+            webhook_endpoints=await webhook_endpoint_service(settings, pool, base.limits),
+        )
+
+
+def _base(settings: ServiceSettings, pool: Database, store: S3Store, workflows: WorkflowEngine) -> _Base:
+    generations, limits = PostgresGenerations(pool), tenant_limits(settings)
+    feed = EventFeed(PostgresEventLog(pool), pause_seconds=settings.event_pause_seconds)
+    return _Base(
+        settings,
+        pool,
+        store,
+        workflows,
+        catalog(settings),
+        generations,
+        limits,
+        Admission(PostgresTenantUsages(pool), limits),
+        RateLimiter(limits),
+        feed,
+        Waiter(feed, generations),
+    )
+
+
+def _services(
+    base: _Base,
+    input_files: InputFileService,
+    accepting: GenerationService,
+    *,
+    image_requests: ImageRequestService,
+    webhook_readers: Mapping[str, WebhookReader],
+    webhook_endpoints: WebhookEndpointService,
+) -> Services:
+    settings, pool, models = base.settings, base.pool, base.models
+    tenants, credits, log = PostgresTenants(pool), PostgresCreditAccounts(pool), PostgresEventLog(pool)
+    durations = Durations(PostgresDurations(pool), models)
+    return Services(
+        catalog=models,
+        generations=base.generations,
+        input_files=PostgresInputFiles(pool),
+        slots=PostgresProviderSlots(pool, {}),  # to read positions; only workers grant slots
+        progress=ProgressService(PostgresProgressRecords(pool), StageDurations(durations, models)),
+        input_file_service=input_files,
+        credits=credits,
+        key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
+        tenants=tenants,
+        generation_service=accepting,
+        image_requests=image_requests,
+        estimates=Estimates(models, input_files, base.admission, durations),
+        workflow_status=WorkflowStatus(base.workflows),
+        event_log=log,
+        event_feed=base.feed,
+        event_streams=EventStreams(log, base.feed, _stream_policy(settings)),
+        waiter=base.waiter,
+        store=base.store,
+        image_copies=ImageCopies(base.store),
+        webhook_readers=webhook_readers,
+        serializer=_serializer(settings, models),
+        readiness=_readiness(base),
+        state_gauges=StateGauges(PostgresInstallation(pool)),
+        admission=base.admission,
+        sessions=Sessions(PostgresApiKeys(pool), PostgresTenantUsages(pool), credits, base.limits),
+        erasure=PostgresErasure(pool),
+        rate_limiter=base.rate_limiter,
+        large_bodies=TenantConcurrencyLimiter(_MAX_LARGE_BODIES, _MAX_BODY_WAIT_SECONDS),
+        keyring=keyring(settings),
+        webhook_endpoints=webhook_endpoints,
+    )
+
+
+def _generation_service(base: _Base, input_files: InputFileService) -> GenerationService:
+    return GenerationService(
+        base.models,
+        base.generations,
+        input_files,
+        PostgresInbox(base.pool),
+        base.workflows,
+        base.admission,
+        base.rate_limiter,
+        keyring(base.settings),
+    )
+
+
+def _readiness(base: _Base) -> Readiness:
+    checks = {
+        "postgres": base.pool.healthy,
+        "temporal": base.workflows.healthy,
+        "s3": base.store.bucket_exists,
+    }
+    return Readiness(checks, essential="postgres")
+
+
+@asynccontextmanager
+async def _image_requests(base: _Base, accepting: GenerationService) -> AsyncIterator[ImageRequestService]:
+    """Open what requests in OpenAI's form use; their leases are renewed for the block."""
+    requests = PostgresImageRequests(base.pool)
+    leases = RequestLeases(requests)
+    running = asyncio.create_task(leases.run())
+    try:
+        yield ImageRequestService(
+            accepting,
+            requests,
+            leases,
+            base.waiter,
+            base.rate_limiter,
+            keyring(base.settings),
+            max_wait_seconds=base.settings.api_images_wait_seconds,
+        )
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def _temporal(settings: ServiceSettings) -> WorkflowEngine:
+    """Return Temporal's workflows. It may be away: the client connects on its first call."""
+    return workflow_client(
+        settings,
+        await temporal_client(settings, lazy=True),
+        background_calls=settings.api_background_calls,
+        call_seconds=_TEMPORAL_SECONDS,
+    )
+
+
+@asynccontextmanager
+async def _input_file_service(
+    settings: ServiceSettings, pool: Database, store: ObjectStore
+) -> AsyncIterator[InputFileService]:
+    async with input_images(settings) as images:
+        yield InputFileService(
+            PostgresInputFiles(pool),
+            store,
+            images.inspector,
+            images.downloader,
+            hosts=settings.input_hosts,
+            max_bytes=settings.max_input_bytes,
+            fetch_seconds=settings.input_timeout_seconds,
+        )
+
+
+def _stream_policy(settings: ServiceSettings) -> StreamPolicy:
+    return StreamPolicy(settings.api_stream_seconds, settings.api_stream_heartbeat_seconds)
+
+
+def _serializer(settings: ServiceSettings, models: Catalog) -> GenerationSerializer:
+    ui = None
+    if settings.show_temporal_ui_links and settings.temporal_ui_url:
+        ui = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows"
+    lifetime = timedelta(days=settings.image_link_days)
+    decisions = SubmitDecisions(models, providers_with_webhooks(settings), providers_that_list_jobs())
+    return GenerationSerializer(settings.public_url, keyring(settings), lifetime, ui, decisions)
+
+
+def tenant_limits(settings: ServiceSettings) -> TenantLimits:
+    """Return the limits of every tenant that has none of its own."""
+    return TenantLimits(
+        **{each.name: getattr(settings, f"tenant_{each.name}") for each in fields(TenantLimits)}
+    )
