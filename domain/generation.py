@@ -249,7 +249,7 @@ class Generation:
         images_expire_at: When they will go, if its client has said so.
         canceled_by: Who stopped it, if that is how it ended.
         moved_at: When its stage changed last.
-        attempts: None where it was read without them.
+        attempts: None where it was read without them. No part of its row.
     """
 
     id: str
@@ -275,7 +275,7 @@ class Generation:
     images_expire_at: datetime | None = None
     canceled_by: CanceledBy | None = None
     moved_at: datetime | None = None
-    attempts: tuple[AttemptSummary, ...] | None = None
+    attempts: tuple[AttemptSummary, ...] | None = field(default=None, compare=False)
 
     @property
     def is_prompt_erased(self) -> bool:

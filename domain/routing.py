@@ -46,7 +46,10 @@ def considered_providers(generation: Generation) -> tuple[ConsideredProvider, ..
     left_because = notes[1].reason if 1 in notes else None
     if left_because is None and 2 in attempts:
         left_because = _reason_of_failure(attempts.get(1))
-    taken, reason = _at_first(generation, attempts.get(1), left_because)
+    has_moved = 2 in attempts and attempts[2].state.may_be_charged
+    taken, reason = _standing(generation, attempts.get(1))
+    if left_because is not None and (has_moved or not taken):
+        taken, reason = False, left_because
     found = [ConsideredProvider(1, request.model, request.provider, taken, reason)]
     if fallback is not None:
         if left_because is not None:
@@ -73,14 +76,6 @@ _TOLD_BY_STATE: Mapping[AttemptState, RouteReason] = {
     AttemptState.SUCCEEDED: RouteReason.TAKEN,
     AttemptState.FAILED: RouteReason.TAKEN,
 }
-
-
-def _at_first(
-    generation: Generation, attempt: AttemptSummary | None, left_because: str | None
-) -> tuple[bool, str]:
-    if left_because is not None and (attempt is None or not attempt.state.may_be_charged):
-        return False, left_because
-    return _standing(generation, attempt)
 
 
 def _standing(generation: Generation, attempt: AttemptSummary | None) -> tuple[bool, str]:

@@ -71,7 +71,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     },
     "estimate_generation": {
         "of_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
-        "of_an_image": {"model": "flux-kontext", "prompt": "in winter", "inputs": [FILE_ID]},
+        "of_an_image": {"model": "flux-kontext", "prompt": "the same in winter", "inputs": [FILE_ID]},
     },
     "create_openai_images": {
         "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},

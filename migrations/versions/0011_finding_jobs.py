@@ -1,8 +1,8 @@
 """What generations are found and sorted by.
 
 Needs no stop: triggers write it, also for processes of the version before (0013). Two indexes of
-generations are built while writes wait: some seconds for a million of them. After this, `python -m admin
-bootstrap` goes through the generations from before, in small steps: until then they are not found by words and metadata, nor
+generations are built while writes wait: some seconds for a million of them. After this, `bootstrap` goes
+through the generations from before, in small steps: until then they are not found by words and metadata, nor
 in lists of one model or provider.
 """
 

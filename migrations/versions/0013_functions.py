@@ -68,8 +68,18 @@ WITHOUT = (
 )
 
 
+# Processes of the version before write these tables, by the triggers, before `bootstrap` sets all rights.
+RIGHTS = """
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'darkroom_serving') THEN
+        GRANT SELECT, INSERT, UPDATE, DELETE ON events, generation_terms TO darkroom_serving;
+    END IF;
+END $$
+"""
+
+
 def upgrade() -> None:
-    _run(COMPLETED, *statements(), *TRIGGERS)
+    _run(COMPLETED, *statements(), RIGHTS, *TRIGGERS)
 
 
 def downgrade() -> None:

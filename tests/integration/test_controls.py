@@ -38,6 +38,12 @@ LOST = TerminalState(Status.FAILED, "workflow_lost", attention="workflow_lost")
 # Longer ago than the times of these tests.
 _AGE = "UPDATE generations SET created_at = created_at - interval '2 hours' WHERE id = :id"
 
+# As a poll stores the log of a job.
+_SAY = """
+UPDATE attempts SET progress = jsonb_build_object('said', jsonb_build_object('logs', CAST(:word AS text)))
+WHERE generation_id = :id
+"""
+
 
 async def held(books: PostgresBooks, wanted: GenerationRequest) -> AttemptRef:
     """Return a generation whose credits are held."""
@@ -123,6 +129,9 @@ async def test_storing_does_not_begin_after_its_time_and_goes_on(books: Postgres
 
     assert (await assets.begin_storing(early, None)).result is not None
     assert (await assets.begin_storing(late, None)).result is None
+    # As after a Reset in Temporal, which begins with the first step.
+    reservation = await PostgresLedger(books.database).reserve(early.generation_id)
+    assert reservation.state is HoldState.HELD
 
 
 async def test_who_canceled_it(books: PostgresBooks) -> None:
@@ -227,6 +236,7 @@ async def test_a_prompt_that_is_not_to_be_stored_goes_with_the_end(
     await attempts.record_result(first, replace(echoing(word), does_not_charge=True))
     await attempts.begin_submit(second)
     await attempts.record_accepted(second, ProviderJob("job-2", {}))
+    await books.sql(_SAY, word=word, id=first.generation_id)
     while_open = await tables_with(books, word)
 
     await ENDS[way](books, first.generation_id)

@@ -70,6 +70,15 @@ async def test_the_highest_priority_comes_first_and_of_equals_the_oldest(
     assert order == [attempts[index] for index in (0, 3, 5, 2, 4, 1, 6)]
 
 
+async def test_one_of_high_priority_passes_a_long_queue(
+    books: PostgresBooks, slots: PostgresProviderSlots, provider: str
+) -> None:
+    """Let more wait before it than are looked at for one slot."""
+    attempts = await queued(books, slots, provider, await books.tenant(200), [NORMAL] * 20 + [HIGH])
+    await PostgresLedger(books.database).refund(attempts[0].generation_id, CANCELED)
+    assert await slots.grant_free(provider) == [attempts[-1]]
+
+
 @pytest.mark.parametrize("priority", Priority)
 async def test_tenants_take_turns_whatever_they_say(
     books: PostgresBooks, slots: PostgresProviderSlots, provider: str, priority: Priority

@@ -11,8 +11,6 @@ from jsonschema import Draft202012Validator
 
 from api.app import BodyLimits, build_app
 
-# What a key may without any scope.
-OF_EVERY_KEY = {"get_session"}
 _METHODS = ("get", "post", "put", "patch", "delete")
 _JSON = ("application/json", "application/problem+json")
 

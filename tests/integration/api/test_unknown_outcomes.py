@@ -9,6 +9,7 @@ from sqlalchemy import Row
 
 from adapters.database.generations import PostgresGenerations
 from domain.errors import DatabaseUnavailable
+from domain.image_requests import ImageRequest
 from tests.integration.api.service import Service, Tenant, unique
 
 
@@ -18,9 +19,12 @@ def lost_answers(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     insert = PostgresGenerations._insert
 
     async def insert_unheard(
-        self: PostgresGenerations, values: Mapping[str, Any], files: Sequence[str]
+        self: PostgresGenerations,
+        values: Mapping[str, Any],
+        files: Sequence[str],
+        image_request: ImageRequest | None,
     ) -> Sequence[Row[Any]]:
-        await insert(self, values, files)
+        await insert(self, values, files, image_request)
         raise DatabaseUnavailable
 
     monkeypatch.setattr(PostgresGenerations, "_insert", insert_unheard)

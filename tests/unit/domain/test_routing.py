@@ -112,6 +112,8 @@ def test_what_stays_at_the_first_says_why(
         (generation("rejected", left=LEFT, end="queue_timed_out"), (False, LEFT), (False, "queue_timed_out")),
         # After a Reset in Temporal the first was asked again, and took it.
         (generation("accepted", "rejected", left=LEFT, code="x"), (True, "taken"), (False, "x")),
+        # It had said that it took nothing, and sent an image when the job was elsewhere.
+        (generation("succeeded", "accepted", left=LEFT), (False, LEFT), (True, "taken")),
         # Of a version that noted nothing.
         (
             generation("failed_uncharged", "accepted", code="provider_failed"),

@@ -1,6 +1,6 @@
 """What a client sees of an open job's progress: nothing that nobody has stated."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
@@ -8,7 +8,10 @@ import pytest
 from api.http.entity_tags import entity_tag
 from api.http.progress_view import serialize_progress
 from api.http.serializers import GenerationSerializer
-from api.services.progress import CatalogDurations, JobProgress, ProgressService
+from api.services.durations import Durations
+from api.services.progress import JobProgress, ProgressService, StageDurations
+from domain.catalog import Catalog
+from domain.durations import ModelDurations, Percentiles, Phase
 from domain.generation import Generation, Stage, Status
 from domain.keyring import Keyring
 from domain.ports import QueuePosition
@@ -107,8 +110,34 @@ class Records:
         return self.answer
 
 
+@dataclass(frozen=True)
+class History:
+    """The DurationHistory port with one answer."""
+
+    answer: ModelDurations
+
+    async def measure_durations(self, model: str) -> ModelDurations:
+        return self.answer
+
+
+def durations_of(catalog: Catalog, answer: ModelDurations | None = None) -> StageDurations:
+    return StageDurations(Durations(History(answer or ModelDurations()), catalog), catalog)
+
+
+async def test_what_was_measured_comes_before_the_catalog() -> None:
+    measured = ModelDurations(
+        30, {Phase.GENERATING: Percentiles(2.5, 9.0), Phase.QUEUE: Percentiles(0.5, 4.0)}
+    )
+    durations = durations_of(small_catalog(), measured)
+
+    assert await durations.typical_seconds("painter", Stage.GENERATING) == TypicalSeconds(2.5, 9.0, 30)
+    assert await durations.typical_seconds("painter", Stage.THROTTLED) == TypicalSeconds(0.5, 4.0, 30)
+    assert await durations.typical_seconds("painter", Stage.STORING) is None
+    assert await durations.typical_seconds("painter", Stage.CREATED) is None
+
+
 async def test_the_stage_decides_that_was_read_last() -> None:
-    durations = CatalogDurations(small_catalog())
+    durations = durations_of(small_catalog())
     moved_on = ProgressService(Records(StageProgress(Stage.GENERATING, 0.5)), durations)
     waiting = ProgressService(Records(StageProgress(Stage.THROTTLED, 0.5)), durations)
     ended = ProgressService(Records(None), durations)
@@ -122,7 +151,7 @@ async def test_the_stage_decides_that_was_read_last() -> None:
 
 async def test_the_catalog_estimates_the_providers_work_only() -> None:
     catalog = small_catalog()
-    durations, seconds = CatalogDurations(catalog), catalog.models["painter"].typical_seconds
+    durations, seconds = durations_of(catalog), catalog.models["painter"].typical_seconds
 
     assert await durations.typical_seconds("painter", Stage.GENERATING) == TypicalSeconds(seconds)
     assert await durations.typical_seconds("painter", Stage.THROTTLED) is None

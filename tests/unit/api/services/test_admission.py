@@ -170,9 +170,8 @@ async def test_every_reason_is_told_and_nothing_is_counted() -> None:
         TooManyWaitingGenerations,
         InsufficientCredits,
     ]
-    # Asked as often as can be, it takes nothing from those who create.
-    subject.now, subject.usages.usage = 4.0, TenantUsage(1000, 0, 0, 0)
+    # Had it been counted, what is known would refuse, and be read again.
+    subject.now, subject.usages.usage, subject.usages.reads = 4.0, TenantUsage(1000, 0, 0, 0), 0
     for _ in range(10):
         assert await subject.admission.refusals_of(caller, 1) == []
-    for _ in range(LIMITS.max_waiting_generations):
-        await subject.admit()
+    assert subject.usages.reads == 1
