@@ -64,7 +64,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "The images, once they are there; with `stream` as an event for each.",
         "content": {
             "application/json": {"schema": {"$ref": "#/components/schemas/ImagesView"}},
-            # Of the whole stream; readers of descriptions do not agree on whether it is one text or its events.
+            # One text, or its events: readers of descriptions do not agree.
             "text/event-stream": {"schema": {}},
         },
         "headers": REPLAYED,

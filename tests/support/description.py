@@ -12,6 +12,8 @@ from jsonschema import Draft202012Validator
 from api.app import BodyLimits, build_app
 
 _METHODS = ("get", "post", "put", "patch", "delete")
+# Whatever a key may do, it may ask this.
+OF_ANY_KEY = {"get_session"}
 _JSON = ("application/json", "application/problem+json")
 
 _OPENAI_CODES = {"invalid_api_key": "unauthenticated"}
