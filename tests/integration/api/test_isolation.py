@@ -30,7 +30,6 @@ from tests.support.description import Operation, operations
 # A provider has no key: the token in the path is a signature of this generation's id.
 WITHOUT_KEY = {"receive_webhook", "healthz", "readyz"}
 # It says what would be refused, and refuses nothing.
-REFUSES_IN_ITS_BODY = {"estimate_generation"}
 # What differs between any two responses.
 OF_EVERY_RESPONSE = ("date", "ratelimit", "x-request-id")
 KEYED = [each for each in operations() if each.scopes is not None]
