@@ -67,7 +67,8 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "The images, once they are there; with `stream` as an event for each.",
         "content": {
             "application/json": {"schema": {"$ref": "#/components/schemas/ImagesView"}},
-            "text/event-stream": {"schema": {"type": "string"}},
+            # One text, or its events: readers of descriptions do not agree.
+            "text/event-stream": {"schema": {}},
         },
         "headers": REPLAYED,
     }

@@ -21,8 +21,8 @@ INSERT INTO generation_terms (generation_id, tenant_id, model, provider, created
     SELECT id, tenant_id, model, provider, created_at,
         terms_of(tenant_id, model, provider, string_to_array(prompt, ' '), metadata) FROM generations;
 -- Some whose time is over, of more that have one.
-UPDATE generations SET cancel_after_seconds = CASE WHEN id LIKE '%1' THEN 1 ELSE 86400000 END
-    WHERE status = 'processing' AND (id LIKE '%11' OR id LIKE '%3');
+UPDATE generations SET cancel_after_seconds = CASE WHEN id LIKE '%13' THEN 1 ELSE 86400000 END
+    WHERE status = 'processing' AND id LIKE '%3';
 UPDATE generations SET images_expire_at = finished_at + CASE WHEN id LIKE '%00' THEN interval '0' ELSE interval '90 days' END
     WHERE status = 'completed' AND id LIKE '%0';
 INSERT INTO transfers (id, tenant_id, kind, hold_id, generation_id, amount_credits)
