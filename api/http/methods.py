@@ -14,6 +14,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.http.problems import problem
+
 _ORDER = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -39,15 +41,26 @@ class MethodsMiddleware:
             )
         elif scope["method"] == "HEAD" and "GET" in named and "HEAD" not in named:
             await self._run_as_get(scope, receive, send)
+        elif named and scope["method"] not in named:
+            status = HTTPStatus.METHOD_NOT_ALLOWED
+            refusal = problem(status, "method_not_allowed", status.phrase, headers={"Allow": _allow(named)})
+            await refusal(scope, receive, send)
         else:
-            await self._app(scope, receive, _corrected(send, named))
+            await self._app(scope, receive, _corrected(send))
 
     def _named_methods(self, app: FastAPI, path: str) -> frozenset[str]:
-        """Return the methods that the routes of a path name; none if it has no route."""
+        """Return the methods that the routes of a path name; none if it has no route.
+
+        A path that is also an id of another route, such as `/estimate`, is not that route.
+        """
         if self._routes is None:  # an application has all its routes before its first request
-            routes = iter_route_contexts(app.routes)
-            self._routes = tuple((route.path_regex, frozenset(route.methods or ())) for route in routes)
-        return frozenset().union(*(methods for pattern, methods in self._routes if pattern.match(path)))
+            self._routes = tuple(
+                (route.path_regex, frozenset(route.methods or ()))
+                for route in iter_route_contexts(app.routes)
+            )
+        found = [(pattern.groups, methods) for pattern, methods in self._routes if pattern.match(path)]
+        fewest = min((parameters for parameters, _ in found), default=0)
+        return frozenset().union(*(methods for parameters, methods in found if parameters == fewest))
 
     async def _run_as_get(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_head(message: Message) -> None:
@@ -65,10 +78,8 @@ class MethodsMiddleware:
             scope["method"] = "HEAD"
 
 
-def _corrected(send: Send, named: frozenset[str]) -> Send:
+def _corrected(send: Send) -> Send:
     async def send_corrected(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] == HTTPStatus.METHOD_NOT_ALLOWED:
-            MutableHeaders(scope=message)["Allow"] = _allow(named)
         if message["type"] == "http.response.start" and message["status"] == HTTPStatus.NO_CONTENT:
             del MutableHeaders(scope=message)["Content-Type"]
         await send(message)

@@ -1,11 +1,21 @@
 """Bodies of the routes in OpenAI's form. What they do not name is a parameter of the model's own."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 _MAX_WORD_CHARACTERS, _MAX_USER_CHARACTERS, _MAX_PARTIAL_IMAGES = 100, 256, 3
 _MAX_IMAGES = 50
+
+
+def _no_flag(value: object) -> object:
+    """Refuse true and false, which Python takes for 1 and 0; the words of a form are numbers."""
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic turns no TypeError into a 400
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_no_flag)]
 
 
 class ImageAsk(BaseModel):
@@ -16,16 +26,16 @@ class ImageAsk(BaseModel):
 
     prompt: str | None = None
     model: str | None = Field(default=None, max_length=_MAX_WORD_CHARACTERS)
-    n: int | None = None
+    n: Count | None = None
     size: str | None = None
     quality: str | None = None
     background: str | None = None
     moderation: str | None = None
     output_format: str | None = None
-    output_compression: int | None = None
+    output_compression: Count | None = None
     response_format: Literal["url", "b64_json"] | None = None
     stream: bool | None = None
-    partial_images: int | None = Field(default=None, ge=0, le=_MAX_PARTIAL_IMAGES)
+    partial_images: Count | None = Field(default=None, ge=0, le=_MAX_PARTIAL_IMAGES)
     user: str | None = Field(default=None, max_length=_MAX_USER_CHARACTERS)
     safety_identifier: str | None = Field(default=None, max_length=_MAX_USER_CHARACTERS)
 
@@ -76,6 +86,13 @@ class ImageEditAsk(ImageAsk):
 
     images: list[ImageReference] | None = Field(default=None, max_length=_MAX_IMAGES)
     mask: ImageReference | None = None
+
+
+class ImageEditForm(ImageAsk):
+    """The same as a form, for its description: `image`, or `image[]` once for each."""
+
+    image: Annotated[bytes, Field(json_schema_extra={"format": "binary"})]
+    mask: Annotated[bytes | None, Field(json_schema_extra={"format": "binary"})] = None
 
 
 class ErrorDetail(BaseModel):

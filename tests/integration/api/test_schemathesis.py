@@ -17,7 +17,9 @@ from tests.support.time_limits import scaled
 FOLDER = Path(__file__).parent / "schemathesis"
 ROOT = Path(__file__).parents[3]
 SEED = 12
-MAX_EXAMPLES = 15
+# An erased generation is read as before, without its content, and what was done to it is in its events.
+EXCLUDED = {"generations": ["--exclude-checks", "use_after_free"]}
+MAX_EXAMPLES = 10
 MAX_SECONDS = 150
 
 
@@ -29,17 +31,10 @@ async def test_the_api_does_what_it_describes(service: Service, tag: str, tmp_pa
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(FOLDER / "schemathesis.toml")),
         *("run", f"{service.url}/openapi.json", "--url", service.url),
         *("--header", f"Authorization:{owner.tenant.http.headers['authorization']}"),
-        *(
-            "--include-tag",
-            tag,
-            "--checks",
-            "all",
-            "--mode",
-            "all",
-            "--phases",
-            "examples,coverage,fuzzing,stateful",
-        ),
+        *("--include-tag", tag, "--checks", "all", "--mode", "all"),
+        *("--phases", "examples,coverage,fuzzing,stateful"),
         *("--seed", str(SEED), "--max-examples", str(MAX_EXAMPLES), "--generation-database", "none"),
+        *EXCLUDED.get(tag, []),
         *("--continue-on-failure", "--no-color"),
     ]
     process = await asyncio.create_subprocess_exec(
