@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from temporalio import activity
 
 from activities.endpoint_turns import EndpointTurns
+from activities.metrics import count_delivery_attempt
 from domain.errors import GenerationNotFound
 from domain.generation import Generation
 from domain.ports import Generations
@@ -80,6 +81,7 @@ class DeliveryActivities:
             if not is_mine:
                 return SendReport(DeliveryStatus.PENDING, is_busy=True)
             response = await self._send(found)
+        count_delivery_attempt(response.error_code or DeliveryStatus.SUCCEEDED)
         wait_seconds = self._wait_seconds(request, response)
         if response.status in _THROTTLED:
             rest_seconds = self._asked_seconds(response) or self._policy.slow_down_seconds

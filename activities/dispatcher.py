@@ -86,7 +86,7 @@ class Dispatcher:
 
         outcomes = await asyncio.gather(*(start(each) for each in found), return_exceptions=True)
         errors = [outcome for outcome in outcomes if outcome is not None]
-        started = [each.delivery_id for each, outcome in zip(found, outcomes, strict=True) if outcome is None]
+        started = [each for each, outcome in zip(found, outcomes, strict=True) if outcome is None]
         if started:
             await self._deliveries.mark_started(started)
         if errors:

@@ -10,6 +10,7 @@ POLLS = "darkroom_polls"
 STORED_BYTES = "darkroom_stored_bytes"
 REPAIRS = "darkroom_repairs"
 RECONCILES = "darkroom_reconciles"
+DELIVERIES = "darkroom_delivery_attempts"
 
 
 def count_finished(outcome: Outcome) -> None:
@@ -35,6 +36,10 @@ def count_repair(kind: str, times: int) -> None:
 
 def count_reconcile(part: str, *, succeeded: bool) -> None:
     _add(RECONCILES, 1, part=part, outcome="succeeded" if succeeded else "failed")
+
+
+def count_delivery_attempt(outcome: str) -> None:
+    _add(DELIVERIES, 1, outcome=outcome)
 
 
 def _add(name: str, value: int, **labels: str) -> None:

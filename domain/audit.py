@@ -27,6 +27,10 @@ class AuditAction(StrEnum):
     BOOTSTRAP = "bootstrap"
     DELETE_GENERATION = "delete_generation"
     DELETE_FILE = "delete_file"
+    CREATE_WEBHOOK_ENDPOINT = "create_webhook_endpoint"
+    CHANGE_WEBHOOK_ENDPOINT = "change_webhook_endpoint"
+    DELETE_WEBHOOK_ENDPOINT = "delete_webhook_endpoint"
+    ROTATE_WEBHOOK_SECRET = "rotate_webhook_secret"  # noqa: S105 - the name of an action
 
 
 @dataclass(frozen=True)

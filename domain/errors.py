@@ -72,10 +72,20 @@ ServiceError
         TooManyAtOnce
 """
 
+from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
 from domain.moderation import ModeratedAt
+
+
+@dataclass(frozen=True)
+class JobFacts:
+    """The job that an error is about. charged: whether it cost anything; None if that is not known yet."""
+
+    generation_id: str
+    stage: str | None = None
+    charged: bool | None = None
 
 
 class ServiceError(Exception):
@@ -88,6 +98,8 @@ class ServiceError(Exception):
     code: ClassVar[str] = "internal_error"
     message: ClassVar[str] = "Something went wrong on our side."
     retryable: ClassVar[bool] = True
+
+    about: JobFacts | None = None
 
     def __init__(self, detail: str | None = None) -> None:
         super().__init__(detail or self.message)
@@ -232,6 +244,10 @@ class TooLateToCancel(PermanentError):
 
     code = "too_late_to_cancel"
     message = "The generation can no longer be canceled."
+
+    def __init__(self, detail: str | None = None, *, about: JobFacts | None = None) -> None:
+        super().__init__(detail)
+        self.about = about
 
 
 class SignatureInvalid(PermanentError):
@@ -559,6 +575,8 @@ class DatabaseUnavailable(TransientError):
 
     code = "database_unavailable"
     message = "The database is not available; try again."
+    # Whether the transaction may have been committed all the same.
+    may_be_committed = False
 
 
 class OutcomeUnknown(TransientError):

@@ -1,6 +1,6 @@
 """Deliveries, as the process that sends them works on them: made, started, attempted, ended."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -26,7 +26,8 @@ _UNSTARTED = text(f"""
 """)
 _MARK_STARTED = text("""
 UPDATE deliveries SET started_at = now()
-WHERE id = ANY (CAST(:ids AS text[])) AND started_at IS NULL
+FROM unnest(CAST(:ids AS text[]), CAST(:runs AS bigint[])) AS started (id, run)
+WHERE deliveries.id = started.id AND deliveries.run = started.run AND started_at IS NULL
 """)
 _OVERDUE = text(f"""
 {_INPUT} WHERE status = 'pending' AND started_at IS NOT NULL
@@ -82,8 +83,10 @@ class PostgresDeliveries:
     async def list_unstarted(self, limit: int) -> Sequence[DeliveryInput]:
         return [self._input(row) for row in await self._database.call(_UNSTARTED, {"limit": limit})]
 
-    async def mark_started(self, delivery_ids: Collection[str]) -> None:
-        await self._database.call(_MARK_STARTED, {"ids": list(delivery_ids)})
+    async def mark_started(self, started: Sequence[DeliveryInput]) -> None:
+        # Of this run: one that has ended since may be waiting for the next already.
+        values = {"ids": [each.delivery_id for each in started], "runs": [each.run for each in started]}
+        await self._database.call(_MARK_STARTED, values)
 
     async def list_overdue(self, age: timedelta, limit: int) -> Sequence[DeliveryInput]:
         rows = await self._database.call(_OVERDUE, {"age": age, "limit": limit})
@@ -102,8 +105,9 @@ class PostgresDeliveries:
         if found is None:
             return None
         row, endpoint, is_overlapping = found
-        sealed = [endpoint.secret]
-        if endpoint.previous_secret is not None and is_overlapping:
+        # A deleted one has no secret any more.
+        sealed = [endpoint.secret] if endpoint.deleted_at is None else []
+        if sealed and endpoint.previous_secret is not None and is_overlapping:
             sealed.append(endpoint.previous_secret)
         return DeliveryToSend(
             delivery=to_delivery(row),

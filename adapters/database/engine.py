@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -21,6 +22,8 @@ _READ_ONLY = "25006"
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: connections, rollbacks for concurrency,
 # resources, operators, the system around it, and bugs of PostgreSQL itself.
 _PASSING_CLASSES = ("08", "40", "53", "57", "58", "XX")
+# Of a connection that broke, or that PostgreSQL ended: perhaps after the commit.
+_CUT_OFF = ("08", "57P0")
 # A cached plan that a migration made invalid; a server that only reads, or dropped an idle transaction; a
 # prepared statement that is gone; a password that is being changed; a lock that was not free.
 _PASSING_STATES = ("0A000", _READ_ONLY, "25P03", "26000", "28P01", "55P03")
@@ -73,8 +76,10 @@ class Database:
 
         Raises as `begin` does.
         """
-        with _mapped_errors():
+        progress = _Progress()
+        with _mapped_errors(progress):
             async with self._connect() as connection:
+                progress.is_committing = True
                 result = await connection.execute(statement, values)
                 return result.all() if result.returns_rows else ()
 
@@ -89,21 +94,46 @@ class Database:
 
 @asynccontextmanager
 async def _session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    with _mapped_errors():
+    progress = _Progress()
+    with _mapped_errors(progress):
         async with AsyncSession(engine, expire_on_commit=False, autoflush=False) as session, session.begin():
             yield session
+            progress.is_committing = True
+
+
+@dataclass
+class _Progress:
+    """is_committing: Whether what fails from now on may be committed all the same."""
+
+    is_committing: bool = False
 
 
 @contextmanager
-def _mapped_errors() -> Iterator[None]:
+def _mapped_errors(progress: _Progress) -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout, OSError, TimeoutError) as error:
-        raise DatabaseUnavailable(type(error).__name__) from error
+        raise _unavailable(error, progress) from error
     except DBAPIError as error:
         if error.connection_invalidated or _is_passing(error):
-            raise DatabaseUnavailable(type(error.orig).__name__) from error
+            raise _unavailable(error, progress) from error
         raise
+
+
+def _unavailable(error: Exception, progress: _Progress) -> DatabaseUnavailable:
+    name = type(error.orig if isinstance(error, DBAPIError) else error).__name__
+    unavailable = DatabaseUnavailable(name)
+    unavailable.may_be_committed = progress.is_committing and not _is_refused(error)
+    return unavailable
+
+
+def _is_refused(error: Exception) -> bool:
+    """Return whether PostgreSQL provably did nothing: it said so, or was not asked."""
+    cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig is not None else None
+    sqlstate = getattr(cause, "sqlstate", None)
+    if sqlstate is None:  # asyncpg itself: the connection had been closed before
+        return isinstance(cause, asyncpg.exceptions.InterfaceError)
+    return not str(sqlstate).startswith(_CUT_OFF)
 
 
 def _is_passing(error: DBAPIError) -> bool:

@@ -31,6 +31,7 @@ from domain.errors import (
     DatabaseUnavailable,
     FileNotFound,
     GenerationNotFound,
+    JobFacts,
     OutcomeUnknown,
     TooLateToCancel,
 )
@@ -78,6 +79,8 @@ class PostgresGenerations:
         try:
             created = await self._insert(values, files, image_request)
         except DatabaseUnavailable as error:
+            if not error.may_be_committed:
+                raise
             # A commit that got no answer may have been made.
             is_repeatable = key is not None or (image_request is not None and image_request.marks_repeats)
             raise OutcomeUnknown(generation_id=values["id"], is_repeatable=is_repeatable) from error
@@ -140,7 +143,8 @@ class PostgresGenerations:
             row = await locked_generation(session, generation_id)
             if row.status != Status.CANCELED:
                 if is_terminal(row) or row.stage in _PAST_CANCELING:
-                    raise TooLateToCancel
+                    charged = row.charged_credits > 0 if is_terminal(row) else None
+                    raise TooLateToCancel(about=JobFacts(row.id, row.stage, charged))
                 if row.cancel_requested_at is None:
                     row.cancel_requested_at = await session.scalar(select(func.now()))
             return to_generation(row)

@@ -60,21 +60,14 @@ _END = (
     .values(connected_until=func.least(col(ImageRequestRow.connected_until), func.now()))
 )
 _ANSWERED = delete(ImageRequestRow).where(_THESE)
-_FORGET = (
-    delete(ImageRequestRow)
-    .where(
-        col(ImageRequestRow.generation_id).in_(
-            select(col(ImageRequestRow.generation_id))
-            .where(
-                col(ImageRequestRow.created_at) < func.now() - _OLD,
-                col(ImageRequestRow.connected_until) < func.now() - _ADOPTED_WITHIN,
-            )
-            .limit(_MAX_FORGOTTEN)
-            .with_for_update(skip_locked=True)
-        )
-    )
-    .returning(col(ImageRequestRow.generation_id))
-)
+# As an array: then each is looked up by its id.
+_FORGET = text("""
+DELETE FROM image_requests WHERE generation_id = ANY (ARRAY(
+    SELECT generation_id FROM image_requests
+    WHERE created_at < now() - :old AND connected_until < now() - :ended
+    ORDER BY created_at LIMIT :most FOR UPDATE SKIP LOCKED
+)) RETURNING generation_id
+""").bindparams(old=_OLD, ended=_ADOPTED_WITHIN, most=_MAX_FORGOTTEN)
 
 
 class PostgresImageRequests:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Boolean, ColumnElement, delete, func, literal_column, not_, select, text, update
 from sqlmodel import col
@@ -23,9 +24,10 @@ _HAS_NO_IMAGES: ColumnElement[bool] = literal_column(
 )
 _IS_STARTED = col(GenerationRow.status) != Status.CREATED
 _IS_CANCEL_WANTED: ColumnElement[bool] = literal_column("is_cancel_wanted(generations)", Boolean())
+_CANCEL_AT = "((created_at AT TIME ZONE 'UTC') + cancel_after_seconds * interval '1 second')"
 _IS_PAST_CANCEL_AT: ColumnElement[bool] = literal_column(
-    "(cancel_after_seconds IS NOT NULL AND (created_at AT TIME ZONE 'UTC') + cancel_after_seconds"
-    " * interval '1 second' <= now() AT TIME ZONE 'UTC' AND stage NOT IN ('storing', 'settling'))",
+    f"(cancel_after_seconds IS NOT NULL AND {_CANCEL_AT} <= now() AT TIME ZONE 'UTC'"
+    " AND stage NOT IN ('storing', 'settling'))",
     Boolean(),
 )
 STALLED = "stalled"
@@ -59,7 +61,8 @@ class PostgresReconcileQueries:
 
     async def list_past_cancel_at(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
         not_requested = col(GenerationRow.cancel_requested_at).is_(None)
-        return await self._list(older_than, limit, _IS_PAST_CANCEL_AT, _IS_OPEN, not_requested, _IS_STARTED)
+        conditions = (_IS_PAST_CANCEL_AT, _IS_OPEN, not_requested, _IS_STARTED)
+        return await self._list(older_than, limit, *conditions, order=literal_column(_CANCEL_AT))
 
     async def list_stuck(self, older_than: timedelta, limit: int) -> Sequence[StuckGeneration]:
         not_requested = col(GenerationRow.cancel_requested_at).is_(None)
@@ -121,13 +124,17 @@ class PostgresReconcileQueries:
             )
 
     async def _list(
-        self, older_than: timedelta, limit: int, *conditions: ColumnElement[bool]
+        self,
+        older_than: timedelta,
+        limit: int,
+        *conditions: ColumnElement[bool],
+        order: ColumnElement[Any] | None = None,
     ) -> Sequence[StuckGeneration]:
         async with self._database.begin() as session:
             query = (
                 select(GenerationRow, _IS_CANCEL_WANTED)
                 .where(*conditions, col(GenerationRow.checked_at) < func.now() - older_than)
-                .order_by(col(GenerationRow.checked_at))
+                .order_by(col(GenerationRow.checked_at) if order is None else order)
                 .limit(limit)
                 .with_for_update(skip_locked=True)
             )

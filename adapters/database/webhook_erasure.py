@@ -4,7 +4,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 _CLOSE = text("""
-UPDATE webhook_endpoints SET deleted_at = now() WHERE tenant_id = :tenant AND deleted_at IS NULL
+UPDATE webhook_endpoints
+SET deleted_at = now(), url = '', secret = '', previous_secret = NULL, previous_until = NULL
+WHERE tenant_id = :tenant AND deleted_at IS NULL
 """)
 _DELIVERIES = text("""
 DELETE FROM deliveries WHERE id IN (

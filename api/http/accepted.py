@@ -7,6 +7,7 @@ from fastapi import Request, Response, status
 from api.deps import Services
 from api.http.client import client_of
 from api.http.preferences import APPLIED
+from api.http.problems import note_accepted
 from domain.errors import (
     DatabaseUnavailable,
     FileQuotaExceeded,
@@ -50,6 +51,7 @@ async def wait_and_describe(
     is_new: bool,
 ) -> Generation:
     """Wait as long as the client prefers, and set the header fields; return the generation as it is then."""
+    note_accepted(request, generation.id)
     response.headers["Location"] = services.serializer.generation_url(generation.id)
     response.headers["Retry-After"] = RETRY_AFTER_SECONDS
     if not is_new:

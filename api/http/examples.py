@@ -269,8 +269,8 @@ def add(openapi: Mapping[str, Any]) -> None:
     for methods in openapi["paths"].values():
         for operation in methods.values():
             _add_to_parameters(operation)
-            for content in operation.get("requestBody", {}).get("content", {}).values():
-                if bodies := BODIES.get(operation["operationId"]):
+            for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+                if kind == "application/json" and (bodies := BODIES.get(operation["operationId"])):
                     content["examples"] = {name: {"value": body} for name, body in bodies.items()}
             for content, view in _views(operation):
                 if view in VIEWS:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from api.http.openai_errors import GENERATION_ID, error_body, status_of_code
+from api.http.openai_errors import GENERATION_ID, error_body
 from api.http.response_headers import header
 from domain.errors import ServiceError, describe
 
@@ -30,7 +30,7 @@ def example_of(status: HTTPStatus, code: str) -> tuple[int, dict[str, Any]]:
     """Return status and body of an error of this code."""
     error = describe(code)
     message = error.message if error is not ServiceError else status.phrase
-    return error_body({}, status_of_code(status, code), code, message)
+    return error_body({}, status, code, message)
 
 
 def _response(status: int, headers: Mapping[str, Any]) -> dict[str, Any]:

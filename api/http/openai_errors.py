@@ -26,6 +26,11 @@ _STATUSES = {
     HTTPStatus.UNPROCESSABLE_ENTITY: HTTPStatus.BAD_REQUEST,
     HTTPStatus.PAYMENT_REQUIRED: HTTPStatus.TOO_MANY_REQUESTS,
 }
+_STATUSES_OF_CODES = {
+    errors.ContentRejected.code: HTTPStatus.BAD_REQUEST,
+    # As of a model that the account has no access to.
+    errors.ModelUnavailable.code: HTTPStatus.NOT_FOUND,
+}
 # Where OpenAI has a code of its own, by which its users decide: type and code.
 _OPENAI_NAMES = {
     errors.Unauthenticated.code: ("invalid_request_error", "invalid_api_key"),
@@ -38,8 +43,6 @@ _TYPES = {
     HTTPStatus.CONFLICT: "conflict_error",
     HTTPStatus.TOO_MANY_REQUESTS: "requests",
 }
-# What clients would repeat by its status, in vain.
-_FINAL = (errors.InsufficientCredits.code, errors.ModelUnavailable.code)
 _INPUT = re.compile(r"inputs(?:\.([0-9]+))?")
 
 
@@ -48,16 +51,16 @@ def mark_generation(scope: Scope, generation_id: str) -> None:
     scope.setdefault("state", {})[_STATE] = generation_id
 
 
-def status_of_code(status: int, code: str) -> int:
-    """Return the status of an error that ends a job, or refuses a request with this status."""
-    return HTTPStatus.BAD_REQUEST if code == errors.ContentRejected.code else status
+def status_of_code(status: int, code: str) -> HTTPStatus:
+    """Return the status of an error that has this status elsewhere."""
+    return _STATUSES_OF_CODES.get(code, _STATUSES.get(HTTPStatus(status), HTTPStatus(status)))
 
 
 def error_body(
     scope: Scope, status: int, code: str, message: str, fields: Sequence[tuple[str, str]] = ()
 ) -> tuple[int, dict[str, Any]]:
     """Return status and content of an error in OpenAI's shape. fields: as in a problem."""
-    status = _STATUSES.get(HTTPStatus(status), HTTPStatus(status))
+    status = status_of_code(status, code)
     default = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
     kind, name = _OPENAI_NAMES.get(code, (_TYPES.get(status, default), code))
     renamed = [(_parameter(field), text) for field, text in fields]
@@ -117,8 +120,9 @@ async def _send(scope: Scope, started: Message, problem: Mapping[str, Any], send
     headers["content-length"] = str(len(encoded))
     if "type" not in content:
         headers["content-type"] = "application/json"
-    if problem["code"] in _FINAL:
+    if problem["code"] == errors.ModelUnavailable.code:
         headers["x-should-retry"] = "false"
+        del headers["retry-after"]
     await send({**started, "status": status})
     await send({"type": "http.response.body", "body": encoded})
 

@@ -18,6 +18,7 @@ from domain import errors
 from domain.errors import (
     IdempotencyKeyInUse,
     InvalidInput,
+    JobFacts,
     LimitReached,
     OutcomeUnknown,
     ServiceError,
@@ -113,10 +114,10 @@ def problem(
     headers: Mapping[str, str] | None = None,
     *,
     retryable: bool | None = None,
-    generation_id: str | None = None,
+    about: JobFacts | None = None,
 ) -> JSONResponse:
     """Build the response to a request that is refused. Its arguments are those of `problem_body`."""
-    body = problem_body(status, code, detail, fields, retryable=retryable, generation_id=generation_id)
+    body = problem_body(status, code, detail, fields, retryable=retryable, about=about)
     marked = {SHOULD_RETRY: "true" if body.retryable else "false", **(headers or {})}
     return JSONResponse(body.model_dump(), status, headers=marked, media_type="application/problem+json")
 
@@ -128,12 +129,12 @@ def problem_body(
     fields: Sequence[tuple[str, str]] = (),
     *,
     retryable: bool | None = None,
-    generation_id: str | None = None,
+    about: JobFacts | None = None,
 ) -> Problem:
     """Return what is said of a refusal.
 
     fields: names, and what is wrong with each. retryable: None where the status and the code tell.
-    generation_id: of a job that may exist.
+    about: the job that exists, or may.
     """
     return Problem(
         type=f"urn:darkroom:error:{code}",
@@ -143,14 +144,43 @@ def problem_body(
         detail=detail,
         errors=[FieldProblem(field=field, message=message) for field, message in fields],
         retryable=is_retryable(status, code) if retryable is None else retryable,
-        charged=None if generation_id is not None else False,
-        generation_id=generation_id,
+        charged=about.charged if about is not None else False,
+        stage=(about.stage if about is not None else None) or "request",
+        generation_id=about.generation_id if about is not None else None,
     )
 
 
 def is_retryable(status: HTTPStatus, code: str) -> bool:
     """Return whether the same request may succeed later, and made no job now."""
+    if code == errors.ModelUnavailable.code:  # until an operator switches it on
+        return False
     return status in _PASSING or code == errors.IdempotencyKeyInUse.code
+
+
+def note_accepted(request: Request, generation_id: str) -> None:
+    """Remember which job the request has: whatever goes wrong from now on, the response names it."""
+    request.state.accepted = JobFacts(generation_id)
+
+
+def _respond_about(
+    request: Request,
+    error: ServiceError,
+    headers: Mapping[str, str],
+    about: JobFacts,
+    *,
+    retryable: bool = False,
+) -> JSONResponse:
+    place = {"Location": str(request.url_for("get_generation", generation_id=about.generation_id).path)}
+    detail = error.message if isinstance(error, TransientError) else str(error)
+    return problem(
+        status_of(type(error)),
+        error.code,
+        detail,
+        (),
+        {**headers, **place},
+        retryable=retryable,
+        about=about,
+    )
 
 
 async def _service_error(request: Request, error: Exception) -> JSONResponse:
@@ -164,7 +194,11 @@ async def _service_error(request: Request, error: Exception) -> JSONResponse:
         headers["Retry-After"] = "1"
     status = status_of(type(error))
     if isinstance(error, OutcomeUnknown):
-        return _outcome_unknown(request, error, headers)
+        unknown = JobFacts(error.generation_id)
+        return _respond_about(request, error, headers, unknown, retryable=error.is_repeatable)
+    about: JobFacts | None = getattr(request.state, "accepted", None) or error.about
+    if about is not None:
+        return _respond_about(request, error, headers, about)
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, InvalidInput):
@@ -172,19 +206,6 @@ async def _service_error(request: Request, error: Exception) -> JSONResponse:
     # A transient error's own text may name hosts; the client gets the fixed one.
     detail = error.message if isinstance(error, TransientError) else str(error)
     return problem(status, error.code, detail, (), headers)
-
-
-def _outcome_unknown(request: Request, error: OutcomeUnknown, headers: Mapping[str, str]) -> JSONResponse:
-    place = {"Location": str(request.url_for("get_generation", generation_id=error.generation_id).path)}
-    return problem(
-        status_of(type(error)),
-        error.code,
-        error.message,
-        (),
-        {**headers, **place},
-        retryable=error.is_repeatable,
-        generation_id=error.generation_id,
-    )
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -223,6 +244,8 @@ async def _system_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("internal error", exc_info=error)
+    if (about := getattr(request.state, "accepted", None)) is not None:
+        return _respond_about(request, ServiceError(), {}, about)
     # It may have done its work before.
     retryable = request.method in ("GET", "HEAD") or "idempotency-key" in request.headers
     status = HTTPStatus.INTERNAL_SERVER_ERROR

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, status
 
-from api.deps import CanManageWebhooks, CanReadWebhooks, CanSendWebhooks, DeliveryId, ServicesDep
+from api.deps import CanManageWebhooks, CanReadWebhooks, CanSendWebhooks, DeliveryId, ServicesDep, actor_of
 from api.http.declarations import declares
 from api.http.schemas.webhooks import DeliveryDetailView, DeliveryView, JobSecretView, NewJobSecretView
 from api.http.webhook_views import (
@@ -44,4 +44,6 @@ async def get_webhook_secret(caller: CanReadWebhooks, services: ServicesDep) -> 
 @router.post("/webhook-secret/rotate")
 async def rotate_webhook_secret(caller: CanManageWebhooks, services: ServicesDep) -> NewJobSecretView:
     """Make a new secret for single jobs, or the first. The one before signs too, for 24 hours."""
-    return serialize_new_job_secret(await services.webhook_endpoints.rotate_job_secret(caller.tenant_id))
+    return serialize_new_job_secret(
+        await services.webhook_endpoints.rotate_job_secret(caller.tenant_id, by=actor_of(caller))
+    )

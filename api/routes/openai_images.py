@@ -4,13 +4,15 @@ Underneath it is a generation like any other. A client that disconnects does not
 """
 
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 
 from api.deps import AnyCaller, IdempotencyKey, Services, ServicesDep
 from api.http import accepted
@@ -18,11 +20,11 @@ from api.http.accepted import CREATE_ERRORS
 from api.http.client import client_of
 from api.http.declarations import declares
 from api.http.openai_bodies import AskedImages, opened_edit_ask, read_generation_ask
-from api.http.openai_errors import error_body, mark_generation, status_of_code
+from api.http.openai_errors import error_body, mark_generation
 from api.http.openai_responses import ImagesBody, JobResponse, completed_events, images_json
 from api.http.problems import status_of
 from api.http.response_headers import RATE_LIMIT, REPLAYED
-from api.http.schemas.openai_images import ImageAsk, ImageEditAsk
+from api.http.schemas.openai_images import ImageAsk, ImageEditAsk, ImageEditForm
 from api.services.generations import GenerationCommand
 from api.services.openai_images import AwaitedJob, ClientTry
 from api.services.openai_parameters import DEFAULT_MODEL, model_parameters
@@ -51,11 +53,12 @@ from domain.tenant import RatePolicy
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
 router = APIRouter(tags=["openai"])
 _MAX_RETRY_DIGITS = 4
+_TYPES = {"json": "application/json", "form": "multipart/form-data"}
 _RETRY_COUNT = "x-stainless-retry-count"
 
 
-def _body(schema: dict[str, Any], *others: str) -> dict[str, Any]:
-    content = {media_type: {"schema": schema} for media_type in ("application/json", *others)}
+def _body(**schemas: type[BaseModel]) -> dict[str, Any]:
+    content = {_TYPES[kind]: {"schema": schema.model_json_schema()} for kind, schema in schemas.items()}
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -106,75 +109,79 @@ async def _creator(
     return caller, client_try
 
 
-Sent = Annotated[tuple[Caller, ClientTry], Depends(_creator)]
+_Sent = tuple[Caller, ClientTry]
+Sent = Annotated[_Sent, Depends(_creator)]
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How the images are wanted: all that is kept of a request while it waits."""
+
+    is_stream: bool
+    is_url: bool
+
+
+_Accepted = tuple[AwaitedJob, _Form]
 
 
 @router.post(
     GENERATIONS,
     response_class=Response,
     responses=_RESPONSES,
-    openapi_extra=_body(ImageAsk.model_json_schema()),
+    openapi_extra=_body(json=ImageAsk),
 )
 @declares(*CREATE_ERRORS, *_ENDINGS, scope=Scope.READ_GENERATIONS)
 async def create_openai_images(request: Request, sent: Sent, services: ServicesDep) -> Response:
     """Make images from a prompt, and wait for them, in OpenAI's form."""
-    caller, client_try = sent
-    job = await _reading(services, sent, lambda: _accept_generation(request, services, caller, client_try))
-    return await _respond(request, services, caller, *job)
+    job, form = await _accept_generation(request, services, sent)
+    return await _respond(request, services, sent[0], job, form)
 
 
 @router.post(
     EDITS,
     response_class=Response,
     responses=_RESPONSES,
-    openapi_extra=_body(ImageEditAsk.model_json_schema(), "multipart/form-data"),
+    openapi_extra=_body(json=ImageEditAsk, form=ImageEditForm),
 )
 @declares(*CREATE_ERRORS, *_ENDINGS, scope=Scope.READ_GENERATIONS)
 async def edit_openai_images(request: Request, sent: Sent, services: ServicesDep) -> Response:
     """Make images from images and a prompt, and wait for them, in OpenAI's form; JSON or multipart."""
-    caller, client_try = sent
-    job = await _reading(services, sent, lambda: _accept_edit(request, services, caller, client_try))
-    return await _respond(request, services, caller, *job)
+    job, form = await _accept_edit(request, services, sent)
+    return await _respond(request, services, sent[0], job, form)
 
 
-_Accepted = tuple[AwaitedJob, ImageAsk]
+async def _accept_generation(request: Request, services: Services, sent: _Sent) -> _Accepted:
+    with _counted(services, sent):
+        asked = await read_generation_ask(request, sent[0].tenant_id, services.large_bodies)
+        command = _command(services, asked)
+    return await _find_or_create(request, services, sent, asked, command)
 
 
-async def _reading(
-    services: Services, sent: tuple[Caller, ClientTry], accept: Callable[[], Awaitable[_Accepted]]
-) -> _Accepted:
-    """Accept a request; take it from the allowance if it was none, and so no repeat of what was accepted."""
-    caller, client_try = sent
+async def _accept_edit(request: Request, services: Services, sent: _Sent) -> _Accepted:
+    tenant_id = sent[0].tenant_id
+    async with AsyncExitStack() as stack:
+        with _counted(services, sent):
+            opened = opened_edit_ask(request, tenant_id, services.large_bodies, services.input_file_service)
+            asked = await stack.enter_async_context(opened)
+            command = _command(services, asked)
+        return await _find_or_create(request, services, sent, asked, command)
+
+
+@contextmanager
+def _counted(services: Services, sent: _Sent) -> Iterator[None]:
+    """Take a request that is refused, and so repeats none that was accepted, from the allowance."""
     try:
-        return await accept()
+        yield
     except (InvalidInput, UnsupportedMediaType, RequestValidationError, HTTPException):
-        if client_try.may_be_repeat:
-            services.rate_limiter.take(caller, RatePolicy.CREATE)
+        if sent[1].may_be_repeat:
+            services.rate_limiter.take(sent[0], RatePolicy.CREATE)
         raise
 
 
-async def _accept_generation(
-    request: Request, services: Services, caller: Caller, client_try: ClientTry
-) -> _Accepted:
-    asked = await read_generation_ask(request, caller.tenant_id, services.large_bodies)
-    return await _accept(request, services, caller, client_try, asked)
-
-
-async def _accept_edit(
-    request: Request, services: Services, caller: Caller, client_try: ClientTry
-) -> _Accepted:
-    opened = opened_edit_ask(request, caller.tenant_id, services.large_bodies, services.input_file_service)
-    async with opened as asked:
-        return await _accept(request, services, caller, client_try, asked)
-
-
-async def _accept(
-    request: Request, services: Services, caller: Caller, client_try: ClientTry, asked: AskedImages
-) -> _Accepted:
-    """Return the job of a request. What was sent is let go of before the wait."""
+def _command(services: Services, asked: AskedImages) -> GenerationCommand:
     _refuse_partial_images(asked.ask)
     model = services.catalog.get_available_model(asked.ask.model or DEFAULT_MODEL)
-    command = GenerationCommand(
+    return GenerationCommand(
         model.id,
         model_parameters(model, asked.parameters(model)),
         asked.ask.metadata,
@@ -182,11 +189,16 @@ async def _accept(
         asked.mask,
         uploads=asked.uploads,
     )
+
+
+async def _find_or_create(
+    request: Request, services: Services, sent: _Sent, asked: AskedImages, command: GenerationCommand
+) -> _Accepted:
+    caller, client_try = sent
     whole = replace(client_try, asked=asked.whole())
     job = await services.image_requests.find_or_create(caller, command, whole, client_of(request))
     mark_generation(request.scope, job.generation_id)
-    kept = asked.ask.model_copy(update={"prompt": None})
-    return job, kept
+    return job, _Form(bool(asked.ask.stream), asked.ask.response_format == "url")
 
 
 def _refuse_partial_images(ask: ImageAsk) -> None:
@@ -198,7 +210,7 @@ def _refuse_partial_images(ask: ImageAsk) -> None:
 
 
 async def _respond(
-    request: Request, services: Services, caller: Caller, job: AwaitedJob, ask: ImageAsk
+    request: Request, services: Services, caller: Caller, job: AwaitedJob, form: _Form
 ) -> Response:
     """Wait for the job; return its images, or why there are none."""
     try:
@@ -207,7 +219,7 @@ async def _respond(
     except BaseException:
         job.end()
         raise
-    return _response(request, services, generation, job, ask)
+    return _response(request, services, generation, job, form)
 
 
 def _require_end(generation: Generation) -> None:
@@ -218,19 +230,19 @@ def _require_end(generation: Generation) -> None:
 
 
 def _response(
-    request: Request, services: Services, generation: Generation, job: AwaitedJob, ask: ImageAsk
+    request: Request, services: Services, generation: Generation, job: AwaitedJob, form: _Form
 ) -> JobResponse:
     is_edit = request.url.path == EDITS
     media_type = "application/json"
     if generation.status is not Status.COMPLETED:
         status, content = _ending(request, generation)
         return JobResponse(_text(json.dumps(content)), job, media_type=media_type, status_code=status)
-    if ask.stream:
+    if form.is_stream:
         parts = completed_events(generation, "image_edit" if is_edit else "image_generation")
         media_type = "text/event-stream"
     else:
         urls = None
-        if ask.response_format == "url":
+        if form.is_url:
             urls = [image.url for image in services.serializer.serialize(generation).images]
         parts = images_json(generation, urls)
     client = client_of(request)
@@ -256,5 +268,4 @@ def _ending(request: Request, generation: Generation) -> tuple[int, dict[str, An
     """Return the error of a job that ended without images."""
     code = generation.error.code if generation.error is not None else GenerationCanceled.code
     error = describe(code)
-    status = status_of_code(status_of(error), code)
-    return error_body(request.scope, status, code, error.message)
+    return error_body(request.scope, status_of(error), code, error.message)

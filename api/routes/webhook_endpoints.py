@@ -4,7 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, status
 
-from api.deps import CanManageWebhooks, CanReadWebhooks, CanSendWebhooks, ServicesDep, WebhookEndpointId
+from api.deps import (
+    CanManageWebhooks,
+    CanReadWebhooks,
+    CanSendWebhooks,
+    ServicesDep,
+    WebhookEndpointId,
+    actor_of,
+)
 from api.http.declarations import declares
 from api.http.pagination import delivery_cursor, read_delivery_cursor
 from api.http.schemas.webhooks import (
@@ -32,7 +39,9 @@ async def create_webhook_endpoint(
 ) -> NewWebhookEndpointView:
     """Make an endpoint. Its secret is in this response, and never again."""
     return serialize_new_endpoint(
-        await services.webhook_endpoints.add(caller, body.url, body.description, body.event_types)
+        await services.webhook_endpoints.add(
+            caller, body.url, body.description, body.event_types, by=actor_of(caller)
+        )
     )
 
 
@@ -60,7 +69,9 @@ async def change_webhook_endpoint(
 ) -> WebhookEndpointView:
     """Change some of it. What is on its way goes to the new address."""
     changes = body.model_dump(exclude_none=True)
-    return serialize_endpoint(await services.webhook_endpoints.change(caller.tenant_id, endpoint_id, changes))
+    return serialize_endpoint(
+        await services.webhook_endpoints.change(caller.tenant_id, endpoint_id, changes, by=actor_of(caller))
+    )
 
 
 @router.delete("/{endpoint_id}", status_code=status.HTTP_204_NO_CONTENT)
@@ -68,7 +79,7 @@ async def delete_webhook_endpoint(
     endpoint_id: WebhookEndpointId, caller: CanManageWebhooks, services: ServicesDep
 ) -> None:
     """Delete an endpoint, and end what is on its way to it."""
-    await services.webhook_endpoints.delete(caller.tenant_id, endpoint_id)
+    await services.webhook_endpoints.delete(caller.tenant_id, endpoint_id, by=actor_of(caller))
 
 
 @router.post("/{endpoint_id}/rotate-secret")
@@ -77,7 +88,7 @@ async def rotate_webhook_endpoint_secret(
 ) -> NewWebhookEndpointView:
     """Make a new secret. For 24 hours every webhook has two signatures, of the new one and the one before."""
     return serialize_new_endpoint(
-        await services.webhook_endpoints.rotate_secret(caller.tenant_id, endpoint_id)
+        await services.webhook_endpoints.rotate_secret(caller.tenant_id, endpoint_id, by=actor_of(caller))
     )
 
 
@@ -87,7 +98,9 @@ async def enable_webhook_endpoint(
 ) -> WebhookEndpointView:
     """Let it get events again. What it missed is sent by `resend`."""
     return serialize_endpoint(
-        await services.webhook_endpoints.change(caller.tenant_id, endpoint_id, {"is_enabled": True})
+        await services.webhook_endpoints.change(
+            caller.tenant_id, endpoint_id, {"is_enabled": True}, by=actor_of(caller)
+        )
     )
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
+from domain.audit import Actor
 from domain.auth import Caller
 from domain.errors import InvalidInput, TemporalUnavailable, WebhookEndpointNotFound
 from domain.ports.webhooks import DeliveryLog, DeliveryWorkflows, Page, Resent, WebhookEndpoints
@@ -44,14 +45,14 @@ class WebhookEndpointService:
         self._origins = origins
 
     async def add(
-        self, caller: Caller, url: str, description: str, event_types: Sequence[str]
+        self, caller: Caller, url: str, description: str, event_types: Sequence[str], *, by: Actor
     ) -> tuple[WebhookEndpoint, bytes]:
         """Raises InvalidInput, TooManyWebhookEndpoints."""
         check_webhook_url(url, self._origins, field="url")
         check_event_types(event_types, field="event_types")
         limits = self._limits.with_overrides(caller.tenant_limits)
         return await self._endpoints.add_endpoint(
-            caller.tenant_id, url, description, event_types, max_endpoints=limits.max_webhook_endpoints
+            caller.tenant_id, url, description, event_types, max_endpoints=limits.max_webhook_endpoints, by=by
         )
 
     async def get(self, tenant_id: str, endpoint_id: str) -> WebhookEndpoint:
@@ -61,22 +62,25 @@ class WebhookEndpointService:
         return await self._endpoints.list_endpoints(tenant_id, _MAX_LISTED)
 
     async def change(
-        self, tenant_id: str, endpoint_id: str, changes: Mapping[str, object]
+        self, tenant_id: str, endpoint_id: str, changes: Mapping[str, object], *, by: Actor
     ) -> WebhookEndpoint:
         """Raises InvalidInput."""
         if "url" in changes:
             check_webhook_url(str(changes["url"]), self._origins, field="url")
         if isinstance(types := changes.get("event_types"), list):
             check_event_types(types, field="event_types")
-        return await self._endpoints.change_endpoint(tenant_id, endpoint_id, changes)
+        return await self._endpoints.change_endpoint(tenant_id, endpoint_id, changes, by=by)
 
-    async def delete(self, tenant_id: str, endpoint_id: str) -> None:
+    async def delete(self, tenant_id: str, endpoint_id: str, *, by: Actor) -> None:
         """Delete it, and end what is on its way to it."""
-        for workflow_id in await self._endpoints.delete_endpoint(tenant_id, endpoint_id, _MAX_WAKES):
+        canceled = await self._endpoints.delete_endpoint(tenant_id, endpoint_id, _MAX_WAKES, by=by)
+        for workflow_id in canceled:
             await self._wake(workflow_id)
 
-    async def rotate_secret(self, tenant_id: str, endpoint_id: str) -> tuple[WebhookEndpoint, bytes]:
-        return await self._endpoints.rotate_secret(tenant_id, endpoint_id)
+    async def rotate_secret(
+        self, tenant_id: str, endpoint_id: str, *, by: Actor
+    ) -> tuple[WebhookEndpoint, bytes]:
+        return await self._endpoints.rotate_secret(tenant_id, endpoint_id, by=by)
 
     async def find_job_endpoint(self, tenant_id: str) -> WebhookEndpoint:
         endpoint = await self._endpoints.find_job_endpoint(tenant_id)
@@ -84,8 +88,8 @@ class WebhookEndpointService:
             raise WebhookEndpointNotFound
         return endpoint
 
-    async def rotate_job_secret(self, tenant_id: str) -> tuple[WebhookEndpoint, bytes]:
-        return await self._endpoints.rotate_job_secret(tenant_id)
+    async def rotate_job_secret(self, tenant_id: str, *, by: Actor) -> tuple[WebhookEndpoint, bytes]:
+        return await self._endpoints.rotate_job_secret(tenant_id, by=by)
 
     async def check_job_webhook(
         self, tenant_id: str, url: str | None, event_types: Sequence[str] | None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from domain.audit import Actor
 from domain.webhooks import (
     Delivery,
     DeliveryAttempt,
@@ -62,10 +63,20 @@ class Resent:
 
 
 class WebhookEndpoints(Protocol):
-    """The endpoints of tenants. Every method is for the tenant's own; WebhookEndpointNotFound for others."""
+    """The endpoints of tenants; every change is in the audit trail.
+
+    Every method is for the tenant's own; WebhookEndpointNotFound for others.
+    """
 
     async def add_endpoint(
-        self, tenant_id: str, url: str, description: str, event_types: Sequence[str], *, max_endpoints: int
+        self,
+        tenant_id: str,
+        url: str,
+        description: str,
+        event_types: Sequence[str],
+        *,
+        max_endpoints: int,
+        by: Actor,
     ) -> tuple[WebhookEndpoint, bytes]:
         """Return it with its secret. Raises TooManyWebhookEndpoints."""
         ...
@@ -77,16 +88,20 @@ class WebhookEndpoints(Protocol):
         ...
 
     async def change_endpoint(
-        self, tenant_id: str, endpoint_id: str, changes: Mapping[str, object]
+        self, tenant_id: str, endpoint_id: str, changes: Mapping[str, object], *, by: Actor
     ) -> WebhookEndpoint:
         """Set some of `url`, `description`, `event_types` and `is_enabled`."""
         ...
 
-    async def delete_endpoint(self, tenant_id: str, endpoint_id: str, limit: int) -> Collection[str]:
+    async def delete_endpoint(
+        self, tenant_id: str, endpoint_id: str, limit: int, *, by: Actor
+    ) -> Collection[str]:
         """Cancel its deliveries; return the workflows of some that wait."""
         ...
 
-    async def rotate_secret(self, tenant_id: str, endpoint_id: str) -> tuple[WebhookEndpoint, bytes]:
+    async def rotate_secret(
+        self, tenant_id: str, endpoint_id: str, *, by: Actor
+    ) -> tuple[WebhookEndpoint, bytes]:
         """Return it with a new secret. The one before signs too, for a day."""
         ...
 
@@ -94,7 +109,7 @@ class WebhookEndpoints(Protocol):
         """Return what signs the webhooks of single jobs; None before its first secret."""
         ...
 
-    async def rotate_job_secret(self, tenant_id: str) -> tuple[WebhookEndpoint, bytes]:
+    async def rotate_job_secret(self, tenant_id: str, *, by: Actor) -> tuple[WebhookEndpoint, bytes]:
         """Return it with a new secret; the first one makes it."""
         ...
 
@@ -110,7 +125,7 @@ class Deliveries(Protocol):
         """Return those without a workflow, the oldest first."""
         ...
 
-    async def mark_started(self, delivery_ids: Collection[str]) -> None: ...
+    async def mark_started(self, started: Sequence[DeliveryInput]) -> None: ...
 
     async def list_overdue(self, age: timedelta, limit: int) -> Sequence[DeliveryInput]:
         """Return those whose next attempt should have been made before so much time."""

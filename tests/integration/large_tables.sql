@@ -21,8 +21,8 @@ INSERT INTO generation_terms (generation_id, tenant_id, model, provider, created
     SELECT id, tenant_id, model, provider, created_at,
         terms_of(tenant_id, model, provider, string_to_array(prompt, ' '), metadata) FROM generations;
 -- Some whose time is over, of more that have one.
-UPDATE generations SET cancel_after_seconds = CASE WHEN id LIKE '%1' THEN 1 ELSE 86400000 END
-    WHERE status = 'processing' AND (id LIKE '%11' OR id LIKE '%3');
+UPDATE generations SET cancel_after_seconds = CASE WHEN id LIKE '%13' THEN 1 ELSE 86400000 END
+    WHERE status = 'processing' AND id LIKE '%3';
 UPDATE generations SET images_expire_at = finished_at + CASE WHEN id LIKE '%00' THEN interval '0' ELSE interval '90 days' END
     WHERE status = 'completed' AND id LIKE '%0';
 INSERT INTO transfers (id, tenant_id, kind, hold_id, generation_id, amount_credits)
@@ -40,6 +40,11 @@ INSERT INTO input_files (id, tenant_id, key, width, height, content_type, size_b
 INSERT INTO inbox (provider, event_id, generation_id, ordinal, provider_job_id, status, result, relayed_at)
     SELECT 'fal', 'e' || n, 'gen_' || n, 1, 'j', 'succeeded', '{}', CASE WHEN n % 1000 > 0 THEN now() END
     FROM generate_series(1, 200000) AS n;
+INSERT INTO image_requests (generation_id, connection_id, api_key_id, route, fingerprint, retry_count, created_at,
+    connected_until)
+    SELECT 'gen_' || n, 'c' || n, 'key', 'route', 'f' || n, 0, now() - make_interval(secs => n),
+    now() - make_interval(secs => n - 10)
+    FROM generate_series(1, 100000) AS n;
 -- For steps that are taken, one after the other.
 UPDATE accounts SET balance_credits = 1000 WHERE id = 'ten_1:available';
 INSERT INTO generations (id, tenant_id, fingerprint, model, provider, endpoint, prompt, parameters, metadata, n,

@@ -15,6 +15,7 @@ from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.durations import PostgresDurations
 from adapters.database.engine import Database
 from adapters.database.erasure import PostgresErasure
+from adapters.database.image_requests import PostgresImageRequests
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.progress import PostgresProgressRecords
 from adapters.database.provider_slots import PostgresProviderSlots
@@ -22,6 +23,7 @@ from adapters.database.reconcile_queries import PostgresReconcileQueries
 from admin.bootstrap import migrate
 from devstack.servers.running import Servers
 from domain.catalog import Catalog
+from domain.image_requests import ImageRequest
 from tests.integration import filtered_lists
 from tests.integration.conftest import new_database
 
@@ -33,13 +35,19 @@ MAX_SORTED_ROWS = 20 * LIMIT
 # Rows that are walked, read again by their ids, and looked up in the terms.
 MAX_READ_ROWS = 3 * MAX_SORTED_ROWS
 LARGE = {
+    "image_requests",
     *("generations", "generation_terms", "entries", "transfers", "provider_slots", "input_files", "inbox"),
 }
 FILL = Path(__file__).with_name("large_tables.sql").read_text()
 Call = Callable[[Database], Awaitable[object]]
 MOMENT = timedelta(seconds=5)
 CATALOG = Catalog({}, {})
+REPEATED = ImageRequest(
+    "c", "key", "route", ("f7",), retry_count=1, marks_repeats=True, is_gone=lambda: False
+)
 LISTS: dict[str, Call] = {
+    "jobs of a repeated request": lambda db: PostgresImageRequests(db).adopt(REPEATED),
+    "requests that are too old": lambda db: PostgresImageRequests(db).forget_old(),
     **{f"generations: {name}": call for name, call in filtered_lists.LISTS.items()},
     "durations": lambda db: PostgresDurations(db).measure_durations("m"),
     "durations of no job": lambda db: PostgresDurations(db).measure_durations("none"),

@@ -21,6 +21,7 @@ from adapters.database.webhook_endpoints import PostgresWebhookEndpoints
 from adapters.temporal_deliveries import TemporalDeliveries
 from devstack.servers.running import Servers
 from domain import temporal_names
+from domain.audit import SYSTEM
 from domain.webhooks import (
     Delivery,
     DeliveryAttempt,
@@ -64,14 +65,14 @@ class Site:
         self.sender.responses, self.sender.sent = responses, []
         tenant_id = await PostgresBooks(self.database).tenant()
         endpoint, _ = await self.endpoints.add_endpoint(
-            tenant_id, "https://example.com/secret-path", "", (), max_endpoints=1
+            tenant_id, "https://example.com/secret-path", "", (), max_endpoints=1, by=SYSTEM
         )
         delivery = await self.log.add_ping(endpoint)
         deliveries = PostgresDeliveries(self.database, Sealer(KEYRING), schedule)
         [wanted] = [each for each in await deliveries.list_unstarted(1000) if each.delivery_id == delivery.id]
         await self.workflows.start_delivery(wanted)
         await self.workflows.start_delivery(wanted)  # it starts once, however often it is asked for
-        await deliveries.mark_started([delivery.id])
+        await deliveries.mark_started([wanted])
         handle = self.client.get_workflow_handle_for(DeliveryWorkflow.run, wanted.workflow_id)
         return Job(self, endpoint, wanted, handle)
 
@@ -157,7 +158,7 @@ async def test_a_pause_ends_when_it_is_wanted_now(site: Site) -> None:
 async def test_a_pause_ends_when_its_endpoint_is_deleted(site: Site) -> None:
     job = await site.deliver([_FAILURE], _NEVER)
     await job.has_attempts(1)
-    [workflow_id] = await site.endpoints.delete_endpoint(job.input.tenant_id, job.endpoint.id, 10)
+    [workflow_id] = await site.endpoints.delete_endpoint(job.input.tenant_id, job.endpoint.id, 10, by=SYSTEM)
     await site.workflows.wake_delivery(workflow_id)
     assert await job.handle.result() == "canceled"
     assert len(site.sender.sent) == 1
@@ -186,7 +187,7 @@ async def test_an_attempt_that_is_recorded_is_not_sent_again(site: Site) -> None
     repeated = await site.activities.send_webhook(SendRequest(job.input.delivery_id, 1, 7.0))
     assert repeated == SendReport(DeliveryStatus.PENDING, 7.0)
     assert len(site.sender.sent) == 1
-    await site.endpoints.delete_endpoint(job.input.tenant_id, job.endpoint.id, 10)
+    await site.endpoints.delete_endpoint(job.input.tenant_id, job.endpoint.id, 10, by=SYSTEM)
     await site.workflows.wake_delivery(job.input.workflow_id)
     await job.handle.result()
 

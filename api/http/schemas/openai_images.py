@@ -96,6 +96,13 @@ class ImageEditAsk(ImageAsk):
     mask: ImageReference | None = None
 
 
+class ImageEditForm(ImageAsk):
+    """The same as a form, for its description: `image`, or `image[]` once for each."""
+
+    image: Annotated[bytes, Field(json_schema_extra={"format": "binary"})]
+    mask: Annotated[bytes | None, Field(json_schema_extra={"format": "binary"})] = None
+
+
 class ErrorDetail(BaseModel):
     """What is wrong. `param` names the parameter, `generation_id` the job, if there is one."""
 

@@ -16,7 +16,7 @@ class Problem(BaseModel):
     Attributes:
         retryable: Whether the same request may be sent again; `X-Should-Retry` says the same.
         charged: Whether anything was charged for the request; null if that is not known yet.
-        stage: `request`, as no job was made.
+        stage: Where that job is; `request` if there is none, or it is not known.
         generation_id: Of the job that the answer is about, where there is, or may be, one.
     """
 

@@ -1,6 +1,6 @@
 """A commit whose answer is lost: nobody is told to try again who would then pay twice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +9,6 @@ from sqlalchemy import Row
 
 from adapters.database.generations import PostgresGenerations
 from domain.errors import DatabaseUnavailable
-from domain.image_requests import ImageRequest
 from tests.integration.api.service import Service, Tenant, unique
 
 
@@ -18,14 +17,11 @@ def lost_answers(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Commit each new generation, and lose PostgreSQL's answer; `undo` ends that."""
     insert = PostgresGenerations._insert
 
-    async def insert_unheard(
-        self: PostgresGenerations,
-        values: Mapping[str, Any],
-        files: Sequence[str],
-        image_request: ImageRequest | None,
-    ) -> Sequence[Row[Any]]:
-        await insert(self, values, files, image_request)
-        raise DatabaseUnavailable
+    async def insert_unheard(self: PostgresGenerations, *given: Any) -> Sequence[Row[Any]]:
+        await insert(self, *given)
+        lost = DatabaseUnavailable()
+        lost.may_be_committed = True
+        raise lost
 
     monkeypatch.setattr(PostgresGenerations, "_insert", insert_unheard)
     return monkeypatch

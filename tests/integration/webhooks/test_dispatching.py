@@ -13,6 +13,7 @@ from adapters.database.deliveries import PostgresDeliveries
 from adapters.database.engine import Database
 from adapters.database.sealed import Sealer
 from adapters.database.webhook_endpoints import PostgresWebhookEndpoints
+from domain.audit import SYSTEM
 from domain.errors import TemporalUnavailable
 from domain.webhooks import DeliveryInput
 from tests.support.books import PostgresBooks
@@ -80,7 +81,7 @@ async def site(database: Database, books: PostgresBooks) -> Site:
     sealer, tenant_id = Sealer(KEYRING), await books.tenant()
     endpoints = PostgresWebhookEndpoints(database, sealer)
     endpoint, _ = await endpoints.add_endpoint(
-        tenant_id, "https://example.com/", "", _WANTED, max_endpoints=1
+        tenant_id, "https://example.com/", "", _WANTED, max_endpoints=1, by=SYSTEM
     )
     return Site(books, PostgresDeliveries(database, sealer), tenant_id, endpoint.id)
 
@@ -134,6 +135,17 @@ async def test_one_whose_worker_died_before_the_start_is_started_by_another(site
     assert (started.workflow_id, started.run, started.first_number) == (started.delivery_id, 1, 1)
 
 
+async def test_one_that_is_to_run_again_is_not_taken_for_started(site: Site) -> None:
+    """It ended, and was sent again, before its first start was noted."""
+    await site.write_events()
+    await site.dispatch_all()
+    first = [each for each in await site.deliveries.list_unstarted(1000) if each.tenant_id == site.tenant_id]
+    await site.books.sql("UPDATE deliveries SET run = 2 WHERE id = :id", id=first[0].delivery_id)
+    await site.deliveries.mark_started(first)
+    again = [each for each in await site.deliveries.list_unstarted(1000) if each.tenant_id == site.tenant_id]
+    assert [each.run for each in again] == [2]
+
+
 async def test_one_whose_workflow_is_lost_gets_another(site: Site) -> None:
     await site.write_events(2)
     workflows = Workflows()
@@ -153,6 +165,19 @@ async def test_one_whose_workflow_is_lost_gets_another(site: Site) -> None:
     again = workflows.of(site.tenant_id)[2:]
     assert [(each.delivery_id, each.run) for each in again] == [(lost.delivery_id, 2)]
     assert again[0].workflow_id == f"{lost.delivery_id}-2"
+
+
+async def test_no_endpoint_gets_what_is_older_than_itself(site: Site) -> None:
+    await site.write_events()
+    younger, _ = await PostgresWebhookEndpoints(site.books.database, Sealer(KEYRING)).add_endpoint(
+        site.tenant_id, "https://example.com/", "", _WANTED, max_endpoints=2, by=SYSTEM
+    )
+    await site.write_events()
+    await site.dispatch_all()
+    found = await site.books.sql(
+        "SELECT endpoint_id, count(*) FROM deliveries WHERE tenant_id = :id GROUP BY 1", id=site.tenant_id
+    )
+    assert {tuple(row) for row in found} == {(site.endpoint_id, 2), (younger.id, 1)}
 
 
 async def test_events_of_deliveries_are_never_delivered(site: Site) -> None:

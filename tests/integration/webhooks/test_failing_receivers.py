@@ -100,9 +100,12 @@ async def test_a_delivery_is_given_up_after_the_schedule(
     assert view["failing_since"] is not None
 
 
-async def test_nothing_is_sent_sooner_than_the_receiver_asks_for(tenant: Tenant, receiver: Receiver) -> None:
-    wants = responding(429, "Retry-After: 2")
-    endpoint = await endpoint_of(tenant, receiver.url("/throttles", wants, OK))
+@pytest.mark.parametrize("status", [429, 503])
+async def test_nothing_is_sent_sooner_than_the_receiver_asks_for(
+    tenant: Tenant, receiver: Receiver, status: int
+) -> None:
+    wants = responding(status, "Retry-After: 2")
+    endpoint = await endpoint_of(tenant, receiver.url(f"/asks-for-time-{status}", wants, OK))
     delivery = await delivery_ended(tenant, await pinged(tenant, endpoint))
 
     first, second = (datetime.fromisoformat(each["at"]) for each in delivery["log"])

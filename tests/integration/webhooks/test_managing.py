@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 from standardwebhooks import WebhookVerificationError
 
+from adapters.database.audit import audit_events
 from domain.auth import Scope
 from tests.integration.api.service import Service, Tenant, unique
 from tests.integration.webhooks.client import (
@@ -129,7 +130,9 @@ async def test_all_that_was_missed_since_a_moment_is_sent_once(tenant: Tenant, r
     assert len(await deliveries_of(tenant, endpoint.id, status="succeeded")) == 2
 
 
-async def test_a_deleted_endpoint_gets_nothing_more(tenant: Tenant, receiver: Receiver) -> None:
+async def test_a_deleted_endpoint_gets_nothing_more(
+    service: Service, tenant: Tenant, receiver: Receiver
+) -> None:
     busy = responding(503, "Retry-After: 3600")
     endpoint = await endpoint_of(tenant, receiver.url("/deleted", busy, OK))
     delivery_id = await pinged(tenant, endpoint)
@@ -139,6 +142,8 @@ async def test_a_deleted_endpoint_gets_nothing_more(tenant: Tenant, receiver: Re
     delivery = await delivery_ended(tenant, delivery_id)
     assert delivery["status"] == "canceled"
     assert (await tenant.http.get(f"/v1/webhook-endpoints/{endpoint.id}")).status_code == 404
+    left = "SELECT count(*) FROM webhook_endpoints WHERE id = :id AND secret = '' AND url = ''"
+    assert await service.count(left, id=endpoint.id) == 1
     assert len(receiver.at("/deleted")) == 1
 
 
@@ -209,6 +214,28 @@ async def test_what_is_wrong_with_an_endpoint_is_named_and_leaves_nothing(
     assert "pass@" not in refused.text
     assert "x" * 30 not in refused.text
     assert (await tenant.http.get("/v1/webhook-endpoints")).json() == {"data": []}
+
+
+async def test_every_change_is_in_the_audit_trail(
+    service: Service, tenant: Tenant, receiver: Receiver
+) -> None:
+    url = receiver.url("/audited")
+    endpoint = await endpoint_of(tenant, url)
+    path = f"/v1/webhook-endpoints/{endpoint.id}"
+    await tenant.http.patch(path, json={"description": "orders"})
+    await tenant.http.post(f"{path}/rotate-secret")
+    await tenant.http.delete(path)
+
+    trail = [
+        event for event in await audit_events(service.database, tenant.id, 10) if event.subject == endpoint.id
+    ]
+    assert [(event.action, event.details) for event in reversed(trail)] == [
+        ("create_webhook_endpoint", {}),
+        ("change_webhook_endpoint", {"fields": ["description"]}),
+        ("rotate_webhook_secret", {}),
+        ("delete_webhook_endpoint", {}),
+    ]
+    assert {event.actor for event in trail} == {f"key:{tenant.key_id}"}
 
 
 async def test_a_tenant_has_a_limited_number_of_endpoints(

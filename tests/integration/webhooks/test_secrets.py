@@ -10,6 +10,7 @@ from adapters.database.erasure import PostgresErasure, request_erasure
 from adapters.database.sealed import Sealer
 from adapters.database.webhook_endpoints import PostgresWebhookEndpoints
 from composition.deliveries import reseal_secrets
+from domain.audit import SYSTEM
 from domain.errors import SecretUnreadable
 from domain.keyring import Keyring
 from tests.integration.erasable import OPERATOR
@@ -27,8 +28,10 @@ async def test_secrets_outlive_the_master_key_that_sealed_them(
     await books.sql("DELETE FROM webhook_endpoints")
     tenant_id = await books.tenant()
     before = PostgresWebhookEndpoints(database, Sealer(Keyring.of(OLD)))
-    endpoint, first = await before.add_endpoint(tenant_id, "https://example.com/", "", (), max_endpoints=1)
-    _, second = await before.rotate_secret(tenant_id, endpoint.id)
+    endpoint, first = await before.add_endpoint(
+        tenant_id, "https://example.com/", "", (), max_endpoints=1, by=SYSTEM
+    )
+    _, second = await before.rotate_secret(tenant_id, endpoint.id, by=SYSTEM)
     delivery = await PostgresDeliveryLog(database).add_ping(endpoint)
 
     assert await reseal_secrets(Keyring.of(NEW, [OLD]), database) == 1
@@ -45,9 +48,9 @@ async def test_a_tenants_webhooks_are_erased_with_it(database: Database, books: 
     tenant_id, canary = await books.tenant(), new_id("canary")
     endpoints = PostgresWebhookEndpoints(database, Sealer(Keyring.of(NEW)))
     endpoint, _ = await endpoints.add_endpoint(
-        tenant_id, f"https://example.com/{canary}", canary, (), max_endpoints=1
+        tenant_id, f"https://example.com/{canary}", canary, (), max_endpoints=1, by=SYSTEM
     )
-    await endpoints.rotate_job_secret(tenant_id)
+    await endpoints.rotate_job_secret(tenant_id, by=SYSTEM)
     delivery = await PostgresDeliveryLog(database).add_ping(endpoint)
     await books.sql(
         "INSERT INTO delivery_attempts (delivery_id, number, duration_ms, excerpt) VALUES (:id, 1, 1, :word)",

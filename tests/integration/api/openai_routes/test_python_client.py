@@ -157,7 +157,7 @@ async def test_errors_are_openais(service: Service, tenant: Tenant, client: Asyn
         await unknown.images.generate(model=MODEL, prompt="nobody")
     with pytest.raises(openai.NotFoundError) as missing:
         await client.images.generate(model="nothing", prompt="nothing")
-    with pytest.raises(openai.InternalServerError) as switched_off:
+    with pytest.raises(openai.NotFoundError) as switched_off:
         await client.images.generate(model="gpt-image-2", prompt="off")
     with pytest.raises(openai.BadRequestError) as rejected:
         await client.images.generate(model=MODEL, prompt=unique("a storm [sim:moderation]"))

@@ -17,6 +17,7 @@ from tests.integration.api.service import MODEL
 from tests.support.requests import new_id
 
 _MAX_MODEL_CHARACTERS = 100
+_CREATING = ("create_generation", "create_openai_images", "edit_openai_images")
 # By the id in the examples, one that is there.
 _REAL_IDS: dict[str, str] = json.loads(os.environ["REAL_IDS"])
 
@@ -62,7 +63,7 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
     """Ask for a model that is there, as a word by chance never is one."""
     body = _whole(body)
     assert context.operation is not None
-    if context.operation.definition.raw.get("operationId") == "create_generation" and isinstance(body, dict):
+    if context.operation.definition.raw.get("operationId") in _CREATING and isinstance(body, dict):
         model = body.get("model")
         if isinstance(model, str) and 0 < len(model) <= _MAX_MODEL_CHARACTERS:
             return body | {"model": MODEL}

@@ -4,10 +4,20 @@ import errno
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from api.http import problems
-from domain.errors import ImageDecoderUnavailable, ServiceError, StorageUnavailable, TooManyAtOnce
+from domain.errors import (
+    DatabaseUnavailable,
+    IdempotencyKeyInUse,
+    ImageDecoderUnavailable,
+    InvalidInput,
+    ModelUnavailable,
+    RateLimited,
+    ServiceError,
+    StorageUnavailable,
+    TooManyAtOnce,
+)
 
 
 async def response_to(error: Exception) -> httpx.Response:
@@ -52,3 +62,43 @@ async def test_what_the_system_refuses_may_succeed_later(code: int) -> None:
 
 async def test_an_error_without_a_number_is_a_bug() -> None:
     assert (await response_to(TimeoutError())).status_code == 500
+
+
+@pytest.mark.parametrize(
+    ("error", "may_repeat"),
+    [
+        (StorageUnavailable(), "true"),
+        (RateLimited(), "true"),
+        (IdempotencyKeyInUse(), "true"),
+        (InvalidInput("a field"), "false"),
+        (ModelUnavailable(), "false"),
+        (RuntimeError("a bug"), "true"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_every_refusal_says_whether_to_send_it_again(error: Exception, may_repeat: str) -> None:
+    response = await response_to(error)
+
+    assert response.headers["x-should-retry"] == may_repeat
+    assert response.json()["retryable"] is (may_repeat == "true")
+    assert (response.json()["charged"], response.json()["stage"]) == (False, "request")
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable(), RuntimeError("a bug")], ids=["away", "bug"])
+async def test_once_a_job_is_accepted_no_error_asks_for_another(error: Exception) -> None:
+    application = FastAPI()
+    problems.install(application)
+
+    @application.get("/{generation_id}")
+    async def get_generation(generation_id: str, request: Request) -> None:
+        problems.note_accepted(request, generation_id)
+        raise error
+
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        response = await client.get("/gen_1")
+
+    body = response.json()
+    assert response.headers["x-should-retry"] == "false"
+    assert response.headers["location"] == "/gen_1"
+    assert (body["retryable"], body["charged"], body["generation_id"]) == (False, None, "gen_1")
