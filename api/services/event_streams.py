@@ -137,7 +137,7 @@ def _number(event: Event) -> int:
 def _require_next(order: int | EventPosition, after: int | EventPosition) -> None:
     """Raise EventsDropped if events of a generation are missing before this one.
 
-    Their transaction may have begun after the one that wrote this, and ended before it came to the generation.
+    Their transaction may have begun after the one that wrote this, and ended before that came to this row.
     """
     if isinstance(order, int) and isinstance(after, int) and order > after + 1:
         raise EventsDropped
