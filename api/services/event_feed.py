@@ -83,8 +83,8 @@ class EventFeed:
         self._of_tenants: dict[str, set[Subscription]] = {}
         self._starting = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
-        # What generations were told of; None while nobody waits for one. A snapshot and not a position: as long
-        # as a transaction is open, all that came since it began would be behind one, and read each time.
+        # What generations were told of; None while nobody waits for one. A snapshot and not a position: as
+        # long as a transaction is open, all that came since it began would be behind one, and read each time.
         self._seen: str | None = None
         # Within what is new since then: how far it was read, and the snapshot of its first page.
         self._page: tuple[EventPosition, str] | None = None
