@@ -126,6 +126,27 @@ async def test_a_tenant_that_has_much_resent_holds_up_no_deliveries(site: Site, 
     await resending.close()
 
 
+async def test_an_endpoint_is_deleted_while_an_attempt_is_recorded(
+    site: Site, database: Database, serving_url: str
+) -> None:
+    """Whoever records one has its delivery locked, and then writes its endpoint."""
+    await site.write_events()
+    await site.dispatch_all()
+    recording = await asyncpg.connect(serving_url, timeout=scaled(10))
+    transaction = recording.transaction()
+    await transaction.start()
+    await recording.execute("SELECT FROM deliveries WHERE endpoint_id = $1 FOR UPDATE", site.endpoint_id)
+    endpoints = PostgresWebhookEndpoints(database, Sealer(KEYRING))
+    deleting = asyncio.create_task(endpoints.delete_endpoint(site.tenant_id, site.endpoint_id, 1, by=SYSTEM))
+    while not await site.books.sql("SELECT pid FROM pg_locks WHERE NOT granted"):
+        assert not deleting.done()
+    await recording.execute("SELECT note_endpoint_response($1, false, 'status', 432000)", site.endpoint_id)
+    await transaction.commit()
+    await recording.close()
+    assert await deleting == []
+    assert [status for *_, status in await site.rows()] == ["canceled"]
+
+
 async def test_while_temporal_is_away_deliveries_wait_and_start_once_it_is_back(site: Site) -> None:
     await site.write_events(3)
     away, back = Workflows(away=True), Workflows()
