@@ -78,6 +78,10 @@ class Site:
 
 @pytest.fixture
 async def site(database: Database, books: PostgresBooks) -> Site:
+    return await _site(database, books)
+
+
+async def _site(database: Database, books: PostgresBooks) -> Site:
     sealer, tenant_id = Sealer(KEYRING), await books.tenant()
     endpoints = PostgresWebhookEndpoints(database, sealer)
     endpoint, _ = await endpoints.add_endpoint(
@@ -145,6 +149,22 @@ async def test_an_endpoint_is_deleted_while_an_attempt_is_recorded(
     await recording.close()
     assert await deleting == []
     assert [status for *_, status in await site.rows()] == ["canceled"]
+
+
+async def test_what_one_tenant_has_much_of_is_not_started_before_anothers(
+    site: Site, database: Database
+) -> None:
+    """A resend makes many that are older than all others."""
+    await site.write_events(20)
+    await site.dispatch_all()
+    one = await _site(database, site.books)
+    await one.write_events()
+    await one.dispatch_all()
+    tenants = [each.tenant_id for each in await site.deliveries.list_unstarted(1000)]
+    assert tenants.count(site.tenant_id) == 20
+    next_ones = [each.tenant_id for each in await site.deliveries.list_unstarted(len(set(tenants)) + 1)]
+    assert one.tenant_id in next_ones
+    assert site.tenant_id in next_ones
 
 
 async def test_while_temporal_is_away_deliveries_wait_and_start_once_it_is_back(site: Site) -> None:
