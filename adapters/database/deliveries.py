@@ -53,6 +53,10 @@ _RESTART = text("""
 UPDATE deliveries SET run = run + 1, started_at = NULL, next_attempt_at = now()
 WHERE id = :id AND run = :run AND status = 'pending'
 """)
+_NOTE_WAITING = text("""
+UPDATE deliveries SET next_attempt_at = now()
+WHERE id = :id AND run = :run AND status = 'pending' AND next_attempt_at < now()
+""")
 _PURGE = text("""
 DELETE FROM deliveries WHERE id IN (
     SELECT id FROM deliveries WHERE finished_at < now() - CAST(:age AS interval)
@@ -109,6 +113,9 @@ class PostgresDeliveries:
 
     async def restart(self, delivery_id: str, run: int) -> None:
         await self._database.call(_RESTART, {"id": delivery_id, "run": run})
+
+    async def note_waiting(self, delivery_id: str, run: int) -> None:
+        await self._database.call(_NOTE_WAITING, {"id": delivery_id, "run": run})
 
     async def purge_ended(self, age: timedelta, limit: int) -> int:
         return len(await self._database.call(_PURGE, {"age": age, "limit": limit}))
