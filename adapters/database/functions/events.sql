@@ -31,7 +31,8 @@ BEGIN
     IF NEW.finished_at IS NOT NULL AND OLD.finished_at IS NULL THEN
         PERFORM write_event(NEW.tenant_id, NEW.id, 'generation.' || NEW.status, progress || jsonb_build_object(
             'error_code', NEW.error_code, 'charged_credits', NEW.charged_credits,
-            'refunded_credits', NEW.refunded_credits, 'undelivered', jsonb_array_length(NEW.undelivered)
+            'refunded_credits', NEW.refunded_credits, 'undelivered', jsonb_array_length(NEW.undelivered),
+            'canceled_by', NEW.canceled_by
         ));
     ELSIF NEW.status <> OLD.status THEN
         PERFORM write_event(NEW.tenant_id, NEW.id, 'generation.' || NEW.status, progress);

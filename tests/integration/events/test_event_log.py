@@ -89,7 +89,7 @@ async def test_a_refund_is_told_before_the_end(books: PostgresBooks, log: Postgr
     assert asked.type is EventType.GENERATION_CANCEL_REQUESTED
     assert refunded.type is EventType.CREDITS_REFUNDED
     assert ended.type is EventType.GENERATION_CANCELED
-    assert ended.data["refunded_credits"] == 4
+    assert (ended.data["refunded_credits"], ended.data["canceled_by"]) == (4, "client")
 
 
 async def test_grants_belong_to_the_tenant_alone(books: PostgresBooks, log: PostgresEventLog) -> None:
