@@ -11,7 +11,7 @@ from adapters.database.functions import statements
 revision = "0013"
 down_revision = "0012"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "2ccb7ef3bcbbb2adb8501b7e0ad75dd3642992ebc3b6a6628693b8bf0ce9525a"
+FUNCTIONS_SHA256 = "7bc4ae2ae3219519111f5402c3a667321b4f8683af3f639ac872afa045d94c36"
 
 COMPLETED = (
     "CREATE INDEX generations_completed ON generations (model, finished_at) WHERE status = 'completed'"
