@@ -245,7 +245,7 @@ async def test_an_event_never_stands_before_one_that_it_follows(
 async def _come_late(
     books: PostgresBooks, database: Database, tenant_id: str, generation_ids: tuple[str, str]
 ) -> None:
-    """Lock the first, then write to the second what follows an event of a transaction that began meanwhile."""
+    """Lock the first; then write to the second what follows an event of a younger transaction."""
     first, second = generation_ids
     lock = text("SELECT FROM generations WHERE id = :id FOR UPDATE")
     async with database.begin() as session:
