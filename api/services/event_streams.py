@@ -133,7 +133,6 @@ class EventStreams:
                         if live is None:
                             yield None
                         elif order(live) > after:
-                            _require_next(order(live), after)
                             after = order(live)
                             yield live
                 is_behind = False
@@ -153,15 +152,6 @@ class EventStreams:
 
 def _number(event: Event) -> int:
     return event.number or 0
-
-
-def _require_next(order: int | EventPosition, after: int | EventPosition) -> None:
-    """Raise EventsDropped if events of a generation are missing before this one.
-
-    Their transaction may have begun after the one that wrote this, and ended before that came to this row.
-    """
-    if isinstance(order, int) and isinstance(after, int) and order > after + 1:
-        raise EventsDropped
 
 
 def _position(event: Event) -> EventPosition:

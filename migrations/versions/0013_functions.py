@@ -11,7 +11,7 @@ from adapters.database.functions import statements
 revision = "0013"
 down_revision = "0012"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "f6581023ea2a0606adcc93bb59dc835a5721d0637857f7c8611a4e1a36671393"
+FUNCTIONS_SHA256 = "7bc4ae2ae3219519111f5402c3a667321b4f8683af3f639ac872afa045d94c36"
 
 COMPLETED = (
     "CREATE INDEX generations_completed ON generations (model, finished_at) WHERE status = 'completed'"
