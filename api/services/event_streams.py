@@ -133,6 +133,7 @@ class EventStreams:
                         if live is None:
                             yield None
                         elif order(live) > after:
+                            _require_next(order(live), after)
                             after = order(live)
                             yield live
                 is_behind = False
@@ -152,6 +153,15 @@ class EventStreams:
 
 def _number(event: Event) -> int:
     return event.number or 0
+
+
+def _require_next(order: int | EventPosition, after: int | EventPosition) -> None:
+    """Raise EventsDropped if events of a generation are missing before this one.
+
+    The feed reads much that is new in several pages: what is committed meanwhile may come after a later one.
+    """
+    if isinstance(order, int) and isinstance(after, int) and order > after + 1:
+        raise EventsDropped
 
 
 def _position(event: Event) -> EventPosition:

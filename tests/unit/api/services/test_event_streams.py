@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from api.services.event_feed import EventFeed
@@ -91,3 +92,35 @@ async def test_a_stream_that_leaves_all_out_is_heard_of() -> None:
     assert [event async for event in none] == [None, None, None]
     every = streams.of_types(given(), frozenset({_KIND}))
     assert [event async for event in every] == events_of("ten_one", 3)
+
+
+class GapLog(Log):
+    """The feed gives the third event of a generation before the second, which was committed before it."""
+
+    is_later = False
+
+    async def read_new(self, seen: str, after: EventPosition, limit: int) -> LogTail:
+        self.is_later = True
+        return LogTail(self._events()[2:], 2, "")
+
+    async def list_of_generation(
+        self, tenant_id: str, generation_id: str, *, after: int, limit: int
+    ) -> Sequence[Event]:
+        visible = self._events()[: 3 if self.is_later else 1]
+        return [event for event in visible if (event.number or 0) > after]
+
+    def _events(self) -> list[Event]:
+        return [
+            replace(event, generation_id="gen_1", number=event.position.id)
+            for event in events_of("ten_one", 3)
+        ]
+
+
+async def test_a_gap_in_the_numbers_is_read_from_the_log() -> None:
+    log = GapLog()
+    feed = EventFeed(log, pause_seconds=0.01)
+    streams = EventStreams(log, feed, _POLICY)
+    async with asyncio.timeout(scaled(10)), aclosing(streams.of_generation("ten_one", "gen_1", 0)) as events:
+        found = [await anext(events) for _ in range(3)]
+    assert [event.number for event in found if event is not None] == [1, 2, 3]
+    feed.close()
