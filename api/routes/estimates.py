@@ -12,6 +12,7 @@ from api.http.json_body import read_generation
 from api.http.schemas.estimates import EstimateView
 from api.http.schemas.generations import GenerationCreate
 from api.services.generations import GenerationCommand
+from api.services.webhook_endpoints import check_event_types
 from domain.errors import InvalidInput, ModelNotFound, TooManyAtOnce
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
@@ -52,7 +53,8 @@ async def estimate_generation(
 async def _webhook_errors(
     services: ServicesDep, tenant_id: str, body: GenerationCreate
 ) -> Sequence[tuple[str, str]]:
-    """Return what a create would refuse of the job's own webhook."""
+    """Return what a create would refuse of the job's own webhook. Raises InvalidInput for unknown types."""
+    check_event_types(body.webhook_events or (), field="webhook_events")
     try:
         await services.webhook_endpoints.check_job_webhook(tenant_id, body.webhook_url, body.webhook_events)
     except InvalidInput as error:

@@ -135,6 +135,7 @@ async def test_a_webhook_that_a_create_would_refuse_is_among_the_reasons(tenant:
     [
         ({"model": "no-such", "prompt": "a door"}, 404, "model_not_found"),
         ({"model": MODEL}, 422, "invalid_input"),
+        ({"model": MODEL, "prompt": "a door", "webhook_events": ["no-such"]}, 422, "invalid_input"),
         ({"model": MODEL, "prompt": "a door", "secret_field": "x"}, 422, "invalid_input"),
     ],
 )
