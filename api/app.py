@@ -77,7 +77,7 @@ def build_app(
     app = _bare_app()
     app.public_url = public_url
     client_routes = (
-        *(estimates, generations, generation_list, retries, images, image_lists, events, files),
+        *(generations, generation_list, estimates, retries, images, image_lists, events, files),
         *(models, credits, session, webhooks, webhook_endpoints, deliveries, openai_images),
     )
     for routes in client_routes:

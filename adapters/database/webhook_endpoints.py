@@ -54,7 +54,7 @@ class PostgresWebhookEndpoints:
         async with self._database.begin() as session:
             await session.get(TenantRow, tenant_id, with_for_update=NO_KEY_UPDATE)
             if int(await session.scalar(count) or 0) >= max_endpoints:
-                raise TooManyWebhookEndpoints
+                raise TooManyWebhookEndpoints(f"at most {max_endpoints} webhook endpoints; delete one first")
             values = {"url": url, "description": description, "event_types": list(event_types)}
             made = await self._insert(session, tenant_id, values)
             await record(session, by, AuditAction.CREATE_WEBHOOK_ENDPOINT, made[0].id, tenant_id)

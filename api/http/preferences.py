@@ -9,7 +9,7 @@ from api.http.declarations import declares
 
 MAX_WAIT_SECONDS = 60
 # A preference: its name, and its value as a token or a quoted string; parameters after it are not ours.
-_WAIT = re.compile(r'wait\s*=\s*"?([0-9]{1,9})"?\s*(?:;.*)?', re.IGNORECASE)
+_WAIT = re.compile(r'wait\s*=\s*"?([0-9]{1,30})"?\s*(?:;.*)?', re.IGNORECASE)
 _PARAMETER = {
     "name": "Prefer",
     "in": "header",

@@ -172,7 +172,9 @@ def _respond_about(
     *,
     retryable: bool = False,
 ) -> JSONResponse:
-    place = {"Location": str(request.url_for("get_generation", generation_id=about.generation_id).path)}
+    path = request.url_for("get_generation", generation_id=about.generation_id).path
+    # As of a job that is accepted; an application of a test has no address.
+    place = {"Location": getattr(request.app, "public_url", "").rstrip("/") + path}
     detail = error.message if isinstance(error, TransientError) else str(error)
     return problem(
         status_of(type(error)),

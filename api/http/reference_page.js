@@ -100,7 +100,7 @@ class Trial {
     const { url, headers } = this.request();
     const words = [`curl -X ${this.call.method} ${quoted(url.href)}`];
     if (this.call.keyed) {
-      words.push('-H "Authorization: Bearer $DARKROOM_KEY"');
+      words.push('-H "Authorization: Bearer $API_KEY"');
     }
     for (const [name, value] of headers) {
       words.push(`-H ${quoted(`${name}: ${value}`)}`);

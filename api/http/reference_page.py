@@ -106,7 +106,7 @@ def _curl(url: str, call: Mapping[str, Any]) -> str:
             path = path.replace(f"{{{parameter['name']}}}", str(parameter["example"]))
     words = [f"curl -X {call['method']} {quote(url.rstrip('/') + path)}"]
     if call["keyed"]:
-        words.append('-H "Authorization: Bearer $DARKROOM_KEY"')
+        words.append('-H "Authorization: Bearer $API_KEY"')
     if call["mediaType"] == "multipart/form-data":
         words.append("-F file=@image.png")
     elif call["body"] is not None:

@@ -123,7 +123,9 @@ async def create_watch_token(
 
 
 def _wants_stream(request: Request) -> bool:
-    return EVENT_STREAM in request.headers.get("accept", "").lower()
+    accepted = request.headers.get("accept", "").lower()
+    # Who takes both, as a client of JSON does that was told of streams, gets what ends.
+    return EVENT_STREAM in accepted and "application/json" not in accepted
 
 
 def _position(cursor: str | None, last_event_id: str | None) -> EventPosition | None:

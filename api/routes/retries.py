@@ -10,7 +10,7 @@ from api.http.preferences import PreferredWait
 from api.http.response_headers import LOCATION, PREFERENCE_APPLIED, REPLAYED, RETRY_AFTER_IF_ANY
 from api.http.schemas.generations import GenerationView
 from api.services.retries import Retries
-from domain.errors import NotTerminal, RequestErased
+from domain.errors import InvalidInput, NotTerminal, RequestErased
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
 
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/generations", tags=["generations"])
         202: {"headers": LOCATION | RETRY_AFTER_IF_ANY | REPLAYED | PREFERENCE_APPLIED},
     },
 )
-@declares(*CREATE_ERRORS, NotTerminal, RequestErased)
+@declares(*CREATE_ERRORS, InvalidInput, NotTerminal, RequestErased)
 async def retry_generation(
     generation_id: GenerationId,
     key: IdempotencyKey,
@@ -38,6 +38,8 @@ async def retry_generation(
 
     409 `not_terminal` before this one has ended, 409 `request_erased` if its request is no longer stored.
     """
+    if await request.body():
+        raise InvalidInput(errors=(("body", "a retry takes none: it repeats the request as it was"),))
     retries = Retries(
         services.catalog, services.generations, services.generation_service, services.rate_limiter
     )

@@ -11,7 +11,7 @@ from adapters.database.functions import statements
 revision = "0013"
 down_revision = "0012"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "dfc7a2e4594b7ba0e1efab1433612467147dec75c26055746941148f309e844b"
+FUNCTIONS_SHA256 = "5007514a0ca7a887d467322536d8802f09b24d5f58c80d7941c7c6f362789a0b"
 
 COMPLETED = (
     "CREATE INDEX generations_completed ON generations (model, finished_at) WHERE status = 'completed'"

@@ -126,7 +126,8 @@ END $$;
 -- Write that an attempt has its slot: with its submit, where the generation's row is locked. Grants lock no generation.
 CREATE OR REPLACE FUNCTION log_slot(p_generation generations, p_ordinal bigint) RETURNS void LANGUAGE sql AS $$
     SELECT write_event(p_generation.tenant_id, p_generation.id, 'slot.granted', jsonb_build_object(
-        'ordinal', ordinal, 'provider', provider, 'granted_at', granted_at, 'waited_seconds',
+        'ordinal', ordinal, 'provider', provider,
+        'granted_at', to_char(granted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'waited_seconds',
         round(extract(epoch FROM granted_at - requested_at), 3)
     ))
     FROM provider_slots

@@ -141,3 +141,12 @@ async def test_an_input_that_has_expired_is_named(service: Service, tenant: Tena
     assert in_time.json()["inputs"] == [file["id"]]
     assert refusal(refused) == (422, "invalid_input")
     assert [error["field"] for error in refused.json()["errors"]] == ["inputs.0"]
+
+
+async def test_a_body_is_refused_and_not_ignored(service: Service, tenant: Tenant) -> None:
+    """Who sends one wants something else than what the earlier job was."""
+    job = await tenant.ended((await tenant.posted(unique("as it was")))["id"])
+    url = f"/v1/generations/{job['id']}/retry"
+    refused = await tenant.http.post(url, json={"priority": "high"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "body")
+    assert await service.generations_of(tenant) == 1

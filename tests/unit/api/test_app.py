@@ -134,7 +134,7 @@ async def test_the_page_shows_each_operation_with_a_call_and_its_errors() -> Non
         assert f'<section id="{operation.id}"' in page
     assert page.count('<pre class="curl">') == len(operations())
     assert "curl -X GET /v1/models/flux-schnell" in page
-    assert "&quot;Authorization: Bearer $DARKROOM_KEY&quot;" in page
+    assert "&quot;Authorization: Bearer $API_KEY&quot;" in page
     assert "<code>too_late_to_cancel</code>" in page
 
 
