@@ -21,6 +21,7 @@ from adapters.database.erasure import PostgresErasure
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
+from adapters.database.partial_images import PostgresPartialImages
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.reconcile_queries import PostgresReconcileQueries
 from adapters.database.tables import AttemptRow, GenerationRow
@@ -244,6 +245,7 @@ class World:
                 ledger=self.ledger,
                 attempts=self.attempts,
                 assets=PostgresAssets(self.database),
+                partial_images=PostgresPartialImages(self.database),
                 generations=PostgresGenerations(self.database),
                 input_files=PostgresInputFiles(self.database),
                 inbox=self.inbox,
