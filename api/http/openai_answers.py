@@ -1,4 +1,4 @@
-"""Answers to requests in OpenAI's form: at the end of the job, or as a stream from its first partial image."""
+"""Answers in OpenAI's form: at the end of the job, or as a stream from its first partial image."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -60,8 +60,7 @@ async def respond(
             generation = await services.partial_images.current(caller.tenant_id, job.generation_id)
         else:
             generation = await services.image_requests.wait(caller, job, client_of(request))
-        if (error := _missing(generation)) is not None:
-            raise error
+        _require_end(generation)
     except BaseException:
         job.end()
         raise
@@ -119,6 +118,11 @@ async def _end_of_stream(
         return
     _, content = _ending(request, generation, error)
     yield event_text({"type": "error"} | content).encode()
+
+
+def _require_end(generation: Generation) -> None:
+    if (error := _missing(generation)) is not None:
+        raise error
 
 
 def _missing(generation: Generation) -> GenerationPending | ImageErased | None:

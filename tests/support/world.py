@@ -210,12 +210,8 @@ class World:
             await self.books.cancel(generation_id)
         if ledger_is_away:
             self.ledger.away.add(generation_id)
-        job = replace(
-            input_of(await self.books.read(generation_id), timing),
-            provider=provider,
-            fallback=where,
-            checks_input=checks_input,
-        )
+        job = input_of(await self.books.read(generation_id), timing)
+        job = replace(job, provider=provider, fallback=where, checks_input=checks_input)
         started = Job(self, generation_id, tenant_id, script, await self.run(job))
         self.started.append(started)
         return started

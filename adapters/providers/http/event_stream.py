@@ -1,4 +1,4 @@
-"""Responses as server-sent events: partial images are handed on while the body is still on its way to disk."""
+"""Responses as server-sent events: partial images are handed on while the body is on its way to disk."""
 
 import asyncio
 import json
@@ -27,7 +27,8 @@ class StreamFormat:
     """How a provider streams images.
 
     Attributes:
-        read_partial_image: Writes the partial image that an event has to a file in the folder; None where it has none.
+        read_partial_image: Writes an event's partial image to a file in the folder, and returns its index;
+            None where it has none.
         read_whole: Returns what the response would be without a stream; None if it has no end. Both run on a
             thread.
     """
@@ -86,49 +87,56 @@ class EventScanner:
 
 
 class PartialImageReader:
-    """Hands partial images on, in their order, beside the download. What comes too fast is dropped."""
+    """Hands partial images on, in their order, beside the download. What comes too fast is dropped.
+
+    It does nothing where there is no stream, or nobody to hand them to.
+    """
 
     def __init__(
         self,
-        stream: StreamFormat,
+        stream: StreamFormat | None,
         body: ResponseBody,
         folder: Path,
         threads: ThreadPoolExecutor,
-        hand_on: OnPartialImage,
+        hand_on: OnPartialImage | None,
     ) -> None:
-        self._stream = stream
         self._body = body
         self._folder = folder
         self._threads = threads
-        self._hand_on = hand_on
         self._scanner = EventScanner()
-        self._is_closing = False
         # One place more is for the end.
         self._spans: asyncio.Queue[Span | None] = asyncio.Queue(_MAX_WAITING + 1)
-        self._running = asyncio.create_task(self._run())
+        self._running: asyncio.Task[None] | None = None
+        self._is_closing = False
+        if stream is not None and hand_on is not None:
+            self._running = asyncio.create_task(self._run(stream, hand_on))
 
     def feed(self, chunk: bytes) -> None:
         """Look at a piece of the body that was written."""
+        if self._running is None:
+            return
         for span in self._scanner.feed(chunk):
             if self._spans.qsize() < _MAX_WAITING:
                 self._spans.put_nowait(span)
 
     async def close(self) -> None:
         """Wait for the partial images that have come: no thread writes into the folder from then on."""
+        if self._running is None:
+            return
         if not self._is_closing:
             self._is_closing = True
             self._spans.put_nowait(None)
         await asyncio.wait((self._running,))
 
-    async def _run(self) -> None:
+    async def _run(self, stream: StreamFormat, hand_on: OnPartialImage) -> None:
         while span := await self._spans.get():
-            read = partial(self._read, span)
+            read = partial(self._read, stream, span)
             found = await asyncio.get_running_loop().run_in_executor(self._threads, read)
             if found is not None:
-                self._hand_on(*found)
+                hand_on(*found)
 
-    def _read(self, span: Span) -> tuple[int, Path] | None:
+    def _read(self, stream: StreamFormat, span: Span) -> tuple[int, Path] | None:
         try:
-            return self._stream.read_partial_image(self._body.part(span.start, span.end), self._folder)
+            return stream.read_partial_image(self._body.part(span.start, span.end), self._folder)
         except OSError:
             return None

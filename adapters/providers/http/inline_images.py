@@ -113,16 +113,13 @@ class InlineImageClient:
             body = ResponseBody(folder / "response.json", self._room)
         except OSError as error:
             raise StorageUnavailable(f"no file for a response: {error}") from error
-        partial_images, hand_on = None, submission.on_partial_image
-        if stream is not None and hand_on is not None:
-            partial_images = PartialImageReader(stream, body, folder, self._threads, hand_on)
+        partial_images = PartialImageReader(stream, body, folder, self._threads, submission.on_partial_image)
         try:
             async with asyncio.timeout(self._total_seconds):
                 response = await self._download(request, body, partial_images)
             if response.status_code != HTTPStatus.OK:
                 raise map_error(response)
-            if partial_images is not None:
-                await partial_images.close()  # the body goes once it is parsed
+            await partial_images.close()  # the body goes once it is parsed
             work = partial(_sync_result, submission, response.headers, body, folder, parse, stream)
             found = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except HttpError as error:
@@ -130,15 +127,14 @@ class InlineImageClient:
         except OSError as error:
             raise SubmitAmbiguous(f"{name}: {type(error).__name__}") from error
         finally:
-            if partial_images is not None:
-                await partial_images.close()
+            await partial_images.close()
             body.close()
         if isinstance(found, SyncResult):
             return found
         raise map_error(found)  # an error in a 200
 
     async def _download(
-        self, request: Request, body: ResponseBody, partial_images: PartialImageReader | None
+        self, request: Request, body: ResponseBody, partial_images: PartialImageReader
     ) -> Response:
         """Return the response, its body in the file for a 200 and in memory for any other status."""
         async with self._http.stream(request) as response:
@@ -151,8 +147,7 @@ class InlineImageClient:
                     raise HttpError(f"response over {max_bytes} bytes")
                 if is_ok:
                     await body.write(chunk)
-                    if partial_images is not None:
-                        partial_images.feed(chunk)
+                    partial_images.feed(chunk)
                 else:
                     content += chunk
             return response_of(response.status_code, response.headers, bytes(content))
