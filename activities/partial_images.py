@@ -62,7 +62,7 @@ class PartialImageRecorder:
                 activity.logger.warning("partial image %d of %s: %s", partial_index, generation_id, name)
 
     async def _store_one(self, generation_id: str, partial_index: int, path: Path) -> None:
-        owner = await self._partial_images.expect_objects(generation_id)
+        owner = await self._partial_images.expect_partial_images(generation_id)
         if owner is None:
             return
         key = partial_key(owner.tenant_id, generation_id, 0, partial_index)

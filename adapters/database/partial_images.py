@@ -41,7 +41,7 @@ class PostgresPartialImages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def expect_objects(self, generation_id: str) -> PartialImageOwner | None:
+    async def expect_partial_images(self, generation_id: str) -> PartialImageOwner | None:
         rows = await self._database.call(_EXPECT, {"id": generation_id})
         return PartialImageOwner(rows[0].tenant_id, rows[0].id) if rows else None
 

@@ -19,7 +19,7 @@ class PartialImageOwner:
 class PartialImages(Protocol):
     """Which generations have partial images. Every call raises DatabaseUnavailable."""
 
-    async def expect_objects(self, generation_id: str) -> PartialImageOwner | None:
+    async def expect_partial_images(self, generation_id: str) -> PartialImageOwner | None:
         """Record that objects will be put, so that they are deleted; None if the generation has ended."""
         ...
 
