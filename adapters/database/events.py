@@ -13,13 +13,32 @@ from domain.ports.events import LogTail
 _COLUMNS = "transaction_id, id, tenant_id, generation_id, number, type, data, created_at"
 # The oldest transaction that is still open, in any database of the server.
 _HORIZON = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
+_SNAPSHOT = "CAST(pg_current_snapshot() AS text)"
+_SEEN = "CAST(CAST(:seen AS text) AS pg_snapshot)"
+_BEHIND = "(transaction_id, id) > (:transaction, :id)"
 # One statement, and so one snapshot: the horizon is that of the rows.
-_TAIL = text(f"""
-SELECT {_HORIZON} AS horizon, tail.* FROM (VALUES (1)) AS once LEFT JOIN LATERAL (
-    SELECT {_COLUMNS} FROM events WHERE (transaction_id, id) > (:transaction, :id)
+_TAIL = f"""
+SELECT {_HORIZON} AS horizon, {_SNAPSHOT} AS snapshot, tail.* FROM (VALUES (1)) AS once LEFT JOIN LATERAL (
+    %s
     ORDER BY transaction_id, id LIMIT :limit
 ) AS tail ON true ORDER BY transaction_id, id
-""").columns(data=JSONB)  # noqa: S608 - constants
+"""  # noqa: S608 - constants
+_SETTLED = text(
+    _TAIL % f"SELECT {_COLUMNS} FROM events WHERE {_BEHIND} AND transaction_id < {_HORIZON}"  # noqa: S608
+).columns(data=JSONB)
+# Transactions that were open then, and those that began since. Others are not read, however many there are.
+_NEW = text(
+    _TAIL
+    % f"""
+    SELECT {_COLUMNS} FROM events WHERE {_BEHIND} AND transaction_id = ANY (ARRAY(
+        SELECT CAST(CAST(pg_snapshot_xip({_SEEN}) AS text) AS bigint)
+    )) UNION ALL (
+        SELECT {_COLUMNS} FROM events WHERE {_BEHIND}
+            AND transaction_id >= CAST(CAST(pg_snapshot_xmax({_SEEN}) AS text) AS bigint)
+        ORDER BY transaction_id, id LIMIT :limit
+    )"""  # noqa: S608 - constants
+).columns(data=JSONB)
+_SELECT_SNAPSHOT = text(f"SELECT {_SNAPSHOT} AS snapshot")
 _SELECT_HORIZON = text(f"SELECT {_HORIZON} AS horizon")
 _OF_GENERATION = text(f"""
 SELECT {_COLUMNS} FROM events
@@ -46,10 +65,17 @@ class PostgresEventLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def read_tail(self, after: EventPosition, limit: int) -> LogTail:
+    async def read_new(self, seen: str, after: EventPosition, limit: int) -> LogTail:
+        values = {"seen": seen, "transaction": after.transaction_id, "id": after.id, "limit": limit}
+        return _tail(await self._database.call(_NEW, values))
+
+    async def read_settled(self, after: EventPosition, limit: int) -> LogTail:
         values = {"transaction": after.transaction_id, "id": after.id, "limit": limit}
-        rows = await self._database.call(_TAIL, values)
-        return LogTail([_event(row) for row in rows if row.id is not None], rows[0].horizon)
+        return _tail(await self._database.call(_SETTLED, values))
+
+    async def snapshot(self) -> str:
+        [row] = await self._database.call(_SELECT_SNAPSHOT, {})
+        return str(row.snapshot)
 
     async def horizon(self) -> int:
         [row] = await self._database.call(_SELECT_HORIZON, {})
@@ -85,6 +111,11 @@ class PostgresEventLog:
         """
         [row] = await self._database.call(_REBASE, {})
         return int(row.rebased)
+
+
+def _tail(rows: Sequence[Row[Any]]) -> LogTail:
+    events = [_event(row) for row in rows if row.id is not None]
+    return LogTail(events, rows[0].horizon, rows[0].snapshot)
 
 
 def _event(row: Row[Any]) -> Event:

@@ -16,6 +16,7 @@ GENERATION_ID = "gen_01a219b34dc62c1c11e4f67917192003"
 FILE_ID = "file_01a219b2f0a95d07b7d2c4e86f1a3b5c"
 _DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _ADDRESS = f"https://api.example.com/v1/generations/{GENERATION_ID}"
+_WATCHING = f"wt_0a1b2c3d.1796249600.{'5f' * 32}"
 _MOMENTS = {
     "created_at": "2026-11-26T20:15:02.418Z",
     "queued_at": "2026-11-26T20:15:02.457Z",
@@ -196,10 +197,10 @@ VIEWS: Mapping[str, Any] = {
     },
     "EventPage": {"data": [_EVENT], "next_cursor": None, "last_event_id": _EVENT["id"]},
     "WatchTokenView": {
-        "token": "wt_1.1796249600.3q2-7w",
+        "token": _WATCHING,
         "generation_id": GENERATION_ID,
         "expires_at": "2026-11-26T20:30:02Z",
-        "events_url": f"{_ADDRESS}/events?token=wt_1.1796249600.3q2-7w",
+        "events_url": f"{_ADDRESS}/events?token={_WATCHING}",
     },
     "FileView": {
         "id": FILE_ID,

@@ -12,10 +12,10 @@ from typing import Any
 from domain.errors import InvalidInput
 from domain.listing import GenerationFilter, ListOrder, ListPosition, SortKey, SortValue
 from domain.ports.webhooks import Page
-from domain.webhooks import Delivery
 
 # In the description of a parameter: nothing is one but what a page gave out.
 GENERATION_CURSOR: dict[str, Any] = {"format": "generation-cursor"}
+DELIVERY_CURSOR: dict[str, Any] = {"format": "delivery-cursor"}
 ENTRY_CURSOR: dict[str, Any] = {"format": "entry-cursor"}
 _MAX_ID = 2**63 - 1
 _FIRST_YEAR, _LAST_YEAR = 2000, 9999
@@ -33,7 +33,7 @@ def generation_cursor(position: ListPosition, wanted: GenerationFilter, order: L
     return _wrap(f"{_list_id(wanted, order)} {written} {position.id}")
 
 
-def delivery_cursor(last: Delivery) -> str:
+def delivery_cursor(last: Page) -> str:
     return _wrap(f"{last.created_at.isoformat()} {last.id}")
 
 

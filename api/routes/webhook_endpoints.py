@@ -13,7 +13,7 @@ from api.deps import (
     actor_of,
 )
 from api.http.declarations import declares
-from api.http.pagination import delivery_cursor, read_delivery_cursor
+from api.http.pagination import DELIVERY_CURSOR, delivery_cursor, read_delivery_cursor
 from api.http.schemas.webhooks import (
     DeliveryPage,
     DeliveryView,
@@ -27,6 +27,7 @@ from api.http.schemas.webhooks import (
 )
 from api.http.webhook_views import serialize_delivery, serialize_endpoint, serialize_new_endpoint
 from domain.errors import TooManyWebhookEndpoints, WebhookEndpointDisabled
+from domain.ports.webhooks import Page
 from domain.webhooks import DeliveryStatus
 
 router = APIRouter(prefix="/v1/webhook-endpoints", tags=["deliveries"])
@@ -130,7 +131,7 @@ async def list_deliveries(
     services: ServicesDep,
     status_is: Annotated[DeliveryStatus | None, Query(alias="status")] = None,
     generation_id: Annotated[str | None, Query(max_length=100, pattern="^[!-~]*$")] = None,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Annotated[str | None, Query(max_length=200, json_schema_extra=DELIVERY_CURSOR)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> DeliveryPage:
     """List an endpoint's deliveries, newest first."""
@@ -145,5 +146,5 @@ async def list_deliveries(
     page = found[:limit]
     return DeliveryPage(
         data=[serialize_delivery(delivery) for delivery in page],
-        next_cursor=delivery_cursor(page[-1]) if len(found) > limit else None,
+        next_cursor=delivery_cursor(Page(page[-1].created_at, page[-1].id)) if len(found) > limit else None,
     )

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 from domain.errors import TransientError
 from domain.events import Event, EventPosition
-from domain.ports import EventLog, LogTail
+from domain.ports import EventLog
 
 _log = logging.getLogger("darkroom.api")
 _MAX_READ = 2000
@@ -83,9 +83,13 @@ class EventFeed:
         self._of_tenants: dict[str, set[Subscription]] = {}
         self._starting = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
-        self._after = EventPosition(0, 0)
-        # What was given out already, of transactions that others may still be older than.
-        self._given: set[EventPosition] = set()
+        # What generations were told of; None while nobody waits for one. A snapshot and not a position: as
+        # long as a transaction is open, all that came since it began would be behind one, and read each time.
+        self._seen: str | None = None
+        # Within what is new since then: how far it was read, and the snapshot of its first page.
+        self._page: tuple[EventPosition, str] | None = None
+        # What tenants were told of; None while nobody waits for one.
+        self._after: EventPosition | None = None
         self._is_closed = False
 
     @asynccontextmanager
@@ -130,9 +134,11 @@ class EventFeed:
     async def _follow(self) -> None:
         """Follow the log from now on, if nobody did: what is committed before this returns can be read."""
         async with self._starting:
-            if self._following is None and not self._is_closed:
+            if self._of_generations and self._seen is None:
+                self._seen, self._page = await self._log.snapshot(), None
+            if self._of_tenants and self._after is None:
                 self._after = EventPosition(await self._log.horizon(), -1)
-                self._given = set()
+            if self._following is None and not self._is_closed:
                 self._following = asyncio.create_task(self._run())
         if self._is_closed:
             self.close()
@@ -143,30 +149,50 @@ class EventFeed:
             try:
                 if not is_full:
                     await asyncio.sleep(self._pause_seconds)
-                is_full = self._give(await self._log.read_tail(self._after, _MAX_READ))
+                is_full = await self._read()
             except TransientError:
                 _log.warning("the log of events cannot be read now")
                 await asyncio.sleep(_AFTER_FAILURE_SECONDS)
             except Exception:  # noqa: BLE001 - whatever it is, those who wait go on waiting
                 _log.exception("the log of events could not be read")
                 await asyncio.sleep(_AFTER_FAILURE_SECONDS)
-        self._following = None
+        self._seen = self._after = self._following = None
 
-    def _give(self, tail: LogTail) -> bool:
-        """Give out what is new; return whether there is more to read at once."""
-        final = [event for event in tail.events if event.position.transaction_id < tail.horizon]
-        new = [event for event in tail.events if event.position not in self._given]
-        for event in new:
+    async def _read(self) -> bool:
+        """Read for those who wait; return whether there is more to read at once."""
+        is_full = False
+        if not self._of_generations:
+            self._seen = None
+        elif self._seen is not None:
+            is_full = await self._read_new(self._seen)
+        if not self._of_tenants:
+            self._after = None
+        elif self._after is not None:
+            is_full = await self._read_settled(self._after) or is_full
+        return is_full
+
+    async def _read_new(self, seen: str) -> bool:
+        """Give each generation what was committed since this snapshot."""
+        after, first = self._page or (EventPosition(0, 0), None)
+        tail = await self._log.read_new(seen, after, _MAX_READ)
+        for event in tail.events:
             if event.generation_id is not None:
                 _put(self._of_generations.get(event.generation_id, ()), event)
-        for event in final:
-            _put(self._of_tenants.get(event.tenant_id, ()), event)
-        self._given = {event.position for event in tail.events[len(final) :]}
-        if len(tail.events) == _MAX_READ and len(final) == _MAX_READ:
-            self._after = final[-1].position
+        if len(tail.events) == _MAX_READ:
+            self._page = tail.events[-1].position, first or tail.snapshot
             return True
-        self._after = EventPosition(tail.horizon, -1)
+        # What was committed between its pages may come again.
+        self._seen, self._page = first or tail.snapshot, None
         return False
+
+    async def _read_settled(self, after: EventPosition) -> bool:
+        """Give each tenant what comes next, and nothing can come before."""
+        tail = await self._log.read_settled(after, _MAX_READ)
+        for event in tail.events:
+            _put(self._of_tenants.get(event.tenant_id, ()), event)
+        is_full = len(tail.events) == _MAX_READ
+        self._after = tail.events[-1].position if is_full else EventPosition(tail.horizon, -1)
+        return is_full
 
 
 def _put(subscriptions: Iterable[Subscription], event: Event) -> None:

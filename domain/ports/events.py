@@ -12,19 +12,29 @@ class LogTail:
     """The newest part of the log.
 
     Attributes:
-        events: What is visible, in the order of positions.
+        events: In the order of positions.
         horizon: The oldest transaction that may still write: below it, nothing is missing.
+        snapshot: Which transactions had been committed.
     """
 
     events: Sequence[Event]
     horizon: int
+    snapshot: str
 
 
 class EventLog(Protocol):
     """Reads events. Writing them is the database's own work."""
 
-    async def read_tail(self, after: EventPosition, limit: int) -> LogTail:
-        """Return what is visible after a position, also where an older transaction is still open."""
+    async def read_new(self, seen: str, after: EventPosition, limit: int) -> LogTail:
+        """Return what was committed since a snapshot, of that what is after a position."""
+        ...
+
+    async def read_settled(self, after: EventPosition, limit: int) -> LogTail:
+        """Return what is after a position, as far as nothing can be missing."""
+        ...
+
+    async def snapshot(self) -> str:
+        """Return which transactions have been committed."""
         ...
 
     async def horizon(self) -> int:

@@ -11,7 +11,7 @@ from adapters.database.functions import statements
 revision = "0013"
 down_revision = "0012"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "de7e6dfa13320e93fa44d16bfa6edbd92dd7ba2dc5e4a06a8e113237a5b2a70c"
+FUNCTIONS_SHA256 = "7bc4ae2ae3219519111f5402c3a667321b4f8683af3f639ac872afa045d94c36"
 
 COMPLETED = (
     "CREATE INDEX generations_completed ON generations (model, finished_at) WHERE status = 'completed'"

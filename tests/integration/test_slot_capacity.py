@@ -223,8 +223,10 @@ async def test_who_is_refused_looks_again(
     assert await one.request(first) == GRANTED
     refuse = one._request
 
-    async def released_meanwhile(attempt: AttemptRef) -> tuple[SlotDecision, bool]:
-        decision = await refuse(attempt)
+    async def released_meanwhile(
+        attempt: AttemptRef, left_because: str | None = None
+    ) -> tuple[SlotDecision, bool]:
+        decision = await refuse(attempt, left_because)
         await release(books, first)
         return decision
 

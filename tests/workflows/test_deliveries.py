@@ -36,6 +36,7 @@ from domain.webhooks import (
 from tests.conftest import namespaced_client
 from tests.support.books import PostgresBooks
 from tests.support.eventually import eventually
+from tests.support.time_limits import scaled
 from tests.support.webhook_sending import KEYRING, SUCCESS, ScriptedSender, delivery_activities_of
 from tests.support.world import HISTORIES
 from workflows.delivery import DeliveryWorkflow
@@ -58,7 +59,9 @@ class Site:
     def __post_init__(self) -> None:
         self.log = PostgresDeliveryLog(self.database)
         self.endpoints = PostgresWebhookEndpoints(self.database, Sealer(KEYRING))
-        self.workflows = TemporalDeliveries(self.client, task_timeout=timedelta(seconds=10))
+        self.workflows = TemporalDeliveries(
+            self.client, task_timeout=timedelta(seconds=10), call_seconds=scaled(30)
+        )
 
     async def deliver(self, responses: Sequence[WebhookResponse], schedule: Sequence[float]) -> "Job":
         """Start a delivery to a new endpoint that responds like this."""

@@ -159,7 +159,8 @@ BEGIN
 END $$;
 
 -- Send what an endpoint missed since a moment: what made no delivery because it was disabled, then what did not succeed.
--- Return how many deliveries go, and whether that was all; each call does a part.
+-- Return how many deliveries go, and whether that was all; each call does a part. Deliveries refer to the endpoint while it
+-- is locked: with its key locked, too, those of all tenants would wait for this.
 CREATE OR REPLACE FUNCTION resend_deliveries(p_endpoint text, p_since timestamptz, p_limit bigint)
 RETURNS TABLE (started bigint, is_complete boolean) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -168,7 +169,7 @@ DECLARE
     made bigint;
     again bigint;
 BEGIN
-    SELECT * INTO endpoint FROM webhook_endpoints WHERE id = p_endpoint FOR UPDATE;
+    SELECT * INTO endpoint FROM webhook_endpoints WHERE id = p_endpoint FOR NO KEY UPDATE;
     WITH missed AS (
         SELECT * FROM events
         WHERE tenant_id = endpoint.tenant_id AND endpoint.url IS NOT NULL

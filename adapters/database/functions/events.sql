@@ -4,15 +4,29 @@
 -- the order of their numbers. Data holds no prompt, no address of a result and no words of a provider.
 
 -- Write an event. p_generation: null for what belongs to a tenant only.
+--
+-- Fails, to be tried again, where a transaction that began later has written to the generation before: it would stand
+-- before that one's event, with a larger number. Only one that locks several generations can come into it, as a transaction
+-- begins, in this sense, with its first lock.
 CREATE OR REPLACE FUNCTION write_event(p_tenant text, p_generation text, p_type text, p_data jsonb)
-RETURNS void LANGUAGE sql AS $$
-    INSERT INTO events (tenant_id, generation_id, number, type, data) VALUES (
-        p_tenant, p_generation, CASE WHEN p_generation IS NOT NULL THEN 1 + coalesce(
-            (SELECT number FROM events WHERE generation_id = p_generation ORDER BY number DESC LIMIT 1),
-            (SELECT purged_events FROM generations WHERE id = p_generation)
-        ) END, p_type, p_data
-    )
-$$;
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    last_number bigint;
+    last_transaction bigint;
+BEGIN
+    IF p_generation IS NOT NULL THEN
+        SELECT number, transaction_id INTO last_number, last_transaction
+        FROM events WHERE generation_id = p_generation ORDER BY number DESC LIMIT 1;
+        IF NOT FOUND THEN
+            last_number := (SELECT purged_events FROM generations WHERE id = p_generation);
+        ELSIF last_transaction > pg_current_xact_id()::text::bigint THEN
+            RAISE EXCEPTION 'events of generation % would be out of order', p_generation
+                USING ERRCODE = 'serialization_failure';
+        END IF;
+    END IF;
+    INSERT INTO events (tenant_id, generation_id, number, type, data)
+    VALUES (p_tenant, p_generation, last_number + 1, p_type, p_data);
+END $$;
 
 -- Status and stage, and what the client asked for.
 CREATE OR REPLACE FUNCTION log_generation() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -31,7 +45,8 @@ BEGIN
     IF NEW.finished_at IS NOT NULL AND OLD.finished_at IS NULL THEN
         PERFORM write_event(NEW.tenant_id, NEW.id, 'generation.' || NEW.status, progress || jsonb_build_object(
             'error_code', NEW.error_code, 'charged_credits', NEW.charged_credits,
-            'refunded_credits', NEW.refunded_credits, 'undelivered', jsonb_array_length(NEW.undelivered)
+            'refunded_credits', NEW.refunded_credits, 'undelivered', jsonb_array_length(NEW.undelivered),
+            'canceled_by', NEW.canceled_by
         ));
     ELSIF NEW.status <> OLD.status THEN
         PERFORM write_event(NEW.tenant_id, NEW.id, 'generation.' || NEW.status, progress);

@@ -5,6 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt
 
+from domain.webhook_urls import MAX_URL_CHARACTERS
+from domain.webhooks import SUBSCRIBABLE_TYPES
+
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -23,7 +26,11 @@ Text = Annotated[str, Field(strict=True, json_schema_extra=_NO_NUL), AfterValida
 WholeNumber = Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]
 Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 Word = Annotated[Text, Field(max_length=20)]
-EventName = Annotated[Text, Field(max_length=100)]
+EventName = Annotated[Text, Field(max_length=100, json_schema_extra={"enum": list(SUBSCRIBABLE_TYPES)})]
+# https at a host that the internet reaches: domain/webhook_urls.py.
+WebhookUrl = Annotated[
+    Text, Field(min_length=1, max_length=MAX_URL_CHARACTERS, json_schema_extra={"format": "https-url"})
+]
 
 
 class RequestBody(BaseModel):

@@ -5,14 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictInt
 
-from api.http.schemas.fields import EventName, Number, RequestBody, Text, WholeNumber, Word
+from api.http.schemas.fields import EventName, Number, RequestBody, Text, WebhookUrl, WholeNumber, Word
 from api.http.schemas.jobs import RouteView, SubmitUnknownView
 from api.http.schemas.progress import ProgressView
 from domain.charging import ChargePolicy
 from domain.controls import CanceledBy, Controls, Priority
 from domain.generation import Stage, Status
 from domain.moderation import ModeratedAt
-from domain.webhook_urls import MAX_URL_CHARACTERS
 
 # A year.
 MAX_LIFETIME_SECONDS = 31_536_000
@@ -50,7 +49,7 @@ class GenerationCreate(RequestBody):
     inputs: Annotated[list[Text], Field(max_length=16)] | None = None
     mask: Text | None = None
     metadata: Annotated[dict[Text, Text], Field(max_length=16)] | None = None
-    webhook_url: Annotated[Text, Field(min_length=1, max_length=MAX_URL_CHARACTERS)] | None = None
+    webhook_url: WebhookUrl | None = None
     webhook_events: Annotated[list[EventName], Field(max_length=50)] | None = None
     max_cost: Annotated[WholeNumber, Field(ge=0)] | None = None
     priority: Literal["low", "normal", "high"] | None = None

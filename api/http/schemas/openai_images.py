@@ -15,6 +15,14 @@ def _no_flag(value: object) -> object:
     return value
 
 
+def _no_number(value: object) -> object:
+    """Refuse 0 and 1 as false and true; the words of a form are flags."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError("must be true or false")  # noqa: TRY004 - as above
+    return value
+
+
+Flag = Annotated[bool, BeforeValidator(_no_number)]
 Count = Annotated[int, BeforeValidator(_no_flag)]
 
 
@@ -34,7 +42,7 @@ class ImageAsk(BaseModel):
     output_format: str | None = None
     output_compression: Count | None = None
     response_format: Literal["url", "b64_json"] | None = None
-    stream: bool | None = None
+    stream: Flag | None = None
     partial_images: Count | None = Field(default=None, ge=0, le=_MAX_PARTIAL_IMAGES)
     user: str | None = Field(default=None, max_length=_MAX_USER_CHARACTERS)
     safety_identifier: str | None = Field(default=None, max_length=_MAX_USER_CHARACTERS)

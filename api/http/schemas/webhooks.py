@@ -5,19 +5,17 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, Field, StrictBool
 
-from api.http.schemas.fields import EventName, RequestBody, Text
-from domain.webhook_urls import MAX_URL_CHARACTERS
+from api.http.schemas.fields import EventName, RequestBody, Text, WebhookUrl
 from domain.webhooks import DeliveryStatus, DisabledReason
 
 _EventTypes = Annotated[list[EventName], Field(max_length=50)]
-_Url = Annotated[Text, Field(min_length=1, max_length=MAX_URL_CHARACTERS)]
 _Description = Annotated[Text, Field(max_length=500)]
 
 
 class WebhookEndpointCreate(RequestBody):
     """event_types: left out or empty for those that end a generation."""
 
-    url: _Url
+    url: WebhookUrl
     description: _Description = ""
     event_types: _EventTypes = Field(default_factory=list)
 
@@ -25,7 +23,7 @@ class WebhookEndpointCreate(RequestBody):
 class WebhookEndpointChange(RequestBody):
     """What is left out stays."""
 
-    url: _Url | None = None
+    url: WebhookUrl | None = None
     description: _Description | None = None
     event_types: _EventTypes | None = None
     is_enabled: StrictBool | None = None

@@ -13,6 +13,7 @@ from adapters.database.events import PostgresEventLog
 from adapters.database.inbox import PostgresInbox
 from adapters.database.ledger import PostgresLedger
 from domain.audit import Actor
+from domain.errors import DatabaseUnavailable
 from domain.events import Event, EventPosition, EventType
 from domain.generation import Status, TerminalState
 from domain.provider import AttemptRef, JobStatus, ProviderEvent, ProviderJob, ProviderResult
@@ -89,7 +90,7 @@ async def test_a_refund_is_told_before_the_end(books: PostgresBooks, log: Postgr
     assert asked.type is EventType.GENERATION_CANCEL_REQUESTED
     assert refunded.type is EventType.CREDITS_REFUNDED
     assert ended.type is EventType.GENERATION_CANCELED
-    assert ended.data["refunded_credits"] == 4
+    assert (ended.data["refunded_credits"], ended.data["canceled_by"]) == (4, "client")
 
 
 async def test_grants_belong_to_the_tenant_alone(books: PostgresBooks, log: PostgresEventLog) -> None:
@@ -116,12 +117,13 @@ async def test_an_early_insert_that_commits_late_is_not_passed_over(
 ) -> None:
     """Its id is smaller than those of events that were committed before it, and were read."""
     tenant_id = await books.tenant()
+    seen = await log.snapshot()
     async with database.begin() as session:
         await session.execute(text(_WRITE), {"tenant": tenant_id})
         for _ in range(3):
             await books.sql(_WRITE, tenant=tenant_id)
         # Later ones are seen at once by who waits for one job, and not by who reads all in order.
-        tail = await log.read_tail(EventPosition(0, 0), _ALL * 100)
+        tail = await log.read_new(seen, EventPosition(0, 0), _ALL)
         assert sum(event.tenant_id == tenant_id for event in tail.events) == 3
         assert await log.list_of_tenant(tenant_id, after=None, limit=_ALL) == []
     events = await log.list_of_tenant(tenant_id, after=None, limit=_ALL)
@@ -226,3 +228,29 @@ async def test_events_of_a_restored_dump_come_before_new_ones(
     assert [event.position.transaction_id for event in events][:3] == [0, 0, 0]
     assert len(events) == 4
     assert await owners_books.sql("SELECT rebase_events()") == [(0,)]
+
+
+async def test_an_event_never_stands_before_one_that_it_follows(
+    books: PostgresBooks, log: PostgresEventLog, database: Database
+) -> None:
+    """A transaction that comes to a generation after a younger one has to be tried again."""
+    tenant_id = await books.tenant(10)
+    first, second = await books.add(tenant_id), await books.add(tenant_id)
+    with pytest.raises(DatabaseUnavailable):
+        await _come_late(books, database, tenant_id, (first, second))
+    events = await log.list_of_tenant(tenant_id, after=None, limit=_ALL)
+    assert [event.number for event in events if event.generation_id == second] == [1, 2]
+
+
+async def _come_late(
+    books: PostgresBooks, database: Database, tenant_id: str, generation_ids: tuple[str, str]
+) -> None:
+    """Lock the first; then write to the second what follows an event of a younger transaction."""
+    first, second = generation_ids
+    lock = text("SELECT FROM generations WHERE id = :id FOR UPDATE")
+    async with database.begin() as session:
+        await session.execute(lock, {"id": first})
+        await books.cancel(second)
+        await session.execute(lock, {"id": second})
+        write = text("SELECT write_event(:tenant, :id, 'slot.granted', '{}')")
+        await session.execute(write, {"tenant": tenant_id, "id": second})

@@ -112,6 +112,20 @@ async def test_dispatchers_at_once_make_each_delivery_once(site: Site) -> None:
     assert len(rows) == len({event for _, event, _ in rows}) == 60
 
 
+async def test_a_tenant_that_has_much_resent_holds_up_no_deliveries(site: Site, serving_url: str) -> None:
+    await site.write_events()
+    resending = await asyncpg.connect(serving_url, timeout=scaled(10))
+    transaction = resending.transaction()
+    await transaction.start()
+    await resending.execute(
+        "SELECT resend_deliveries($1, clock_timestamp() + interval '1 hour', 10)", site.endpoint_id
+    )
+    await site.dispatch_all()
+    assert len(await site.rows()) == 1
+    await transaction.rollback()
+    await resending.close()
+
+
 async def test_while_temporal_is_away_deliveries_wait_and_start_once_it_is_back(site: Site) -> None:
     await site.write_events(3)
     away, back = Workflows(away=True), Workflows()

@@ -11,8 +11,9 @@ from hypothesis import strategies
 from PIL import Image
 
 from api.http.examples import PARAMETERS
-from api.http.pagination import entry_cursor, generation_cursor
+from api.http.pagination import delivery_cursor, entry_cursor, generation_cursor
 from domain.listing import GenerationFilter, ListOrder, ListPosition
+from domain.ports.webhooks import Page
 from tests.integration.api.service import MODEL
 from tests.support.requests import new_id
 
@@ -37,6 +38,13 @@ _SECONDS = strategies.integers(int(_FIRST.timestamp()), int(_LAST.timestamp()))
 schemathesis.openapi.format(
     "generation-cursor",
     _SECONDS.map(lambda second: _cursor(datetime.fromtimestamp(second, UTC))),
+)
+schemathesis.openapi.format(
+    "delivery-cursor",
+    _SECONDS.map(lambda second: delivery_cursor(Page(datetime.fromtimestamp(second, UTC), new_id("msg")))),
+)
+schemathesis.openapi.format(
+    "https-url", strategies.integers(0, 9).map("https://hooks{}.example.com/a".format)
 )
 schemathesis.openapi.format("entry-cursor", strategies.integers(0, 2**63 - 1).map(entry_cursor))
 schemathesis.openapi.format("short-duration", strategies.integers(1, 86_400).map(str))

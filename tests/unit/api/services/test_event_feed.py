@@ -27,7 +27,10 @@ def event(transaction: int, number: int, generation_id: str | None = "gen_1") ->
 
 @dataclass
 class Log:
-    """A log in memory. open_since: the oldest transaction that has not ended, if there is one."""
+    """A log in memory, in the order of commits.
+
+    open_since: the oldest transaction that has not ended, if there is one.
+    """
 
     events: list[Event] = field(default_factory=list)
     open_since: int | None = None
@@ -40,13 +43,23 @@ class Log:
         newest = max((each.position.transaction_id for each in self.events), default=0)
         return newest + 1 if self.open_since is None else self.open_since
 
-    async def read_tail(self, after: EventPosition, limit: int) -> LogTail:
-        self.reads += 1
+    async def snapshot(self) -> str:
+        if self.is_away:
+            raise DatabaseUnavailable
+        return str(len(self.events))
+
+    async def read_new(self, seen: str, after: EventPosition, limit: int) -> LogTail:
+        return await self._read(self.events[int(seen) :], after, limit)
+
+    async def read_settled(self, after: EventPosition, limit: int) -> LogTail:
         horizon = await self.horizon()
-        found = sorted(
-            (each for each in self.events if each.position > after), key=lambda each: each.position
-        )
-        return LogTail(found[:limit], horizon)
+        settled = [each for each in self.events if each.position.transaction_id < horizon]
+        return await self._read(settled, after, limit)
+
+    async def _read(self, events: Sequence[Event], after: EventPosition, limit: int) -> LogTail:
+        self.reads += 1
+        found = sorted((each for each in events if each.position > after), key=lambda each: each.position)
+        return LogTail(found[:limit], await self.horizon(), await self.snapshot())
 
     async def list_of_generation(
         self, tenant_id: str, generation_id: str, *, after: int, limit: int
