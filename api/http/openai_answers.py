@@ -77,6 +77,9 @@ async def _begun_stream(
 ) -> PartialImagesBody | None:
     """Return a stream once there is a partial image; None if the job ended before one, or takes too long."""
     tenant_id, client, feed = caller.tenant_id, client_of(request), services.partial_images
+    generation = await feed.current(tenant_id, job.generation_id)
+    if generation.images_erased_at is not None:
+        return None
     images = feed.follow(tenant_id, job.generation_id, client)
     first = await _first_of(images)
     if first is None:
@@ -84,13 +87,13 @@ async def _begun_stream(
     copies = services.image_copies
 
     async def ending() -> AsyncGenerator[bytes, None]:
-        generation = await feed.current(tenant_id, job.generation_id)
-        async with aclosing(_end_of_stream(request, services, generation, form)) as pieces:
+        ended = await feed.current(tenant_id, job.generation_id)
+        async with aclosing(_end_of_stream(request, services, ended, form)) as pieces:
             async for piece in pieces:
                 yield piece
 
     return PartialImagesBody(
-        await feed.current(tenant_id, job.generation_id),
+        generation,
         form.kind,
         first,
         images,
