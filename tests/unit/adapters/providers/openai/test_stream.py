@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from adapters.providers.http.client import provider_client
+from adapters.providers.http.event_stream import EventScanner
 from adapters.providers.openai.adapter import OpenAiProvider
 from domain.errors import ContentRejected, InvalidInput, ServiceError, SubmitAmbiguous
 from domain.provider import JobStatus, ProviderCost, Submission, SyncResult
@@ -122,6 +123,18 @@ async def test_events_are_found_in_any_pieces(tmp_path: Path, piece_bytes: int) 
         )
     assert [index for index, _ in taken.images] == [0, 1]
     assert len(found.files) == 1
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 2, 3, 100])
+def test_the_end_of_an_event_may_be_in_two_pieces(piece_bytes: int) -> None:
+    events = [partial(0).replace(b"\n", b"\r\n"), partial(1), b"\n\n", completed()]
+    body, scanner = b"".join(events), EventScanner()
+    spans = [
+        span
+        for start in range(0, len(body), piece_bytes)
+        for span in scanner.feed(body[start : start + piece_bytes])
+    ]
+    assert [body[span.start : span.end] for span in spans] == [events[0], events[1], events[3]]
 
 
 @pytest.mark.parametrize(
