@@ -68,7 +68,10 @@ class Dispatcher:
     async def sweep(self) -> None:
         """Have deliveries go on whose workflows are lost, and delete old ones."""
         for delivery in await self._deliveries.list_overdue(_OVERDUE, _STARTS):
-            if not await self._workflows.is_delivery_open(delivery.workflow_id):
+            if await self._workflows.is_delivery_open(delivery.workflow_id):
+                # It waits for its receiver's turn, and must not be looked at again before all others.
+                await self._deliveries.note_waiting(delivery.delivery_id, delivery.run)
+            else:
                 await self._deliveries.restart(delivery.delivery_id, delivery.run)
         if self._keeps is None:
             return

@@ -151,7 +151,7 @@ class IdempotencyKeyReused(PermanentError):
     """The key was used before with another body."""
 
     code = "idempotency_key_reused"
-    message = "This Idempotency-Key was used with a different request body."
+    message = "This Idempotency-Key was used with another request."
 
 
 class IdempotencyKeyInUse(PermanentError):

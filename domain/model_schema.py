@@ -57,12 +57,9 @@ class InputLimits:
         """Check what can be checked while only the number of images is known."""
         errors = []
         if not self.min_images <= inputs <= self.max_images:
-            counts = (
-                f"{self.min_images} to {self.max_images}"
-                if self.min_images < self.max_images
-                else f"{self.max_images}"
-            )
-            errors.append(("inputs", f"number of images: {counts}"))
+            least = f"{self.min_images} to " if self.min_images < self.max_images else ""
+            noun = "image" if self.max_images == 1 else "images"
+            errors.append(("inputs", f"this model takes {least}{self.max_images} {noun}"))
         if mask and self.mask == "no":
             errors.append(("mask", "not taken by this model"))
         if mask and inputs == 0:

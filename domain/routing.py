@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.attempt import AttemptState
-from domain.errors import ContentRejected, ServiceError
+from domain.errors import ContentRejected, ServiceError, SubmitUnknown
 from domain.generation import Generation, Status
 from domain.route_notes import AttemptSummary, RouteReason
 
@@ -81,7 +81,9 @@ _TOLD_BY_STATE: Mapping[AttemptState, RouteReason] = {
 def _standing(generation: Generation, attempt: AttemptSummary | None) -> tuple[bool, str]:
     """Return whether the provider of an attempt has the job, and why or why not."""
     if attempt is not None and attempt.state in _TOLD_BY_STATE:
-        return True, _TOLD_BY_STATE[attempt.state]
+        # A synchronous call that ended without its response is a failed attempt, and as much in doubt.
+        is_in_doubt = attempt.state is AttemptState.FAILED and attempt.code == SubmitUnknown.code
+        return True, RouteReason.MAY_BE_CHARGED if is_in_doubt else _TOLD_BY_STATE[attempt.state]
     if attempt is not None and attempt.state is not AttemptState.NOT_SENT:
         return False, _reason_of_failure(attempt)
     return False, _end_of(generation) or RouteReason.WAITING

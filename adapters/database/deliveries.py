@@ -20,10 +20,25 @@ from domain.webhooks import (
 )
 
 _DISPATCH = text("SELECT * FROM dispatch_events(:limit)")
-_INPUT = "SELECT id, tenant_id, endpoint_id, type, run, attempts FROM deliveries"
-_UNSTARTED = text(f"""
-{_INPUT} WHERE status = 'pending' AND started_at IS NULL ORDER BY created_at, id LIMIT :limit
-""")
+_INPUT = "SELECT id, tenant_id, endpoint_id, type, run, attempts, created_at FROM deliveries"
+_IS_UNSTARTED = "status = 'pending' AND started_at IS NULL"
+# In turns of the tenants: what one has resent is older than what all others have.
+UNSTARTED = f"""
+WITH RECURSIVE tenants AS (
+    (SELECT tenant_id FROM deliveries WHERE {_IS_UNSTARTED} ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT tenant_id FROM deliveries WHERE {_IS_UNSTARTED} AND tenant_id > tenants.tenant_id
+        ORDER BY tenant_id LIMIT 1
+    ) FROM tenants WHERE tenant_id IS NOT NULL
+)
+SELECT delivery.* FROM tenants CROSS JOIN LATERAL (
+    {_INPUT} WHERE {_IS_UNSTARTED} AND tenant_id = tenants.tenant_id ORDER BY created_at, id LIMIT :limit
+) AS delivery
+ORDER BY row_number() OVER (PARTITION BY delivery.tenant_id ORDER BY delivery.created_at, delivery.id),
+    delivery.created_at, delivery.id LIMIT :limit
+"""  # noqa: S608 - constants
+_UNSTARTED = text(UNSTARTED)
 _MARK_STARTED = text("""
 UPDATE deliveries SET started_at = now()
 FROM unnest(CAST(:ids AS text[]), CAST(:runs AS bigint[])) AS started (id, run)
@@ -37,6 +52,10 @@ ORDER BY next_attempt_at LIMIT :limit
 _RESTART = text("""
 UPDATE deliveries SET run = run + 1, started_at = NULL, next_attempt_at = now()
 WHERE id = :id AND run = :run AND status = 'pending'
+""")
+_NOTE_WAITING = text("""
+UPDATE deliveries SET next_attempt_at = now()
+WHERE id = :id AND run = :run AND status = 'pending' AND next_attempt_at < now()
 """)
 _PURGE = text("""
 DELETE FROM deliveries WHERE id IN (
@@ -94,6 +113,9 @@ class PostgresDeliveries:
 
     async def restart(self, delivery_id: str, run: int) -> None:
         await self._database.call(_RESTART, {"id": delivery_id, "run": run})
+
+    async def note_waiting(self, delivery_id: str, run: int) -> None:
+        await self._database.call(_NOTE_WAITING, {"id": delivery_id, "run": run})
 
     async def purge_ended(self, age: timedelta, limit: int) -> int:
         return len(await self._database.call(_PURGE, {"age": age, "limit": limit}))

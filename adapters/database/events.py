@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, Row, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from adapters.database.engine import Database
 from domain.events import Event, EventPosition, EventType
@@ -14,7 +14,6 @@ _COLUMNS = "transaction_id, id, tenant_id, generation_id, number, type, data, cr
 # The oldest transaction that is still open, in any database of the server.
 _HORIZON = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
 _SNAPSHOT = "CAST(pg_current_snapshot() AS text)"
-_SEEN = "CAST(CAST(:seen AS text) AS pg_snapshot)"
 _BEHIND = "(transaction_id, id) > (:transaction, :id)"
 # One statement, and so one snapshot: the horizon is that of the rows.
 _TAIL = f"""
@@ -26,18 +25,20 @@ SELECT {_HORIZON} AS horizon, {_SNAPSHOT} AS snapshot, tail.* FROM (VALUES (1)) 
 _SETTLED = text(
     _TAIL % f"SELECT {_COLUMNS} FROM events WHERE {_BEHIND} AND transaction_id < {_HORIZON}"  # noqa: S608
 ).columns(data=JSONB)
-# Transactions that were open then, and those that began since. Others are not read, however many there are.
-_NEW = text(
-    _TAIL
-    % f"""
-    SELECT {_COLUMNS} FROM events WHERE {_BEHIND} AND transaction_id = ANY (ARRAY(
-        SELECT CAST(CAST(pg_snapshot_xip({_SEEN}) AS text) AS bigint)
-    )) UNION ALL (
-        SELECT {_COLUMNS} FROM events WHERE {_BEHIND}
-            AND transaction_id >= CAST(CAST(pg_snapshot_xmax({_SEEN}) AS text) AS bigint)
+# Transactions that were open then, and those that began since. Others are not read, however many there are:
+# of two lower bounds an index scan might begin at the lower one, so each part has one.
+_NEW = (
+    text(
+        _TAIL
+        % f"""
+    SELECT {_COLUMNS} FROM events WHERE transaction_id = ANY (:open) AND {_BEHIND} UNION ALL (
+        SELECT {_COLUMNS} FROM events WHERE (transaction_id, id) > (:later_transaction, :later_id)
         ORDER BY transaction_id, id LIMIT :limit
     )"""  # noqa: S608 - constants
-).columns(data=JSONB)
+    )
+    .bindparams(bindparam("open", type_=ARRAY(BigInteger)))
+    .columns(data=JSONB)
+)
 _SELECT_SNAPSHOT = text(f"SELECT {_SNAPSHOT} AS snapshot")
 _SELECT_HORIZON = text(f"SELECT {_HORIZON} AS horizon")
 _OF_GENERATION = text(f"""
@@ -66,7 +67,16 @@ class PostgresEventLog:
         self._database = database
 
     async def read_new(self, seen: str, after: EventPosition, limit: int) -> LogTail:
-        values = {"seen": seen, "transaction": after.transaction_id, "id": after.id, "limit": limit}
+        _, next_transaction, still_open = seen.split(":")
+        later = max(after, EventPosition(int(next_transaction), -1))
+        values = {
+            "open": [int(transaction) for transaction in still_open.split(",") if transaction],
+            "transaction": after.transaction_id,
+            "id": after.id,
+            "later_transaction": later.transaction_id,
+            "later_id": later.id,
+            "limit": limit,
+        }
         return _tail(await self._database.call(_NEW, values))
 
     async def read_settled(self, after: EventPosition, limit: int) -> LogTail:

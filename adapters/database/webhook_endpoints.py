@@ -106,11 +106,16 @@ class PostgresWebhookEndpoints:
             .values(deleted_at=func.now(), url="", description="", **_NO_SECRETS)
             .returning(col(WebhookEndpointRow.id))
         )
+        listed = select(col(WebhookEndpointRow.id)).where(*_listed_of(tenant_id, endpoint_id))
         async with self._database.begin() as session:
+            if await session.scalar(listed) is None:
+                raise WebhookEndpointNotFound
+            # Before the endpoint, as whoever records an attempt locks them in this order. One that is made
+            # meanwhile is canceled when it is to be sent.
+            canceled = (await session.execute(_CANCEL_DELIVERIES, {"endpoint": endpoint_id})).all()
             if await session.scalar(delete) is None:
                 raise WebhookEndpointNotFound
             await record(session, by, AuditAction.DELETE_WEBHOOK_ENDPOINT, endpoint_id, tenant_id)
-            canceled = (await session.execute(_CANCEL_DELIVERIES, {"endpoint": endpoint_id})).all()
         return [workflow_id_of(row.id, row.run) for row in canceled if row.started_at is not None][:limit]
 
     async def rotate_secret(

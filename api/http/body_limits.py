@@ -44,7 +44,7 @@ class BodyLimitMiddleware:
         cap = self._cap(scope)
         if _announced_bytes(scope) > cap:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            await problem(status, BodyTooLarge.code, BodyTooLarge.message)(scope, receive, send)
+            await problem(status, BodyTooLarge.code, _too_large(cap))(scope, receive, send)
         else:
             await self._app(scope, _bounded(receive, cap, self._whole_within_seconds), send)
 
@@ -53,6 +53,10 @@ class BodyLimitMiddleware:
         known = {**self._by_prefix, **(self._forms_by_prefix if is_form else {})}
         caps = (cap for prefix, cap in known.items() if scope["path"].startswith(prefix))
         return next(caps, self._max_bytes)
+
+
+def _too_large(cap: int) -> str:
+    return f"The request body is larger than {cap} bytes."
 
 
 def _bounded(receive: Receive, cap: int, seconds: float) -> Receive:
@@ -74,7 +78,7 @@ def _bounded(receive: Receive, cap: int, seconds: float) -> Receive:
         read_bytes += len(message.get("body", b""))
         if read_bytes > cap:
             # The one exception that FastAPI lets through from the reading of a body.
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(cap))
         return message
 
     return bounded

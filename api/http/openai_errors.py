@@ -38,6 +38,7 @@ _OPENAI_NAMES = {
     errors.InsufficientCredits.code: ("insufficient_quota", "insufficient_quota"),
     errors.RateLimited.code: ("requests", "rate_limit_exceeded"),
 }
+_PARAMETERS_OF_CODES = {errors.ModelNotFound.code: "model", errors.ModelUnavailable.code: "model"}
 _TYPES = {
     HTTPStatus.FORBIDDEN: "permission_error",
     HTTPStatus.CONFLICT: "conflict_error",
@@ -67,7 +68,7 @@ def error_body(
     error: dict[str, Any] = {
         "message": "; ".join(f"{field}: {text}" for field, text in renamed) or message,
         "type": kind,
-        "param": renamed[0][0] if renamed else None,
+        "param": renamed[0][0] if renamed else _PARAMETERS_OF_CODES.get(code),
         "code": name,
     }
     if (generation_id := scope.get("state", {}).get(_STATE)) is not None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from math import ceil
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -81,6 +82,7 @@ _CODES = {
 }
 
 
+_UNREADABLE = "not whole JSON, or not a form with as many files and fields as are taken"
 # What OpenAI's and Stripe's clients obey.
 SHOULD_RETRY = "X-Should-Retry"
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -214,7 +216,8 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     if any(item["loc"] == ("body",) for item in found) and not is_json(request):
         # FastAPI reads such a body as text, and then misses the object.
         return await _service_error(request, UnsupportedMediaType("the body must be application/json"))
-    fields = [(_field(item["loc"]), str(item["msg"])) for item in found]
+    # Each once: a parameter that two dependencies read is reported by both.
+    fields = list(dict.fromkeys((_field(item["loc"]), _message(item)) for item in found))
     is_broken = any(item["type"] == "json_invalid" for item in found)
     status = HTTPStatus.BAD_REQUEST if is_broken else HTTPStatus.UNPROCESSABLE_ENTITY
     detail = "; ".join(f"{field}: {message}" for field, message in fields[:5])
@@ -224,7 +227,12 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
 async def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    return problem(status, _CODES.get(status, "http_error"), status.phrase, (), error.headers)
+    code = _CODES.get(status, "http_error")
+    if status is HTTPStatus.BAD_REQUEST:
+        return problem(status, code, f"body: {_UNREADABLE}", [("body", _UNREADABLE)], error.headers)
+    # Nobody but us refuses a body for its size; of all others the text may be of a library.
+    detail = error.detail if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE else status.phrase
+    return problem(status, code, detail, (), error.headers)
 
 
 async def _gone(_: Request, __: Exception) -> JSONResponse:
@@ -259,6 +267,16 @@ def is_json(request: Request) -> bool:
     return media_type == "application/json" or (
         media_type.startswith("application/") and media_type.endswith("+json")
     )
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    """Return what is wrong with a field, without the words of the library that found it."""
+    if error["type"] == "value_error":
+        return str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "too_long" and error.get("ctx", {}).get("field_type") == "Value":
+        # A limit that is checked after other checks, which does not know that it counts characters.
+        return f"at most {error['ctx']['max_length']} characters"
+    return str(error["msg"])
 
 
 def _field(location: Sequence[int | str]) -> str:

@@ -1,5 +1,6 @@
 """What a generation would cost and take, and why it would be refused."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -11,7 +12,7 @@ from api.http.json_body import read_generation
 from api.http.schemas.estimates import EstimateView
 from api.http.schemas.generations import GenerationCreate
 from api.services.generations import GenerationCommand
-from domain.errors import ModelNotFound, TooManyAtOnce
+from domain.errors import InvalidInput, ModelNotFound, TooManyAtOnce
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
 _BODY = {
@@ -44,4 +45,16 @@ async def estimate_generation(
         body.mask,
         max_cost=body.max_cost,
     )
-    return serialize_estimate(await services.estimates.estimate(caller, command))
+    webhook = await _webhook_errors(services, caller.tenant_id, body)
+    return serialize_estimate(await services.estimates.estimate(caller, command, webhook))
+
+
+async def _webhook_errors(
+    services: ServicesDep, tenant_id: str, body: GenerationCreate
+) -> Sequence[tuple[str, str]]:
+    """Return what a create would refuse of the job's own webhook."""
+    try:
+        await services.webhook_endpoints.check_job_webhook(tenant_id, body.webhook_url, body.webhook_events)
+    except InvalidInput as error:
+        return error.errors
+    return ()

@@ -96,8 +96,8 @@ async def list_events(
         except EventsExpired:
             position, is_reset = None, True
         _begin_waiting(request)
-        events = streams.of_tenant(caller.tenant_id, position)
-        return EventStreamResponse(_messages(events, wanted, is_reset=is_reset))
+        events = streams.of_types(streams.of_tenant(caller.tenant_id, position), wanted)
+        return EventStreamResponse(_messages(events, is_reset=is_reset))
     position = _position(cursor, None)
     await streams.require_position(caller.tenant_id, position)
     found = await services.event_log.list_of_tenant(caller.tenant_id, after=position, limit=limit + 1)
@@ -161,19 +161,11 @@ def _begin_waiting(request: Request) -> None:
         raise TooManyWaiting(retry_after_seconds=5)
 
 
-async def _messages(
-    events: AsyncGenerator[Event | None],
-    types: frozenset[EventType] = frozenset(EventType),
-    *,
-    is_reset: bool,
-) -> AsyncGenerator[str]:
+async def _messages(events: AsyncGenerator[Event | None], *, is_reset: bool) -> AsyncGenerator[str]:
     yield HEARTBEAT + (reset_message() if is_reset else "")
     async with aclosing(events) as open_events:
         async for event in open_events:
-            if event is None:
-                yield HEARTBEAT
-            elif event.type in types:
-                yield message(event)
+            yield HEARTBEAT if event is None else message(event)
 
 
 def _page(

@@ -48,10 +48,12 @@ class Estimates:
         self._admission = admission
         self._durations = durations
 
-    async def estimate(self, caller: Caller, command: GenerationCommand) -> Estimate:
-        """Raises ModelNotFound."""
+    async def estimate(
+        self, caller: Caller, command: GenerationCommand, invalid_fields: Sequence[tuple[str, str]] = ()
+    ) -> Estimate:
+        """invalid_fields: what a create refuses first, with the reason. Raises ModelNotFound."""
         model = self._catalog.get_model(command.model)
-        refusals: list[Refusal] = []
+        refusals = [Refusal(InvalidInput.code, message, field) for field, message in invalid_fields]
         if not self._catalog.is_available(model):
             refusals += _each(ModelUnavailable())
         invalid = await self._invalid_fields(caller, model, command)

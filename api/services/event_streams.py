@@ -1,19 +1,22 @@
 """Streams of events: what is in the log first, then what comes, without a gap and in order."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
 from api.services.event_feed import EventFeed, EventsDropped, Subscription
+from api.services.tenant_limits import TenantConcurrencyLimiter
 from domain.errors import EventsExpired
-from domain.events import Event, EventPosition
+from domain.events import Event, EventPosition, EventType
 from domain.ports import EventLog
 
 Order = TypeVar("Order", int, EventPosition)
 
 _PAGE = 200
+# Of one tenant: its streams have no turn any more, and many at once would take every connection.
+_MAX_READS = 2
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class EventStreams:
         self._log = log
         self._feed = feed
         self._policy = policy
+        self._reads = TenantConcurrencyLimiter(_MAX_READS, policy.max_seconds)
 
     async def number_after(self, tenant_id: str, generation_id: str, last: EventPosition | None) -> int:
         """Return the number of the generation's event that a client has seen last; 0 for none.
@@ -68,7 +72,8 @@ class EventStreams:
         """Yield a generation's events after this number, until it has ended; None when nothing happens."""
 
         async def read(last: int) -> Sequence[Event]:
-            return await self._log.list_of_generation(tenant_id, generation_id, after=last, limit=_PAGE)
+            async with self._reads.limit(tenant_id):
+                return await self._log.list_of_generation(tenant_id, generation_id, after=last, limit=_PAGE)
 
         async with (
             self._feed.of_generation(generation_id) as subscription,
@@ -83,13 +88,29 @@ class EventStreams:
         """Yield a tenant's events after a position, or from now on; None when nothing happens."""
 
         async def read(last: EventPosition) -> Sequence[Event]:
-            return await self._log.list_of_tenant(tenant_id, after=last, limit=_PAGE)
+            async with self._reads.limit(tenant_id):
+                return await self._log.list_of_tenant(tenant_id, after=last, limit=_PAGE)
 
         async with self._feed.of_tenant(tenant_id) as subscription:
             start = after or EventPosition(await self._log.horizon(), -1)
             async with aclosing(self._follow(subscription, read, _position, start)) as events:
                 async for event in events:
                     yield event
+
+    async def of_types(
+        self, events: AsyncGenerator[Event | None], types: Collection[EventType]
+    ) -> AsyncGenerator[Event | None]:
+        """Yield the events of these types; None also where there were only others for a while."""
+        loop = asyncio.get_running_loop()
+        heard_at = loop.time()
+        async with aclosing(events) as all_events:
+            async for event in all_events:
+                if event is None or event.type in types:
+                    heard_at = loop.time()
+                    yield event
+                elif loop.time() - heard_at >= self._policy.heartbeat_seconds:
+                    heard_at = loop.time()
+                    yield None
 
     async def _follow(
         self,
@@ -112,6 +133,7 @@ class EventStreams:
                         if live is None:
                             yield None
                         elif order(live) > after:
+                            _require_next(order(live), after)
                             after = order(live)
                             yield live
                 is_behind = False
@@ -131,6 +153,15 @@ class EventStreams:
 
 def _number(event: Event) -> int:
     return event.number or 0
+
+
+def _require_next(order: int | EventPosition, after: int | EventPosition) -> None:
+    """Raise EventsDropped if events of a generation are missing before this one.
+
+    The feed reads much that is new in several pages: what is committed meanwhile may come after a later one.
+    """
+    if isinstance(order, int) and isinstance(after, int) and order > after + 1:
+        raise EventsDropped
 
 
 def _position(event: Event) -> EventPosition:

@@ -79,10 +79,11 @@ class GenerationCommand:
         if self.mask is not None:
             given["mask"] = _short_form(self.mask)
         meaning: list[Any] = [self.model, given, dict(self.metadata)]
-        if self.controls.retry_of is not None:  # what it repeats may be erased by now
-            meaning = []
-        if controls := _given_controls(self.controls):
-            meaning.append(controls)
+        controls = self.controls
+        if controls.retry_of is not None:  # what it repeats may be erased by now, and the address with it
+            meaning, controls = [], replace(controls, webhook_url=None)
+        if given_controls := _given_controls(controls):
+            meaning.append(given_controls)
         if self.max_cost is not None:
             meaning.append({"max_cost": self.max_cost})
         return digest(meaning)

@@ -12,7 +12,8 @@ from domain.progress import StageProgress, TypicalSeconds
 
 _PHASES: Mapping[Stage, Phase] = {
     Stage.THROTTLED: Phase.QUEUE,
-    Stage.SUBMITTING: Phase.QUEUE,
+    # Measured from the start of the submit, within which a synchronous provider does all of its work.
+    Stage.SUBMITTING: Phase.GENERATING,
     Stage.GENERATING: Phase.GENERATING,
     Stage.STORING: Phase.STORING,
 }
@@ -59,6 +60,6 @@ class StageDurations:
         if phase is not None and (seconds := measured.by_phase.get(phase)) is not None:
             return TypicalSeconds(seconds.p50, seconds.p95, measured.samples)
         found = self._catalog.models.get(model)
-        if found is None or stage is not Stage.GENERATING:
+        if found is None or _PHASES.get(stage) is not Phase.GENERATING:
             return None
         return TypicalSeconds(found.typical_seconds)

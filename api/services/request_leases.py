@@ -104,11 +104,17 @@ class RequestLeases:
         except DatabaseUnavailable:
             _log.warning("the leases of %d waiting requests could not be written", len(keys))
             return False
+        except Exception:  # noqa: BLE001 - whatever it is, the leases of all that wait are renewed on
+            _log.exception("the leases of %d waiting requests could not be written", len(keys))
+            return False
         return True
 
     async def _forget(self) -> bool:
         try:
             await self._requests.forget_old()
         except DatabaseUnavailable:
+            return False
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("old requests could not be forgotten")
             return False
         return True

@@ -135,6 +135,10 @@ class Deliveries(Protocol):
         """Have a workflow started for a delivery whose run is lost, unless that was done already."""
         ...
 
+    async def note_waiting(self, delivery_id: str, run: int) -> None:
+        """Note that the workflow of an overdue delivery waits: it is due from now on."""
+        ...
+
     async def purge_ended(self, age: timedelta, limit: int) -> int:
         """Delete those that ended so long ago; return how many."""
         ...

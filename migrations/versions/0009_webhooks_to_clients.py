@@ -63,7 +63,7 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX deliveries_by_endpoint ON deliveries (endpoint_id, created_at DESC, id DESC);
 CREATE INDEX deliveries_by_tenant ON deliveries (tenant_id, id);
-CREATE INDEX deliveries_unstarted ON deliveries (created_at, id)
+CREATE INDEX deliveries_unstarted ON deliveries (tenant_id, created_at, id)
     WHERE status = 'pending' AND started_at IS NULL;
 CREATE INDEX deliveries_waiting ON deliveries (next_attempt_at)
     WHERE status = 'pending' AND started_at IS NOT NULL;

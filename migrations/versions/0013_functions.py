@@ -11,7 +11,7 @@ from adapters.database.functions import statements
 revision = "0013"
 down_revision = "0012"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "7bc4ae2ae3219519111f5402c3a667321b4f8683af3f639ac872afa045d94c36"
+FUNCTIONS_SHA256 = "dfc7a2e4594b7ba0e1efab1433612467147dec75c26055746941148f309e844b"
 
 COMPLETED = (
     "CREATE INDEX generations_completed ON generations (model, finished_at) WHERE status = 'completed'"

@@ -84,6 +84,7 @@ class DeliveryRow(SQLModel, table=True):
         Index("deliveries_by_tenant", "tenant_id", "id"),
         Index(
             "deliveries_unstarted",
+            "tenant_id",
             "created_at",
             "id",
             postgresql_where=text("status = 'pending' AND started_at IS NULL"),

@@ -120,6 +120,16 @@ async def test_stored_files_are_checked_and_others_are_unknown(service: Service,
     assert ("invalid_input", "inputs.0") in refusals(await estimate(stranger, inputs=[file_id], **KONTEXT))
 
 
+async def test_a_webhook_that_a_create_would_refuse_is_among_the_reasons(tenant: Tenant) -> None:
+    address = {"webhook_url": "https://example.com/told"}
+    assert refusals(await estimate(tenant, **address)) == [("invalid_input", "webhook_url")]
+    created = await tenant.http.post("/v1/generations", json={"model": MODEL, "prompt": "a door", **address})
+    assert created.json()["errors"][0]["field"] == "webhook_url"
+
+    only_events = await estimate(tenant, webhook_events=["generation.completed"])
+    assert refusals(only_events) == [("invalid_input", "webhook_events")]
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [

@@ -31,7 +31,10 @@ NOT_AVAILABLE = {
 
 
 async def test_every_address_of_a_job_opens(service: Service, tenant: Tenant) -> None:
-    job = await tenant.ended((await tenant.posted(unique("a door"), n=2))["id"])
+    posted = await tenant.posted(unique("a door [sim:latency=2]"), n=2)
+    early = await tenant.http.get(posted["urls"]["images"])
+    assert (early.json()["data"], int(early.headers["retry-after"]) >= 1) == ([], True)
+    job = await tenant.ended(posted["id"])
     base = f"{service.url}/v1/generations/{job['id']}"
     assert job["urls"] == {
         "self": base,
@@ -41,7 +44,9 @@ async def test_every_address_of_a_job_opens(service: Service, tenant: Tenant) ->
     }
     assert (await tenant.get(job["urls"]["self"]))["id"] == job["id"]
     assert (await tenant.get(job["urls"]["events"]))["data"]
-    listed = await tenant.get(job["urls"]["images"])
+    response = await tenant.http.get(job["urls"]["images"])
+    listed = response.json()
+    assert "retry-after" not in response.headers
     assert [image["index"] for image in listed["data"]] == [0, 1]
     assert listed["data"][0]["sha256"] == job["images"][0]["sha256"]
     assert (await tenant.http.post(job["urls"]["cancel"])).status_code == 409

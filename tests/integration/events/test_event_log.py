@@ -222,11 +222,19 @@ async def test_events_of_a_restored_dump_come_before_new_ones(
         tenant=tenant_id,
     )
     assert await log.list_of_tenant(tenant_id, after=None, limit=_ALL) == []
-    assert await owners_books.sql("SELECT rebase_events()") == [(3,)]
+    restored = await books.add(tenant_id)
+    await owners_books.sql(
+        "INSERT INTO events (transaction_id, tenant_id, generation_id, number, type, data)"
+        " VALUES (900000000004, :tenant, :id, 2, 'slot.granted', '{}')",
+        tenant=tenant_id,
+        id=restored,
+    )
+    await books.cancel(restored)  # nothing stops for it
+    assert await owners_books.sql("SELECT rebase_events()") == [(4,)]
     await books.sql(_WRITE, tenant=tenant_id)
     events = await log.list_of_tenant(tenant_id, after=None, limit=_ALL)
-    assert [event.position.transaction_id for event in events][:3] == [0, 0, 0]
-    assert len(events) == 4
+    assert [event.position.transaction_id for event in events][:4] == [0, 0, 0, 0]
+    assert len(events) == 7
     assert await owners_books.sql("SELECT rebase_events()") == [(0,)]
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from adapters.database.deliveries import UNSTARTED
 from admin.bootstrap import migrate
 from devstack.servers.running import Servers
 from tests.integration.conftest import new_database
@@ -37,8 +38,7 @@ _LARGE = {"events", "deliveries", "delivery_attempts"}
 _SCANS = "SELECT relname, seq_scan FROM pg_stat_xact_user_tables"
 _STEPS = {
     "dispatch": "SELECT * FROM dispatch_events(500)",
-    "unstarted": "SELECT id FROM deliveries WHERE status = 'pending' AND started_at IS NULL"
-    " ORDER BY created_at, id LIMIT 100",
+    "unstarted": UNSTARTED.replace(":limit", "100"),
     "overdue": "SELECT id FROM deliveries WHERE status = 'pending' AND started_at IS NOT NULL"
     " AND next_attempt_at < now() - interval '10 minutes' ORDER BY next_attempt_at LIMIT 100",
     "purge": "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries"

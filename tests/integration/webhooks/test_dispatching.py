@@ -1,89 +1,29 @@
 """Between the log of events and the workflows: nothing is lost, and nothing is made twice."""
 
 import asyncio
-from collections.abc import Collection
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import asyncpg
 import pytest
 
 from activities.dispatcher import Dispatcher
-from adapters.database.deliveries import PostgresDeliveries
 from adapters.database.engine import Database
 from adapters.database.sealed import Sealer
 from adapters.database.webhook_endpoints import PostgresWebhookEndpoints
 from domain.audit import SYSTEM
 from domain.errors import TemporalUnavailable
-from domain.webhooks import DeliveryInput
+from tests.integration.webhooks.dispatch_site import WANTED, Site, Workflows, look_until_done, new_site
 from tests.support.books import PostgresBooks
 from tests.support.time_limits import scaled
 from tests.support.webhook_sending import KEYRING
 
 _EVENT = "SELECT write_event($1, NULL, 'credits.granted', '{}')"
-_WANTED = ["credits.granted"]
 _BATCH = 500
-
-
-@dataclass
-class Workflows:
-    """Workflows that are only noted. away: Temporal cannot be reached. open_ids: those that run."""
-
-    away: bool = False
-    started: list[DeliveryInput] = field(default_factory=list)
-    open_ids: Collection[str] = ()
-
-    async def start_delivery(self, delivery: DeliveryInput) -> None:
-        if self.away:
-            raise TemporalUnavailable
-        self.started.append(delivery)
-
-    async def is_delivery_open(self, workflow_id: str) -> bool:
-        return workflow_id in self.open_ids
-
-    async def wake_delivery(self, workflow_id: str) -> None:
-        raise NotImplementedError
-
-    def of(self, tenant_id: str) -> list[DeliveryInput]:
-        return [each for each in self.started if each.tenant_id == tenant_id]
-
-
-@dataclass
-class Site:
-    """One tenant with one endpoint."""
-
-    books: PostgresBooks
-    deliveries: PostgresDeliveries
-    tenant_id: str
-    endpoint_id: str
-
-    async def write_events(self, count: int = 1) -> None:
-        for _ in range(count):
-            await self.books.sql(
-                "SELECT write_event(:tenant, NULL, 'credits.granted', '{}')", tenant=self.tenant_id
-            )
-
-    async def dispatch_all(self) -> None:
-        while (await self.deliveries.dispatch(_BATCH)).events:
-            pass
-
-    async def rows(self) -> list[tuple[str, int, str]]:
-        """Return id, event and status of each delivery of the tenant."""
-        found = await self.books.sql(
-            "SELECT id, event_id, status FROM deliveries WHERE tenant_id = :tenant ORDER BY event_id",
-            tenant=self.tenant_id,
-        )
-        return [tuple(row) for row in found]
 
 
 @pytest.fixture
 async def site(database: Database, books: PostgresBooks) -> Site:
-    sealer, tenant_id = Sealer(KEYRING), await books.tenant()
-    endpoints = PostgresWebhookEndpoints(database, sealer)
-    endpoint, _ = await endpoints.add_endpoint(
-        tenant_id, "https://example.com/", "", _WANTED, max_endpoints=1, by=SYSTEM
-    )
-    return Site(books, PostgresDeliveries(database, sealer), tenant_id, endpoint.id)
+    return await new_site(database, books)
 
 
 async def test_an_event_of_an_older_transaction_that_commits_later_is_not_lost(
@@ -112,29 +52,15 @@ async def test_dispatchers_at_once_make_each_delivery_once(site: Site) -> None:
     assert len(rows) == len({event for _, event, _ in rows}) == 60
 
 
-async def test_a_tenant_that_has_much_resent_holds_up_no_deliveries(site: Site, serving_url: str) -> None:
-    await site.write_events()
-    resending = await asyncpg.connect(serving_url, timeout=scaled(10))
-    transaction = resending.transaction()
-    await transaction.start()
-    await resending.execute(
-        "SELECT resend_deliveries($1, clock_timestamp() + interval '1 hour', 10)", site.endpoint_id
-    )
-    await site.dispatch_all()
-    assert len(await site.rows()) == 1
-    await transaction.rollback()
-    await resending.close()
-
-
 async def test_while_temporal_is_away_deliveries_wait_and_start_once_it_is_back(site: Site) -> None:
     await site.write_events(3)
     away, back = Workflows(away=True), Workflows()
     with pytest.raises(TemporalUnavailable):
-        await _look_until_done(Dispatcher(site.deliveries, away))
+        await look_until_done(Dispatcher(site.deliveries, away))
     assert len(await site.rows()) == 3
 
-    await _look_until_done(Dispatcher(site.deliveries, back))
-    await _look_until_done(Dispatcher(site.deliveries, back))
+    await look_until_done(Dispatcher(site.deliveries, back))
+    await look_until_done(Dispatcher(site.deliveries, back))
     ids = [row_id for row_id, _, _ in await site.rows()]
     assert sorted(each.delivery_id for each in back.of(site.tenant_id)) == sorted(ids)
 
@@ -143,7 +69,7 @@ async def test_one_whose_worker_died_before_the_start_is_started_by_another(site
     await site.write_events()
     await site.dispatch_all()  # and that worker is gone
     other = Workflows()
-    await _look_until_done(Dispatcher(site.deliveries, other))
+    await look_until_done(Dispatcher(site.deliveries, other))
 
     [started] = other.of(site.tenant_id)
     assert (started.workflow_id, started.run, started.first_number) == (started.delivery_id, 1, 1)
@@ -164,7 +90,7 @@ async def test_one_whose_workflow_is_lost_gets_another(site: Site) -> None:
     await site.write_events(2)
     workflows = Workflows()
     dispatcher = Dispatcher(site.deliveries, workflows)
-    await _look_until_done(dispatcher)
+    await look_until_done(dispatcher)
     lost, running = workflows.of(site.tenant_id)
     await site.books.sql(
         "UPDATE deliveries SET started_at = now() - interval '1 hour', next_attempt_at = now() - interval"
@@ -174,7 +100,7 @@ async def test_one_whose_workflow_is_lost_gets_another(site: Site) -> None:
     workflows.open_ids = (running.workflow_id,)
 
     await dispatcher.sweep()
-    await _look_until_done(dispatcher)
+    await look_until_done(dispatcher)
 
     again = workflows.of(site.tenant_id)[2:]
     assert [(each.delivery_id, each.run) for each in again] == [(lost.delivery_id, 2)]
@@ -184,7 +110,7 @@ async def test_one_whose_workflow_is_lost_gets_another(site: Site) -> None:
 async def test_no_endpoint_gets_what_is_older_than_itself(site: Site) -> None:
     await site.write_events()
     younger, _ = await PostgresWebhookEndpoints(site.books.database, Sealer(KEYRING)).add_endpoint(
-        site.tenant_id, "https://example.com/", "", _WANTED, max_endpoints=2, by=SYSTEM
+        site.tenant_id, "https://example.com/", "", WANTED, max_endpoints=2, by=SYSTEM
     )
     await site.write_events()
     await site.dispatch_all()
@@ -240,8 +166,3 @@ async def test_what_ended_long_ago_is_deleted_with_its_attempts(site: Site) -> N
         "SELECT delivery_id FROM delivery_attempts WHERE delivery_id IN (:old, :new)", old=old, new=new
     )
     assert kept == [(new,)]
-
-
-async def _look_until_done(dispatcher: Dispatcher) -> None:
-    while not await dispatcher.look():
-        pass

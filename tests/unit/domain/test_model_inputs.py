@@ -74,13 +74,13 @@ def test_a_mask_over_a_limit_is_named(catalog: Catalog, facts: dict[str, Any], l
     ("model", "count", "has_mask", "errors"),
     [
         ("maker", 1, False, {"inputs": "maker takes no images"}),
-        ("painter", 4, False, {"inputs": "number of images: 0 to 3"}),
+        ("painter", 4, False, {"inputs": "this model takes 0 to 3 images"}),
         ("painter", 0, True, {"mask": "needs the image that it masks in inputs"}),
         (
             "filler",
             0,
             True,
-            {"inputs": "number of images: 1", "mask": "needs the image that it masks in inputs"},
+            {"inputs": "this model takes 1 image", "mask": "needs the image that it masks in inputs"},
         ),
         ("filler", 1, False, {"mask": "needed by this model"}),
     ],

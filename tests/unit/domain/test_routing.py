@@ -65,6 +65,11 @@ def told(found: Generation) -> list[tuple[bool, str]]:
         (generation("succeeded", end="completed"), (True, "taken"), (False, "not_needed")),
         (generation("unknown", end="submit_unknown"), (True, "may_be_charged"), (False, "may_be_charged")),
         (generation("failed", end="provider_failed"), (True, "taken"), (False, "may_be_charged")),
+        (
+            generation("failed", code="submit_unknown", end="submit_unknown"),
+            (True, "may_be_charged"),
+            (False, "may_be_charged"),
+        ),
         (generation("accepted", end="provider_timed_out"), (True, "taken"), (False, "may_be_charged")),
         (generation("succeeded", end="result_unusable"), (True, "taken"), (False, "may_be_charged")),
         (generation("failed", end="content_rejected"), (True, "taken"), (False, "content_rejected")),

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI, Request
 from starlette.types import Message, Receive, Scope
@@ -99,3 +101,16 @@ async def test_a_client_that_disconnects_is_no_internal_error(caplog: pytest.Log
 
     assert (status, body["code"]) == (400, "invalid_input")
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("announces", [True, False])
+async def test_a_body_that_is_too_large_is_told_the_limit(announces: bool) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"x" * 101
+
+    transport = httpx.ASGITransport(app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        response = await client.post("/", content=b"x" * 101 if announces else chunks())
+
+    assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+    assert response.json()["detail"] == "The request body is larger than 100 bytes."

@@ -67,7 +67,8 @@ async def test_an_error_has_openais_status_type_and_code(
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
     said = answer.json()["error"]
     assert said.keys() == {"message", "type", "param", "code"}
-    assert (said["type"], said["code"], said["param"]) == (kind, code, None)
+    param = "model" if code.startswith("model_") else None
+    assert (said["type"], said["code"], said["param"]) == (kind, code, param)
     assert "secret" not in answer.text
 
 

@@ -1,10 +1,14 @@
 """An error's HTTP status, and what a client may do after it."""
 
 import errno
+from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
+from annotated_types import MaxLen
+from fastapi import Depends, FastAPI, Request
+from pydantic import AfterValidator
+from starlette.exceptions import HTTPException
 
 from api.http import problems
 from domain.errors import (
@@ -18,6 +22,15 @@ from domain.errors import (
     StorageUnavailable,
     TooManyAtOnce,
 )
+
+
+def no_nul(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("no NUL")
+    return value
+
+
+Word = Annotated[str, AfterValidator(no_nul), MaxLen(1)]
 
 
 async def response_to(error: Exception) -> httpx.Response:
@@ -62,6 +75,38 @@ async def test_what_the_system_refuses_may_succeed_later(code: int) -> None:
 
 async def test_an_error_without_a_number_is_a_bug() -> None:
     assert (await response_to(TimeoutError())).status_code == 500
+
+
+async def test_a_body_that_cannot_be_read_is_named() -> None:
+    response = await response_to(HTTPException(400, "of a library"))
+
+    body = response.json()
+    assert (response.status_code, body["code"]) == (400, "invalid_input")
+    assert [each["field"] for each in body["errors"]] == ["body"]
+    assert "JSON" in body["detail"]
+    assert "library" not in response.text
+
+
+async def test_a_field_is_named_once_with_its_limit_in_plain_words() -> None:
+    application = FastAPI()
+    problems.install(application)
+
+    def small(index: int) -> int:
+        return index
+
+    @application.get("/{index}")
+    async def read(index: int, _: Annotated[int, Depends(small)], q: Word = "") -> None:
+        """Never called here."""
+
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        response = await client.get("/x", params={"q": "ab"})
+        refused = await client.get("/1", params={"q": "\x00"})
+
+    errors = [(each["field"], each["message"]) for each in response.json()["errors"]]
+    assert [field for field, _ in errors] == ["index", "q"]
+    assert errors[1][1] == "at most 1 characters"
+    assert refused.json()["errors"] == [{"field": "q", "message": "no NUL"}]
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,8 @@ async def test_what_was_measured_comes_before_the_catalog() -> None:
     )
     durations = durations_of(small_catalog(), measured)
 
-    assert await durations.typical_seconds("painter", Stage.GENERATING) == TypicalSeconds(2.5, 9.0, 30)
+    for stage in (Stage.SUBMITTING, Stage.GENERATING):
+        assert await durations.typical_seconds("painter", stage) == TypicalSeconds(2.5, 9.0, 30)
     assert await durations.typical_seconds("painter", Stage.THROTTLED) == TypicalSeconds(0.5, 4.0, 30)
     assert await durations.typical_seconds("painter", Stage.STORING) is None
     assert await durations.typical_seconds("painter", Stage.CREATED) is None

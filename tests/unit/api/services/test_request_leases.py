@@ -24,9 +24,10 @@ class Connection:
 
 @dataclass
 class Requests:
-    """Notes what is said of each connection. is_away: whether the database is."""
+    """Notes what is said of each connection. is_away: whether the database is. is_broken: by a bug."""
 
     is_away: bool = False
+    is_broken: bool = False
     renewed: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     answered: set[str] = field(default_factory=set)
@@ -51,6 +52,9 @@ class Requests:
         return 0
 
     def _note(self, said: set[str], connection_ids: Sequence[str]) -> None:
+        if self.is_broken:
+            self.refused += 1
+            raise RuntimeError
         if self.is_away:
             self.refused += 1
             raise DatabaseUnavailable
@@ -127,3 +131,13 @@ async def test_what_is_old_is_forgotten_now_and_then(requests: Requests) -> None
         await eventually(lambda: requests.renewed == {"waits"})
 
     assert requests.forgotten == 1
+
+
+async def test_what_fails_for_whatever_reason_is_tried_again(requests: Requests) -> None:
+    """Else every lease of the process would be over from then on, and jobs taken from clients that wait."""
+    async with running(requests) as leases:
+        requests.is_broken = True
+        leases.hold("one", Connection())
+        await eventually(lambda: requests.refused > 2, 10)
+        requests.is_broken = False
+        await eventually(lambda: "one" in requests.renewed, 10)

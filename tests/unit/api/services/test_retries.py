@@ -93,3 +93,15 @@ async def test_its_controls_are_those_of_the_earlier_one_but_what_is_set_anew() 
     command = await asked_again(catalog, request, cancel_after_seconds=90)
 
     assert command.controls == replace(controls, cancel_after_seconds=90, retry_of="gen_1")
+
+
+async def test_a_repeat_of_a_retry_is_known_once_the_earlier_one_is_erased() -> None:
+    """Its prompt and its webhook's address are gone then; what the client sends is the same."""
+    catalog = small_catalog()
+    request = catalog.build_request("maker", {"prompt": "a fox"}, {})
+    told = replace(request, controls=Controls(webhook_url="https://example.com/", keeps_prompt=False))
+    erased = replace(told, prompt="", controls=replace(told.controls, webhook_url=None))
+    first, repeated = await asked_again(catalog, told, 60), await asked_again(catalog, erased, 60)
+    assert first.controls.webhook_url == "https://example.com/"
+    assert first.digest() == repeated.digest()
+    assert first.digest() != (await asked_again(catalog, told, 61)).digest()
