@@ -18,6 +18,7 @@ from temporalio import activity
 from activities.assets import object_keys
 from activities.erasure import Eraser
 from activities.metrics import count_finished, count_reconcile, count_repair
+from activities.partial_images import PartialImageEraser
 from activities.provider import ProviderActivities
 from activities.provider_slots import SlotGranter
 from domain.errors import WorkflowLost
@@ -73,6 +74,7 @@ class ReconcileActivities:
         slots: SlotGranter,
         providers: Collection[str],
         eraser: Eraser,
+        partial_images: PartialImageEraser,
     ) -> None:
         self._queries = queries
         self._workflows = workflows
@@ -84,6 +86,7 @@ class ReconcileActivities:
         self._slots = slots
         self._providers = providers
         self._eraser = eraser
+        self._partial_images = partial_images
 
     @activity.defn
     async def reconcile(self, plan: ReconcilePlan) -> dict[str, int]:
@@ -134,6 +137,11 @@ class ReconcileActivities:
                 partial(queries.list_with_orphaned_objects, orphan_age),
                 self._delete_orphaned_objects,
                 lambda generation: generation.id,
+            ),
+            "partial_images": lambda: _repair_all(
+                partial(self._partial_images.list_due, orphan_age),
+                self._partial_images.erase,
+                lambda owner: owner.generation_id,
             ),
             "files": lambda: _repair_all(
                 self._files.list_expired_files, self._delete_expired_file, lambda file: file.id

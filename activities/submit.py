@@ -13,6 +13,7 @@ from temporalio import activity
 
 from activities.input_files import InputFileLoader
 from activities.metrics import count_submit
+from activities.partial_images import PartialImageRecorder
 from activities.provider_slots import SlotGranter
 from activities.retry import retry_transient
 from activities.sync_results import SyncResultRecorder
@@ -29,6 +30,7 @@ from domain.generation import GenerationRequest
 from domain.ports import Attempts, Closure, Provider, SynchronousProvider
 from domain.provider import (
     AttemptRef,
+    OnPartialImage,
     ProviderJob,
     Pushback,
     Submission,
@@ -47,6 +49,7 @@ class Submit:
         begun_at: Which try it is.
         closure: What was known of the provider when it began.
         is_asked: Whether a byte may have left for the provider.
+        on_partial_image: What partial images are given to, if they are wanted.
         cut: Set when the worker stops and its grace is over.
     """
 
@@ -55,6 +58,7 @@ class Submit:
     begun_at: datetime
     closure: Closure
     is_asked: bool = False
+    on_partial_image: OnPartialImage | None = None
     cut: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -76,6 +80,7 @@ class Submitter:
         synchronous: Mapping[str, SynchronousProvider],
         attempts: Attempts,
         sync_results: SyncResultRecorder,
+        partial_images: PartialImageRecorder,
         inputs: InputFileLoader,
         slots: SlotGranter,
         webhook_url: Callable[[str, AttemptRef], str],
@@ -86,6 +91,7 @@ class Submitter:
         self._synchronous = synchronous
         self._attempts = attempts
         self._sync_results = sync_results
+        self._partial_images = partial_images
         self._inputs = inputs
         self._slots = slots
         self._webhook_url = webhook_url
@@ -123,8 +129,10 @@ class Submitter:
         except OSError as error:
             await self._record_not_sent(submit)
             raise StorageUnavailable(f"no folder for a submit: {error}") from error
+        recording = self._partial_images.recording(submit.attempt, submit.request)
         with folder as path:
-            result = await self._call_provider(submit, Path(path))
+            async with recording as submit.on_partial_image:
+                result = await self._call_provider(submit, Path(path))
         if closure.has_evidence and result.state in (SubmitState.ACCEPTED, SubmitState.REJECTED):
             await self._slots.open_after(submit.request)
         return result
@@ -176,7 +184,7 @@ class Submitter:
         name = request.provider
         async with self._inputs.load(request) as (images, mask):
             url = self._webhook_url(name, submit.attempt)
-            submission = Submission(submit.attempt, request, url, images, mask)
+            submission = Submission(submit.attempt, request, url, images, mask, submit.on_partial_image)
             submit.is_asked = True
             if name in self._synchronous:
                 return await self._synchronous[name].generate(submission, folder)

@@ -27,6 +27,7 @@ from api.services.image_copies import ImageCopies
 from api.services.input_files import FILE_ID, InputFileService
 from api.services.key_guard import KeyGuard
 from api.services.openai_images import ImageRequestService
+from api.services.partial_images import PartialImageFeed
 from api.services.progress import ProgressService
 from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
@@ -102,6 +103,7 @@ class Services:
     waiter: Waiter
     store: ObjectStore
     image_copies: ImageCopies
+    partial_images: PartialImageFeed
     webhook_readers: Mapping[str, WebhookReader]
     serializer: GenerationSerializer
     readiness: Readiness

@@ -10,6 +10,7 @@ from activities.deliveries import DeliveryActivities
 from activities.erasure import Eraser
 from activities.input_files import InputFileLoader
 from activities.moderation import ModerationActivities
+from activities.partial_images import PartialImageEraser, PartialImageRecorder
 from activities.provider import ProviderActivities
 from activities.provider_slots import SlotActivities, SlotGranter
 from activities.reconcile import ReconcileActivities
@@ -23,6 +24,7 @@ from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
+from adapters.database.partial_images import PostgresPartialImages
 from adapters.database.reconcile_queries import PostgresReconcileQueries
 from composition.deliveries import delivery_activities
 from composition.providers import input_check, providers, webhook_url, webhook_urls
@@ -41,6 +43,7 @@ from domain.ports import (
     InputFiles,
     Ledger,
     ObjectStore,
+    PartialImages,
     Provider,
     ProviderSlots,
     ReconcileQueries,
@@ -88,6 +91,7 @@ class ActivityPorts:
     ledger: Ledger
     attempts: Attempts
     assets: Assets
+    partial_images: PartialImages
     generations: Generations
     input_files: InputFiles
     inbox: Inbox
@@ -114,6 +118,7 @@ def build_activities(ports: ActivityPorts, deliveries: DeliveryActivities) -> Ac
         ports.synchronous,
         ports.attempts,
         SyncResultRecorder(ports.attempts, ports.assets, writer),
+        PartialImageRecorder(ports.partial_images, ports.inspector, ports.store),
         InputFileLoader(ports.input_files, ports.store),
         granter,
         ports.webhook_url,
@@ -149,6 +154,7 @@ def build_activities(ports: ActivityPorts, deliveries: DeliveryActivities) -> Ac
             granter,
             ports.limited_providers,
             Eraser(ports.erasure, ports.retention),
+            PartialImageEraser(ports.partial_images, ports.store),
         ),
         deliveries=deliveries,
     )
@@ -176,6 +182,7 @@ async def worker_activities(
                 ledger=PostgresLedger(database),
                 attempts=PostgresAttempts(database),
                 assets=PostgresAssets(database),
+                partial_images=PostgresPartialImages(database),
                 generations=PostgresGenerations(database),
                 input_files=PostgresInputFiles(database),
                 inbox=PostgresInbox(database),

@@ -37,6 +37,7 @@ from api.services.image_copies import ImageCopies
 from api.services.input_files import InputFileService
 from api.services.key_guard import KeyGuard
 from api.services.openai_images import ImageRequestService
+from api.services.partial_images import PartialImageFeed
 from api.services.progress import ProgressService, StageDurations
 from api.services.rate_limiter import RateLimiter
 from api.services.readiness import Readiness
@@ -140,6 +141,7 @@ def _services(
     settings, pool, models = base.settings, base.pool, base.models
     tenants, credits, log = PostgresTenants(pool), PostgresCreditAccounts(pool), PostgresEventLog(pool)
     durations = Durations(PostgresDurations(pool), models)
+    streams = EventStreams(log, base.feed, _stream_policy(settings))
     return Services(
         catalog=models,
         generations=base.generations,
@@ -156,10 +158,13 @@ def _services(
         workflow_status=WorkflowStatus(base.workflows),
         event_log=log,
         event_feed=base.feed,
-        event_streams=EventStreams(log, base.feed, _stream_policy(settings)),
+        event_streams=streams,
         waiter=base.waiter,
         store=base.store,
         image_copies=ImageCopies(base.store),
+        partial_images=PartialImageFeed(
+            streams, base.waiter, max_wait_seconds=settings.api_images_wait_seconds
+        ),
         webhook_readers=webhook_readers,
         serializer=_serializer(settings, models),
         readiness=_readiness(base),

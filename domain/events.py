@@ -30,6 +30,7 @@ class EventType(StrEnum):
     ATTEMPT_POLLED = "attempt.polled"
     ATTEMPT_WEBHOOK_RECEIVED = "attempt.webhook_received"
     SLOT_GRANTED = "slot.granted"
+    IMAGE_PARTIAL = "image.partial"
     IMAGES_STORED = "images.stored"
     CREDITS_HELD = "credits.held"
     CREDITS_SETTLED = "credits.settled"

@@ -24,6 +24,7 @@ class Price:
         by: A parameter, such as `quality`, whose value adds what `steps` says.
         per_megapixel: Whether the sum counts once for each started megapixel (1024 x 1024).
         default_megapixels: Counted where the provider chooses the size.
+        per_partial_image: For each partial image that is asked for, whether it comes or not.
     """
 
     per_image: int
@@ -31,11 +32,15 @@ class Price:
     steps: Mapping[str, int] = field(default_factory=dict)
     per_megapixel: bool = False
     default_megapixels: int = 1
+    per_partial_image: int = 0
 
     def credits_for(self, parameters: Mapping[str, Any]) -> int:
         """Return the price of one image made with these parameters."""
         price = self.per_image + (self.steps[parameters[self.by]] if self.by else 0)
-        return price * self._megapixels(parameters.get("size", "auto")) if self.per_megapixel else price
+        if self.per_megapixel:
+            price *= self._megapixels(parameters.get("size", "auto"))
+        partial_images: int = parameters.get("partial_images", 0)
+        return price + self.per_partial_image * partial_images
 
     def _megapixels(self, size: str) -> int:
         if size == "auto":
@@ -143,6 +148,9 @@ class Model:
         values = self._with_defaults(given)
         if values.get("background") == "transparent" and values.get("output_format") == "jpeg":
             errors.append(("background", "transparent needs an output_format other than jpeg"))
+        # A provider's stream does not tell whose partial image one is.
+        if values.get("partial_images") and values.get("n") != 1:
+            errors.append(("partial_images", "needs an n of 1"))
         return errors
 
 

@@ -3,7 +3,7 @@
 Fields named `verdict` and `is_free` travel through Temporal: stored histories know them by these names.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -46,12 +46,16 @@ class LocalInputFile:
     height: int
 
 
+# Given the index of a partial image and its file, while a synchronous provider works; returns at once.
+OnPartialImage = Callable[[int, Path], None]
+
+
 @dataclass(frozen=True)
 class Submission:
     """What an adapter needs to submit: the request, its images, and where the provider may call back.
 
     webhook_url: empty if no webhook is wanted. images: in the client's order. mask: what of the first image
-    is to be repainted, as its alpha.
+    is to be repainted, as its alpha. on_partial_image: what partial images are given to, if they are wanted.
     """
 
     attempt: AttemptRef
@@ -59,6 +63,7 @@ class Submission:
     webhook_url: str
     images: tuple[LocalInputFile, ...] = ()
     mask: LocalInputFile | None = None
+    on_partial_image: OnPartialImage | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from domain.model_schema import InputLimits, Parameter
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
 ParameterName = Literal[
     "prompt", "n", "size", "aspect_ratio", "resolution", "seed",
-    "output_format", "quality", "background", "options",
+    "output_format", "quality", "background", "partial_images", "options",
 ]  # fmt: skip
 Kind = Literal["text_to_image", "edit", "reference"]
 ContentType = Literal["image/png", "image/jpeg", "image/webp"]
@@ -69,6 +69,7 @@ class _Price(_Strict):
     steps: dict[str, Credits] = Field(default_factory=dict)
     per_megapixel: bool = False
     default_megapixels: Annotated[int, Field(ge=1, le=64)] = 1
+    per_partial_image: Credits = 0
 
 
 class _Model(_Strict):
@@ -253,6 +254,8 @@ def _check_parameters(parameters: Mapping[str, Parameter]) -> None:
 
 def _check_price(price: _Price, parameters: Mapping[str, Parameter]) -> None:
     """Check that everything a client may request has a price."""
+    if bool(price.per_partial_image) != ("partial_images" in parameters):
+        raise ValueError("price: per_partial_image belongs to the parameter partial_images, and this to it")
     if price.per_megapixel and "size" not in parameters:
         raise ValueError("price: per_megapixel needs the parameter size")
     if price.by is None:

@@ -115,6 +115,8 @@ SELECT EXISTS (SELECT 1 FROM generations
     OR EXISTS (SELECT 1 FROM input_files WHERE tenant_id = :tenant)
     OR EXISTS (SELECT 1 FROM generations WHERE tenant_id = :tenant AND images_erased_at IS NOT NULL
         AND storing_at IS NOT NULL AND objects_deleted_at IS NULL)
+    OR EXISTS (SELECT 1 FROM partial_images JOIN generations ON generations.id = generation_id
+        WHERE tenant_id = :tenant)
 """)  # noqa: S608 - a constant
 _ERASE_NAME = text("""
 UPDATE tenants SET name = '', erased_at = now() WHERE id = :tenant AND erased_at IS NULL RETURNING id

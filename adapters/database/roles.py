@@ -42,6 +42,7 @@ SERVING_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "images": _APPEND,
     "inbox": _CHANGE,
     "input_files": _ALL,
+    "partial_images": (*_APPEND, "DELETE"),
     "provider_capacity": _CHANGE,
     "provider_closures": _ALL,
     "provider_pauses": _CHANGE,

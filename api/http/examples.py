@@ -161,6 +161,7 @@ _MODEL: Mapping[str, Any] = {
         "steps": {},
         "per_megapixel": False,
         "default_megapixels": 1,
+        "per_partial_image": 0,
     },
     "typical_seconds": 3.0,
     "max_seconds": 780.0,

@@ -3,11 +3,11 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from api.http.client import client_of
 from api.services.openai_images import AwaitedJob
 from domain.generation import Generation, Image
+from domain.partial_images import PartialImage
 
 # A multiple of 3, so that the pieces of base64 make one whole.
 _PIECE_BYTES = 3 * 64 * 1024
@@ -23,6 +24,15 @@ _SPLIT = "\0"
 Opener = Callable[[Image], AbstractAsyncContextManager[Path]]
 # Text as it is, and images as base64.
 Parts = Sequence[str | Image]
+
+
+class Body(Protocol):
+    """What is sent. length: None if it is not known before."""
+
+    @property
+    def length(self) -> int | None: ...
+
+    def chunks(self) -> AsyncGenerator[bytes, None]: ...
 
 
 @dataclass(frozen=True)
@@ -46,17 +56,25 @@ class ImagesBody:
                 yield part.encode()
                 continue
             async with self.open_image(part) as path:
-                with await asyncio.to_thread(path.open, "rb") as file:
-                    while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
-                        yield base64.b64encode(piece)
+                async for piece in base64_pieces(path):
+                    yield piece
+
+
+async def base64_pieces(path: Path) -> AsyncGenerator[bytes, None]:
+    """Yield a file as base64."""
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+            yield base64.b64encode(piece)
 
 
 class JobResponse(Response):
     """The answer to a request that waited for a job, which is told once the answer was sent whole."""
 
-    def __init__(self, body: ImagesBody, job: AwaitedJob, *, media_type: str, status_code: int = 200) -> None:
+    def __init__(self, body: Body, job: AwaitedJob, *, media_type: str, status_code: int = 200) -> None:
         super().__init__(status_code=status_code, media_type=media_type)
-        self.headers["content-length"] = str(body.length)
+        del self.headers["content-length"]
+        if body.length is not None:
+            self.headers["content-length"] = str(body.length)
         self._body = body
         self._job = job
 
@@ -96,9 +114,31 @@ def completed_events(generation: Generation, kind: str) -> Parts:
         | _properties(generation, image)
         for image in generation.images
     ]
-    return _parts(
-        events, lambda event: f"event: {event['type']}\ndata: {json.dumps(event)}\n\n", generation.images
+    return _parts(events, event_text, generation.images)
+
+
+def event_text(event: Mapping[str, Any]) -> str:
+    """Return an event as a client reads it. event: with its `type`."""
+    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
+
+
+def partial_event(generation: Generation, partial_image: PartialImage, kind: str) -> tuple[str, str]:
+    """Return what stands before and behind the image of a partial image. kind: as in `completed_events`."""
+    parameters = generation.request.parameters
+    text = event_text(
+        {
+            "type": f"{kind}.partial_image",
+            "partial_image_index": partial_image.partial_index,
+            "b64_json": _SPLIT,
+            "created_at": int(generation.created_at.timestamp()),
+            "background": parameters.get("background", "auto"),
+            "quality": parameters.get("quality", "auto"),
+            "output_format": partial_image.content_type.removeprefix("image/"),
+            "size": f"{partial_image.width}x{partial_image.height}",
+        }
     )
+    before, _, behind = text.partition(json.dumps(_SPLIT)[1:-1])
+    return before, behind
 
 
 def _properties(generation: Generation, image: Image) -> dict[str, Any]:

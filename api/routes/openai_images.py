@@ -3,10 +3,9 @@
 Underneath it is a generation like any other. A client that disconnects does not cancel it.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -15,14 +14,12 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from api.deps import AnyCaller, IdempotencyKey, Services, ServicesDep
-from api.http import accepted
 from api.http.accepted import CREATE_ERRORS
 from api.http.client import client_of
 from api.http.declarations import declares
+from api.http.openai_answers import AnswerForm, respond
 from api.http.openai_bodies import AskedImages, opened_edit_ask, read_generation_ask
-from api.http.openai_errors import error_body, mark_generation
-from api.http.openai_responses import ImagesBody, JobResponse, completed_events, images_json
-from api.http.problems import status_of
+from api.http.openai_errors import mark_generation
 from api.http.response_headers import RATE_LIMIT, REPLAYED
 from api.http.schemas.openai_images import ImageAsk, ImageEditAsk, ImageEditForm
 from api.services.generations import GenerationCommand
@@ -45,9 +42,7 @@ from domain.errors import (
     StorageUnavailable,
     TooManyAtOnce,
     UnsupportedMediaType,
-    describe,
 )
-from domain.generation import Generation, Status
 from domain.tenant import RatePolicy
 
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
@@ -113,15 +108,7 @@ _Sent = tuple[Caller, ClientTry]
 Sent = Annotated[_Sent, Depends(_creator)]
 
 
-@dataclass(frozen=True)
-class _Form:
-    """How the images are wanted: all that is kept of a request while it waits."""
-
-    is_stream: bool
-    is_url: bool
-
-
-_Accepted = tuple[AwaitedJob, _Form]
+_Accepted = tuple[AwaitedJob, AnswerForm]
 
 
 @router.post(
@@ -134,7 +121,7 @@ _Accepted = tuple[AwaitedJob, _Form]
 async def create_openai_images(request: Request, sent: Sent, services: ServicesDep) -> Response:
     """Make images from a prompt, and wait for them, in OpenAI's form."""
     job, form = await _accept_generation(request, services, sent)
-    return await _respond(request, services, sent[0], job, form)
+    return await respond(request, services, sent[0], job, form)
 
 
 @router.post(
@@ -147,7 +134,7 @@ async def create_openai_images(request: Request, sent: Sent, services: ServicesD
 async def edit_openai_images(request: Request, sent: Sent, services: ServicesDep) -> Response:
     """Make images from images and a prompt, and wait for them, in OpenAI's form; JSON or multipart."""
     job, form = await _accept_edit(request, services, sent)
-    return await _respond(request, services, sent[0], job, form)
+    return await respond(request, services, sent[0], job, form)
 
 
 async def _accept_generation(request: Request, services: Services, sent: _Sent) -> _Accepted:
@@ -179,7 +166,7 @@ def _counted(services: Services, sent: _Sent) -> Iterator[None]:
 
 
 def _command(services: Services, asked: AskedImages) -> GenerationCommand:
-    _refuse_partial_images(asked.ask)
+    _check_stream(asked.ask)
     model = services.catalog.get_available_model(asked.ask.model or DEFAULT_MODEL)
     return GenerationCommand(
         model.id,
@@ -198,74 +185,17 @@ async def _find_or_create(
     whole = replace(client_try, asked=asked.whole())
     job = await services.image_requests.find_or_create(caller, command, whole, client_of(request))
     mark_generation(request.scope, job.generation_id)
-    return job, _Form(bool(asked.ask.stream), asked.ask.response_format == "url")
+    form = AnswerForm(
+        "image_edit" if request.url.path == EDITS else "image_generation",
+        bool(asked.ask.stream),
+        asked.ask.response_format == "url",
+        bool(asked.ask.partial_images),
+    )
+    return job, form
 
 
-def _refuse_partial_images(ask: ImageAsk) -> None:
-    if ask.partial_images:
-        name = ask.model or DEFAULT_MODEL
-        raise InvalidInput(errors=(("partial_images", f"{name} has none here; 0, or leave it out"),))
+def _check_stream(ask: ImageAsk) -> None:
+    if ask.partial_images and not ask.stream:
+        raise InvalidInput(errors=(("partial_images", "needs stream"),))
     if ask.stream and ask.response_format == "url":
         raise InvalidInput(errors=(("response_format", "a stream has b64_json"),))
-
-
-async def _respond(
-    request: Request, services: Services, caller: Caller, job: AwaitedJob, form: _Form
-) -> Response:
-    """Wait for the job; return its images, or why there are none."""
-    try:
-        generation = await services.image_requests.wait(caller, job, client_of(request))
-        _require_end(generation)
-    except BaseException:
-        job.end()
-        raise
-    return _response(request, services, generation, job, form)
-
-
-def _require_end(generation: Generation) -> None:
-    if not generation.status.is_terminal:
-        raise GenerationPending
-    if generation.images_erased_at is not None:
-        raise ImageErased
-
-
-def _response(
-    request: Request, services: Services, generation: Generation, job: AwaitedJob, form: _Form
-) -> JobResponse:
-    is_edit = request.url.path == EDITS
-    media_type = "application/json"
-    if generation.status is not Status.COMPLETED:
-        status, content = _ending(request, generation)
-        return JobResponse(_text(json.dumps(content)), job, media_type=media_type, status_code=status)
-    if form.is_stream:
-        parts = completed_events(generation, "image_edit" if is_edit else "image_generation")
-        media_type = "text/event-stream"
-    else:
-        urls = None
-        if form.is_url:
-            urls = [image.url for image in services.serializer.serialize(generation).images]
-        parts = images_json(generation, urls)
-    client = client_of(request)
-    copies = services.image_copies
-    body = ImagesBody(
-        parts, lambda image: copies.open_copy(generation.tenant_id, image.key, client.waiting())
-    )
-    response = JobResponse(body, job, media_type=media_type)
-    if not job.is_new:
-        response.headers[accepted.REPLAYED] = response.headers[accepted.REPLAYED_BEFORE] = "true"
-    return response
-
-
-def _text(text: str) -> ImagesBody:
-    return ImagesBody((text,), _no_image)
-
-
-def _no_image(_: Any) -> Any:
-    raise AssertionError("there is no image in it")
-
-
-def _ending(request: Request, generation: Generation) -> tuple[int, dict[str, Any]]:
-    """Return the error of a job that ended without images."""
-    code = generation.error.code if generation.error is not None else GenerationCanceled.code
-    error = describe(code)
-    return error_body(request.scope, status_of(error), code, error.message)

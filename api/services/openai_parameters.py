@@ -21,6 +21,8 @@ _DEFAULTS: Mapping[str, Any] = {
 # Where the client leaves the choice to the model, any model can do that.
 _LEFT_TO_THE_MODEL = ("size", "quality", "background", "moderation")
 _AUTO = "auto"
+# None of them is what every model does.
+_PARTIAL_IMAGES = "partial_images"
 _OPTIONS = ("moderation", "output_compression")
 # Of a model that has no sizes: the ratio is exactly that, and the resolution has such an edge.
 _SQUARES = {"1024x1024": "1K", "2048x2048": "2K", "4096x4096": "4K"}
@@ -41,7 +43,7 @@ def model_parameters(model: Model, asked: Mapping[str, Any]) -> dict[str, Any]:
             options[name] = value
         elif name == "size" and "size" not in model.parameters:
             parameters |= _shape(model, value, given)
-        elif not _is_left_to(model, name, value):
+        elif not (_is_left_to(model, name, value) or (name == _PARTIAL_IMAGES and value == 0)):
             parameters[name] = value
     if options and isinstance(own_options, dict):
         parameters["options"] = own_options | options

@@ -10,6 +10,7 @@ from domain.ports.generations import Generations
 from domain.ports.image_requests import AdoptableJobs, ImageRequests
 from domain.ports.input_files import InputFiles
 from domain.ports.installation import Installation, InstallationState, OpenStage, ProviderQueue
+from domain.ports.partial_images import PartialImageOwner, PartialImages
 from domain.ports.progress import ProgressRecords, TypicalDurations
 from domain.ports.provider_slots import Closure, ProviderSlots, QueuePosition, SlotDecision
 from domain.ports.reconcile import ReconcileQueries, StuckGeneration
@@ -51,6 +52,8 @@ __all__ = [
     "LogTail",
     "ObjectStore",
     "OpenStage",
+    "PartialImageOwner",
+    "PartialImages",
     "ProgressRecords",
     "Provider",
     "ProviderQueue",

@@ -7,6 +7,7 @@ from simulator.core.synchronous.job_spec import JobSpec
 _TOKENS_PER_SQUARE = {"low": 272, "medium": 1056, "high": 4160}
 _SQUARE_PIXELS = 1024 * 1024
 _TOKENS_PER_INPUT = 323
+_TOKENS_PER_PARTIAL_IMAGE = 100
 
 
 def described(order: JobSpec) -> dict[str, str]:
@@ -20,11 +21,13 @@ def described(order: JobSpec) -> dict[str, str]:
 
 
 def usage(order: JobSpec, images: int) -> dict[str, Any]:
-    """Return plausible numbers, which grow with prompt, inputs, quality, size and images."""
+    """Return plausible numbers, which grow with prompt, inputs, quality, size, images and partial images."""
     text = len(order.prompt) // 4 + 1
     inputs = _TOKENS_PER_INPUT * len(order.sources)
     pixels = order.picture.width * order.picture.height
     output = images * max(1, _TOKENS_PER_SQUARE[_quality(order)] * pixels // _SQUARE_PIXELS)
+    if order.arguments["stream"]:
+        output += _TOKENS_PER_PARTIAL_IMAGE * int(order.arguments["partial_images"])
     return {
         "total_tokens": text + inputs + output,
         "input_tokens": text + inputs,

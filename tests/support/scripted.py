@@ -96,11 +96,13 @@ class ScriptedProvider:
 class Call:
     """What happens to one generation at a synchronous provider.
 
-    images: the bytes of each. error: raised instead. release: the answer waits for it.
+    images: the bytes of each. partial_images: those that come before. error: raised instead. release: the
+    answer waits for it.
     """
 
     result: ProviderResult = field(default_factory=lambda: ProviderResult(JobStatus.SUCCEEDED))
     images: tuple[bytes, ...] = (b"an image",)
+    partial_images: tuple[bytes, ...] = ()
     error: Exception | None = None
     release: asyncio.Event = field(default_factory=opened)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
@@ -118,6 +120,10 @@ class ScriptedSynchronousProvider:
     async def generate(self, submission: Submission, folder: Path) -> SyncResult:
         call = self.calls[submission.request.prompt]
         call.calls += 1
+        for number, content in enumerate(call.partial_images):
+            (folder / f"partial-{number}").write_bytes(content)
+            assert submission.on_partial_image is not None
+            submission.on_partial_image(number, folder / f"partial-{number}")
         call.begun.set()
         await call.release.wait()
         if call.error is not None:

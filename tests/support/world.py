@@ -21,6 +21,7 @@ from adapters.database.erasure import PostgresErasure
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
+from adapters.database.partial_images import PostgresPartialImages
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.reconcile_queries import PostgresReconcileQueries
 from adapters.database.tables import AttemptRow, GenerationRow
@@ -209,12 +210,8 @@ class World:
             await self.books.cancel(generation_id)
         if ledger_is_away:
             self.ledger.away.add(generation_id)
-        job = replace(
-            input_of(await self.books.read(generation_id), timing),
-            provider=provider,
-            fallback=where,
-            checks_input=checks_input,
-        )
+        job = input_of(await self.books.read(generation_id), timing)
+        job = replace(job, provider=provider, fallback=where, checks_input=checks_input)
         started = Job(self, generation_id, tenant_id, script, await self.run(job))
         self.started.append(started)
         return started
@@ -244,6 +241,7 @@ class World:
                 ledger=self.ledger,
                 attempts=self.attempts,
                 assets=PostgresAssets(self.database),
+                partial_images=PostgresPartialImages(self.database),
                 generations=PostgresGenerations(self.database),
                 input_files=PostgresInputFiles(self.database),
                 inbox=self.inbox,

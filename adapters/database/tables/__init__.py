@@ -20,6 +20,7 @@ from adapters.database.tables.generations import (
 )
 from adapters.database.tables.image_requests import ImageRequestRow
 from adapters.database.tables.input_files import InputFileRow
+from adapters.database.tables.partial_images import PartialImagesRow
 from adapters.database.tables.provider_slots import (
     ProviderCapacityRow,
     ProviderClosureRow,
@@ -49,6 +50,7 @@ __all__ = [
     "ImageRow",
     "InboxRow",
     "InputFileRow",
+    "PartialImagesRow",
     "ProviderCapacityRow",
     "ProviderClosureRow",
     "ProviderPauseRow",

@@ -52,6 +52,12 @@ class ResponseBody:
     def read(self) -> bytes:
         return self._path.read_bytes() + self._tail
 
+    def part(self, start: int, end: int) -> bytes:
+        """Return a part of what is on disk; what is in memory is not in it. Raises OSError."""
+        with self._path.open("rb") as file:
+            file.seek(start)
+            return file.read(end - start)
+
     def remove(self) -> None:
         """Give the disk's room back. Only `close` counts that of the memory, on the event loop's thread."""
         self._file.close()

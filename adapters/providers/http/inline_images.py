@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.providers.http.error_mapping import ErrorMapping, ErrorTable
+from adapters.providers.http.event_stream import PartialImageReader, StreamFormat, is_event_stream
 from adapters.providers.http.full_disk import MemoryRoom, ResponseBody, write_whole
 from adapters.providers.http.gateways import field_of, identifier, wrapped_error
 from adapters.providers.http.requests import submit_error
@@ -99,10 +100,12 @@ class InlineImageClient:
         *,
         parse: ParseResponse,
         map_error: MapError,
+        stream: StreamFormat | None = None,
     ) -> SyncResult:
         """Send the request once, and write the images of the response to files in `folder`.
 
         parse: parses a 200; it runs on a thread. map_error: returns what to raise for any other status.
+        stream: how a 200 that is a stream of events is read, if one was asked for.
         Raises StorageUnavailable, with nothing sent, if there is no file for the response.
         """
         name = submission.request.provider
@@ -110,24 +113,29 @@ class InlineImageClient:
             body = ResponseBody(folder / "response.json", self._room)
         except OSError as error:
             raise StorageUnavailable(f"no file for a response: {error}") from error
+        partial_images = PartialImageReader(stream, body, folder, self._threads, submission.on_partial_image)
         try:
             async with asyncio.timeout(self._total_seconds):
-                response = await self._download(request, body)
+                response = await self._download(request, body, partial_images)
             if response.status_code != HTTPStatus.OK:
                 raise map_error(response)
-            work = partial(_sync_result, submission, response.headers, body, folder, parse)
+            await partial_images.close()  # the body goes once it is parsed
+            work = partial(_sync_result, submission, response.headers, body, folder, parse, stream)
             found = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except HttpError as error:
             raise submit_error(name, error) from error
         except OSError as error:
             raise SubmitAmbiguous(f"{name}: {type(error).__name__}") from error
         finally:
+            await partial_images.close()
             body.close()
         if isinstance(found, SyncResult):
             return found
         raise map_error(found)  # an error in a 200
 
-    async def _download(self, request: Request, body: ResponseBody) -> Response:
+    async def _download(
+        self, request: Request, body: ResponseBody, partial_images: PartialImageReader
+    ) -> Response:
         """Return the response, its body in the file for a 200 and in memory for any other status."""
         async with self._http.stream(request) as response:
             is_ok = response.status_code == HTTPStatus.OK
@@ -139,6 +147,7 @@ class InlineImageClient:
                     raise HttpError(f"response over {max_bytes} bytes")
                 if is_ok:
                     await body.write(chunk)
+                    partial_images.feed(chunk)
                 else:
                     content += chunk
             return response_of(response.status_code, response.headers, bytes(content))
@@ -196,10 +205,17 @@ def token_cost(count: object) -> ProviderCost | None:
 
 
 def _sync_result(
-    submission: Submission, headers: Mapping[str, str], body: ResponseBody, folder: Path, parse: ParseResponse
+    submission: Submission,
+    headers: Mapping[str, str],
+    body: ResponseBody,
+    folder: Path,
+    parse: ParseResponse,
+    stream: StreamFormat | None,
 ) -> SyncResult | Response:
     """Parse and decode, or return the error that the response is. Runs on a thread, and keeps no body."""
-    content = _json_object(body.read(), submission.request.provider)
+    content = _content(submission.request.provider, headers, body.read(), stream)
+    if not isinstance(content, dict):
+        return content
     parsed = parse(headers, content)
     body.remove()
     is_empty = parsed.failure is None and not any(parsed.images)
@@ -221,6 +237,17 @@ def _sync_result(
         return SyncResult(job_id, replace(mapping.to_result(parsed.message), cost=parsed.cost))
     result = ProviderResult(JobStatus.SUCCEEDED, undelivered=missing, cost=parsed.cost)
     return SyncResult(job_id, result, tuple(file for file in files if file))
+
+
+def _content(
+    name: str, headers: Mapping[str, str], body: bytes, stream: StreamFormat | None
+) -> dict[str, Any] | Response:
+    if stream is None or not is_event_stream(headers):
+        return _json_object(body, name)
+    content = stream.read_whole(headers, body)
+    if content is None:
+        raise SubmitAmbiguous(f"{name}: a stream without an end")
+    return content
 
 
 def _json_object(body: bytes, name: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from adapters.providers.http.inline_images import (
 from adapters.providers.http.request_bodies import form_body, parameters_named
 from adapters.providers.http.responses import json_object
 from adapters.providers.openai.errors import ERRORS
+from adapters.providers.openai.stream import STREAM
 from adapters.transport.http import Request, Response
 from domain.errors import ServiceError
 from domain.generation import GenerationRequest
@@ -49,10 +50,15 @@ class OpenAiProvider:
             request = Request("POST", f"{self._url}/images/edits", headers, content=form)
         else:
             request = Request("POST", f"{self._url}/images/generations", self._headers, json=fields)
-        return await self._client.send(request, submission, folder, parse=_parse, map_error=_map_error)
+        stream = STREAM if fields.get("stream") else None
+        return await self._client.send(
+            request, submission, folder, parse=_parse, map_error=_map_error, stream=stream
+        )
 
 
 def _fields(request: GenerationRequest) -> dict[str, Any]:
+    partial_images = request.parameters.get("partial_images")
+    streamed = {"stream": True, "partial_images": partial_images} if partial_images else {}
     # `response_format` is never among them: these models refuse it.
     return {
         "model": request.endpoint,
@@ -60,6 +66,7 @@ def _fields(request: GenerationRequest) -> dict[str, Any]:
         **parameters_named(_PARAMETERS, request.parameters),
         "n": request.n,
         **request.parameters.get("options", {}),
+        **streamed,
     }
 
 

@@ -23,13 +23,17 @@ class InputLimitsView(BaseModel):
 
 
 class PriceView(BaseModel):
-    """Credits for one image: (`per_image` + the step of `by`), once for each megapixel if `per_megapixel`."""
+    """Credits for one image: (`per_image` + the step of `by`), once for each megapixel if `per_megapixel`.
+
+    `per_partial_image` comes on top for each partial image that is asked for.
+    """
 
     per_image: int
     by: str | None
     steps: dict[str, int]
     per_megapixel: bool
     default_megapixels: int
+    per_partial_image: int
 
 
 class ModelView(BaseModel):

@@ -62,7 +62,6 @@ _NOT_OF_THE_MODEL = {
     "model",
     "response_format",
     "stream",
-    "partial_images",
     "user",
     "safety_identifier",
     "images",

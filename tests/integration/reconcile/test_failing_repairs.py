@@ -13,6 +13,7 @@ from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
+from adapters.database.partial_images import PostgresPartialImages
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.reconcile_queries import PostgresReconcileQueries
 from adapters.temporal import TemporalWorkflowClient
@@ -73,6 +74,7 @@ async def reconcile(
             ledger=PostgresLedger(database),
             attempts=PostgresAttempts(database),
             assets=PostgresAssets(database),
+            partial_images=PostgresPartialImages(database),
             generations=PostgresGenerations(database),
             input_files=PostgresInputFiles(database),
             inbox=PostgresInbox(database),

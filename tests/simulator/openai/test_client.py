@@ -219,6 +219,29 @@ async def test_a_stream_may_end_in_an_error_after_200(official: AsyncOpenAI, mar
         await anext(stream)
 
 
+async def test_a_stream_may_break_after_a_partial_image(official: AsyncOpenAI, simulator: Client) -> None:
+    prompt = "cut off [sim:lost_answer]"
+    stream = await official.images.generate(model="gpt-image-2", prompt=prompt, stream=True, partial_images=1)
+    first = await anext(stream)
+
+    assert first.type == "image_generation.partial_image"
+    with pytest.raises(openai.APIError):
+        await anext(stream)
+    assert (await log_entry(simulator, prompt, "answer_lost"))["by"] == "fault"
+
+
+async def test_each_partial_image_is_a_hundred_tokens(official: AsyncOpenAI) -> None:
+    async def tokens(partial_images: int) -> int:
+        stream = await official.images.generate(
+            model="gpt-image-2", prompt="counted", stream=True, partial_images=partial_images, quality="low"
+        )
+        [*_, last] = [event async for event in stream]
+        assert last.type == "image_generation.completed"
+        return last.usage.output_tokens
+
+    assert await tokens(3) == await tokens(0) + 300
+
+
 async def test_moderations_flag_markers_and_words(official: AsyncOpenAI) -> None:
     answer = await official.moderations.create(
         model="omni-moderation-latest", input=["a meadow", "a scene of MURDER", "odd [sim:flag=sexual]"]

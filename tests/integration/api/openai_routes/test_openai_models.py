@@ -1,51 +1,18 @@
 """OpenAI's own models through our routes: its official client before us, its simulator behind us."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import openai
 import pytest
 from openai import AsyncOpenAI
 
-from devstack.servers.running import Servers
-from tests.integration.api.conftest import settings_for
 from tests.integration.api.openai_routes.clients import official, opened
 from tests.integration.api.pictures import png
-from tests.integration.api.service import Service, Tenant, listening, serving, unique, working
-from tests.simulator.process import KEY, Client
-from tests.simulator.synchronous import log_entry, running
+from tests.integration.api.service import Tenant, unique
+from tests.simulator.process import Client
+from tests.simulator.synchronous import log_entry
 
 LOW, AUTO = 2, 20
-
-
-@pytest.fixture(scope="module")
-async def simulator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
-    headers = {"Authorization": f"Bearer {KEY}"}
-    async with running("openai", tmp_path_factory.mktemp("openai"), headers) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-async def url(servers: Servers, service: Service, simulator: Client) -> AsyncIterator[str]:
-    """Run an API and a worker that have OpenAI's models too; yield the address."""
-    async with AsyncExitStack() as exits:
-        listener = exits.enter_context(listening())
-        port = int(listener.getsockname()[1])
-        owner_url = service.settings.migration_database_url
-        assert owner_url is not None
-        settings = settings_for(
-            servers,
-            owner_url.get_secret_value(),
-            port,
-            str(service.fal.http.base_url).rstrip("/"),
-            service.pictures.origin,
-            openai_api_key=KEY,
-            openai_url=f"{str(simulator.http.base_url).rstrip('/')}/v1",
-            openai_submits_per_second=50,
-        )
-        await exits.enter_async_context(working(settings, service.database))
-        await exits.enter_async_context(serving(settings, listener))
-        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -108,13 +75,3 @@ async def test_a_refusal_of_the_provider_is_the_clients(client: AsyncOpenAI) -> 
         await client.images.generate(model="gpt-image-2", prompt=unique("improper [sim:reject]"))
 
     assert (caught.value.code, caught.value.type) == ("moderation_blocked", "image_generation_user_error")
-
-
-async def test_partial_images_are_refused_by_name(client: AsyncOpenAI, tenant: Tenant) -> None:
-    with pytest.raises(openai.BadRequestError) as caught:
-        await client.images.generate(
-            model="gpt-image-2", prompt="step by step", stream=True, partial_images=1
-        )
-
-    assert caught.value.param == "partial_images"
-    assert (await tenant.get("/v1/generations"))["data"] == []

@@ -208,6 +208,7 @@ def test_a_mistake_in_a_parameter_is_refused(
         ('{ by = "quality", steps = { low = 1 } }', "exactly the values of quality"),
         ('{ by = "quality", steps = { low = 1, high = 2, best = 3 } }', "exactly the values of quality"),
         ('{ by = "n", steps = { one = 1 } }', "exactly the values of n"),
+        ("{ per_image = 1, per_partial_image = 1 }", "belongs to the parameter partial_images"),
     ],
 )
 def test_a_price_that_is_not_there_for_every_request_is_refused(
