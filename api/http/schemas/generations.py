@@ -35,7 +35,6 @@ class GenerationCreate(RequestBody):
     output_format: Word | None = None
     quality: Word | None = None
     background: Word | None = None
-    partial_images: WholeNumber | None = None
     options: (
         Annotated[
             dict[
