@@ -36,7 +36,7 @@ def other() -> Script:
 
 
 def quick() -> TimingPolicy:
-    return replace(QUICK_TIMING, first_poll_seconds=0.2, deadline_seconds=20)
+    return replace(QUICK_TIMING, first_poll_seconds=0.2)
 
 
 async def routes(job: Job) -> list[tuple[tuple[str, str], bool, str]]:
