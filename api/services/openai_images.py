@@ -5,9 +5,6 @@ connection that was cut or a process that was killed makes no second job, and no
 """
 
 import asyncio
-import hashlib
-import hmac
-import json
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -16,13 +13,14 @@ from uuid import uuid4
 
 from api.services.generations import GenerationCommand, GenerationService
 from api.services.rate_limiter import RateLimiter
+from api.services.request_digest import digest
 from api.services.request_leases import Connection, RequestLease, RequestLeases
 from api.services.waiter import Waiter
 from domain.auth import Caller
 from domain.errors import Overloaded
 from domain.generation import Generation
 from domain.image_requests import ImageRequest
-from domain.keyring import Keyring
+from domain.keyring import Keyring, mac
 from domain.ports import ImageRequests
 from domain.tenant import RatePolicy
 
@@ -136,15 +134,12 @@ class ImageRequestService:
                 return generation
 
     def _request(self, caller: Caller, sent: ClientTry, client: WaitingClient) -> ImageRequest:
-        content = json.dumps(sent.asked, sort_keys=True, separators=(",", ":")).encode()
+        asked = digest(sent.asked)
         return ImageRequest(
             connection_id=uuid4().hex,
             api_key_id=caller.key_id,
             route=sent.route,
-            fingerprints=tuple(
-                hmac.new(key.derive("image request"), content, hashlib.sha256).hexdigest()
-                for key in self._keyring.accepted
-            ),
+            fingerprints=tuple(mac(key, "image request", asked) for key in self._keyring.accepted),
             retry_count=sent.retry_count or 0,
             marks_repeats=sent.retry_count is not None,
             is_gone=lambda: client.is_gone,

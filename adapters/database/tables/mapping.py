@@ -132,17 +132,6 @@ def fallback_charging(request: GenerationRequest) -> dict[str, Any] | None:
     return asdict(request.fallback.charging) if request.fallback is not None else None
 
 
-def charging_from_json(stored: dict[str, Any] | None) -> ChargePolicies:
-    """Return stored policies; without any, nothing is charged."""
-    if stored is None:
-        return ChargePolicies()
-    return ChargePolicies(
-        ChargePolicy(stored["cancel_after_submit"]),
-        ChargePolicy(stored["moderation"]),
-        stored["credits_per_cost_unit"],
-    )
-
-
 def keeps_provider_data(row: AnyGenerationRow) -> bool:
     """Return whether what a provider says may be stored: not once it was erased, however late it comes."""
     return row.content_erased_at is None and row.provider_data_erased_at is None
