@@ -57,10 +57,12 @@ class Dispatcher:
         """Dispatch and start a batch of each; return after how many seconds to look again."""
         done = await self._deliveries.dispatch(_BATCH)
         # The log is read on while Temporal is away: what is found is kept as rows.
-        started = await self._start(await self._deliveries.list_unstarted(_STARTS))
-        if time.monotonic() >= self._next_sweep:
-            self._next_sweep = time.monotonic() + _SWEEP_SECONDS
-            await self.sweep()
+        try:
+            started = await self._start(await self._deliveries.list_unstarted(_STARTS))
+        finally:  # one that cannot be started hides none whose workflow is lost
+            if time.monotonic() >= self._next_sweep:
+                self._next_sweep = time.monotonic() + _SWEEP_SECONDS
+                await self.sweep()
         if done.events == _BATCH or started == _STARTS:
             return 0.0
         return _BUSY_SECONDS if done.is_waited_for else _IDLE_SECONDS

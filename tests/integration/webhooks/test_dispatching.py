@@ -12,6 +12,7 @@ from adapters.database.sealed import Sealer
 from adapters.database.webhook_endpoints import PostgresWebhookEndpoints
 from domain.audit import SYSTEM
 from domain.errors import TemporalUnavailable
+from domain.webhooks import DeliveryInput
 from tests.integration.webhooks.dispatch_site import WANTED, Site, Workflows, look_until_done, new_site
 from tests.support.books import PostgresBooks
 from tests.support.time_limits import scaled
@@ -166,3 +167,27 @@ async def test_what_ended_long_ago_is_deleted_with_its_attempts(site: Site) -> N
         "SELECT delivery_id FROM delivery_attempts WHERE delivery_id IN (:old, :new)", old=old, new=new
     )
     assert kept == [(new,)]
+
+
+class Broken(Workflows):
+    """A bug keeps a delivery from being started, and nothing else."""
+
+    async def start_delivery(self, delivery: DeliveryInput) -> None:
+        raise ValueError("a bug of ours")
+
+
+async def test_one_that_cannot_be_started_hides_none_whose_workflow_is_lost(site: Site) -> None:
+    await site.write_events()
+    workflows = Workflows()
+    await look_until_done(Dispatcher(site.deliveries, workflows))
+    [lost] = workflows.of(site.tenant_id)
+    await site.books.sql(
+        "UPDATE deliveries SET started_at = now() - interval '1 hour', next_attempt_at = now() - interval"
+        " '1 hour' WHERE id = :id",
+        id=lost.delivery_id,
+    )
+    await site.write_events()
+    with pytest.raises(ValueError, match="a bug of ours"):
+        await Dispatcher(site.deliveries, Broken()).look()
+    [(run,)] = await site.books.sql("SELECT run FROM deliveries WHERE id = :id", id=lost.delivery_id)
+    assert run == 2
