@@ -8,22 +8,28 @@ from domain.generation import Outcome
 
 
 class AccountKind(StrEnum):
-    """A tenant's four accounts; their balances add up to zero. Only ISSUED may be below zero."""
+    """A tenant's five accounts; their balances add up to zero. Only ISSUED and OWED may be below zero."""
 
     ISSUED = "issued"
     AVAILABLE = "available"
     HELD = "held"
     SPENT = "spent"
+    OWED = "owed"
 
 
 class TransferKind(StrEnum):
     """Why credits moved.
 
-    An operator grants and withdraws. A hold is resolved once, by one of SETTLE, REFUND and EXPIRE.
+    An operator, or a billing system, grants, withdraws, voids a lot, and takes back what was paid for it. A lot
+    expires, and a grant repays what is owed. A hold is resolved once, by one of SETTLE, REFUND and EXPIRE.
     """
 
     GRANT = "grant"
     WITHDRAW = "withdraw"
+    EXPIRE_LOT = "expire_lot"
+    VOID_LOT = "void_lot"
+    TAKE_BACK = "take_back"
+    REPAY = "repay"
     HOLD = "hold"
     SETTLE = "settle"
     REFUND = "refund"
@@ -76,11 +82,19 @@ class Completion:
 
 @dataclass(frozen=True)
 class Balance:
-    """A tenant's credits. Granted in all = available + held + spent."""
+    """A tenant's credits.
+
+    Attributes:
+        available: What may be spent now.
+        owed: What was taken back after it was spent. The next grant pays it first.
+        upcoming: Granted, and not to be spent yet.
+    """
 
     available: int
     held: int
     spent: int
+    owed: int = 0
+    upcoming: int = 0
 
 
 @dataclass(frozen=True)

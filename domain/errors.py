@@ -23,6 +23,10 @@ ServiceError
         SignatureInvalid
         LinkExpired
         InsufficientCredits
+        KeyBudgetExceeded
+        LotNotFound
+        ReferenceReused
+        TakeBackTooLarge
         TenantSuspended
         FileQuotaExceeded
         UnchargedCostExceeded
@@ -33,6 +37,7 @@ ServiceError
             TooManyOpenGenerations
             TooManyWaitingGenerations
             TooManyWaiting
+            TooManyHeldCredits
         NotTerminal
         FileInUse
         ImageErased
@@ -271,6 +276,34 @@ class InsufficientCredits(PermanentError):
     message = "The account does not have enough available credits."
 
 
+class KeyBudgetExceeded(PermanentError):
+    """What the API key may spend this month does not cover the price. The text names both."""
+
+    code = "key_budget_exceeded"
+    message = "The price is above what is left of this API key's budget of the month."
+
+
+class LotNotFound(PermanentError):
+    """There is no lot with that id."""
+
+    code = "lot_not_found"
+    message = "No such lot."
+
+
+class ReferenceReused(PermanentError):
+    """The reference of a grant, a withdrawal or a take-back was used for another. The text says what differs."""
+
+    code = "reference_reused"
+    message = "This reference was used before, and not for the same."
+
+
+class TakeBackTooLarge(PermanentError):
+    """More would be taken back of a payment than was granted for it. The text names both."""
+
+    code = "take_back_too_large"
+    message = "More cannot be taken back than was granted for this payment."
+
+
 class TenantSuspended(PermanentError):
     """An operator has suspended the tenant. None of its keys may do anything; what is open goes on."""
 
@@ -368,6 +401,13 @@ class TooManyWaiting(LimitReached):
 
     code = "too_many_waiting"
     message = "Too many streams are open, or requests waiting."
+
+
+class TooManyHeldCredits(LimitReached):
+    """The open jobs of the API key would hold more than it may. The text names the cap."""
+
+    code = "too_many_held_credits"
+    message = "The open generations of this API key hold as many credits as they may."
 
 
 class EventsExpired(PermanentError):

@@ -31,6 +31,8 @@ SERVING_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "api_keys": _CHANGE,
     "attempts": _CHANGE,
     "audit_events": _APPEND,
+    "book_checks": (*_APPEND, "DELETE"),
+    "credit_thresholds": _ALL,
     "deliveries": _ALL,
     "delivery_attempts": _ALL,
     "entries": _APPEND,
@@ -42,21 +44,29 @@ SERVING_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "images": _APPEND,
     "inbox": _CHANGE,
     "input_files": _ALL,
+    "key_spending": _CHANGE,
+    "lot_entries": _APPEND,
+    "lots": _CHANGE,
+    "operator_keys": _CHANGE,
     "partial_images": (*_APPEND, "DELETE"),
+    "payments": _CHANGE,
     "provider_capacity": _CHANGE,
     "provider_closures": _ALL,
     "provider_pauses": _CHANGE,
     "provider_slots": _ALL,
+    "take_backs": _CHANGE,
     "tenants": _CHANGE,
     "transfers": _APPEND,
     "uncharged_costs": _CHANGE,
     "unstored_images": (*_APPEND, "DELETE"),
+    "usage_days": _CHANGE,
     "webhook_endpoints": _ALL,
 }
 
 # What auditors may not read.
 SECRET_COLUMNS: Mapping[str, frozenset[str]] = {
     "api_keys": frozenset({"secret_sha256"}),
+    "operator_keys": frozenset({"secret_sha256"}),
     "webhook_endpoints": frozenset({"secret", "previous_secret"}),
 }
 

@@ -20,6 +20,14 @@ from adapters.database.tables.generations import (
 )
 from adapters.database.tables.image_requests import ImageRequestRow
 from adapters.database.tables.input_files import InputFileRow
+from adapters.database.tables.lots import (
+    CreditThresholdRow,
+    LotEntryRow,
+    LotRow,
+    PaymentRow,
+    TakeBackRow,
+)
+from adapters.database.tables.operator_keys import OperatorKeyRow
 from adapters.database.tables.partial_images import PartialImagesRow
 from adapters.database.tables.provider_slots import (
     ProviderCapacityRow,
@@ -27,6 +35,7 @@ from adapters.database.tables.provider_slots import (
     ProviderPauseRow,
     ProviderSlotRow,
 )
+from adapters.database.tables.spending import BookCheckRow, KeySpendingRow, UsageDayRow
 from adapters.database.tables.webhook_endpoints import (
     DeliveryAttemptRow,
     DeliveryRow,
@@ -39,6 +48,8 @@ __all__ = [
     "ApiKeyRow",
     "AttemptRow",
     "AuditEventRow",
+    "BookCheckRow",
+    "CreditThresholdRow",
     "DeliveryAttemptRow",
     "DeliveryRow",
     "EntryRow",
@@ -50,14 +61,21 @@ __all__ = [
     "ImageRow",
     "InboxRow",
     "InputFileRow",
+    "KeySpendingRow",
+    "LotEntryRow",
+    "LotRow",
+    "OperatorKeyRow",
     "PartialImagesRow",
+    "PaymentRow",
     "ProviderCapacityRow",
     "ProviderClosureRow",
     "ProviderPauseRow",
     "ProviderSlotRow",
+    "TakeBackRow",
     "TenantRow",
     "TransferRow",
     "UnchargedCostRow",
     "UnstoredImageRow",
+    "UsageDayRow",
     "WebhookEndpointRow",
 ]

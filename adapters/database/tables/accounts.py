@@ -20,6 +20,8 @@ from sqlmodel import Field, SQLModel
 
 from adapters.database.tables.columns import count_column, json_column, moment_column, text_column
 
+OF_A_HOLD = "('hold', 'settle', 'refund', 'expire')"
+
 
 class TenantRow(SQLModel, table=True):
     """The owner of generations, keys and credits."""
@@ -55,17 +57,25 @@ class ApiKeyRow(SQLModel, table=True):
     limits: dict[str, float] = Field(default_factory=dict, sa_column=json_column("'{}'"))
     expires_at: datetime | None = Field(default=None, sa_column=moment_column())
     last_used_at: datetime | None = Field(default=None, sa_column=moment_column())
+    # What its jobs of a month (UTC) may cost, and what its open jobs may hold; None for no cap.
+    monthly_budget_credits: int | None = Field(default=None, sa_column=Column(BigInteger))
+    max_held_credits: int | None = Field(default=None, sa_column=Column(BigInteger))
+    # The key that made it; None for an operator.
+    created_by: str | None = Field(default=None, sa_column=text_column(nullable=True))
 
 
 class AccountRow(SQLModel, table=True):
-    """One of a tenant's four accounts. The balance is a projection of its entries."""
+    """One of a tenant's five accounts. The balance is a projection of its entries.
+
+    low_at_credits: Of the available account: the highest threshold that is not told, None if there is none.
+    """
 
     __tablename__ = "accounts"
     __table_args__ = (
         UniqueConstraint("tenant_id", "kind"),
-        CheckConstraint("kind IN ('issued', 'available', 'held', 'spent')", name="accounts_kind"),
+        CheckConstraint("kind IN ('issued', 'available', 'held', 'spent', 'owed')", name="accounts_kind"),
         CheckConstraint(
-            "CASE WHEN kind = 'issued' THEN balance_credits <= 0 ELSE balance_credits >= 0 END",
+            "CASE WHEN kind IN ('issued', 'owed') THEN balance_credits <= 0 ELSE balance_credits >= 0 END",
             name="accounts_no_overdraft",
         ),
     )
@@ -74,6 +84,7 @@ class AccountRow(SQLModel, table=True):
     tenant_id: str = Field(sa_column=text_column(ForeignKey("tenants.id", ondelete="RESTRICT")))
     kind: str = Field(sa_column=text_column())
     balance_credits: int = Field(sa_column=count_column(0))
+    low_at_credits: int | None = Field(default=None, sa_column=Column(BigInteger))
 
 
 class TransferRow(SQLModel, table=True):
@@ -82,12 +93,17 @@ class TransferRow(SQLModel, table=True):
     __tablename__ = "transfers"
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('grant', 'withdraw', 'hold', 'settle', 'refund', 'expire')", name="transfers_kind"
+            "kind IN ('grant', 'withdraw', 'expire_lot', 'void_lot', 'take_back', 'repay',"
+            " 'hold', 'settle', 'refund', 'expire')",
+            name="transfers_kind",
         ),
         CheckConstraint("amount_credits >= 0", name="transfers_amount"),
-        CheckConstraint("(kind IN ('grant', 'withdraw')) = (hold_id IS NULL)", name="transfers_hold"),
+        CheckConstraint(f"(kind IN {OF_A_HOLD}) = (hold_id IS NOT NULL)", name="transfers_hold"),
+        # What comes back of a hold to a lot that is over goes on at once, and names the generation too.
         CheckConstraint(
-            "(kind IN ('grant', 'withdraw')) = (generation_id IS NULL)", name="transfers_generation"
+            "kind IN ('expire_lot', 'void_lot', 'repay')"
+            f" OR (kind IN {OF_A_HOLD}) = (generation_id IS NOT NULL)",
+            name="transfers_generation",
         ),
         # The guarantee behind "a hold is resolved exactly once".
         Index(
