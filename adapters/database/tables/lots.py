@@ -2,7 +2,16 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 from adapters.database.tables.columns import count_column, moment_column, text_column
@@ -23,8 +32,8 @@ class LotRow(SQLModel, table=True):
         priority: 0 to 100, the lowest is spent first.
         remaining_credits: Those that may be held. All of a tenant's add up to its available account.
         repaid_credits: Those that paid what the tenant owed.
-        owed_credits: What was taken back of it and was not there any more, less what was paid of that. Part of
-            no sum of its own lot; all of a tenant's add up to its owed account.
+        owed_credits: What was taken back of it and was not there any more, less what was paid of that. In no sum
+            of its own lot; all of a tenant's add up to its owed account.
         expired_at: When what remained was taken away. What comes back of a hold after that goes the same way.
         closed_at: When its last credit had left it; from then on it never changes.
     """
@@ -112,7 +121,7 @@ class LotEntryRow(SQLModel, table=True):
 
 
 class PaymentRow(SQLModel, table=True):
-    """A payment that a billing system named. One reference is one payment of one tenant, in all of this service.
+    """A payment that a billing system named. A reference is one payment of one tenant, in all of the service.
 
     lot_id: None until it is granted: a refund of it may come first.
     """
