@@ -20,6 +20,7 @@ from composition.deliveries import dispatching
 from composition.providers import submits_per_second
 from composition.repositories import Database, catalog, check_schema, database
 from composition.temporal import temporal_client, workflow_client
+from composition.usage_events import sending_usage_events
 from domain import temporal_names
 from runtime.health import health_server
 from runtime.logs import configure_logging
@@ -198,6 +199,7 @@ async def _work(
             async with AsyncExitStack() as beside:
                 if temporal_names.DELIVERIES_QUEUE in served:
                     await beside.enter_async_context(dispatching(settings, pool, client))
+                    await beside.enter_async_context(sending_usage_events(settings, pool))
                 await run_workers(workers, stop)
             _log.info("stopped")
 
