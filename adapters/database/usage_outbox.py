@@ -68,7 +68,7 @@ SELECT unsent.id AS position, transfers.id AS transfer_id, transfers.tenant_id, 
         SELECT provider FROM attempts WHERE generation_id = generations.id ORDER BY ordinal DESC LIMIT 1
     ), generations.provider) AS provider,
     CASE status WHEN 'completed' THEN (
-        SELECT count(*) FROM images WHERE generation_id = generations.id
+        SELECT least(count(*), n) FROM images WHERE generation_id = generations.id
     ) ELSE 0 END AS images,
     coalesce((
         SELECT -sum(remaining_change + held_change) FROM lot_entries JOIN lots ON lots.id = lot_id
