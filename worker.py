@@ -28,6 +28,7 @@ from runtime.process import run
 from runtime.work_folder import work_folder
 from runtime.workers import run_workers
 from runtime.workflow_runner import PRODUCTION_RUNNER
+from workflows.books import CheckBooksWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.generation import GenerationWorkflow
 from workflows.reconcile import ReconcileWorkflow
@@ -104,8 +105,8 @@ def _queues(activities: Activities, tuning: Tuning) -> dict[str, dict[str, Any]]
             "max_concurrent_activities": tuning.max_stores,
         },
         temporal_names.RECONCILE_QUEUE: {
-            "workflows": [ReconcileWorkflow],
-            "activities": [activities.reconcile.reconcile],
+            "workflows": [ReconcileWorkflow, CheckBooksWorkflow],
+            "activities": [activities.reconcile.reconcile, activities.books.check_books],
         },
         temporal_names.DELIVERIES_QUEUE: {
             "workflows": [DeliveryWorkflow],

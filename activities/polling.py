@@ -22,7 +22,7 @@ async def poll_until_stopped(
         except (DatabaseUnavailable, TemporalUnavailable) as error:
             log.warning("%s wait: %s", what, error.code)
             pause_seconds = _OUTAGE_SECONDS
-        except Exception:  # noqa: BLE001 - a bug must not end the loop: what it does would wait for ever
+        except Exception:
             log.exception("a look for %s failed", what)
             pause_seconds = _OUTAGE_SECONDS
         if pause_seconds:

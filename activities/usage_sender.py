@@ -85,7 +85,7 @@ class UsageSender:
         return False
 
     def _wait_seconds(self, failures: int, asked_seconds: float) -> float:
-        wait_seconds = self._first_wait_seconds * 2 ** min(failures, _MAX_DOUBLINGS)
+        wait_seconds = self._first_wait_seconds * (1 << min(failures, _MAX_DOUBLINGS))
         # Up to a tenth more, so that receivers of several installations are not asked at once.
         spread = 1 + random.random() / 10  # noqa: S311 - no secret
         return min(max(wait_seconds * spread, asked_seconds), _MAX_WAIT_SECONDS)

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Sequence
 
 from adapters.transport.errors import HttpError
 from adapters.transport.http import HttpClient, Request, StreamedResponse, Timeouts, open_client
-from domain.usage_events import BATCH_CONTENT_TYPE, Charge, batch_body
 from domain.ports.usage_events import UsageResponse
+from domain.usage_events import BATCH_CONTENT_TYPE, Charge, batch_body
 
 _CONNECT_SECONDS = 10.0
 _OK = range(200, 300)

@@ -1,7 +1,7 @@
 """Usage events: what a billing system is told of each charge, in the form of CloudEvents 1.0.
 
-A charge makes the same event each time that it is sent. So it has nothing that may be erased, such as a prompt
-or a client's metadata, and its id is that of the charge's transfer.
+A charge makes the same event each time that it is sent. So it has nothing that may be erased, such as a
+prompt or a client's metadata, and its id is that of the charge's transfer.
 """
 
 import json

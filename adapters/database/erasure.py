@@ -99,7 +99,7 @@ _PURGE_EVENTS = text(f"""
 SELECT purge_events(
     least(now() - make_interval(secs => CAST(:days AS float8) * 86400), ({UNCOLLECTED_SINCE})), :limit
 ) AS purged
-""")  # noqa: S608 - constants
+""")
 _TO_ERASE = text("""
 SELECT id FROM tenants WHERE erasure_requested_at IS NOT NULL AND erased_at IS NULL ORDER BY id LIMIT :limit
 """)

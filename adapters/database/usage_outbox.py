@@ -58,7 +58,8 @@ SELECT EXISTS (SELECT FROM ({_PLACE}) AS place CROSS JOIN LATERAL (
         AND EXISTS (SELECT FROM usage_outbox) AS is_sending_due
 """)  # noqa: S608 - constants
 _LEASE = text(f"""
-UPDATE usage_senders SET holder = :sender, leased_until = now() + make_interval(secs => CAST(:seconds AS float8))
+UPDATE usage_senders SET holder = :sender,
+    leased_until = now() + make_interval(secs => CAST(:seconds AS float8))
 WHERE name = 'billing' AND {_MAY_SEND} RETURNING failures
 """)  # noqa: S608 - constants
 _UNSENT = text("""
@@ -93,7 +94,8 @@ _MAX_COUNTED = 10_000
 # Of those that are not collected yet, the first ones: they are few, or no worker runs.
 _BACKLOG = text(f"""
 WITH place AS ({_PLACE}), unread AS MATERIALIZED (
-    SELECT created_at FROM place CROSS JOIN LATERAL ({_UNREAD} {_IN_ORDER} LIMIT 1000) AS next WHERE {_IS_CHARGE}
+    SELECT created_at FROM place CROSS JOIN LATERAL ({_UNREAD} {_IN_ORDER} LIMIT 1000) AS next
+    WHERE {_IS_CHARGE}
 ), oldest AS (
     SELECT min(created_at) AS created_at FROM unread UNION ALL (
         SELECT created_at FROM usage_outbox JOIN transfers ON transfers.id = transfer_id
@@ -101,12 +103,12 @@ WITH place AS ({_PLACE}), unread AS MATERIALIZED (
     )
 )
 SELECT (SELECT count(*) FROM unread)
-        + (SELECT count(*) FROM (SELECT FROM usage_outbox LIMIT {_MAX_COUNTED}) AS some) AS unsent,
+        + (SELECT count(*) FROM (SELECT FROM usage_outbox LIMIT {_MAX_COUNTED}) AS counted) AS unsent,
     coalesce(extract(epoch FROM clock_timestamp() - (SELECT min(created_at) FROM oldest)), 0) AS seconds,
     (SELECT failures FROM usage_senders WHERE name = 'billing') AS failures
 """)  # noqa: S608 - constants
-# Events from here on may hold charges that are not collected. `created_at` is not quite in the log's order: it
-# differs by as long as a transaction lasts, for which an hour is plenty.
+# Events from here on may hold charges that are not collected. `created_at` is not quite in the log's order:
+# it differs by as long as a transaction lasts, for which an hour is plenty.
 UNCOLLECTED_SINCE = f"""
     SELECT next.created_at - interval '1 hour' FROM ({_PLACE}) AS place
     CROSS JOIN LATERAL ({_UNREAD} {_IN_ORDER} LIMIT 1) AS next

@@ -16,11 +16,13 @@ from temporalio.service import RPCError
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from adapters.database.assets import PostgresAssets
+from adapters.database.book_checks import PostgresBookChecks
 from adapters.database.engine import Database
 from adapters.database.erasure import PostgresErasure
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
+from adapters.database.lots import PostgresLots
 from adapters.database.partial_images import PostgresPartialImages
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.reconcile_queries import PostgresReconcileQueries
@@ -236,6 +238,8 @@ class World:
                 limited_providers=(),
                 webhook_url=lambda name, attempt: f"https://api.test/{name}/{attempt.ordinal}",
                 erasure=PostgresErasure(self.database),
+                lots=PostgresLots(self.database),
+                book_checks=PostgresBookChecks(self.database),
                 webhook_urls=lambda name, attempt: (f"https://api.test/{name}/{attempt.ordinal}",),
                 input_check=self.check,
                 ledger=self.ledger,

@@ -11,8 +11,9 @@ from adapters.database.tables.columns import count_column, moment_column, text_c
 class UsageOutboxRow(SQLModel, table=True):
     """A charge that is to be sent, deleted once it was taken. All that is sent of it is read when it is.
 
-    Filled from the log of events, whose order is safe, and not by whoever charges: settling stays as it is. And
-    not read from the log when it is sent: events are deleted by their age, however long the receiver is away.
+    Filled from the log of events, whose order is safe, and not by whoever charges: settling stays as it is.
+    And not read from the log when it is sent: events are deleted by their age, however long the receiver is
+    away.
     """
 
     __tablename__ = "usage_outbox"

@@ -8,11 +8,13 @@ from temporalio.testing import ActivityEnvironment
 
 from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
+from adapters.database.book_checks import PostgresBookChecks
 from adapters.database.erasure import PostgresErasure
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
+from adapters.database.lots import PostgresLots
 from adapters.database.partial_images import PostgresPartialImages
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.reconcile_queries import PostgresReconcileQueries
@@ -69,6 +71,8 @@ async def reconcile(
             limited_providers=(),
             webhook_url=lambda *_: "",
             erasure=PostgresErasure(database),
+            lots=PostgresLots(database),
+            book_checks=PostgresBookChecks(database),
             webhook_urls=lambda *_: (),
             input_check=None,
             ledger=PostgresLedger(database),

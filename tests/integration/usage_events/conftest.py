@@ -21,7 +21,7 @@ from tests.support.webhook_receiver import OK, Receiver, Respond, receiving
 
 PATH = "/usage"
 SOURCE = "https://api.test"
-TOKEN = "a-token-of-the-receiver"  # not a secret: of no account
+TOKEN = "a-token-of-the-receiver"  # noqa: S105 - not a secret: of no account
 _FORGET = (
     "DELETE FROM usage_outbox",
     "UPDATE usage_senders SET holder = NULL, leased_until = NULL, failures = 0, next_attempt_at = NULL",

@@ -1,29 +1,28 @@
 """Charges outlive the log of events, and restored dumps, until a billing system has taken them."""
 
-from datetime import timedelta
+from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import text
 
+from adapters.database.engine import Database
 from adapters.database.erasure import PostgresErasure
 from adapters.database.events import PostgresEventLog
 from adapters.database.usage_outbox import usage_backlog
 from domain.retention import Retention
 from tests.integration.usage_events.conftest import Site
 from tests.support.books import PostgresBooks
-from adapters.database.engine import Database
-
-_DAY = timedelta(days=1)
 
 
 @pytest.fixture
-async def owner(usage_url: str) -> PostgresBooks:
-    return PostgresBooks(Database(usage_url, pool_size=1))
+async def owner(usage_url: str) -> AsyncIterator[PostgresBooks]:
+    database = Database(usage_url, pool_size=1)
+    yield PostgresBooks(database)
+    await database.close()
 
 
 async def _age_log(owner: PostgresBooks) -> None:
     async with owner.database.begin() as session:
-        from sqlalchemy import text
-
         for statement in (
             "ALTER TABLE events DISABLE TRIGGER USER",
             "UPDATE events SET created_at = created_at - interval '40 days'",
@@ -49,8 +48,6 @@ async def test_an_event_that_cannot_be_collected_is_not_deleted(site: Site, owne
     event_id = await site.charge(tenant_id)
     await _age_log(owner)
     async with site.books.database.begin() as session:
-        from sqlalchemy import text
-
         await session.execute(text("SELECT FROM event_cursors WHERE name = 'usage' FOR UPDATE"))
         await PostgresErasure(site.books.database).purge_events(Retention({}, 30.0), 100_000)
     await site.send_all()
@@ -73,8 +70,6 @@ async def test_a_restored_log_is_read_again(site: Site, owner: PostgresBooks) ->
     event_id = await site.charge(tenant_id)
     await site.send_all()
     async with owner.database.begin() as session:
-        from sqlalchemy import text
-
         await session.execute(text("ALTER TABLE events DISABLE TRIGGER USER"))
         await session.execute(
             text("UPDATE events SET transaction_id = (1::bigint << 60) + id WHERE tenant_id = :tenant"),

@@ -1,6 +1,7 @@
 """Each charge arrives at least once and in order, whatever the receiver and the senders do."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 import asyncpg
@@ -9,6 +10,7 @@ import pytest
 from activities.usage_sender import UsageSender
 from adapters.billing_receiver import HttpBillingReceiver, billing_client
 from domain.ports.usage_events import UsageResponse
+from domain.usage_events import Charge
 from tests.integration.usage_events.conftest import PATH, SOURCE, Site
 from tests.support.eventually import eventually
 from tests.support.requests import new_id
@@ -80,17 +82,15 @@ async def test_one_event_that_is_refused_holds_up_only_those_behind_it(site: Sit
     bad = charged[3]
 
     class Picky:
-        async def send_batch(self, charges: list[object]) -> UsageResponse:
-            ids = [getattr(charge, "transfer_id") for charge in charges]  # noqa: B009 - any charge
+        async def send_batch(self, charges: Sequence[Charge]) -> UsageResponse:
+            ids = [charge.transfer_id for charge in charges]
             if bad in ids:
                 return UsageResponse("status 400")
             taken.extend(ids)
             return UsageResponse(None)
 
     taken: list[str] = []
-    sender = UsageSender(
-        site.outbox, Picky(), new_id("sender"), lease_seconds=30, first_wait_seconds=0.0001
-    )
+    sender = UsageSender(site.outbox, Picky(), new_id("sender"), lease_seconds=30, first_wait_seconds=0.0001)
 
     async def only_bad_ones_are_left() -> bool:
         await sender.look()
@@ -103,6 +103,7 @@ async def test_one_event_that_is_refused_holds_up_only_those_behind_it(site: Sit
 async def test_waits_grow_and_are_kept_over_processes(site: Site, charged: list[str]) -> None:
     del charged
     waits: list[float] = []
+    await site.outbox.collect(1000)
     site.answer(responding(503, "Retry-After: 250"), responding(503))
     for _ in range(12):
         await site.sender.look()
@@ -118,7 +119,7 @@ async def test_waits_grow_and_are_kept_over_processes(site: Site, charged: list[
     async with billing_client(2.0) as client:
         to = HttpBillingReceiver(client, site.receiver.url(PATH, OK), None, SOURCE, timeout_seconds=2.0)
         await UsageSender(site.outbox, to, new_id("other"), lease_seconds=30).look()
-    assert len(site.receiver.at(PATH)) == 12
+    assert len(site.receiver.at(PATH)) == len(waits)
 
 
 async def test_a_charge_whose_transaction_commits_late_is_not_lost(site: Site) -> None:

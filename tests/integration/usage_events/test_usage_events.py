@@ -41,7 +41,8 @@ async def test_a_charge_is_one_event_in_a_batch(site: Site) -> None:
 async def test_a_charge_says_what_of_it_was_promotional(site: Site) -> None:
     tenant_id = await site.books.tenant(100)
     await site.books.sql(
-        "SELECT grant_credits(:tenant, 'gift', 3, 'promotional', 10, NULL, NULL, false)", tenant=tenant_id
+        "SELECT state FROM grant_credits(:tenant, 'gift', 3, 'promotional', 10, NULL, NULL, false)",
+        tenant=tenant_id,
     )
     for _ in range(2):
         await site.charge(tenant_id, price_credits=4)
