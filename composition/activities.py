@@ -152,22 +152,28 @@ def build_activities(ports: ActivityPorts, deliveries: DeliveryActivities) -> Ac
         ),
         slots=SlotActivities(granter),
         moderation=ModerationActivities(ports.generations, ports.input_check),
-        reconcile=ReconcileActivities(
-            ports.reconcile_queries,
-            ports.workflows,
-            ports.ledger,
-            ports.inbox,
-            ports.store,
-            provider,
-            ports.input_files,
-            granter,
-            ports.limited_providers,
-            Eraser(ports.erasure, ports.retention),
-            PartialImageEraser(ports.partial_images, ports.store),
-            LotSweeper(ports.lots),
-        ),
+        reconcile=_reconciler(ports, provider, granter),
         deliveries=deliveries,
         books=BookActivities(ports.book_checks),
+    )
+
+
+def _reconciler(
+    ports: ActivityPorts, provider: ProviderActivities, granter: SlotGranter
+) -> ReconcileActivities:
+    return ReconcileActivities(
+        ports.reconcile_queries,
+        ports.workflows,
+        ports.ledger,
+        ports.inbox,
+        ports.store,
+        provider,
+        ports.input_files,
+        granter,
+        ports.limited_providers,
+        Eraser(ports.erasure, ports.retention),
+        PartialImageEraser(ports.partial_images, ports.store),
+        LotSweeper(ports.lots),
     )
 
 
