@@ -24,9 +24,12 @@ _UNREAD = """
 """
 _IN_ORDER = "ORDER BY transaction_id, id"
 _IS_CHARGE = "type = 'credits.settled' AND CAST(data ->> 'amount_credits' AS bigint) > 0"
+# Whoever locks the cursor may get it as another has just moved it: beyond the horizon of its own snapshot, but
+# never beyond the number of its own transaction.
+_LOCKED_PLACE = _PLACE.replace(_HORIZON, "CAST(CAST(pg_current_xact_id() AS text) AS bigint)")
 # As in dispatch_events: what one transaction reads can have nothing come before it any more.
 _COLLECT = text(f"""
-WITH place AS MATERIALIZED ({_PLACE} FOR UPDATE SKIP LOCKED), found AS MATERIALIZED (
+WITH place AS MATERIALIZED ({_LOCKED_PLACE} FOR UPDATE SKIP LOCKED), found AS MATERIALIZED (
     SELECT next.* FROM place CROSS JOIN LATERAL (
         {_UNREAD} AND transaction_id < {_HORIZON} {_IN_ORDER} LIMIT :limit
     ) AS next
