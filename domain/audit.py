@@ -18,6 +18,8 @@ class AuditAction(StrEnum):
     SET_RETENTION = "set_retention"
     CREATE_KEY = "create_key"
     REVOKE_KEY = "revoke_key"
+    CHANGE_KEY = "change_key"
+    SET_BUDGET = "set_budget"
     GRANT_CREDITS = "grant_credits"
     WITHDRAW_CREDITS = "withdraw_credits"
     ROTATE_MASTER_KEY = "rotate_master_key"

@@ -43,6 +43,7 @@ class TenantLimits:
         max_uncharged_credits: In a day (UTC), the prices of what a provider had taken on and the client did
             not pay: canceled late, or refused on content grounds.
         max_webhook_endpoints: Those that are not deleted.
+        max_api_keys: Those that are neither revoked nor expired, for keys that make keys.
     """
 
     creates_per_second: float = 100.0
@@ -57,6 +58,7 @@ class TenantLimits:
     max_file_bytes: int = 10_000_000_000
     max_uncharged_credits: int = 10_000
     max_webhook_endpoints: int = 20
+    max_api_keys: int = 100
 
     def rate(self, policy: RatePolicy) -> Rate:
         """Return the rate of an allowance."""
@@ -99,12 +101,16 @@ def read_limit(name: str, value: str, *, known: tuple[str, ...] = NAMES) -> floa
 
 @dataclass(frozen=True)
 class TenantUsage:
-    """What a tenant has in use. Counts stop a little above its limits."""
+    """What a tenant has in use. Counts stop a little above its limits.
+
+    expiry_seconds: Until the next of its lots expires, after which fewer credits are available.
+    """
 
     available_credits: int
     open_generations: int
     waiting_generations: int
     uncharged_credits: int
+    expiry_seconds: float | None = None
 
 
 @dataclass(frozen=True)
