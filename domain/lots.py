@@ -1,4 +1,4 @@
-"""Lots: credits as they were granted, and what became of each. Pure data; the rules are in functions/lots.sql."""
+"""Lots: credits as they were granted, and what became of each. Pure data; functions/lots.sql has the rules."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ MAX_REFERENCE_CHARACTERS = 200
 
 
 class LotCategory(StrEnum):
-    """Whether somebody paid for the credits. Of two lots that are alike, the promotional one is spent first."""
+    """Whether somebody paid for the credits. Of two that are alike, the promotional lot is spent first."""
 
     PAID = "paid"
     PROMOTIONAL = "promotional"
@@ -45,8 +45,8 @@ class Grant:
 class Lot:
     """The credits of one grant, and where each of them is now.
 
-    granted = remaining + held + spent + expired + voided + withdrawn + taken_back + repaid. `owed` is what was
-    taken back and was not there any more, less what was paid of that since.
+    granted = remaining + held + spent + expired + voided + withdrawn + taken_back + repaid. `owed` is what
+    was taken back and was not there any more, less what was paid of that since.
     """
 
     id: str
