@@ -358,7 +358,7 @@ class ApiKeyEnded(PermanentError):
 
 
 class KeyExceedsOwn(PermanentError):
-    """An API key would make or edit one that may do more than itself. `errors` names each field and the most."""
+    """An API key would make or edit one that may do more than itself. `errors` names each field."""
 
     code = "key_exceeds_own"
     message = "An API key cannot make or edit a key that may do more than itself."

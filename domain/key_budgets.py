@@ -1,4 +1,4 @@
-"""What an API key has spent and holds, and what its caps leave of that. The database's clock says which month."""
+"""What an API key has spent and holds, and what its caps leave. The database's clock says which month."""
 
 import math
 from collections.abc import Iterator

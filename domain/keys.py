@@ -1,4 +1,4 @@
-"""API keys as keys manage them: none makes or edits one that may do more, for longer or for more than itself."""
+"""API keys as keys manage them: none makes or edits one that may do more, or for longer, than itself."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace

@@ -7,7 +7,7 @@ from typing import Any
 
 from domain.errors import InvalidInput
 
-_MAX_LIMIT = 10**15
+MAX_LIMIT = 10**15
 
 
 class RatePolicy(StrEnum):
@@ -84,18 +84,23 @@ def _typed(name: str, value: str | float) -> float:
     return float(value) if name.endswith("_per_second") else int(value)
 
 
+def min_limit(name: str) -> float:
+    """Return the smallest value that a limit may have."""
+    return 0 if name.startswith("max_") else 1 if name.endswith("_burst") else 0.001
+
+
 def read_limit(name: str, value: str, *, known: tuple[str, ...] = NAMES) -> float:
     """Return a limit that an operator wrote. Raises InvalidInput naming it and what it may be."""
     if name not in known:
         raise InvalidInput(errors=((name, f"one of {', '.join(known)}"),))
-    smallest = 0 if name.startswith("max_") else 1 if name.endswith("_burst") else 0.001
+    smallest = min_limit(name)
     try:
         limit = _typed(name, value)
     except ValueError:
         limit = -1
-    if not smallest <= limit <= _MAX_LIMIT:
+    if not smallest <= limit <= MAX_LIMIT:
         kind = "a number" if name.endswith("_per_second") else "a whole number"
-        raise InvalidInput(errors=((name, f"{kind} from {smallest} to {_MAX_LIMIT}"),))
+        raise InvalidInput(errors=((name, f"{kind} from {smallest} to {MAX_LIMIT}"),))
     return limit
 
 

@@ -11,26 +11,30 @@ from domain.errors import ApiKeyNotFound
 from domain.key_budgets import KeySpending, KeyUsage
 from domain.keys import KeyPosition, KeyPowers, ManagedKey
 
-# What a key spent, by the month that the database's clock says.
-_SPENDING = """
+# What a key spent, with the month that the database's clock says.
+SPENDING = """
 (SELECT date_trunc('month', now() AT TIME ZONE 'UTC')::date AS month) AS this CROSS JOIN LATERAL (
-    SELECT coalesce(sum(charged_credits) FILTER (WHERE each.month = this.month), 0)::bigint AS charged_credits,
+    SELECT
+        coalesce(sum(charged_credits) FILTER (WHERE each.month = this.month), 0)::bigint AS charged_credits,
         coalesce(sum(held_credits) FILTER (WHERE each.month = this.month), 0)::bigint AS held_credits,
         coalesce(sum(held_credits), 0)::bigint AS all_held_credits
     FROM key_spending AS each WHERE each.api_key_id = {key}
 ) AS spent
 """
 _COLUMNS = """
-SELECT k.id, k.name, k.scopes, k.limits, k.expires_at, k.monthly_budget_credits, k.max_held_credits, k.created_at,
-    k.created_by, k.last_used_at, k.revoked_at, this.month, spent.*
+SELECT k.id, k.name, k.scopes, k.limits, k.expires_at, k.monthly_budget_credits, k.max_held_credits,
+    k.created_at, k.created_by, k.last_used_at, k.revoked_at, this.month, spent.*
 """
-_FROM = f"FROM api_keys AS k CROSS JOIN {_SPENDING.format(key='k.id')} WHERE k.tenant_id = :tenant"
-_ONE = text(f"{_COLUMNS} {_FROM} AND k.id = :id")  # noqa: S608 - constants
+_FROM = f"FROM api_keys AS k CROSS JOIN {SPENDING.format(key='k.id')} WHERE k.tenant_id = :tenant"
+_ONE = text(f"{_COLUMNS} {_FROM} AND k.id = :id")
 _PAGE = text(f"""
 {_COLUMNS} {_FROM}
-    AND (CAST(:after_id AS text) IS NULL OR (k.created_at, k.id) < (CAST(:created_at AS timestamptz), :after_id))
+    AND (
+        CAST(:after_id AS text) IS NULL
+        OR (k.created_at, k.id) < (CAST(:created_at AS timestamptz), :after_id)
+    )
 ORDER BY k.created_at DESC, k.id DESC LIMIT :limit
-""")  # noqa: S608 - constants
+""")
 # Until its price is held, a generation is `created`.
 _USAGE = text(f"""
 SELECT this.month, spent.*,
@@ -39,7 +43,7 @@ SELECT this.month, spent.*,
     )::bigint AS accepted_credits,
     extract(epoch FROM (this.month + interval '1 month') AT TIME ZONE 'UTC' - now())::double precision
         AS month_left_seconds
-FROM {_SPENDING.format(key=":key")}
+FROM {SPENDING.format(key=":key")}
 """)  # noqa: S608 - constants
 
 

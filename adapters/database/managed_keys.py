@@ -1,7 +1,7 @@
 """API keys as keys make, change and revoke them.
 
-Every act locks the tenant's row, then the rows of the keys in the order of their ids, and decides by what they
-hold then: a caller whose own key is revoked or narrowed meanwhile acts by that, or not at all.
+Every act locks the tenant's row, then the rows of the keys in the order of their ids, and decides by what
+they hold then: a caller whose own key is revoked or narrowed meanwhile acts by that, or not at all.
 """
 
 from collections.abc import Mapping
@@ -85,7 +85,7 @@ class PostgresManagedKeys(PostgresKeyLists):
                 name=name,
                 scopes=[],
                 created_by=caller.key_id,
-                # Not when the transaction began: a page that is read meanwhile has no older one still to come.
+                # Not when the transaction began: lists are read while it waits for its locks.
                 created_at=locked.now,
             )
             _set(row, powers)

@@ -103,7 +103,6 @@ class PostgresTenants:
         if lifetime is not None and lifetime <= timedelta(0):
             raise InvalidInput(errors=(("lifetime", "more than 0"),))
         secret = new_key_secret()
-        caps = {"monthly_budget_credits": monthly_budget_credits, "max_held_credits": max_held_credits}
         async with self._database.begin() as session:
             await _locked(session, tenant_id)
             now = await session.scalar(select(func.now()))
@@ -118,10 +117,12 @@ class PostgresTenants:
                     name=name,
                     limits=dict(limits or {}),
                     expires_at=expires_at,
-                    **caps,
+                    monthly_budget_credits=monthly_budget_credits,
+                    max_held_credits=max_held_credits,
                 )
             )
             shown = {"scopes": list(scopes), "expires_at": expires_at.isoformat() if expires_at else None}
+            caps = {"monthly_budget_credits": monthly_budget_credits, "max_held_credits": max_held_credits}
             await record(session, by, AuditAction.CREATE_KEY, secret.key_id, tenant_id, **shown, **caps)
         return NewKey(secret.key_id, secret.api_key)
 
