@@ -36,18 +36,16 @@ _GIVEN = st.fixed_dictionaries(
 def acts(powers: KeyPowers) -> Iterator[tuple[object, ...]]:
     """Yield what a key may do, one by one: the oracle, which knows nothing of comparing two keys."""
     same = {Scope.MANAGE_WEBHOOKS, Scope.WRITE_WEBHOOKS}
-    for scope in powers.scopes:
-        yield from (("scope", each) for each in (same if scope in same else {scope}))
-    for day in range(5):
-        if powers.expires_at is None or _NOW + timedelta(days=day) < powers.expires_at:
-            yield "use", day
-    for amount in range(5):
-        for name in ("monthly_budget_credits", "max_held_credits"):
-            if (cap := getattr(powers, name)) is None or amount <= cap:
-                yield name, amount
-        for name in KEY_LIMITS:
-            if name not in powers.limits or amount <= powers.limits[name]:
-                yield name, amount
+    yield from (("may", each) for scope in powers.scopes for each in (same if scope in same else {scope}))
+    moments = [_NOW + timedelta(days=day) for day in range(5)]
+    yield from (("use", each) for each in moments if powers.expires_at is None or each < powers.expires_at)
+    caps = {
+        "budget": powers.monthly_budget_credits,
+        "held": powers.max_held_credits,
+        **{name: powers.limits.get(name) for name in KEY_LIMITS},
+    }
+    for name, cap in caps.items():
+        yield from ((name, amount) for amount in range(5) if cap is None or amount <= cap)
 
 
 @given(own=POWERS, wanted=POWERS)
@@ -115,7 +113,7 @@ def test_no_tenants_key_can_grant_and_the_default_is_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "asked"), product((Scope.MANAGE_WEBHOOKS, Scope.WRITE_WEBHOOKS), repeat=2), ids=str
+    ("own", "asked"), list(product((Scope.MANAGE_WEBHOOKS, Scope.WRITE_WEBHOOKS), repeat=2)), ids=str
 )
 def test_both_names_of_the_webhooks_scope_are_the_same(own: Scope, asked: Scope) -> None:
     Caller("ten_1", "key_1", frozenset({own})).require(asked)
