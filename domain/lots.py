@@ -1,4 +1,4 @@
-"""Lots: credits as they were granted, and what became of each. Pure data; functions/lots.sql has the rules."""
+"""Lots: credits as they were granted, and what became of each. Pure data; the rules are SQL functions."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +9,7 @@ MAX_PRIORITY = 100
 DEFAULT_PRIORITY = 50
 # Reference of a payment, a grant, a take-back.
 MAX_REFERENCE_CHARACTERS = 200
+MAX_THRESHOLDS = 10
 
 
 class LotCategory(StrEnum):
@@ -104,3 +105,11 @@ class TakeBack:
     applied_credits: int | None
     state: TakeBackState
     is_new: bool
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A balance below which a tenant is told once. told_at: None until then, and after a grant above it."""
+
+    threshold_credits: int
+    told_at: datetime | None

@@ -1,7 +1,7 @@
 """Credits in lots: the functions that hold, charge and return them, and one lot for what each tenant has.
 
-Needs no stop: processes of the version before call the same functions by the same names, and a call that waits
-for this migration goes on in lots. Steps of the ledger wait while it runs: some seconds for a million jobs.
+Needs no stop: processes of the version before call the same functions by the same names, and a call that
+waits for this migration goes on in lots. Steps of the ledger wait while it runs.
 """
 
 from alembic import op
@@ -11,7 +11,7 @@ from adapters.database.functions import statements
 revision = "0016"
 down_revision = "0015"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = ""
+FUNCTIONS_SHA256 = "1b8681c1af37fb099ea5de8c4798da5d08ac97ef1191f77f0e82408977b429b8"
 
 # Steps lock accounts before they write transfers, so the order is theirs.
 LOCK = "LOCK TABLE accounts, transfers IN SHARE ROW EXCLUSIVE MODE"
@@ -19,11 +19,11 @@ LOCK = "LOCK TABLE accounts, transfers IN SHARE ROW EXCLUSIVE MODE"
 # What a tenant has becomes one lot, paid and without expiry.
 LOTS = """
 INSERT INTO lots (
-    id, tenant_id, reference, category, priority, granted_credits, remaining_credits, held_credits, spent_credits,
-    effective_at, created_at, begun_at, closed_at
+    id, tenant_id, reference, category, priority, granted_credits, remaining_credits, held_credits,
+    spent_credits, effective_at, created_at, begun_at, closed_at
 )
-SELECT 'lot_' || replace(gen_random_uuid()::text, '-', ''), tenants.id, '', 'paid', 50, has.granted, has.available,
-    has.held, has.spent, tenants.created_at, tenants.created_at, now(),
+SELECT 'lot_' || replace(gen_random_uuid()::text, '-', ''), tenants.id, '', 'paid', 50, has.granted,
+    has.available, has.held, has.spent, tenants.created_at, tenants.created_at, now(),
     CASE WHEN has.available + has.held = 0 THEN now() END
 FROM tenants CROSS JOIN LATERAL (
     SELECT -sum(balance_credits) FILTER (WHERE kind = 'issued') AS granted,
@@ -72,7 +72,8 @@ GROUP BY 1, 2, 3, 4
 RIGHTS = """
 DO $$ BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'darkroom_serving') THEN
-        GRANT SELECT, INSERT, UPDATE ON lots, key_spending, usage_days, payments, take_backs TO darkroom_serving;
+        GRANT SELECT, INSERT, UPDATE ON lots, key_spending, usage_days, payments, take_backs
+            TO darkroom_serving;
         GRANT SELECT, INSERT ON lot_entries TO darkroom_serving;
         GRANT SELECT, INSERT, UPDATE, DELETE ON credit_thresholds TO darkroom_serving;
     END IF;

@@ -123,7 +123,7 @@ class LotEntryRow(SQLModel, table=True):
 class PaymentRow(SQLModel, table=True):
     """A payment that a billing system named. A reference is one payment of one tenant, in all of the service.
 
-    lot_id: None until it is granted: a refund of it may come first. Those from before there were lots share one.
+    lot_id: None until it is granted: a refund of it may come first. Those from before lots share one.
     """
 
     __tablename__ = "payments"
