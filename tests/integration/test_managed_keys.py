@@ -40,7 +40,7 @@ def keys(database: Database) -> PostgresManagedKeys:
 async def test_a_key_is_made_with_what_is_given_and_else_as_its_maker(
     tenants: PostgresTenants, keys: PostgresManagedKeys
 ) -> None:
-    caps = {"limits": {"read_burst": 5.0}, "monthly_budget_credits": 9, "max_held_credits": 8}
+    caps: dict[str, Any] = {"limits": {"read_burst": 5.0}, "monthly_budget_credits": 9, "max_held_credits": 8}
     caller = await admin_of(tenants, lifetime=timedelta(days=1), **caps)
     own = (await keys.get_key(caller.tenant_id, caller.key_id)).powers
     key, api_key = await made(keys, caller, {"scopes": READ, "monthly_budget_credits": 3})
