@@ -207,14 +207,14 @@ async def _service_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, IdempotencyKeyInUse):
         headers["Retry-After"] = "1"
     status = status_of(type(error))
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, OutcomeUnknown):
         unknown = JobFacts(error.generation_id)
         return _respond_about(request, error, headers, unknown, retryable=error.is_repeatable)
     about: JobFacts | None = getattr(request.state, "accepted", None) or error.about
     if about is not None:
         return _respond_about(request, error, headers, about)
-    if status is HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, InvalidInput | KeyExceedsOwn):
         return problem(status, error.code, str(error), error.errors, headers)
     # A transient error's own text may name hosts; the client gets the fixed one.
