@@ -58,7 +58,7 @@ async def test_a_revoked_key_is_refused(service: Service, owner: Owner, operatio
 )
 async def test_the_scope_is_needed(service: Service, owner: Owner, operation: Operation) -> None:
     assert operation.scopes, "which scope a key needs is not described"
-    others = [scope for scope in Scope if scopes_beyond((scope,), operation.scopes)]
+    others = [scope for scope in Scope if scopes_beyond(operation.scopes, (scope,))]
     key = await PostgresTenants(service.database).create_key(owner.tenant.id, others)
 
     await assert_refused(service, owner, operation, key.api_key, (403, "scope_missing"))
