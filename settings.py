@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from domain.pasted import host_and_port, http_address, unpasted
+from domain.pasted import api_key, host_and_port, http_address, unpasted
 from domain.webhooks import DEFAULT_SCHEDULE_SECONDS
 
 _OPERATORS_PATHS = ("/readyz", "/metrics", "/docs", "/openapi.json")
@@ -106,6 +106,11 @@ class Settings(BaseSettings):
     endpoint_disable_after_days: PositiveFloat = 5.0
     retain_deliveries_days: Annotated[float, Field(gt=0)] | None = 30.0
 
+    # Usage events for a billing system
+    billing_events_url: HttpAddress | None = None
+    billing_events_token: SecretStr | None = None
+    billing_events_source: str | None = None
+
     # What clients of the API may take before and while it serves them
     trusted_proxies: Csv = ()
     api_head_timeout_seconds: PositiveFloat = 10.0
@@ -177,6 +182,11 @@ class Settings(BaseSettings):
         if unknown := [path for path in value if path not in _OPERATORS_PATHS]:
             raise ValueError(f"{', '.join(unknown)} is none of {', '.join(_OPERATORS_PATHS)}")
         return value
+
+    @field_validator("billing_events_token")
+    @classmethod
+    def _of_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is None else SecretStr(api_key(value.get_secret_value()))
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -17,6 +17,14 @@ from domain.audit import Actor
 Command = Callable[[argparse.Namespace, ServiceSettings, Database], Awaitable[dict[str, Any]]]
 
 
+class CommandFailed(Exception):
+    """A command found what it looks for: its output is printed, and its exit code is 1."""
+
+    def __init__(self, output: dict[str, Any]) -> None:
+        super().__init__()
+        self.output = output
+
+
 class Commands:
     """The commands of `python -m admin`."""
 

@@ -31,6 +31,8 @@ class AuditAction(StrEnum):
     LOOK_UP = "look_up"
     TRY_PROVIDER = "try_provider"
     BOOTSTRAP = "bootstrap"
+    RESEND_USAGE_EVENTS = "resend_usage_events"
+    STOP_USAGE_EVENTS = "stop_usage_events"
     DELETE_GENERATION = "delete_generation"
     DELETE_FILE = "delete_file"
     CREATE_WEBHOOK_ENDPOINT = "create_webhook_endpoint"
