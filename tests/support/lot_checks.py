@@ -127,4 +127,5 @@ _CHECKS = {
 async def assert_lots_agree(sql: Sql, tenant_id: str) -> None:
     """Check a tenant's lots against everything that they are part of."""
     found = {name: await sql(query, tenant=tenant_id) for name, query in _CHECKS.items()}
-    assert {name: list(rows) for name, rows in found.items() if rows} == {}
+    disagreements = {name: list(rows) for name, rows in found.items() if rows}
+    assert not disagreements, disagreements
