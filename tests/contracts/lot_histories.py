@@ -237,7 +237,9 @@ class LotHistory:
         elif step in ("settle", "refund"):
             assert_promotional_spent_first(self.seen, now)
         elif step in ("expire", "void"):
-            assert len([lot for reference, lot in now.items() if parts(lot) != parts(self.seen[reference])]) <= 1
+            assert (
+                len([lot for reference, lot in now.items() if parts(lot) != parts(self.seen[reference])]) <= 1
+            )
         self.seen = now
         self.steps += 1
 

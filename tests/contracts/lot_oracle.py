@@ -149,7 +149,10 @@ class Oracle:
 
     def held_by(self, key: str) -> int:
         return sum(
-            self.holders.get(place) == key for lot in self.lots for place in lot.places if place in self.holders
+            self.holders.get(place) == key
+            for lot in self.lots
+            for place in lot.places
+            if place in self.holders
         )
 
     def take(self, credits: int, target: str) -> None:

@@ -22,7 +22,9 @@ from tests.support.tenant_lots import HOUR, TenantLots, tenant_lots
 CANCELED = TerminalState(Status.CANCELED)
 OURS = ("activities", "adapters", "admin", "api", "composition", "domain", "workflows")
 _LOCK = "SELECT FROM accounts WHERE tenant_id = :tenant ORDER BY id FOR UPDATE"
-_WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+_WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
 _TRANSFERS = """
 SELECT transfers.id, kind, transfers.amount_credits, lot_entries.lot_id FROM transfers
 JOIN lot_entries ON transfer_id = transfers.id WHERE generation_id = :id ORDER BY lot_entries.id
@@ -103,7 +105,9 @@ async def test_a_reserve_that_waits_longer_than_a_lot_lives_does_not_spend_it(
 async def test_a_batch_over_tenants_that_waits_for_one_of_them_spends_nothing_that_expired(
     books: PostgresBooks,
 ) -> None:
-    free, stuck = sorted([await tenant_lots(books), await tenant_lots(books)], key=lambda each: each.tenant_id)
+    free, stuck = sorted(
+        [await tenant_lots(books), await tenant_lots(books)], key=lambda each: each.tenant_id
+    )
     lots = [await each.grant(10, expires_in=timedelta(seconds=1.5)) for each in (free, stuck)]
     jobs = [await free.job(2), await stuck.job(2)]
     batch = text("SELECT generation_id, state FROM reserve_credits_of_all(:jobs)")
@@ -164,7 +168,9 @@ async def test_a_clock_that_steps_back_after_the_sweep_revives_nothing(tenant: T
     assert await tenant.books.balance(tenant.tenant_id) == Balance(0, 4, 0)
     await tenant.ledger.refund(open_job, CANCELED)
     await tenant.sweep()
-    assert (await PostgresLedger(tenant.books.database).reserve(await tenant.job(1))).state is HoldState.INSUFFICIENT
+    assert (
+        await PostgresLedger(tenant.books.database).reserve(await tenant.job(1))
+    ).state is HoldState.INSUFFICIENT
     found = await tenant.read(lot)
     assert (found.expired, found.remaining, found.held) == (10, 0, 0)
     assert await tenant.lots.expire(lot.id, by=SYSTEM) == found

@@ -94,9 +94,13 @@ async def test_each_tenant_has_one_paid_lot_that_never_expires(migrated: Postgre
     }
     assert found == {"rich": (117, 17, 6, True), "free": (0, 0, 0, False), "over": (0, 0, 5, False)}
     assert await migrated.balance("rich") == Balance(117, 17, 6)
-    spending = await migrated.sql("SELECT api_key_id, held_credits, charged_credits FROM key_spending ORDER BY 1")
+    spending = await migrated.sql(
+        "SELECT api_key_id, held_credits, charged_credits FROM key_spending ORDER BY 1"
+    )
     assert [tuple(row) for row in spending] == [("free key", 0, 0), ("key", 17, 6), ("spent key", 0, 5)]
-    days = await migrated.sql("SELECT tenant_id, generations, images, charged_credits FROM usage_days ORDER BY 1")
+    days = await migrated.sql(
+        "SELECT tenant_id, generations, images, charged_credits FROM usage_days ORDER BY 1"
+    )
     assert [tuple(row) for row in days] == [("over", 1, 1, 5), ("rich", 1, 1, 6)]
     await agree(migrated)
 
@@ -173,7 +177,9 @@ async def test_the_version_before_is_refused_what_lots_do_not_have(
         await old.withdraw("over", 1, "too much")
 
 
-async def test_a_tenant_that_the_version_before_made_has_lots(migrated: PostgresBooks, old: OldVersion) -> None:
+async def test_a_tenant_that_the_version_before_made_has_lots(
+    migrated: PostgresBooks, old: OldVersion
+) -> None:
     """It makes no account for what is owed."""
     await old.tenant("late")
     await old.grant("late", 10, "pay")

@@ -84,9 +84,7 @@ STEPS = ("reserve", "settle", "refund")
 
 async def test_steps_that_begin_while_it_runs_go_on_in_lots(url: str) -> None:
     async with AsyncExitStack() as stack:
-        blocker, watcher = [
-            (await stack.enter_async_context(old_version(url))).connection for _ in range(2)
-        ]
+        blocker, watcher = [(await stack.enter_async_context(old_version(url))).connection for _ in range(2)]
         async with blocker.transaction():
             # What the migration fills last.
             await blocker.execute("LOCK TABLE usage_days IN SHARE MODE")
@@ -100,9 +98,7 @@ async def test_steps_that_begin_while_it_runs_go_on_in_lots(url: str) -> None:
 
 async def test_it_waits_for_steps_that_are_under_way(url: str) -> None:
     async with AsyncExitStack() as stack:
-        blocker, watcher = [
-            (await stack.enter_async_context(old_version(url))).connection for _ in range(2)
-        ]
+        blocker, watcher = [(await stack.enter_async_context(old_version(url))).connection for _ in range(2)]
         async with blocker.transaction():
             await blocker.execute("SELECT FROM accounts WHERE id = 'ten:available' FOR UPDATE")
             stepping = [asyncio.create_task(step(url, name)) for name in STEPS]

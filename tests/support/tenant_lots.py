@@ -54,6 +54,9 @@ class TenantLots:
         )
         return granted.lot
 
+    def payment(self, credits: int, reference: str) -> Grant:
+        return Grant(self.tenant_id, credits, reference, is_payment=True)
+
     async def promotional(self, credits: int, *, expires_in: timedelta | None = HOUR) -> Lot:
         return await self.grant(credits, expires_in=expires_in, category=LotCategory.PROMOTIONAL)
 
