@@ -33,6 +33,7 @@ from api.routes import (
     reference,
     retries,
     session,
+    statements,
     webhook_endpoints,
     webhooks,
 )
@@ -78,7 +79,7 @@ def build_app(
     app.public_url = public_url
     client_routes = (
         *(generations, generation_list, estimates, retries, images, image_lists, events, files),
-        *(models, credits, session, webhooks, webhook_endpoints, deliveries, openai_images),
+        *(models, credits, statements, session, webhooks, webhook_endpoints, deliveries, openai_images),
     )
     for routes in client_routes:
         app.include_router(routes.router)

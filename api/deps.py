@@ -19,6 +19,7 @@ from api.http.response_headers import RATE_LIMIT
 from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.credits import CreditService
 from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
 from api.services.event_streams import EventStreams
@@ -58,7 +59,6 @@ from domain.errors import (
 )
 from domain.keyring import Keyring
 from domain.ports import (
-    CreditAccounts,
     Erasure,
     EventLog,
     Generations,
@@ -87,7 +87,7 @@ class Services:
 
     catalog: Catalog
     generations: Generations
-    credits: CreditAccounts
+    credits: CreditService
     key_guard: KeyGuard
     tenants: TenantStates
     input_files: InputFiles

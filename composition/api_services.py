@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from adapters.database.api_keys import PostgresApiKeys
+from adapters.database.books import PostgresBooks
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.durations import PostgresDurations
 from adapters.database.engine import Database
@@ -28,6 +29,7 @@ from api.deps import Services
 from api.http.job_view import SubmitDecisions
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.credits import CreditService
 from api.services.durations import Durations
 from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
@@ -149,7 +151,7 @@ def _services(
         slots=PostgresProviderSlots(pool, {}),  # to read positions; only workers grant slots
         progress=ProgressService(PostgresProgressRecords(pool), StageDurations(durations, models)),
         input_file_service=input_files,
-        credits=credits,
+        credits=CreditService(credits, PostgresBooks(pool)),
         key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
         tenants=tenants,
         generation_service=accepting,

@@ -6,7 +6,7 @@ A transfer is of the month (UTC) of its `created_at`, and of no other.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from domain.errors import InvalidInput
@@ -138,10 +138,20 @@ class UsageQuery:
     last_day: date
     groups: tuple[UsageGroup, ...] = ()
 
+    def require_bounds(self) -> None:
+        """Raises InvalidInput for days that are too many, or in the wrong order."""
+        if self.first_day > self.last_day:
+            raise InvalidInput(errors=(("from", "not after `to`"),))
+        if self.last_day - self.first_day >= timedelta(days=MAX_USAGE_DAYS):
+            raise InvalidInput(errors=(("to", f"at most {MAX_USAGE_DAYS} days with `from`"),))
+
 
 @dataclass(frozen=True)
 class UsageLine:
-    """What was charged in one group; None for what it is not grouped by. key_id: empty where none was noted."""
+    """What was charged in one group; None for what it is not grouped by.
+
+    key_id: empty where none was noted.
+    """
 
     day: date | None
     model: str | None

@@ -63,11 +63,13 @@ WITH edge (name, at) AS (
 SELECT 'clock' AS part, NULL AS name, CAST(clock_timestamp() < :starts_at AS integer)::bigint AS first,
     CAST(clock_timestamp() > :ends_at + {_FINAL_AFTER} AS integer)::bigint AS second, 0::bigint AS third
 UNION ALL
-SELECT edge.name, accounts.kind, coalesce(last.balance_after, 0) - coalesce(early.amount_credits, 0)::bigint, 0, 0
+SELECT edge.name, accounts.kind,
+    coalesce(last.balance_after, 0) - coalesce(early.amount_credits, 0)::bigint, 0, 0
 FROM edge CROSS JOIN accounts
 LEFT JOIN cut ON cut.name = edge.name
 LEFT JOIN LATERAL (
-    SELECT balance_after FROM entries WHERE account_id = accounts.id AND id <= cut.entry_id ORDER BY id DESC LIMIT 1
+    SELECT balance_after FROM entries WHERE account_id = accounts.id AND id <= cut.entry_id
+    ORDER BY id DESC LIMIT 1
 ) AS last ON true
 LEFT JOIN early ON early.name = edge.name AND early.account_id = accounts.id
 WHERE accounts.tenant_id = :tenant
@@ -101,6 +103,7 @@ SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date AS today,
 FROM tenants WHERE id = :tenant
 """)  # noqa: S608 - constants
 _COLUMNS = {UsageGroup.DAY: "day", UsageGroup.MODEL: "model", UsageGroup.KEY: "api_key_id"}
+_NAMES = {UsageGroup.DAY: "day", UsageGroup.MODEL: "model", UsageGroup.KEY: "key_id"}
 _TYPES = {UsageGroup.DAY: "date", UsageGroup.MODEL: "text", UsageGroup.KEY: "text"}
 
 
@@ -148,7 +151,7 @@ class PostgresBooks:
             values |= {"day": after.day, "model": after.model, "api_key_id": after.key_id}
         groups = [group for group in UsageGroup if group in wanted.groups]
         rows = await self._database.call(_usage(groups, continues=after is not None), values)
-        return [UsageLine(*row) for row in rows]
+        return [UsageLine(**row._mapping) for row in rows]
 
 
 def _statement(month: date, found: dict[str, list[Row[Any]]], *, is_final: bool) -> Statement:
@@ -184,13 +187,15 @@ def _parts(balances: dict[AccountKind, int]) -> Parts:
 def _usage(groups: Sequence[UsageGroup], *, continues: bool) -> Any:
     """Return the statement for these groups. All of its words are constants of this module."""
     shown = ", ".join(
-        f"{_COLUMNS[group]}" if group in groups else f"CAST(NULL AS {_TYPES[group]})" for group in UsageGroup
+        f"{_COLUMNS[group] if group in groups else f'CAST(NULL AS {_TYPES[group]})'} AS {_NAMES[group]}"
+        for group in UsageGroup
     )
     columns = ", ".join(_COLUMNS[group] for group in groups)
     place = ", ".join(f"CAST(:{_COLUMNS[group]} AS {_TYPES[group]})" for group in groups)
     return text(f"""
-        SELECT {shown}, coalesce(sum(generations), 0)::bigint, coalesce(sum(images), 0)::bigint,
-            coalesce(sum(charged_credits), 0)::bigint
+        SELECT {shown}, coalesce(sum(generations), 0)::bigint AS generations,
+            coalesce(sum(images), 0)::bigint AS images,
+            coalesce(sum(charged_credits), 0)::bigint AS charged_credits
         FROM usage_days
         WHERE tenant_id = :tenant AND day >= CAST(:first AS date) AND day <= CAST(:last AS date)
             {f"AND ({columns}) > ({place})" if groups and continues else ""}

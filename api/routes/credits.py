@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1/credits", tags=["credits"])
 @router.get("")
 async def get_credits(caller: CanReadCredits, services: ServicesDep) -> BalanceView:
     """Get what can be spent, what is held for open generations, and what has been spent."""
-    balance = await services.credits.balance(caller.tenant_id)
+    balance = await services.credits.accounts.balance(caller.tenant_id)
     return BalanceView(available=balance.available, held=balance.held, spent=balance.spent)
 
 
@@ -27,7 +27,7 @@ async def list_entries(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> EntryPage:
     """List every movement on the tenant's accounts, newest first."""
-    found = await services.credits.list_entries(
+    found = await services.credits.accounts.list_entries(
         caller.tenant_id, before=read_entry_cursor(cursor), limit=limit + 1
     )
     page = found[:limit]

@@ -1,6 +1,5 @@
 """Statements of months against a history that is added up by hand, and usage in every grouping."""
 
-import random
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
@@ -35,6 +34,7 @@ from tests.support.past_books import (
     PastBooks,
     random_books,
     random_moments,
+    seeded,
 )
 from tests.support.requests import new_id
 
@@ -111,7 +111,7 @@ def _charges(inside: list[Movement]) -> tuple[ModelCharge, ...]:
 async def test_a_random_history_is_in_its_months_once_and_every_statement_adds_up(
     statements: PostgresBooks, owner: asyncpg.Connection, tenant_id: str, seed: int
 ) -> None:
-    rng = random.Random(seed)
+    rng = seeded(seed)
     moments = random_moments(rng, EDGES, MOVEMENTS)
     if seed % 2:  # as the start of a transaction that waited for its turn, or a clock that was set back
         moments = [at - rng.choice((0, 0, 1)) * timedelta(seconds=rng.random() * 20) for at in moments]
@@ -134,7 +134,7 @@ async def test_a_random_history_is_in_its_months_once_and_every_statement_adds_u
 async def test_what_is_wrong_in_one_record_shows(
     statements: PostgresBooks, owner: asyncpg.Connection, tenant_id: str
 ) -> None:
-    books = random_books(random.Random(7), tenant_id, random_moments(random.Random(7), EDGES, MOVEMENTS))
+    books = random_books(seeded(7), tenant_id, random_moments(seeded(7), EDGES, MOVEMENTS))
     await books.write(owner)
     assert (await statements.read_statement(tenant_id, JANUARY)).adds_up
 
@@ -223,7 +223,9 @@ async def test_the_months_are_listed_from_the_first_movement(
         await statements.list_months(new_id("ten"), before=None, limit=1)
 
 
-async def _whole(statements: PostgresBooks, tenant_id: str, wanted: UsageQuery, limit: int) -> list[UsageLine]:
+async def _whole(
+    statements: PostgresBooks, tenant_id: str, wanted: UsageQuery, limit: int
+) -> list[UsageLine]:
     found: list[UsageLine] = []
     while True:
         after = found[-1] if found else None
@@ -240,7 +242,7 @@ GROUPINGS = [groups for size in range(4) for groups in combinations(UsageGroup, 
 async def test_usage_adds_up_to_the_same_in_every_grouping(
     statements: PostgresBooks, owner: asyncpg.Connection, tenant_id: str, groups: tuple[UsageGroup, ...]
 ) -> None:
-    rng = random.Random(3)
+    rng = seeded(3)
     books = random_books(rng, tenant_id, random_moments(rng, EDGES, 2 * MOVEMENTS))
     await books.write(owner)
     first, last = date(2025, 12, 1), date(2026, 2, 3)

@@ -30,8 +30,9 @@ INSERT INTO lots (id, tenant_id, grant_id, reference, category, priority, grante
 VALUES ($1, $2, $3, 'r', $4, 50, $5, $5)
 """
 _USAGE = """
-INSERT INTO usage_days VALUES ($1, $2, $3, $4, 1, $5, $6) ON CONFLICT (tenant_id, day, model, api_key_id) DO UPDATE
-SET generations = usage_days.generations + 1, images = usage_days.images + excluded.images,
+INSERT INTO usage_days VALUES ($1, $2, $3, $4, 1, $5, $6)
+ON CONFLICT (tenant_id, day, model, api_key_id) DO UPDATE SET
+    generations = usage_days.generations + 1, images = usage_days.images + excluded.images,
     charged_credits = usage_days.charged_credits + excluded.charged_credits
 """
 _BALANCE = "UPDATE accounts SET balance_credits = $2 WHERE id = $1"
@@ -106,6 +107,10 @@ class PastBooks:
         if movement.model is not None:
             group = (self.tenant_id, movement.at.astimezone(UTC).date(), movement.model, movement.key_id)
             await connection.execute(_USAGE, *group, movement.images, movement.amount)
+
+
+def seeded(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - no secret
 
 
 def random_moments(rng: random.Random, edges: Sequence[datetime], count: int) -> list[datetime]:
