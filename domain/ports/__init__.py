@@ -11,6 +11,7 @@ from domain.ports.generations import Generations
 from domain.ports.image_requests import AdoptableJobs, ImageRequests
 from domain.ports.input_files import InputFiles
 from domain.ports.installation import Installation, InstallationState, OpenStage, ProviderQueue
+from domain.ports.lots import Lots
 from domain.ports.partial_images import PartialImageOwner, PartialImages
 from domain.ports.progress import ProgressRecords, TypicalDurations
 from domain.ports.provider_slots import Closure, ProviderSlots, QueuePosition, SlotDecision
@@ -52,6 +53,7 @@ __all__ = [
     "InstallationState",
     "Ledger",
     "LogTail",
+    "Lots",
     "ObjectStore",
     "OpenStage",
     "PartialImageOwner",
