@@ -28,6 +28,7 @@ from api.routes import (
     health,
     image_lists,
     images,
+    lots,
     models,
     openai_images,
     reference,
@@ -79,7 +80,7 @@ def build_app(
     app.public_url = public_url
     client_routes = (
         *(generations, generation_list, estimates, retries, images, image_lists, events, files),
-        *(models, credits, statements, session, webhooks, webhook_endpoints, deliveries, openai_images),
+        *(models, credits, lots, statements, session, webhooks, webhook_endpoints, deliveries, openai_images),
     )
     for routes in client_routes:
         app.include_router(routes.router)

@@ -145,7 +145,7 @@ async def _caller(request: Request, services: ServicesDep) -> Caller:
 AnyCaller = Annotated[Caller, Depends(_caller)]
 
 
-def _with_scope(scope: Scope, policy: RatePolicy) -> Callable[..., Awaitable[Caller]]:
+def with_scope(scope: Scope, policy: RatePolicy) -> Callable[..., Awaitable[Caller]]:
     """Return a dependency that checks the scope, and takes the request from the caller's allowance."""
 
     @declares(ScopeMissing, RateLimited, scope=scope, headers=RATE_LIMIT)
@@ -178,15 +178,15 @@ async def reader_of(request: Request, services: Services) -> Caller:
     return caller
 
 
-CanReadGenerations = Annotated[Caller, Depends(_with_scope(Scope.READ_GENERATIONS, RatePolicy.READ))]
+CanReadGenerations = Annotated[Caller, Depends(with_scope(Scope.READ_GENERATIONS, RatePolicy.READ))]
 # Who may create may ask what it would cost, at the rate of reads: nothing comes of it.
-CanEstimate = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.READ))]
-CanUploadFiles = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CREATE))]
-CanCancelGenerations = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CANCEL))]
-CanReadWebhooks = Annotated[Caller, Depends(_with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.READ))]
-CanManageWebhooks = Annotated[Caller, Depends(_with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.CANCEL))]
-CanSendWebhooks = Annotated[Caller, Depends(_with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.CREATE))]
-CanReadCredits = Annotated[Caller, Depends(_with_scope(Scope.READ_CREDITS, RatePolicy.READ))]
+CanEstimate = Annotated[Caller, Depends(with_scope(Scope.WRITE_GENERATIONS, RatePolicy.READ))]
+CanUploadFiles = Annotated[Caller, Depends(with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CREATE))]
+CanCancelGenerations = Annotated[Caller, Depends(with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CANCEL))]
+CanReadWebhooks = Annotated[Caller, Depends(with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.READ))]
+CanManageWebhooks = Annotated[Caller, Depends(with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.CANCEL))]
+CanSendWebhooks = Annotated[Caller, Depends(with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.CREATE))]
+CanReadCredits = Annotated[Caller, Depends(with_scope(Scope.READ_CREDITS, RatePolicy.READ))]
 
 
 @declares(RateLimited, headers=RATE_LIMIT)

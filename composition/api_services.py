@@ -18,6 +18,7 @@ from adapters.database.generations import PostgresGenerations
 from adapters.database.image_requests import PostgresImageRequests
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
+from adapters.database.lots import PostgresLots
 from adapters.database.progress import PostgresProgressRecords
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.provider_status import PostgresInstallation
@@ -151,7 +152,7 @@ def _services(
         slots=PostgresProviderSlots(pool, {}),  # to read positions; only workers grant slots
         progress=ProgressService(PostgresProgressRecords(pool), StageDurations(durations, models)),
         input_file_service=input_files,
-        credits=CreditService(credits, PostgresBooks(pool)),
+        credits=CreditService(credits, PostgresLots(pool), PostgresBooks(pool)),
         key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
         tenants=tenants,
         generation_service=accepting,

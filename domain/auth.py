@@ -14,6 +14,7 @@ class Scope(StrEnum):
     WRITE_GENERATIONS = "generations:write"
     READ_CREDITS = "credits:read"
     MANAGE_WEBHOOKS = "webhooks:manage"
+    WRITE_CREDITS = "credits:write"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from domain.statements import UsageGroup, UsageLine, UsageQuery, read_month
 GENERATION_CURSOR: dict[str, Any] = {"format": "generation-cursor"}
 DELIVERY_CURSOR: dict[str, Any] = {"format": "delivery-cursor"}
 ENTRY_CURSOR: dict[str, Any] = {"format": "entry-cursor"}
+LOT_CURSOR: dict[str, Any] = {"format": "lot-cursor"}
 MONTH_CURSOR: dict[str, Any] = {"format": "month-cursor"}
 _MAX_ID = 2**63 - 1
 _FIRST_YEAR, _LAST_YEAR = 2000, 9999
@@ -83,6 +84,15 @@ def read_entry_cursor(cursor: str | None) -> int | None:
     if not text.isdecimal() or len(text) > len(str(_MAX_ID)) or int(text) > _MAX_ID:
         raise _invalid()
     return int(text)
+
+
+def lot_cursor(last_id: str) -> str:
+    return _wrap(last_id)
+
+
+def read_lot_cursor(cursor: str | None) -> str | None:
+    """Raises InvalidInput."""
+    return _word(_unwrap(cursor)) if cursor is not None else None
 
 
 def month_cursor(last: date) -> str:

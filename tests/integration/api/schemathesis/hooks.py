@@ -15,6 +15,7 @@ from api.http.pagination import (
     delivery_cursor,
     entry_cursor,
     generation_cursor,
+    lot_cursor,
     month_cursor,
     usage_cursor,
 )
@@ -56,6 +57,9 @@ schemathesis.openapi.format(
 schemathesis.openapi.format("entry-cursor", strategies.integers(0, 2**63 - 1).map(entry_cursor))
 _MONTHS = strategies.integers(0, 20 * 12).map(lambda month: date(2000 + month // 12, month % 12 + 1, 1))
 schemathesis.openapi.format("past-month", _MONTHS.map("{:%Y-%m}".format))
+schemathesis.openapi.format(
+    "lot-cursor", strategies.integers(0, 2**63).map("lot_{:032x}".format).map(lot_cursor)
+)
 schemathesis.openapi.format("month-cursor", _MONTHS.map(month_cursor))
 schemathesis.openapi.format(
     "usage-cursor",
