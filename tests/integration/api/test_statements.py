@@ -78,7 +78,11 @@ async def test_a_statement_is_what_its_entries_add_up_to(service: Service, tenan
     change = by_hand(entries)
     statement = await tenant.get(f"/v1/credits/statements/{this_month()}")
 
-    assert {kind: change[kind] for kind in ("hold", "refund", "repay")} == {"hold": 0, "refund": 0, "repay": 0}
+    assert {kind: change[kind] for kind in ("hold", "refund", "repay")} == {
+        "hold": 0,
+        "refund": 0,
+        "repay": 0,
+    }
     assert (statement["opening"], statement["is_final"], statement["adds_up"]) == (0, False, True)
     assert statement["granted"] == {"paid": 100 + 500 + 25 + 40 + 5, "promotional": 30}
     assert sum(statement["granted"].values()) == change["grant"]
@@ -157,7 +161,8 @@ async def test_nobody_reads_of_others(service: Service, tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize(
-    "month", ["2999-12", "2025-13", "2025-1", "2025-00", "0000-01", "1999-12", "now", "２０２５-10", "2025-10 "]
+    "month",
+    ["2999-12", "2025-13", "2025-1", "2025-00", "0000-01", "1999-12", "now", "\uff12025-10", "2025-10 "],
 )
 async def test_a_month_that_is_none_is_refused(tenant: Tenant, month: str) -> None:
     refused = await tenant.http.get(f"/v1/credits/statements/{month}")
@@ -198,9 +203,7 @@ async def test_an_entry_names_its_job_its_reference_and_its_lots(service: Servic
     await busy(service, tenant)
     entries = await all_of(tenant, "/v1/credits/entries")
     lots = {lot["id"]: lot for lot in await all_of(tenant, "/v1/credits/lots", limit=2)}
-    references = {
-        (entry["kind"], entry["reference"]) for entry in entries if entry["reference"] is not None
-    }
+    references = {(entry["kind"], entry["reference"]) for entry in entries if entry["reference"] is not None}
     [payment] = [lot["reference"] for lot in lots.values() if lot["taken_back"]]
     assert references == {
         *(("grant", lot["reference"]) for lot in lots.values()),
