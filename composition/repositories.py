@@ -6,6 +6,7 @@ from pathlib import Path
 
 from adapters.catalog.models_toml import load_catalog
 from adapters.database.audit import audit_events, record_alone
+from adapters.database.books import PostgresBooks
 from adapters.database.costs import CostLine, cost_lines
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.dsn import async_engine
@@ -37,6 +38,7 @@ __all__ = [
     "TenantLine",
     "async_engine",
     "audit_events",
+    "books",
     "catalog",
     "check_schema",
     "cost_lines",
@@ -109,6 +111,10 @@ def slots_with_limits(pool: Database, limits: Mapping[str, int]) -> PostgresProv
 
 def tenants(pool: Database) -> PostgresTenants:
     return PostgresTenants(pool)
+
+
+def books(pool: Database) -> PostgresBooks:
+    return PostgresBooks(pool)
 
 
 def credit_accounts(pool: Database) -> PostgresCreditAccounts:

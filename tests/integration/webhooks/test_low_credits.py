@@ -38,8 +38,8 @@ async def told(tenant: Tenant) -> list[tuple[int, int]]:
 async def at_once(tenant: Tenant, prompt: str, count: int) -> list[str]:
     """Post so many jobs at the same time and wait for all of them; return how they ended."""
     jobs = await asyncio.gather(*(tenant.posted(unique(prompt)) for _ in range(count)))
-    ended = await asyncio.gather(*(tenant.ended(job["id"]) for job in jobs))
-    return [job["status"] for job in ended]
+    # One after the other: what is tested was at the same time.
+    return [(await tenant.ended(job["id"]))["status"] for job in jobs]
 
 
 async def test_each_threshold_is_told_once_until_a_grant_lifts_the_balance(
