@@ -11,7 +11,7 @@ from adapters.database.functions import statements
 revision = "0016"
 down_revision = "0015"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "b68f6eef6403db15f3b5dd49fbbdc0673bde608a8cce812b0872f9556378f023"
+FUNCTIONS_SHA256 = "1b8681c1af37fb099ea5de8c4798da5d08ac97ef1191f77f0e82408977b429b8"
 
 # Steps lock accounts before they write transfers, so the order is theirs.
 LOCK = "LOCK TABLE accounts, transfers IN SHARE ROW EXCLUSIVE MODE"
