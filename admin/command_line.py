@@ -14,7 +14,7 @@ from composition import ServiceSettings
 from composition.repositories import Database
 from domain.audit import Actor
 
-Command = Callable[[argparse.Namespace, ServiceSettings, Database], Awaitable[dict[str, Any]]]
+Command = Callable[[argparse.Namespace, ServiceSettings, Database], Awaitable[dict[str, Any] | str]]
 
 
 class CommandFailed(Exception):

@@ -30,11 +30,13 @@ from api.routes import (
     health,
     image_lists,
     images,
+    lots,
     models,
     openai_images,
     reference,
     retries,
     session,
+    statements,
     webhook_endpoints,
     webhooks,
 )
@@ -80,7 +82,8 @@ def build_app(
     app.public_url = public_url
     client_routes = (
         *(generations, generation_list, estimates, retries, images, image_lists, events, files),
-        *(models, credits, session, api_keys, webhooks, webhook_endpoints, deliveries, openai_images),
+        *(models, credits, lots, statements, session, api_keys, webhooks, webhook_endpoints, deliveries),
+        openai_images,
     )
     for routes in client_routes:
         app.include_router(routes.router)

@@ -54,7 +54,7 @@ from domain.ports import (
     SynchronousProvider,
     WorkflowClient,
 )
-from domain.ports.books import BookChecks
+from domain.ports.book_checks import BookChecks
 from domain.ports.lots import Lots
 from domain.provider import AttemptRef
 from domain.retention import DataKind, Retention

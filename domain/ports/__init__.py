@@ -2,6 +2,7 @@
 
 from domain.ports.assets import Assets, ResultToStore, StoringStart
 from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, WebhookReceipt
+from domain.ports.books import Books
 from domain.ports.credits import Authenticator, CreditAccounts, Ledger
 from domain.ports.durations import DurationHistory
 from domain.ports.erasure import Erasure
@@ -36,6 +37,7 @@ __all__ = [
     "AttemptRecord",
     "Attempts",
     "Authenticator",
+    "Books",
     "Closure",
     "CreditAccounts",
     "Downloader",

@@ -5,7 +5,6 @@ Its ledger is in ledger_of_0014.sql: what a migration of that time installed is 
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 from alembic import command
