@@ -88,7 +88,7 @@ class Services:
     catalog: Catalog
     generations: Generations
     credits: CreditAccounts
-    key_guard: KeyGuard
+    key_guard: KeyGuard[Caller]
     tenants: TenantStates
     input_files: InputFiles
     slots: ProviderSlots

@@ -29,6 +29,11 @@ class Caller:
     tenant_limits: Mapping[str, float] = field(default_factory=dict)
     key_limits: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def party(self) -> str:
+        """Return whose requests count together."""
+        return self.tenant_id
+
     def require(self, scope: Scope) -> None:
         """Raises ScopeMissing."""
         if scope not in self.scopes:
