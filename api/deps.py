@@ -19,6 +19,7 @@ from api.http.response_headers import RATE_LIMIT
 from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.billing import OperatorServices
 from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
 from api.services.event_streams import EventStreams
@@ -89,6 +90,7 @@ class Services:
     generations: Generations
     credits: CreditAccounts
     key_guard: KeyGuard[Caller]
+    operators: OperatorServices
     tenants: TenantStates
     input_files: InputFiles
     slots: ProviderSlots

@@ -1,4 +1,4 @@
-"""Operators' own systems, such as billing: they call the API with keys that belong to no tenant. Pure data."""
+"""Operators' own systems, such as billing: their keys belong to no tenant. Pure data."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Keys of operators' own systems: made, listed, revoked, and authenticated. Every change is in the audit trail."""
+"""Keys of operators' own systems: made, listed, revoked and authenticated. Changes are audited."""
 
 import hashlib
 import hmac

@@ -17,6 +17,7 @@ from domain.ports.webhooks import Page
 GENERATION_CURSOR: dict[str, Any] = {"format": "generation-cursor"}
 DELIVERY_CURSOR: dict[str, Any] = {"format": "delivery-cursor"}
 ENTRY_CURSOR: dict[str, Any] = {"format": "entry-cursor"}
+ID_CURSOR: dict[str, Any] = {"format": "id-cursor"}
 _MAX_ID = 2**63 - 1
 _FIRST_YEAR, _LAST_YEAR = 2000, 9999
 _MICROSECOND = timedelta(microseconds=1)
@@ -81,6 +82,20 @@ def read_entry_cursor(cursor: str | None) -> int | None:
     if not text.isdecimal() or len(text) > len(str(_MAX_ID)) or int(text) > _MAX_ID:
         raise _invalid()
     return int(text)
+
+
+def id_cursor(last_id: str) -> str:
+    return _wrap(last_id)
+
+
+def read_id_cursor(cursor: str | None) -> str | None:
+    """Raises InvalidInput."""
+    if cursor is None:
+        return None
+    last_id = _unwrap(cursor)
+    if not last_id.isprintable():
+        raise _invalid()
+    return last_id
 
 
 def _list_id(wanted: GenerationFilter, order: ListOrder) -> str:

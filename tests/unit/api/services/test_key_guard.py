@@ -110,9 +110,7 @@ async def test_other_addresses_are_not_limited(guard: Guard) -> None:
     assert await outcome(guard, "good", OFFICE) == "key_1"
 
 
-async def test_a_key_that_was_genuine_passes_however_many_wrong_ones_come(
-    guard: Guard, clock: Clock
-) -> None:
+async def test_a_key_that_was_genuine_passes_however_many_wrong_ones_come(guard: Guard, clock: Clock) -> None:
     assert await outcome(guard, "good", OFFICE) == "key_1"
     await guess(guard, 10 * PER_MINUTE)
 
@@ -163,9 +161,7 @@ async def test_one_wrong_key_is_asked_once_in_some_seconds(guard: Guard, keys: K
     assert keys.asked == ["wrong"] * 2
 
 
-async def test_a_revoked_key_is_refused_at_once_and_then_like_any_wrong_one(
-    guard: Guard, keys: Keys
-) -> None:
+async def test_a_revoked_key_is_refused_at_once_and_then_like_any_wrong_one(guard: Guard, keys: Keys) -> None:
     assert await outcome(guard, "good") == "key_1"
     keys.genuine.discard("good")
 
