@@ -1,15 +1,14 @@
-"""Commands for tenants, keys, credits and limits, and for the audit trail."""
+"""Commands for tenants, keys and limits, and for the audit trail."""
 
 import argparse
 from datetime import timedelta
 from typing import Any
 
-from admin.command_line import Commands, actor_of, plain_line
+from admin.command_line import MAX_KEY_DAYS, Commands, actor_of, plain_line
 from composition import ServiceSettings
 from composition.repositories import (
     Database,
     audit_events,
-    credit_accounts,
     key_lines,
     request_erasure,
     set_retention,
@@ -20,8 +19,6 @@ from domain.auth import Scope
 from domain.errors import InvalidInput
 from domain.retention import DataKind, read_days
 from domain.tenant import KEY_LIMITS, NAMES, read_limit
-
-_MAX_KEY_DAYS = 3660
 
 
 async def _create_tenant(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
@@ -73,18 +70,6 @@ async def _revoke_key(wanted: argparse.Namespace, _: ServiceSettings, pool: Data
     return {"revoked": await tenants(pool).revoke_key(wanted.key_id, by=actor_of(wanted))}
 
 
-async def _grant(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
-    accounts = credit_accounts(pool)
-    balance = await accounts.grant(wanted.tenant_id, wanted.amount, wanted.reference, by=actor_of(wanted))
-    return {"available_credits": balance.available}
-
-
-async def _withdraw(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
-    accounts = credit_accounts(pool)
-    balance = await accounts.withdraw(wanted.tenant_id, wanted.amount, wanted.reference, by=actor_of(wanted))
-    return {"available_credits": balance.available}
-
-
 async def _audit(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
     events = await audit_events(pool, wanted.tenant, wanted.limit)
     return {"events": [plain_line(event) for event in events]}
@@ -106,14 +91,6 @@ def add_to(commands: Commands) -> None:
     """Declare the commands."""
     _add_tenants(commands)
     _add_keys(commands)
-    for name, do, needs_reason, what in (
-        ("grant", _grant, False, "add credits, once per reference"),
-        ("withdraw", _withdraw, True, "take available credits back, once per reference"),
-    ):
-        added = commands.add_audited(name, do, what, needs_reason=needs_reason)
-        added.add_argument("tenant_id")
-        added.add_argument("amount", type=int)
-        added.add_argument("--reference", required=True, help="what this is for; repeats do nothing")
     audit = commands.add("audit", _audit, "the audit trail, newest first")
     audit.add_argument("--tenant", help="only what is about this tenant")
     audit.add_argument("--limit", type=int, choices=range(1, 1001), metavar="1-1000", default=100)
@@ -148,7 +125,7 @@ def _add_keys(commands: Commands) -> None:
     key.add_argument("tenant_id")
     key.add_argument("--scopes", default=",".join(Scope), help="comma-separated (default: all)")
     key.add_argument("--name", default="", help="what it is for, for list-keys")
-    key.add_argument("--expires-in-days", type=int, choices=range(1, _MAX_KEY_DAYS + 1), metavar="DAYS")
+    key.add_argument("--expires-in-days", type=int, choices=range(1, MAX_KEY_DAYS + 1), metavar="DAYS")
     key.add_argument(
         "--limit", action="append", default=[], metavar="name=number", help=", ".join(KEY_LIMITS)
     )

@@ -7,8 +7,7 @@ from sqlalchemy import bindparam, select
 from sqlmodel import col
 
 from adapters.database.engine import Database
-from adapters.database.tables import PaymentRow, TakeBackRow, TenantRow
-from domain.errors import TenantNotFound
+from adapters.database.tables import PaymentRow, TakeBackRow
 from domain.lots import TakeBack, TakeBackState
 from domain.payments import PaymentRecord
 
@@ -20,7 +19,6 @@ _PAYMENT = (
     .order_by(col(TakeBackRow.created_at), col(TakeBackRow.reference))
     .limit(_MAX_TAKE_BACKS)
 )
-_ERASURE = select(col(TenantRow.erasure_requested_at)).where(col(TenantRow.id) == bindparam("id"))
 
 
 class PostgresPayments:
@@ -29,7 +27,7 @@ class PostgresPayments:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find_payment(self, reference: str) -> PaymentRecord | None:
+    async def look_up_payment(self, reference: str) -> PaymentRecord | None:
         """Return a payment with its take-backs, the oldest first; of more than 100 the first."""
         async with self._database.begin() as session:
             rows: Sequence[Any] = (await session.execute(_PAYMENT, {"reference": reference})).all()
@@ -42,11 +40,6 @@ class PostgresPayments:
             payment.lot_id,
             tuple(_take_back(row, payment) for _, row in rows if row is not None),
         )
-
-    async def require_tenant(self, tenant_id: str) -> None:
-        found = await self._database.call(_ERASURE, {"id": tenant_id})
-        if not found or found[0].erasure_requested_at is not None:
-            raise TenantNotFound
 
 
 def _take_back(row: TakeBackRow, payment: PaymentRow) -> TakeBack:

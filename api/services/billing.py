@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from api.services.key_guard import KeyGuard
 from api.services.operator_rates import OperatorRateLimiter
 from domain.credits import Balance
-from domain.errors import LotNotFound
+from domain.errors import InvalidInput, LotNotFound
 from domain.lots import Grant, Granted, Lot, TakeBack
 from domain.operators import Operator
 from domain.payments import Payment
@@ -35,13 +35,12 @@ class BillingService:
 
         Raises TenantNotFound, ReferenceReused, InvalidInput.
         """
-        await self._payments.require_tenant(grant.tenant_id)
         return await self._lots.grant(grant, by=operator.actor)
 
     async def take_back_payment(
         self, operator: Operator, tenant_id: str, payment: str, reference: str, amount_credits: int | None
     ) -> TakeBack:
-        """Take back what was refunded of a payment; None for all of it. Also of a tenant that is erased.
+        """Take back what was refunded of a payment; None for all of it.
 
         Raises TenantNotFound, ReferenceReused, TakeBackTooLarge.
         """
@@ -50,15 +49,18 @@ class BillingService:
     async def read_credits(
         self, tenant_id: str, *, after: str | None, limit: int, open_only: bool
     ) -> TenantCredits:
-        """Raises TenantNotFound."""
+        """Raises TenantNotFound, InvalidInput."""
         balance = await self._credits.balance(tenant_id)
-        found = await self._lots.list_lots(tenant_id, after=after, limit=limit + 1, open_only=open_only)
+        try:
+            found = await self._lots.list_lots(tenant_id, after=after, limit=limit + 1, open_only=open_only)
+        except LotNotFound:
+            raise InvalidInput(errors=(("cursor", "take it from next_cursor of the page before"),)) from None
         page = found[:limit]
         return TenantCredits(balance, page, page[-1].id if len(found) > limit else None)
 
     async def read_payment(self, reference: str) -> Payment:
         """Raises LotNotFound for a payment of which nothing is known."""
-        record = await self._payments.find_payment(reference)
+        record = await self._payments.look_up_payment(reference)
         if record is None:
             raise LotNotFound
         lot = await self._lots.get_lot(record.tenant_id, record.lot_id) if record.lot_id is not None else None

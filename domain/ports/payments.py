@@ -1,4 +1,4 @@
-"""What billing systems ask about: payments, and whether a tenant is there to be granted anything."""
+"""What billing systems ask about: payments, by the reference that is theirs in all of the service."""
 
 from typing import Protocol
 
@@ -6,10 +6,6 @@ from domain.payments import PaymentRecord
 
 
 class Payments(Protocol):
-    """Reads payments by the reference that is theirs in all of the service."""
+    """Reads payments, also those that nothing was granted for yet."""
 
-    async def find_payment(self, reference: str) -> PaymentRecord | None: ...
-
-    async def require_tenant(self, tenant_id: str) -> None:
-        """Raises TenantNotFound for one that is not there, or is erased."""
-        ...
+    async def look_up_payment(self, reference: str) -> PaymentRecord | None: ...
