@@ -13,6 +13,8 @@ from domain.errors import InvalidInput
 from domain.lots import DEFAULT_PRIORITY, MAX_PRIORITY, MAX_THRESHOLDS, Grant, LotCategory
 
 _MAX_LOTS = 1000
+# At the ends of time a moment has no equal in another time zone.
+_FIRST_YEAR, _LAST_YEAR = 2000, 9000
 
 
 async def _grant(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
@@ -80,7 +82,7 @@ def read_moment(name: str, written: str | None) -> datetime | None:
         moment = datetime.fromisoformat(written)
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None or moment.tzinfo is None or not _FIRST_YEAR <= moment.year < _LAST_YEAR:
         raise InvalidInput(errors=((name, "as in 2027-01-31T23:59:59Z, with its time zone"),))
     return moment
 
