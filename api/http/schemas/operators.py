@@ -10,7 +10,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     StrictInt,
-    model_validator,
 )
 
 from api.http.schemas.fields import RequestBody, Text
@@ -65,12 +64,6 @@ class GrantCreate(RequestBody):
     priority: Annotated[StrictInt, Field(ge=0, le=MAX_PRIORITY)] = DEFAULT_PRIORITY
     effective_at: Moment | None = None
     expires_at: Moment | None = None
-
-    @model_validator(mode="after")
-    def _lives(self) -> "GrantCreate":
-        if self.effective_at and self.expires_at and self.expires_at <= self.effective_at:
-            raise ValueError("expires_at must be later than effective_at")
-        return self
 
 
 class TakeBackCreate(RequestBody):
