@@ -23,6 +23,7 @@ SELECT kind, balance_credits, CASE kind WHEN 'available' THEN spendable_credits(
     ) END AS upcoming
 FROM accounts WHERE tenant_id = :tenant
 """)
+_SPENDABLE = text("SELECT spendable_credits(:tenant)")
 _WITHDRAW = text("SELECT withdraw_credits(:tenant, :reference, :credits)")
 
 
@@ -48,7 +49,8 @@ class PostgresCreditAccounts:
             if state == "no_tenant":
                 raise TenantNotFound
             if state == "insufficient":
-                raise InsufficientCredits(f"fewer than {amount_credits} credits are available")
+                available = await session.scalar(_SPENDABLE, {"tenant": tenant_id})
+                raise InsufficientCredits(f"{available} credits are available")
             if state == "differs":
                 raise ReferenceReused("the reference was used for another amount")
             if state == "withdrawn":

@@ -11,7 +11,7 @@ from adapters.database.functions import statements
 revision = "0016"
 down_revision = "0015"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "e79949b2909d4dd20ed7b016c1c3325e78dd1f9ce1a828f7a262b74cbf7371b4"
+FUNCTIONS_SHA256 = "1b8681c1af37fb099ea5de8c4798da5d08ac97ef1191f77f0e82408977b429b8"
 
 # Steps lock accounts before they write transfers, so the order is theirs.
 LOCK = "LOCK TABLE accounts, transfers IN SHARE ROW EXCLUSIVE MODE"

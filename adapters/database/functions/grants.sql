@@ -4,8 +4,13 @@
 -- says how it went; where it is not the first word of its list, and not `repeated`, nothing was changed.
 
 -- Lock a tenant's accounts; return whether it exists and is not erased.
+-- Makes the one for what is owed: a tenant that a process of the version before has made has none.
 CREATE OR REPLACE FUNCTION lock_accounts(p_tenant text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM accounts WHERE id = p_tenant || ':owed') THEN
+        INSERT INTO accounts (id, tenant_id, kind) SELECT id || ':owed', id, 'owed' FROM tenants WHERE id = p_tenant
+        ON CONFLICT DO NOTHING;
+    END IF;
     PERFORM FROM accounts WHERE tenant_id = p_tenant ORDER BY id FOR UPDATE;
     RETURN FOUND AND EXISTS (SELECT FROM tenants WHERE id = p_tenant AND erasure_requested_at IS NULL);
 END $$;

@@ -59,19 +59,17 @@ DECLARE
     missing bigint := p_credits;
     taken bigint;
 BEGIN
-    IF p_credits = 0 THEN
-        RETURN;
-    END IF;
-    FOR lot IN SELECT id, remaining_credits FROM lots_to_spend(p_tenant, p_at) LOOP
+    WHILE missing > 0 LOOP
+        -- One at a time, by the index in this order: all of many lots would be sorted.
+        SELECT id, remaining_credits INTO lot FROM lots_to_spend(p_tenant, p_at) LIMIT 1;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'the lots of % have % credits fewer than its account', p_tenant, missing
+                USING ERRCODE = 'check_violation';
+        END IF;
         taken := least(lot.remaining_credits, missing);
         PERFORM change_lot(lot.id, p_transfer, p_kind, -taken, CASE p_kind WHEN 'hold' THEN taken ELSE 0 END);
         missing := missing - taken;
-        EXIT WHEN missing = 0;
     END LOOP;
-    IF missing > 0 THEN
-        RAISE EXCEPTION 'the lots of % have % credits fewer than its account', p_tenant, missing
-            USING ERRCODE = 'check_violation';
-    END IF;
 END $$;
 
 -- Spend so much of what a generation holds, of the lots that are spent first, and return the rest to its lots.
