@@ -1,7 +1,6 @@
 """Commands for credits: lots that are granted, taken back, expired or voided, and when a tenant is told."""
 
 import argparse
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -65,7 +64,13 @@ async def _list_lots(wanted: argparse.Namespace, _: ServiceSettings, pool: Datab
     found = await lots(pool).list_lots(
         wanted.tenant_id, after=wanted.after, limit=_MAX_LOTS, open_only=not wanted.all
     )
-    return {"credits": asdict(balance), "lots": [plain_line(lot) for lot in found]}
+    return {
+        "available_credits": balance.available,
+        "held_credits": balance.held,
+        "owed_credits": balance.owed,
+        "upcoming_credits": balance.upcoming,
+        "lots": [plain_line(lot) for lot in found],
+    }
 
 
 async def _set_thresholds(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:

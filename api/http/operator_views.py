@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from api.http.pagination import id_cursor
+from api.http.pagination import lot_cursor
 from api.http.schemas.operators import GrantView, PaymentView, TakeBackView, TenantCreditsView
 from api.services.billing import TenantCredits
 from domain.lots import Lot, TakeBack
@@ -34,9 +34,14 @@ def serialize_payment(payment: Payment) -> PaymentView:
 
 
 def serialize_credits(tenant_id: str, credits: TenantCredits) -> TenantCreditsView:
+    balance = credits.balance
     return TenantCreditsView(
         tenant_id=tenant_id,
-        **asdict(credits.balance),
+        available=balance.available,
+        held=balance.held,
+        spent=balance.spent,
+        owed=balance.owed,
+        upcoming=balance.upcoming,
         lots=[serialize_grant(lot) for lot in credits.lots],
-        next_cursor=id_cursor(credits.next_after) if credits.next_after is not None else None,
+        next_cursor=lot_cursor(credits.next_after) if credits.next_after is not None else None,
     )

@@ -17,7 +17,7 @@ from domain.ports.webhooks import Page
 GENERATION_CURSOR: dict[str, Any] = {"format": "generation-cursor"}
 DELIVERY_CURSOR: dict[str, Any] = {"format": "delivery-cursor"}
 ENTRY_CURSOR: dict[str, Any] = {"format": "entry-cursor"}
-ID_CURSOR: dict[str, Any] = {"format": "id-cursor"}
+LOT_CURSOR: dict[str, Any] = {"format": "lot-cursor"}
 _MAX_ID = 2**63 - 1
 _FIRST_YEAR, _LAST_YEAR = 2000, 9999
 _MICROSECOND = timedelta(microseconds=1)
@@ -84,18 +84,19 @@ def read_entry_cursor(cursor: str | None) -> int | None:
     return int(text)
 
 
-def id_cursor(last_id: str) -> str:
+def lot_cursor(last_id: str) -> str:
     return _wrap(last_id)
 
 
-def read_id_cursor(cursor: str | None) -> str | None:
+def read_lot_cursor(cursor: str | None) -> str | None:
     """Raises InvalidInput."""
-    if cursor is None:
-        return None
-    last_id = _unwrap(cursor)
-    if not last_id.isprintable():
+    return _word(_unwrap(cursor)) if cursor is not None else None
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable():
         raise _invalid()
-    return last_id
+    return value
 
 
 def _list_id(wanted: GenerationFilter, order: ListOrder) -> str:

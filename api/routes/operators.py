@@ -12,7 +12,7 @@ from api.http.operator_views import (
     serialize_payment,
     serialize_take_back,
 )
-from api.http.pagination import ID_CURSOR, read_id_cursor
+from api.http.pagination import LOT_CURSOR, read_lot_cursor
 from api.http.schemas.operators import (
     REFERENCE_PATTERN,
     GrantCreate,
@@ -105,11 +105,11 @@ async def get_tenant_credits(
     _: CanReadGrants,
     services: ServicesDep,
     open_only: bool = True,
-    cursor: Annotated[str | None, Query(max_length=200, json_schema_extra=ID_CURSOR)] = None,
+    cursor: Annotated[str | None, Query(max_length=200, json_schema_extra=LOT_CURSOR)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> TenantCreditsView:
     """Get a tenant's balance and its lots, newest first; with `open_only=false` also those that are empty."""
     credits = await services.operators.billing.read_credits(
-        tenant_id, after=read_id_cursor(cursor), limit=limit, open_only=open_only
+        tenant_id, after=read_lot_cursor(cursor), limit=limit, open_only=open_only
     )
     return serialize_credits(tenant_id, credits)
