@@ -90,6 +90,10 @@ class Settings(BaseSettings):
     tenant_max_webhook_endpoints: Annotated[int, Field(ge=0)] = 20
     tenant_max_api_keys: Annotated[int, Field(ge=0)] = 100
 
+    # What each key of operators' systems may send
+    operator_calls_per_second: PositiveFloat = 50.0
+    operator_call_burst: PositiveInt = 500
+
     # How long what belongs to clients is kept after a generation has ended; unset: for ever
     retain_images_days: Annotated[float, Field(ge=0)] | None = None
     retain_content_days: Annotated[float, Field(ge=0)] | None = None

@@ -6,7 +6,17 @@ import json
 import sys
 from typing import Any
 
-from admin import accounts, books, check_books, keys, master_keys, providers, usage_events
+from admin import (
+    accounts,
+    books,
+    check_books,
+    credits,
+    keys,
+    master_keys,
+    operator_keys,
+    providers,
+    usage_events,
+)
 from admin.bootstrap import bootstrap
 from admin.check_settings import check_settings
 from admin.command_line import CommandFailed, Commands, actor_of
@@ -34,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     accounts.add_to(commands)
     keys.add_to(commands)
     books.add_to(commands)
+    credits.add_to(commands)
+    operator_keys.add_to(commands)
     providers.add_to(commands)
     master_keys.add_to(commands)
     usage_events.add_to(commands)

@@ -14,6 +14,7 @@ from composition import ServiceSettings
 from composition.repositories import Database
 from domain.audit import Actor
 
+MAX_KEY_DAYS = 3660
 Command = Callable[[argparse.Namespace, ServiceSettings, Database], Awaitable[dict[str, Any] | str]]
 
 

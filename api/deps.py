@@ -24,6 +24,7 @@ from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
 from api.services.api_keys import ApiKeyService
+from api.services.billing import OperatorServices
 from api.services.credits import CreditService
 from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
@@ -90,7 +91,8 @@ class Services:
     catalog: Catalog
     generations: Generations
     credits: CreditService
-    key_guard: KeyGuard
+    key_guard: KeyGuard[Caller]
+    operators: OperatorServices
     key_budgets: KeyBudgets
     api_keys: ApiKeyService
     tenants: TenantStates

@@ -58,6 +58,7 @@ from api.services.waiter import Waiter
 from api.services.webhook_endpoints import WebhookEndpointService
 from api.services.workflow_status import WorkflowStatus
 from composition.deliveries import webhook_endpoint_service
+from composition.operators import operator_services
 from composition.providers import providers_that_list_jobs, providers_with_webhooks, webhook_readers
 from composition.repositories import catalog, check_schema, database
 from composition.settings import ServiceSettings, keyring
@@ -166,6 +167,7 @@ def _services(
         input_file_service=input_files,
         credits=CreditService(credits, PostgresLots(pool), PostgresBooks(pool)),
         key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
+        operators=operator_services(settings, pool),
         tenants=tenants,
         generation_service=accepting,
         image_requests=image_requests,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from api.http import credit_examples, key_examples, webhook_examples
+from api.http import credit_examples, key_examples, operator_examples, webhook_examples
 from api.http.problems import problem_body, status_of
 from domain.errors import ServiceError, every_error
 
@@ -26,6 +26,7 @@ _MOMENTS = {
 
 # By the name of a parameter in a path or a query.
 PARAMETERS: Mapping[str, Any] = {
+    **operator_examples.PARAMETERS,
     **webhook_examples.PARAMETERS,
     **key_examples.PARAMETERS,
     **credit_examples.PARAMETERS,
@@ -264,15 +265,16 @@ def problems() -> dict[str, Any]:
 
 def add(openapi: Mapping[str, Any]) -> None:
     """Put the examples into a description, beside the schemas that they are of."""
+    all_bodies, views = {**BODIES, **operator_examples.BODIES}, {**VIEWS, **operator_examples.VIEWS}
     for methods in openapi["paths"].values():
         for operation in methods.values():
             _add_to_parameters(operation)
             for kind, content in operation.get("requestBody", {}).get("content", {}).items():
-                if kind == "application/json" and (bodies := BODIES.get(operation["operationId"])):
+                if kind == "application/json" and (bodies := all_bodies.get(operation["operationId"])):
                     content["examples"] = {name: {"value": body} for name, body in bodies.items()}
             for content, view in _views(operation):
-                if view in VIEWS:
-                    content["examples"] = {"response": {"value": VIEWS[view]}}
+                if view in views:
+                    content["examples"] = {"response": {"value": views[view]}}
 
 
 def _add_to_parameters(operation: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from domain.ports.installation import Installation, InstallationState, OpenStage
 from domain.ports.keys import KeyStates, KeyUsages, ManagedKeys
 from domain.ports.lots import Lots
 from domain.ports.partial_images import PartialImageOwner, PartialImages
+from domain.ports.payments import Payments
 from domain.ports.progress import ProgressRecords, TypicalDurations
 from domain.ports.provider_slots import Closure, ProviderSlots, QueuePosition, SlotDecision
 from domain.ports.reconcile import ReconcileQueries, StuckGeneration
@@ -62,6 +63,7 @@ __all__ = [
     "OpenStage",
     "PartialImageOwner",
     "PartialImages",
+    "Payments",
     "ProgressRecords",
     "Provider",
     "ProviderQueue",

@@ -94,8 +94,10 @@ def _real(name: str, value: Any) -> Any:
 
 @schemathesis.hook
 def map_body(context: schemathesis.HookContext, body: Any) -> Any:
-    """Ask for a model that is there, as a word by chance never is one."""
+    """Ask for a model and a tenant that are there, as a word by chance never is one."""
     body = _whole(body)
+    if isinstance(body, dict) and "tenant_id" in body:
+        body = body | {"tenant_id": _real("tenant_id", body["tenant_id"])}
     assert context.operation is not None
     if context.operation.definition.raw.get("operationId") in _CREATING and isinstance(body, dict):
         model = body.get("model")
