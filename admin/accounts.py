@@ -1,4 +1,4 @@
-"""Commands for tenants, credits and limits, and for the audit trail."""
+"""Commands for tenants and limits, and for the audit trail."""
 
 import argparse
 from typing import Any
@@ -8,7 +8,6 @@ from composition import ServiceSettings
 from composition.repositories import (
     Database,
     audit_events,
-    credit_accounts,
     request_erasure,
     set_retention,
     tenant_lines,
@@ -50,18 +49,6 @@ async def _erase_tenant(wanted: argparse.Namespace, _: ServiceSettings, pool: Da
     return {"tenant_id": wanted.tenant_id, "open_generations": open_generations}
 
 
-async def _grant(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
-    accounts = credit_accounts(pool)
-    balance = await accounts.grant(wanted.tenant_id, wanted.amount, wanted.reference, by=actor_of(wanted))
-    return {"available_credits": balance.available}
-
-
-async def _withdraw(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
-    accounts = credit_accounts(pool)
-    balance = await accounts.withdraw(wanted.tenant_id, wanted.amount, wanted.reference, by=actor_of(wanted))
-    return {"available_credits": balance.available}
-
-
 async def _audit(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
     events = await audit_events(pool, wanted.tenant, wanted.limit)
     return {"events": [plain_line(event) for event in events]}
@@ -82,14 +69,6 @@ def limits_of(written: list[str], known: tuple[str, ...]) -> dict[str, float | N
 def add_to(commands: Commands) -> None:
     """Declare the commands."""
     _add_tenants(commands)
-    for name, do, needs_reason, what in (
-        ("grant", _grant, False, "add credits, once per reference"),
-        ("withdraw", _withdraw, True, "take available credits back, once per reference"),
-    ):
-        added = commands.add_audited(name, do, what, needs_reason=needs_reason)
-        added.add_argument("tenant_id")
-        added.add_argument("amount", type=int)
-        added.add_argument("--reference", required=True, help="what this is for; repeats do nothing")
     audit = commands.add("audit", _audit, "the audit trail, newest first")
     audit.add_argument("--tenant", help="only what is about this tenant")
     audit.add_argument("--limit", type=int, choices=range(1, 1001), metavar="1-1000", default=100)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from admin.accounts import limits_of
-from admin.command_line import Commands, actor_of, plain_line
+from admin.command_line import MAX_KEY_DAYS, Commands, actor_of, plain_line
 from composition import ServiceSettings
 from composition.repositories import Database, key_lines, tenants
 from domain.auth import DEFAULT_SCOPES, SCOPE_NAMES, expand_scopes
@@ -13,7 +13,6 @@ from domain.errors import InvalidInput
 from domain.keys import MAX_CAP_CREDITS
 from domain.tenant import KEY_LIMITS
 
-_MAX_KEY_DAYS = 3660
 _NO_CAP = "none"
 
 
@@ -73,7 +72,7 @@ def add_to(commands: Commands) -> None:
         help=f"comma-separated: {', '.join(SCOPE_NAMES)} (default: {','.join(DEFAULT_SCOPES)})",
     )
     key.add_argument("--name", default="", help="what it is for, for list-keys")
-    key.add_argument("--expires-in-days", type=int, choices=range(1, _MAX_KEY_DAYS + 1), metavar="DAYS")
+    key.add_argument("--expires-in-days", type=int, choices=range(1, MAX_KEY_DAYS + 1), metavar="DAYS")
     key.add_argument(
         "--limit", action="append", default=[], metavar="name=number", help=", ".join(KEY_LIMITS)
     )

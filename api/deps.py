@@ -24,6 +24,8 @@ from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
 from api.services.api_keys import ApiKeyService
+from api.services.billing import OperatorServices
+from api.services.credits import CreditService
 from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
 from api.services.event_streams import EventStreams
@@ -60,7 +62,6 @@ from domain.errors import (
 )
 from domain.keyring import Keyring
 from domain.ports import (
-    CreditAccounts,
     Erasure,
     EventLog,
     Generations,
@@ -89,8 +90,9 @@ class Services:
 
     catalog: Catalog
     generations: Generations
-    credits: CreditAccounts
-    key_guard: KeyGuard
+    credits: CreditService
+    key_guard: KeyGuard[Caller]
+    operators: OperatorServices
     key_budgets: KeyBudgets
     api_keys: ApiKeyService
     tenants: TenantStates

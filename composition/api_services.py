@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from adapters.database.api_keys import PostgresApiKeys
+from adapters.database.books import PostgresBooks
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.durations import PostgresDurations
 from adapters.database.engine import Database
@@ -19,6 +20,7 @@ from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.key_lists import PostgresKeyLists
 from adapters.database.key_states import PostgresKeyStates
+from adapters.database.lots import PostgresLots
 from adapters.database.managed_keys import PostgresManagedKeys
 from adapters.database.progress import PostgresProgressRecords
 from adapters.database.provider_slots import PostgresProviderSlots
@@ -32,6 +34,7 @@ from api.http.job_view import SubmitDecisions
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
 from api.services.api_keys import ApiKeyService
+from api.services.credits import CreditService
 from api.services.durations import Durations
 from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
@@ -55,6 +58,7 @@ from api.services.waiter import Waiter
 from api.services.webhook_endpoints import WebhookEndpointService
 from api.services.workflow_status import WorkflowStatus
 from composition.deliveries import webhook_endpoint_service
+from composition.operators import operator_services
 from composition.providers import providers_that_list_jobs, providers_with_webhooks, webhook_readers
 from composition.repositories import catalog, check_schema, database
 from composition.settings import ServiceSettings, keyring
@@ -161,8 +165,9 @@ def _services(
         slots=PostgresProviderSlots(pool, {}),  # to read positions; only workers grant slots
         progress=ProgressService(PostgresProgressRecords(pool), StageDurations(durations, models)),
         input_file_service=input_files,
-        credits=credits,
+        credits=CreditService(credits, PostgresLots(pool), PostgresBooks(pool)),
         key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
+        operators=operator_services(settings, pool),
         tenants=tenants,
         generation_service=accepting,
         image_requests=image_requests,

@@ -76,6 +76,11 @@ class Caller:
         """Return whether the key may spend less than its tenant."""
         return self.monthly_budget_credits is not None or self.max_held_credits is not None
 
+    @property
+    def party(self) -> str:
+        """Return whose requests count together."""
+        return self.tenant_id
+
     def require(self, scope: Scope) -> None:
         """Raises ScopeMissing."""
         if scopes_beyond(self.scopes, (scope,)):

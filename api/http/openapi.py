@@ -5,7 +5,7 @@ from the declarations of `api/http/declarations.py`, so a new route has them by 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from http import HTTPStatus
 from typing import Any
@@ -48,6 +48,9 @@ TAGS = {
     "webhooks": "Where providers report results. Not for clients.",
     "health": "For load balancers and operators.",
 }
+# Of operators' routes, which are described to operators only.
+OPERATOR_TAGS = {"operators": "Credits, as billing systems grant and take them back with an operator's key."}
+_ALL_TAGS = (*TAGS.items(), *OPERATOR_TAGS.items())
 _SECURITY_SCHEMES = {
     "bearer": {
         "type": "http",
@@ -66,7 +69,15 @@ _SECURITY_SCHEMES = {
         "name": "token",
         "description": "A token of `POST /v1/watch-tokens`. It reads one generation and its events.",
     },
+    "operator": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An operator's key, `dkop_…`, of `python -m admin create-operator-key`. The word in"
+        " the brackets is the scope that it needs; `grants:write` has `grants:read` in it.",
+    },
 }
+# Those that are named with what a key needs.
+_KEYS = ("bearer", "operator")
 _FASTAPIS_DESCRIPTION = "Successful Response"
 _PROBLEM = "application/problem+json"
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
@@ -94,6 +105,17 @@ class DescribedAPI(FastAPI):
         return self.openapi_schema
 
 
+def merged(*describe: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """Return one description of several applications: all of the first, and what the others add to it."""
+    first, *others = (deepcopy(dict(each())) for each in describe)
+    for other in others:
+        first["paths"] |= other["paths"]
+        first["tags"] += other["tags"]
+        for kind, components in other["components"].items():
+            first["components"][kind] = components | first["components"].get(kind, {})
+    return first
+
+
 def operation_id(route: APIRoute) -> str:
     """Return the id of a route's operation: the name of its function."""
     return route.name
@@ -112,11 +134,13 @@ def _describe(openapi: dict[str, Any], routes: Sequence[BaseRoute], url: str) ->
                 operation = described["paths"][route.path_format][method.lower()]
                 _complete(operation, route)
                 _hoist_body(operation, schemas)
-    described["components"]["securitySchemes"] = _SECURITY_SCHEMES
+    ways = {way for operation in operations_of(described) for each in operation["security"] for way in each}
+    schemes = {name: scheme for name, scheme in _SECURITY_SCHEMES.items() if name in ways}
+    described["components"]["securitySchemes"] = schemes
     described["components"]["examples"] = examples.problems()
     described["servers"] = [{"url": url}]
     used = {tag for operation in operations_of(described) for tag in operation["tags"]}
-    described["tags"] = [{"name": tag, "description": text} for tag, text in TAGS.items() if tag in used]
+    described["tags"] = [{"name": tag, "description": text} for tag, text in _ALL_TAGS if tag in used]
     examples.add(described)
     deprecations.mark(described)
     return described
@@ -177,7 +201,7 @@ def _security(declared: Iterable[Declaration]) -> list[dict[str, list[str]]]:
     declared = list(declared)
     scopes = list(dict.fromkeys(str(one.scope) for one in declared if one.scope is not None))
     schemes = dict.fromkeys(scheme for one in declared for scheme in one.security)
-    return [{scheme: scopes if scheme == "bearer" else []} for scheme in schemes]
+    return [{scheme: scopes if scheme in _KEYS else []} for scheme in schemes]
 
 
 def _codes(

@@ -5,20 +5,23 @@ import binascii
 import hashlib
 import json
 import re
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from domain.errors import InvalidInput
 from domain.keys import KeyPosition
 from domain.listing import GenerationFilter, ListOrder, ListPosition, SortKey, SortValue
 from domain.ports.webhooks import Page
+from domain.statements import UsageGroup, UsageLine, UsageQuery, read_month
 
 # In the description of a parameter: nothing is one but what a page gave out.
 GENERATION_CURSOR: dict[str, Any] = {"format": "generation-cursor"}
 DELIVERY_CURSOR: dict[str, Any] = {"format": "delivery-cursor"}
 KEY_CURSOR: dict[str, Any] = {"format": "key-cursor"}
 ENTRY_CURSOR: dict[str, Any] = {"format": "entry-cursor"}
+LOT_CURSOR: dict[str, Any] = {"format": "lot-cursor"}
+MONTH_CURSOR: dict[str, Any] = {"format": "month-cursor"}
 _MAX_ID = 2**63 - 1
 _FIRST_YEAR, _LAST_YEAR = 2000, 9999
 _MICROSECOND = timedelta(microseconds=1)
@@ -87,6 +90,69 @@ def read_entry_cursor(cursor: str | None) -> int | None:
     if not text.isdecimal() or len(text) > len(str(_MAX_ID)) or int(text) > _MAX_ID:
         raise _invalid()
     return int(text)
+
+
+def lot_cursor(last_id: str) -> str:
+    return _wrap(last_id)
+
+
+def read_lot_cursor(cursor: str | None) -> str | None:
+    """Raises InvalidInput."""
+    return _word(_unwrap(cursor)) if cursor is not None else None
+
+
+def month_cursor(last: date) -> str:
+    return _wrap(last.strftime("%Y-%m"))
+
+
+def read_month_cursor(cursor: str | None) -> date | None:
+    """Raises InvalidInput."""
+    if cursor is None:
+        return None
+    text = _unwrap(cursor)
+    try:
+        return read_month(text)
+    except InvalidInput:
+        raise _invalid() from None
+
+
+@dataclass(frozen=True)
+class UsagePosition:
+    """Which usage a cursor continues, and after which line."""
+
+    wanted: UsageQuery
+    after: UsageLine
+
+
+def usage_cursor(wanted: UsageQuery, last: UsageLine) -> str:
+    day = last.day.isoformat() if last.day is not None else ""
+    days = (wanted.first_day.isoformat(), wanted.last_day.isoformat())
+    return _wrap(json.dumps([*days, ",".join(wanted.groups), day, last.model or "", last.key_id or ""]))
+
+
+def read_usage_cursor(cursor: str | None) -> UsagePosition | None:
+    """Raises InvalidInput."""
+    if cursor is None:
+        return None
+    try:
+        first, last, groups, day, model, key_id = map(_word, json.loads(_unwrap(cursor)))
+        wanted = UsageQuery(
+            date.fromisoformat(first),
+            date.fromisoformat(last),
+            tuple(UsageGroup(group) for group in groups.split(",") if group),
+        )
+        wanted.require_bounds()
+        # Of a group that the list does not have, nothing is read.
+        after = UsageLine(date.fromisoformat(day or first), model, key_id, 0, 0, 0)
+    except (ValueError, TypeError, RecursionError, InvalidInput):
+        raise _invalid() from None
+    return UsagePosition(wanted, after)
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise _invalid()
+    return value
 
 
 def _list_id(wanted: GenerationFilter, order: ListOrder) -> str:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from fastapi import APIRouter
 
 from api.deps import AnyReader, ServicesDep, ShowsBudget
-from api.http.schemas.credits import BalanceView
+from api.http.credit_views import serialize_balance
 from api.http.schemas.session import KeyView, LimitsView, RateView, SessionView, UsageView
 from domain.auth import Scope
 from domain.session import Session
@@ -33,7 +33,7 @@ async def get_session(caller: AnyReader, services: ServicesDep, _: ShowsBudget) 
         ),
         rates=[RateView(**asdict(allowance)) for allowance in allowances],
         limits=_limits(session),
-        credits=BalanceView(**asdict(balance)) if balance is not None else None,
+        credits=serialize_balance(balance) if balance is not None else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from domain.ports.assets import Assets, ResultToStore, StoringStart
 from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, WebhookReceipt
+from domain.ports.books import Books
 from domain.ports.credits import Authenticator, CreditAccounts, Ledger
 from domain.ports.durations import DurationHistory
 from domain.ports.erasure import Erasure
@@ -13,6 +14,7 @@ from domain.ports.installation import Installation, InstallationState, OpenStage
 from domain.ports.keys import KeyStates, KeyUsages, ManagedKeys
 from domain.ports.lots import Lots
 from domain.ports.partial_images import PartialImageOwner, PartialImages
+from domain.ports.payments import Payments
 from domain.ports.progress import ProgressRecords, TypicalDurations
 from domain.ports.provider_slots import Closure, ProviderSlots, QueuePosition, SlotDecision
 from domain.ports.reconcile import ReconcileQueries, StuckGeneration
@@ -36,6 +38,7 @@ __all__ = [
     "AttemptRecord",
     "Attempts",
     "Authenticator",
+    "Books",
     "Closure",
     "CreditAccounts",
     "Downloader",
@@ -60,6 +63,7 @@ __all__ = [
     "OpenStage",
     "PartialImageOwner",
     "PartialImages",
+    "Payments",
     "ProgressRecords",
     "Provider",
     "ProviderQueue",

@@ -22,7 +22,7 @@ Makers = Mapping[str, Callable[[Tenant], Awaitable[dict[str, str]]]]
 # The first state is the one that a call of an operation wants, unless it is named here.
 WANTED_STATES = {"cancel_generation": "open"}
 # Parameters that are the same for every tenant.
-SHARED_PARAMETERS = {"model_id": "flux-schnell", "index": "0"}
+SHARED_PARAMETERS = {"model_id": "flux-schnell", "index": "0", "month": "2025-10"}
 # Fields of bodies that name ids: whose they are.
 BODY_IDS = {"inputs": "file_id", "images": "file_id", "mask": "file_id", "generation_id": "generation_id"}
 _PREFIXES = {"generation_id": "gen_", "file_id": "file_"}
