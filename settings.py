@@ -88,6 +88,7 @@ class Settings(BaseSettings):
     tenant_max_file_bytes: Annotated[int, Field(ge=0)] = 10_000_000_000
     tenant_max_uncharged_credits: Annotated[int, Field(ge=0)] = 10_000
     tenant_max_webhook_endpoints: Annotated[int, Field(ge=0)] = 20
+    tenant_max_api_keys: Annotated[int, Field(ge=0)] = 100
 
     # What each key of operators' systems may send
     operator_calls_per_second: PositiveFloat = 50.0

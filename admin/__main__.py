@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from admin import accounts, credits, master_keys, operator_keys, providers
+from admin import accounts, credits, keys, master_keys, operator_keys, providers
 from admin.bootstrap import bootstrap
 from admin.check_settings import check_settings
 from admin.command_line import Commands, actor_of
@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add("check-settings", None, "list every setting that is wrong or, in production, unsafe")
     accounts.add_to(commands)
+    keys.add_to(commands)
     credits.add_to(commands)
     operator_keys.add_to(commands)
     providers.add_to(commands)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from api.deps import Services
 from api.http import problems
 from api.http.body_limits import BodyLimitMiddleware
+from api.http.budget_headers import BudgetHeadersMiddleware
 from api.http.deprecations import DeprecationMiddleware
 from api.http.load_limits import LoadLimitMiddleware, LoadLimits
 from api.http.methods import MethodsMiddleware
@@ -21,6 +22,7 @@ from api.http.request_log import RequestLogMiddleware
 from api.http.security_headers import SecurityHeadersMiddleware
 from api.metrics import RequestMetricsMiddleware
 from api.routes import (
+    api_keys,
     credits,
     deliveries,
     estimates,
@@ -97,7 +99,7 @@ def build_app(
     app.public_url = public_url
     client_routes = (
         *(generations, generation_list, estimates, retries, images, image_lists, events, files),
-        *(models, credits, session, webhooks, webhook_endpoints, deliveries, openai_images),
+        *(models, credits, session, api_keys, webhooks, webhook_endpoints, deliveries, openai_images),
     )
     for routes in client_routes:
         app.include_router(routes.router)
@@ -121,6 +123,7 @@ def build_app(
     )
     app.add_middleware(LoadLimitMiddleware, limits=load or LoadLimits())
     app.add_middleware(OpenAIErrorsMiddleware)
+    app.add_middleware(BudgetHeadersMiddleware)
     app.add_middleware(RateLimitHeadersMiddleware)
     app.add_middleware(DeprecationMiddleware)
     app.add_middleware(RequestMetricsMiddleware)

@@ -18,6 +18,8 @@ class AuditAction(StrEnum):
     SET_RETENTION = "set_retention"
     CREATE_KEY = "create_key"
     REVOKE_KEY = "revoke_key"
+    CHANGE_KEY = "change_key"
+    SET_BUDGET = "set_budget"
     CREATE_OPERATOR_KEY = "create_operator_key"
     REVOKE_OPERATOR_KEY = "revoke_operator_key"
     GRANT_CREDITS = "grant_credits"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from api.http import operator_examples, webhook_examples
+from api.http import key_examples, operator_examples, webhook_examples
 from api.http.problems import problem_body, status_of
 from domain.errors import ServiceError, every_error
 
@@ -28,6 +28,7 @@ _MOMENTS = {
 PARAMETERS: Mapping[str, Any] = {
     **operator_examples.PARAMETERS,
     **webhook_examples.PARAMETERS,
+    **key_examples.PARAMETERS,
     "generation_id": GENERATION_ID,
     "file_id": FILE_ID,
     "model_id": "flux-schnell",
@@ -49,6 +50,7 @@ PARAMETERS: Mapping[str, Any] = {
 # By the id of an operation, and by a name of their own. Those that are no success of anybody are not here.
 BODIES: Mapping[str, Mapping[str, Any]] = {
     **webhook_examples.BODIES,
+    **key_examples.BODIES,
     "create_generation": {
         "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
         "with_metadata": {
@@ -182,6 +184,7 @@ _EVENT: Mapping[str, Any] = {
 # By the name of the schema of a response.
 VIEWS: Mapping[str, Any] = {
     **webhook_examples.VIEWS,
+    **key_examples.VIEWS,
     "GenerationView": _GENERATION,
     "GenerationPage": {"data": [_GENERATION], "next_cursor": None},
     "ImageList": {"data": [_IMAGE], "undelivered": []},
@@ -231,6 +234,8 @@ VIEWS: Mapping[str, Any] = {
             "scopes": ["generations:read", "generations:write", "credits:read"],
             "created_at": "2026-11-01T09:00:00Z",
             "expires_at": None,
+            "monthly_budget_credits": 500,
+            "max_held_credits": None,
         },
         "rates": [
             {"policy": "create", "quota": 2000, "window_seconds": 20, "remaining": 1999, "reset_seconds": 1}

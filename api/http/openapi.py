@@ -5,7 +5,7 @@ from the declarations of `api/http/declarations.py`, so a new route has them by 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from http import HTTPStatus
 from typing import Any
@@ -16,9 +16,17 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.routing import BaseRoute
 
 from api.http import deprecations, examples, openai_description, openai_errors
+from api.http.budget_headers import SHOWN_ON
 from api.http.declarations import Declaration, declarations_of
 from api.http.problems import status_of
-from api.http.response_headers import CHALLENGE, REQUEST_ID, RETRY_AFTER, RETRY_AFTER_IF_ANY, SHOULD_RETRY
+from api.http.response_headers import (
+    BUDGET,
+    CHALLENGE,
+    REQUEST_ID,
+    RETRY_AFTER,
+    RETRY_AFTER_IF_ANY,
+    SHOULD_RETRY,
+)
 from api.http.schemas.openai_images import ImagesView, OpenAIError
 from api.http.schemas.problems import Problem
 from domain import errors
@@ -34,6 +42,7 @@ TAGS = {
     "models": "What can be asked for, with limits and prices.",
     "credits": "What the tenant can spend, and every movement.",
     "session": "Whose the key of the request is.",
+    "keys": "API keys with at most the powers of the key that makes them.",
     "deliveries": "Webhooks to the client: where they go, and what was delivered.",
     "openai": "Images in OpenAI's form, for its clients.",
     "webhooks": "Where providers report results. Not for clients.",
@@ -156,6 +165,8 @@ def _complete(operation: dict[str, Any], route: RouteContext) -> None:
         _complete_success(status, response, declared)
     for refused, codes in sorted(_codes(operation, route.dependant, declared).items()):
         _add_problem(responses.setdefault(str(refused), {}), refused, codes)
+        if refused in SHOWN_ON:
+            _add_headers(responses[str(refused)], declared, BUDGET)
     if (route.path_format or "").startswith(openai_errors.PREFIX):
         openai_description.describe_errors(operation)
     for response in responses.values():
@@ -165,9 +176,17 @@ def _complete(operation: dict[str, Any], route: RouteContext) -> None:
 def _complete_success(status: str, response: dict[str, Any], declared: Iterable[Declaration]) -> None:
     if response["description"] == _FASTAPIS_DESCRIPTION:
         response["description"] = HTTPStatus(int(status)).phrase
+    _add_headers(response, declared)
+
+
+def _add_headers(
+    response: dict[str, Any], declared: Iterable[Declaration], only: Collection[str] | None = None
+) -> None:
+    """Add what is declared, or those of it that are named."""
     headers = response.setdefault("headers", {})
     for one in declared:
-        headers |= {name: one.headers[name] for name in one.headers if name not in headers}
+        names = one.headers.keys() if only is None else one.headers.keys() & set(only)
+        headers |= {name: one.headers[name] for name in sorted(names) if name not in headers}
 
 
 def _is_way_in(parameter: Mapping[str, Any], ways: Iterable[str]) -> bool:

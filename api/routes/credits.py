@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.deps import CanReadCredits, ServicesDep
+from api.deps import CanReadCredits, ServicesDep, ShowsBudget
 from api.http.pagination import ENTRY_CURSOR, entry_cursor, read_entry_cursor
 from api.http.schemas.credits import BalanceView, EntryPage
 from api.http.serializers import serialize_entry
@@ -13,7 +13,7 @@ router = APIRouter(prefix="/v1/credits", tags=["credits"])
 
 
 @router.get("")
-async def get_credits(caller: CanReadCredits, services: ServicesDep) -> BalanceView:
+async def get_credits(caller: CanReadCredits, services: ServicesDep, _: ShowsBudget) -> BalanceView:
     """Get what can be spent, what is held for open generations, and what has been spent."""
     balance = await services.credits.balance(caller.tenant_id)
     return BalanceView(available=balance.available, held=balance.held, spent=balance.spent)

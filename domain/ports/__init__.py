@@ -10,6 +10,7 @@ from domain.ports.generations import Generations
 from domain.ports.image_requests import AdoptableJobs, ImageRequests
 from domain.ports.input_files import InputFiles
 from domain.ports.installation import Installation, InstallationState, OpenStage, ProviderQueue
+from domain.ports.keys import KeyStates, KeyUsages, ManagedKeys
 from domain.ports.lots import Lots
 from domain.ports.partial_images import PartialImageOwner, PartialImages
 from domain.ports.payments import Payments
@@ -50,9 +51,12 @@ __all__ = [
     "InputFiles",
     "Installation",
     "InstallationState",
+    "KeyStates",
+    "KeyUsages",
     "Ledger",
     "LogTail",
     "Lots",
+    "ManagedKeys",
     "ObjectStore",
     "OpenStage",
     "PartialImageOwner",

@@ -11,7 +11,8 @@ from hypothesis import strategies
 from PIL import Image
 
 from api.http.examples import PARAMETERS
-from api.http.pagination import delivery_cursor, entry_cursor, generation_cursor, lot_cursor
+from api.http.pagination import delivery_cursor, entry_cursor, generation_cursor, key_cursor, lot_cursor
+from domain.keys import KeyPosition
 from domain.listing import GenerationFilter, ListOrder, ListPosition
 from domain.ports.webhooks import Page
 from tests.integration.api.service import MODEL
@@ -42,6 +43,10 @@ schemathesis.openapi.format(
 schemathesis.openapi.format(
     "delivery-cursor",
     _SECONDS.map(lambda second: delivery_cursor(Page(datetime.fromtimestamp(second, UTC), new_id("msg")))),
+)
+schemathesis.openapi.format(
+    "key-cursor",
+    _SECONDS.map(lambda second: key_cursor(KeyPosition(datetime.fromtimestamp(second, UTC), "0" * 16))),
 )
 schemathesis.openapi.format(
     "https-url", strategies.integers(0, 9).map("https://hooks{}.example.com/a".format)
