@@ -179,9 +179,7 @@ def _services(
         waiter=base.waiter,
         store=base.store,
         image_copies=ImageCopies(base.store),
-        partial_images=PartialImageFeed(
-            streams, base.waiter, max_wait_seconds=settings.api_images_wait_seconds
-        ),
+        partial_images=_partial_images(base, streams),
         webhook_readers=webhook_readers,
         serializer=_serializer(settings, models),
         readiness=_readiness(base),
@@ -209,6 +207,10 @@ def _generation_service(base: _Base, input_files: InputFileService) -> Generatio
         base.rate_limiter,
         keyring(base.settings),
     )
+
+
+def _partial_images(base: _Base, streams: EventStreams) -> PartialImageFeed:
+    return PartialImageFeed(streams, base.waiter, max_wait_seconds=base.settings.api_images_wait_seconds)
 
 
 def _readiness(base: _Base) -> Readiness:
