@@ -166,7 +166,8 @@ ALTER TABLE transfers ADD CONSTRAINT transfers_generation CHECK (
 INSERT INTO accounts (id, tenant_id, kind) SELECT id || ':owed', id, 'owed' FROM tenants
 """
 
-# Fails, and changes nothing, where something expired or was taken back. Leaves `low_at_credits`: the functions read it.
+# Fails, and changes nothing, where something expired or was taken back. Leaves `low_at_credits`, which the
+# functions read.
 DOWNGRADE = """
 DROP TABLE lot_entries, take_backs, payments, lots, credit_thresholds, key_spending, usage_days, book_checks,
     operator_keys;

@@ -40,7 +40,7 @@ class Job:
 
 @dataclass
 class LotHistory:
-    """One tenant. Every step takes three numbers, by which it chooses; one that has nothing to choose is left out."""
+    """One tenant. A step takes three numbers, by which it chooses; with nothing to choose it does nothing."""
 
     subject: Subject
     tenant_id: str
@@ -62,7 +62,9 @@ class LotHistory:
         key = await PostgresTenants(self.subject.books.database).create_key(self.tenant_id, [])
         await self.subject.books.sql(
             "UPDATE api_keys SET monthly_budget_credits = :budget, max_held_credits = :held WHERE id = :id",
-            **{"budget": budget, "held": max_held, "id": key.key_id},
+            budget=budget,
+            held=max_held,
+            id=key.key_id,
         )
         self.oracle.keys[key.key_id] = OracleKey(budget, max_held)
 

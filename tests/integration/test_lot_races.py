@@ -46,7 +46,8 @@ class Crowd:
                 except (InsufficientCredits, TakeBackTooLarge) as refused:
                     return refused
                 except DatabaseUnavailable as error:
-                    assert state_of(error) != DEADLOCK, error.__cause__
+                    if state_of(error) == DEADLOCK:
+                        raise
 
 
 def state_of(error: BaseException | None) -> str | None:

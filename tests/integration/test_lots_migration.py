@@ -150,7 +150,7 @@ async def test_a_payment_from_before_is_taken_back(migrated: PostgresBooks) -> N
         await lots.take_back("rich", "second", "more", 31, by=SYSTEM)
     await lots.take_back("rich", "second", "rest", None, by=SYSTEM)
     assert await migrated.balance("rich") == Balance(67, 17, 6)
-    # What an operator had withdrawn by then went back already: of both payments, what is held or spent is owed.
+    # What an operator had withdrawn by then went back already: what is held or spent is owed.
     await lots.take_back("rich", "first", "all", None, by=SYSTEM)
     assert await migrated.balance("rich") == Balance(0, 17, 6, owed=23)
     await agree(migrated)
