@@ -163,6 +163,8 @@ ALTER TABLE transfers ADD CONSTRAINT transfers_generation CHECK (
     kind IN ('expire_lot', 'void_lot', 'repay')
     OR (kind IN ('hold', 'settle', 'refund', 'expire')) = (generation_id IS NOT NULL)
 );
+CREATE INDEX transfers_by_tenant ON transfers (tenant_id, created_at);
+CREATE INDEX transfers_of_no_hold ON transfers (tenant_id, created_at) WHERE hold_id IS NULL;
 INSERT INTO accounts (id, tenant_id, kind) SELECT id || ':owed', id, 'owed' FROM tenants
 """
 
@@ -172,6 +174,8 @@ DOWNGRADE = """
 DROP TABLE lot_entries, take_backs, payments, lots, credit_thresholds, key_spending, usage_days, book_checks,
     operator_keys;
 DELETE FROM accounts WHERE kind = 'owed';
+DROP INDEX transfers_of_no_hold;
+DROP INDEX transfers_by_tenant;
 ALTER TABLE transfers DROP CONSTRAINT transfers_kind;
 ALTER TABLE transfers DROP CONSTRAINT transfers_hold;
 ALTER TABLE transfers DROP CONSTRAINT transfers_generation;
