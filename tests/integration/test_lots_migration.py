@@ -205,3 +205,16 @@ async def test_a_downgrade_and_a_second_upgrade(url: str, migrated: PostgresBook
     assert (lot.remaining, lot.held, lot.spent) == (123, 12, 6)
     await PostgresLedger(migrated.database).refund("rich_at_0014", CANCELED)
     await agree(migrated)
+
+
+async def test_what_is_owed_outlives_a_downgrade(url: str, migrated: PostgresBooks) -> None:
+    lots = PostgresLots(migrated.database)
+    await lots.take_back("over", "first", "chargeback", None, by=SYSTEM)
+    await alembic("downgrade", url, "0015")
+    await alembic("upgrade", url, "head")
+    assert await migrated.balance("over") == Balance(0, 0, 5, owed=5)
+    assert not (await lots.take_back("over", "first", "chargeback", None, by=SYSTEM)).is_new
+    await agree(migrated)
+    await lots.grant(Grant("over", 12, "next"), by=SYSTEM)
+    assert await migrated.balance("over") == Balance(7, 0, 5)
+    await agree(migrated)
