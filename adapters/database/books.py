@@ -37,8 +37,8 @@ from domain.statements import (
 _MAX_DISORDER = "interval '30 seconds'"
 # Until then a transaction that began in the month may still add to it.
 _FINAL_AFTER = "interval '10 minutes'"
-# What is looked up for a transfer is a subquery that cannot be merged into a join: the planner, which knows no
-# edges, would read all entries for it. What was granted before there were lots became one that is paid.
+# What is looked up for a transfer is a subquery that cannot be merged into a join: the planner, which knows
+# no edges, would read all entries for it. What was granted before there were lots became one that is paid.
 _STATEMENT = text(f"""
 WITH edge (name, at) AS (
     VALUES ('opening', CAST(:starts_at AS timestamptz)), ('closing', CAST(:ends_at AS timestamptz))
