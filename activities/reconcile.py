@@ -17,6 +17,7 @@ from temporalio import activity
 
 from activities.assets import object_keys
 from activities.erasure import Eraser
+from activities.lots import LotSweeper
 from activities.metrics import count_finished, count_reconcile, count_repair
 from activities.partial_images import PartialImageEraser
 from activities.provider import ProviderActivities
@@ -75,6 +76,7 @@ class ReconcileActivities:
         providers: Collection[str],
         eraser: Eraser,
         partial_images: PartialImageEraser,
+        lots: LotSweeper,
     ) -> None:
         self._queries = queries
         self._workflows = workflows
@@ -87,6 +89,7 @@ class ReconcileActivities:
         self._providers = providers
         self._eraser = eraser
         self._partial_images = partial_images
+        self._lots = lots
 
     @activity.defn
     async def reconcile(self, plan: ReconcilePlan) -> dict[str, int]:
@@ -122,6 +125,7 @@ class ReconcileActivities:
             "deadlines": lambda: _repair_all(
                 partial(queries.list_past_cancel_at, age), self._repair_stuck, _id_of_stuck
             ),
+            "lots": self._lots.sweep,
             "slots": lambda: _repair_each(self._grant_slots, list(self._providers), str),
             "stalled": self._flag_stalled,
             "open": lambda: _repair_all(

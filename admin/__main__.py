@@ -6,10 +6,20 @@ import json
 import sys
 from typing import Any
 
-from admin import accounts, books, master_keys, providers
+from admin import (
+    accounts,
+    books,
+    check_books,
+    credits,
+    keys,
+    master_keys,
+    operator_keys,
+    providers,
+    usage_events,
+)
 from admin.bootstrap import bootstrap
 from admin.check_settings import check_settings
-from admin.command_line import Commands, actor_of
+from admin.command_line import CommandFailed, Commands, actor_of
 from composition import ServiceSettings, new_event_loop, read_settings, refuse_unsafe
 from composition.repositories import Database, database, record_alone
 from domain.audit import AuditAction
@@ -32,16 +42,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add("check-settings", None, "list every setting that is wrong or, in production, unsafe")
     accounts.add_to(commands)
+    keys.add_to(commands)
     books.add_to(commands)
+    credits.add_to(commands)
+    operator_keys.add_to(commands)
     providers.add_to(commands)
     master_keys.add_to(commands)
+    usage_events.add_to(commands)
+    check_books.add_to(commands)
     return parser
 
 
 async def _main(wanted: argparse.Namespace, settings: ServiceSettings) -> int:
     pool = database(settings, process="darkroom-admin")
+    code = 0
     try:
         done = await wanted.do(wanted, settings, pool)
+    except CommandFailed as failed:
+        done, code = failed.output, 1
     except (ServiceError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -49,7 +67,7 @@ async def _main(wanted: argparse.Namespace, settings: ServiceSettings) -> int:
         await pool.close()
     # What is a table already is printed as it is.
     sys.stdout.write(done if isinstance(done, str) else json.dumps(done) + "\n")
-    return 0
+    return code
 
 
 def main() -> None:

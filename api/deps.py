@@ -14,18 +14,25 @@ from fastapi.exceptions import RequestValidationError
 from api.http.client import client_of
 from api.http.declarations import declares
 from api.http.json_body import read_generation
+from api.http.path_ids import DeliveryId as DeliveryId
+from api.http.path_ids import FileId as FileId
+from api.http.path_ids import GenerationId as GenerationId
+from api.http.path_ids import WebhookEndpointId as WebhookEndpointId
 from api.http.request_log import note_caller
-from api.http.response_headers import RATE_LIMIT
+from api.http.response_headers import BUDGET, RATE_LIMIT
 from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.api_keys import ApiKeyService
+from api.services.billing import OperatorServices
 from api.services.credits import CreditService
 from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
 from api.services.event_streams import EventStreams
 from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
-from api.services.input_files import FILE_ID, InputFileService
+from api.services.input_files import InputFileService
+from api.services.key_budgets import KeyBudgets
 from api.services.key_guard import KeyGuard
 from api.services.openai_images import ImageRequestService
 from api.services.partial_images import PartialImageFeed
@@ -43,9 +50,6 @@ from domain.auth import Caller, Scope
 from domain.catalog import Catalog
 from domain.errors import (
     DatabaseUnavailable,
-    DeliveryNotFound,
-    FileNotFound,
-    GenerationNotFound,
     IdempotencyKeyInvalid,
     InvalidInput,
     RateLimited,
@@ -55,7 +59,6 @@ from domain.errors import (
     TooManyFailedKeys,
     Unauthenticated,
     UnsupportedMediaType,
-    WebhookEndpointNotFound,
 )
 from domain.keyring import Keyring
 from domain.ports import (
@@ -88,7 +91,10 @@ class Services:
     catalog: Catalog
     generations: Generations
     credits: CreditService
-    key_guard: KeyGuard
+    key_guard: KeyGuard[Caller]
+    operators: OperatorServices
+    key_budgets: KeyBudgets
+    api_keys: ApiKeyService
     tenants: TenantStates
     input_files: InputFiles
     slots: ProviderSlots
@@ -138,11 +144,17 @@ async def _caller(request: Request, services: ServicesDep) -> Caller:
     client = client_of(request)
     caller = await services.key_guard.identify_caller(api_key, client)
     note_caller(caller.tenant_id, caller.key_id)
+    request.state.key_id = caller.key_id
     await client.mark_authenticated(caller.tenant_id)
     return caller
 
 
 AnyCaller = Annotated[Caller, Depends(_caller)]
+
+
+def key_of(request: Request) -> str | None:
+    """Return the id of the request's key; None if it has another way in."""
+    return getattr(request.state, "key_id", None)
 
 
 def with_scope(scope: Scope, policy: RatePolicy) -> Callable[..., Awaitable[Caller]]:
@@ -228,16 +240,17 @@ async def _idempotency_key(request: Request) -> str | None:
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
 
 
-@declares(GenerationNotFound)
-async def _generation_id(generation_id: str) -> str:
-    """Return the id from the path. Raises GenerationNotFound for a NUL, which PostgreSQL cannot compare."""
-    if "\0" in generation_id:
-        raise GenerationNotFound
-    return generation_id
+async def show_budget(request: Request, caller: AnyCaller, services: ServicesDep) -> None:
+    """Let the response say what is left of the caps of the key, if it has any."""
+    if caller.has_caps:
+        request.state.key_budget = partial(services.key_budgets.budget, caller)
+
+
+ShowsBudget = Annotated[None, Depends(declares(headers=BUDGET)(show_budget))]
 
 
 @declares(ScopeMissing, RateLimited, scope=Scope.WRITE_GENERATIONS, headers=RATE_LIMIT)
-async def _creator(request: Request, caller: AnyCaller, services: ServicesDep) -> Caller:
+async def _creator(request: Request, caller: AnyCaller, services: ServicesDep, _: ShowsBudget) -> Caller:
     """Return a caller who may create.
 
     With a key it may be a repeat, which is always answered: the service takes the request, once it knows.
@@ -270,29 +283,4 @@ async def _generation_body(
         raise
 
 
-@declares(FileNotFound)
-async def _file_id(file_id: str) -> str:
-    if not FILE_ID.fullmatch(file_id):
-        raise FileNotFound
-    return file_id
-
-
-@declares(WebhookEndpointNotFound)
-async def _webhook_endpoint_id(endpoint_id: str) -> str:
-    if "\0" in endpoint_id:
-        raise WebhookEndpointNotFound
-    return endpoint_id
-
-
-@declares(DeliveryNotFound)
-async def _delivery_id(delivery_id: str) -> str:
-    if "\0" in delivery_id:
-        raise DeliveryNotFound
-    return delivery_id
-
-
 GenerationBody = Annotated[GenerationCreate, Depends(_generation_body)]
-FileId = Annotated[str, Depends(_file_id)]
-GenerationId = Annotated[str, Depends(_generation_id)]
-WebhookEndpointId = Annotated[str, Depends(_webhook_endpoint_id)]
-DeliveryId = Annotated[str, Depends(_delivery_id)]

@@ -50,7 +50,22 @@ uncharged_credits = Gauge(
     ["tenants"],
 )
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
-STATE = (open_generations, oldest_seconds, slots, closed, held_credits, flagged, uncharged_credits)
+usage_unsent = Gauge(
+    "darkroom_usage_events_unsent", "Charges that the billing system has not taken.", ["receiver"]
+)
+usage_oldest_seconds = Gauge(
+    "darkroom_usage_events_oldest_seconds", "How long ago the oldest of them was charged.", ["receiver"]
+)
+books_disagreements = Gauge(
+    "darkroom_books_disagreements", "What the last check of the books found, by comparison.", ["check"]
+)
+books_age_seconds = Gauge(
+    "darkroom_books_checked_age_seconds", "How long ago the books were checked.", ["tenants"]
+)
+STATE = (
+    *(open_generations, oldest_seconds, slots, closed, held_credits, flagged, uncharged_credits),
+    *(usage_unsent, usage_oldest_seconds, books_disagreements, books_age_seconds),
+)
 
 
 class RequestMetricsMiddleware:

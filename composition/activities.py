@@ -5,10 +5,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from activities.assets import AssetActivities, ImageWriter
+from activities.books import BookActivities
 from activities.credits import CreditActivities
 from activities.deliveries import DeliveryActivities
 from activities.erasure import Eraser
 from activities.input_files import InputFileLoader
+from activities.lots import LotSweeper
 from activities.moderation import ModerationActivities
 from activities.partial_images import PartialImageEraser, PartialImageRecorder
 from activities.provider import ProviderActivities
@@ -18,12 +20,14 @@ from activities.submit import Submitter
 from activities.sync_results import SyncResultRecorder
 from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
+from adapters.database.book_checks import PostgresBookChecks
 from adapters.database.engine import Database
 from adapters.database.erasure import PostgresErasure
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
+from adapters.database.lots import PostgresLots
 from adapters.database.partial_images import PostgresPartialImages
 from adapters.database.reconcile_queries import PostgresReconcileQueries
 from composition.deliveries import delivery_activities
@@ -50,6 +54,8 @@ from domain.ports import (
     SynchronousProvider,
     WorkflowClient,
 )
+from domain.ports.book_checks import BookChecks
+from domain.ports.lots import Lots
 from domain.provider import AttemptRef
 from domain.retention import DataKind, Retention
 
@@ -65,6 +71,7 @@ class Activities:
     moderation: ModerationActivities
     reconcile: ReconcileActivities
     deliveries: DeliveryActivities
+    books: BookActivities
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,8 @@ class ActivityPorts:
     downloader: Downloader
     inspector: ImageInspector
     erasure: Erasure
+    lots: Lots
+    book_checks: BookChecks
     retention: Retention = field(default_factory=lambda: Retention({}))
     account_wide: Collection[str] = ()
     result_lifetimes: Mapping[str, float] = field(default_factory=dict)
@@ -143,20 +152,28 @@ def build_activities(ports: ActivityPorts, deliveries: DeliveryActivities) -> Ac
         ),
         slots=SlotActivities(granter),
         moderation=ModerationActivities(ports.generations, ports.input_check),
-        reconcile=ReconcileActivities(
-            ports.reconcile_queries,
-            ports.workflows,
-            ports.ledger,
-            ports.inbox,
-            ports.store,
-            provider,
-            ports.input_files,
-            granter,
-            ports.limited_providers,
-            Eraser(ports.erasure, ports.retention),
-            PartialImageEraser(ports.partial_images, ports.store),
-        ),
+        reconcile=_reconciler(ports, provider, granter),
         deliveries=deliveries,
+        books=BookActivities(ports.book_checks),
+    )
+
+
+def _reconciler(
+    ports: ActivityPorts, provider: ProviderActivities, granter: SlotGranter
+) -> ReconcileActivities:
+    return ReconcileActivities(
+        ports.reconcile_queries,
+        ports.workflows,
+        ports.ledger,
+        ports.inbox,
+        ports.store,
+        provider,
+        ports.input_files,
+        granter,
+        ports.limited_providers,
+        Eraser(ports.erasure, ports.retention),
+        PartialImageEraser(ports.partial_images, ports.store),
+        LotSweeper(ports.lots),
     )
 
 
@@ -193,6 +210,8 @@ async def worker_activities(
                 downloader=images.downloader,
                 inspector=images.inspector,
                 erasure=PostgresErasure(database),
+                lots=PostgresLots(database),
+                book_checks=PostgresBookChecks(database),
                 retention=retention(settings),
                 result_lifetimes={
                     name: limits.result_lifetime_seconds for name, limits in models.providers.items()

@@ -18,7 +18,10 @@ from adapters.database.generations import PostgresGenerations
 from adapters.database.image_requests import PostgresImageRequests
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
+from adapters.database.key_lists import PostgresKeyLists
+from adapters.database.key_states import PostgresKeyStates
 from adapters.database.lots import PostgresLots
+from adapters.database.managed_keys import PostgresManagedKeys
 from adapters.database.progress import PostgresProgressRecords
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.provider_status import PostgresInstallation
@@ -30,6 +33,7 @@ from api.deps import Services
 from api.http.job_view import SubmitDecisions
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.api_keys import ApiKeyService
 from api.services.credits import CreditService
 from api.services.durations import Durations
 from api.services.estimates import Estimates
@@ -38,7 +42,9 @@ from api.services.event_streams import EventStreams, StreamPolicy
 from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
 from api.services.input_files import InputFileService
+from api.services.key_budgets import KeyBudgets
 from api.services.key_guard import KeyGuard
+from api.services.key_watch import KeyWatch
 from api.services.openai_images import ImageRequestService
 from api.services.partial_images import PartialImageFeed
 from api.services.progress import ProgressService, StageDurations
@@ -52,6 +58,7 @@ from api.services.waiter import Waiter
 from api.services.webhook_endpoints import WebhookEndpointService
 from api.services.workflow_status import WorkflowStatus
 from composition.deliveries import webhook_endpoint_service
+from composition.operators import operator_services
 from composition.providers import providers_that_list_jobs, providers_with_webhooks, webhook_readers
 from composition.repositories import catalog, check_schema, database
 from composition.settings import ServiceSettings, keyring
@@ -84,9 +91,11 @@ class _Base:
     models: Catalog
     generations: PostgresGenerations
     limits: TenantLimits
+    key_budgets: KeyBudgets
     admission: Admission
     rate_limiter: RateLimiter
     feed: EventFeed
+    watch: KeyWatch
     waiter: Waiter
 
 
@@ -101,6 +110,7 @@ async def api_services(
         await check_schema(pool)
         store, http = await enter(object_store(settings)), await enter(provider_client())
         base = _base(settings, pool, store, engine or await _temporal(settings))
+        stack.callback(base.watch.close)
         stack.callback(base.feed.close)
         input_files = await enter(_input_file_service(settings, pool, store))
         accepting = _generation_service(base, input_files)
@@ -117,6 +127,7 @@ async def api_services(
 def _base(settings: ServiceSettings, pool: Database, store: S3Store, workflows: WorkflowEngine) -> _Base:
     generations, limits = PostgresGenerations(pool), tenant_limits(settings)
     feed = EventFeed(PostgresEventLog(pool), pause_seconds=settings.event_pause_seconds)
+    budgets, watch = KeyBudgets(PostgresKeyLists(pool)), KeyWatch(PostgresKeyStates(pool))
     return _Base(
         settings,
         pool,
@@ -125,10 +136,12 @@ def _base(settings: ServiceSettings, pool: Database, store: S3Store, workflows: 
         catalog(settings),
         generations,
         limits,
-        Admission(PostgresTenantUsages(pool), limits),
+        budgets,
+        Admission(PostgresTenantUsages(pool), limits, budgets),
         RateLimiter(limits),
         feed,
-        Waiter(feed, generations),
+        watch,
+        Waiter(feed, generations, watch),
     )
 
 
@@ -144,7 +157,7 @@ def _services(
     settings, pool, models = base.settings, base.pool, base.models
     tenants, credits, log = PostgresTenants(pool), PostgresCreditAccounts(pool), PostgresEventLog(pool)
     durations = Durations(PostgresDurations(pool), models)
-    streams = EventStreams(log, base.feed, _stream_policy(settings))
+    streams = EventStreams(log, base.feed, base.watch, _stream_policy(settings))
     return Services(
         catalog=models,
         generations=base.generations,
@@ -154,6 +167,7 @@ def _services(
         input_file_service=input_files,
         credits=CreditService(credits, PostgresLots(pool), PostgresBooks(pool)),
         key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
+        operators=operator_services(settings, pool),
         tenants=tenants,
         generation_service=accepting,
         image_requests=image_requests,
@@ -173,6 +187,8 @@ def _services(
         readiness=_readiness(base),
         state_gauges=StateGauges(PostgresInstallation(pool)),
         admission=base.admission,
+        key_budgets=base.key_budgets,
+        api_keys=ApiKeyService(PostgresManagedKeys(pool), base.limits),
         sessions=Sessions(PostgresApiKeys(pool), PostgresTenantUsages(pool), credits, base.limits),
         erasure=PostgresErasure(pool),
         rate_limiter=base.rate_limiter,

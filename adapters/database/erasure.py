@@ -13,6 +13,7 @@ from adapters.database.engine import Database
 from adapters.database.tables import GenerationRow, InputFileRow, TenantRow
 from adapters.database.tables.columns import NO_KEY_UPDATE, TERMINAL
 from adapters.database.tables.mapping import is_terminal, locked_generation
+from adapters.database.usage_outbox import UNCOLLECTED_SINCE, PostgresUsageOutbox
 from adapters.database.webhook_erasure import erase_webhooks
 from domain.audit import SYSTEM, Actor, AuditAction
 from domain.errors import FileInUse, FileNotFound, GenerationNotFound, NotTerminal, TenantNotFound
@@ -93,8 +94,11 @@ SELECT 1 FROM generations
 WHERE tenant_id = :tenant AND deleted_at IS NULL AND status NOT IN {TERMINAL}
     AND (inputs ? :file OR mask = :file) LIMIT 1
 """)  # noqa: S608 - a constant
-_PURGE_EVENTS = text("""
-SELECT purge_events(now() - make_interval(secs => CAST(:days AS float8) * 86400), :limit) AS purged
+# Never a charge that is not in the outbox of usage events: no worker may have been there to read it.
+_PURGE_EVENTS = text(f"""
+SELECT purge_events(
+    least(now() - make_interval(secs => CAST(:days AS float8) * 86400), ({UNCOLLECTED_SINCE})), :limit
+) AS purged
 """)
 _TO_ERASE = text("""
 SELECT id FROM tenants WHERE erasure_requested_at IS NOT NULL AND erased_at IS NULL ORDER BY id LIMIT :limit
@@ -210,6 +214,7 @@ class PostgresErasure:
     async def purge_events(self, retention: Retention, limit: int) -> int:
         if retention.event_days is None:
             return 0
+        await PostgresUsageOutbox(self._database).collect(limit)
         [row] = await self._database.call(_PURGE_EVENTS, {"days": retention.event_days, "limit": limit})
         return int(row.purged)
 

@@ -32,6 +32,7 @@ SERVING_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "attempts": _CHANGE,
     "audit_events": _APPEND,
     "book_checks": (*_APPEND, "DELETE"),
+    "book_marks": _CHANGE,
     "credit_thresholds": _ALL,
     "deliveries": _ALL,
     "delivery_attempts": _ALL,
@@ -60,6 +61,8 @@ SERVING_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "uncharged_costs": _CHANGE,
     "unstored_images": (*_APPEND, "DELETE"),
     "usage_days": _CHANGE,
+    "usage_outbox": _ALL,
+    "usage_senders": ("SELECT", "UPDATE"),
     "webhook_endpoints": _ALL,
 }
 

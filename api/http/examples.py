@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from api.http import credit_examples, webhook_examples
+from api.http import credit_examples, key_examples, operator_examples, webhook_examples
 from api.http.problems import problem_body, status_of
 from domain.errors import ServiceError, every_error
 
@@ -26,7 +26,9 @@ _MOMENTS = {
 
 # By the name of a parameter in a path or a query.
 PARAMETERS: Mapping[str, Any] = {
+    **operator_examples.PARAMETERS,
     **webhook_examples.PARAMETERS,
+    **key_examples.PARAMETERS,
     **credit_examples.PARAMETERS,
     "generation_id": GENERATION_ID,
     "file_id": FILE_ID,
@@ -49,6 +51,7 @@ PARAMETERS: Mapping[str, Any] = {
 # By the id of an operation, and by a name of their own. Those that are no success of anybody are not here.
 BODIES: Mapping[str, Mapping[str, Any]] = {
     **webhook_examples.BODIES,
+    **key_examples.BODIES,
     **credit_examples.BODIES,
     "create_generation": {
         "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
@@ -173,6 +176,7 @@ _EVENT: Mapping[str, Any] = {
 # By the name of the schema of a response.
 VIEWS: Mapping[str, Any] = {
     **webhook_examples.VIEWS,
+    **key_examples.VIEWS,
     **credit_examples.VIEWS,
     "GenerationView": _GENERATION,
     "GenerationPage": {"data": [_GENERATION], "next_cursor": None},
@@ -222,6 +226,8 @@ VIEWS: Mapping[str, Any] = {
             "scopes": ["generations:read", "generations:write", "credits:read"],
             "created_at": "2026-11-01T09:00:00Z",
             "expires_at": None,
+            "monthly_budget_credits": 500,
+            "max_held_credits": None,
         },
         "rates": [
             {"policy": "create", "quota": 2000, "window_seconds": 20, "remaining": 1999, "reset_seconds": 1}
@@ -259,15 +265,16 @@ def problems() -> dict[str, Any]:
 
 def add(openapi: Mapping[str, Any]) -> None:
     """Put the examples into a description, beside the schemas that they are of."""
+    all_bodies, views = {**BODIES, **operator_examples.BODIES}, {**VIEWS, **operator_examples.VIEWS}
     for methods in openapi["paths"].values():
         for operation in methods.values():
             _add_to_parameters(operation)
             for kind, content in operation.get("requestBody", {}).get("content", {}).items():
-                if kind == "application/json" and (bodies := BODIES.get(operation["operationId"])):
+                if kind == "application/json" and (bodies := all_bodies.get(operation["operationId"])):
                     content["examples"] = {name: {"value": body} for name, body in bodies.items()}
             for content, view in _views(operation):
-                if view in VIEWS:
-                    content["examples"] = {"response": {"value": VIEWS[view]}}
+                if view in views:
+                    content["examples"] = {"response": {"value": views[view]}}
 
 
 def _add_to_parameters(operation: Mapping[str, Any]) -> None:

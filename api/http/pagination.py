@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from domain.errors import InvalidInput
+from domain.keys import KeyPosition
 from domain.listing import GenerationFilter, ListOrder, ListPosition, SortKey, SortValue
 from domain.ports.webhooks import Page
 from domain.statements import UsageGroup, UsageLine, UsageQuery, read_month
@@ -17,6 +18,7 @@ from domain.statements import UsageGroup, UsageLine, UsageQuery, read_month
 # In the description of a parameter: nothing is one but what a page gave out.
 GENERATION_CURSOR: dict[str, Any] = {"format": "generation-cursor"}
 DELIVERY_CURSOR: dict[str, Any] = {"format": "delivery-cursor"}
+KEY_CURSOR: dict[str, Any] = {"format": "key-cursor"}
 ENTRY_CURSOR: dict[str, Any] = {"format": "entry-cursor"}
 LOT_CURSOR: dict[str, Any] = {"format": "lot-cursor"}
 MONTH_CURSOR: dict[str, Any] = {"format": "month-cursor"}
@@ -63,12 +65,16 @@ def read_generation_cursor(
 
 def read_delivery_cursor(cursor: str | None) -> Page | None:
     """Raises InvalidInput."""
-    if cursor is None:
-        return None
-    written, _, delivery_id = _unwrap(cursor).partition(" ")
-    if not delivery_id.isprintable():
-        raise _invalid()
-    return Page(_read_moment(written), delivery_id)
+    return Page(*_read_place(cursor)) if cursor is not None else None
+
+
+def key_cursor(last: KeyPosition) -> str:
+    return _wrap(f"{last.created_at.isoformat()} {last.id}")
+
+
+def read_key_cursor(cursor: str | None) -> KeyPosition | None:
+    """Raises InvalidInput."""
+    return KeyPosition(*_read_place(cursor)) if cursor is not None else None
 
 
 def entry_cursor(last_id: int) -> str:
@@ -153,6 +159,13 @@ def _list_id(wanted: GenerationFilter, order: ListOrder) -> str:
     """Return what tells a list from those with another order or filter."""
     given = json.dumps([order, asdict(wanted)], sort_keys=True, default=datetime.isoformat)
     return hashlib.sha256(given.encode()).hexdigest()[:16]
+
+
+def _read_place(cursor: str) -> tuple[datetime, str]:
+    written, _, id_ = _unwrap(cursor).partition(" ")
+    if not id_.isprintable():
+        raise _invalid()
+    return _read_moment(written), id_
 
 
 def _read_value(written: str, key: SortKey) -> SortValue:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.deps import CanReadCredits, ServicesDep
+from api.deps import CanReadCredits, ServicesDep, ShowsBudget
 from api.http.credit_views import serialize_balance, serialize_entry
 from api.http.pagination import ENTRY_CURSOR, entry_cursor, read_entry_cursor
 from api.http.schemas.credits import BalanceView, EntryPage
@@ -13,7 +13,7 @@ router = APIRouter(prefix="/v1/credits", tags=["credits"])
 
 
 @router.get("")
-async def get_credits(caller: CanReadCredits, services: ServicesDep) -> BalanceView:
+async def get_credits(caller: CanReadCredits, services: ServicesDep, _: ShowsBudget) -> BalanceView:
     """Get what can be spent now, what is held for open jobs, what is owed, and what is lost next."""
     return serialize_balance(await services.credits.accounts.balance(caller.tenant_id))
 

@@ -11,8 +11,10 @@ from domain.ports.generations import Generations
 from domain.ports.image_requests import AdoptableJobs, ImageRequests
 from domain.ports.input_files import InputFiles
 from domain.ports.installation import Installation, InstallationState, OpenStage, ProviderQueue
+from domain.ports.keys import KeyStates, KeyUsages, ManagedKeys
 from domain.ports.lots import Lots
 from domain.ports.partial_images import PartialImageOwner, PartialImages
+from domain.ports.payments import Payments
 from domain.ports.progress import ProgressRecords, TypicalDurations
 from domain.ports.provider_slots import Closure, ProviderSlots, QueuePosition, SlotDecision
 from domain.ports.reconcile import ReconcileQueries, StuckGeneration
@@ -51,13 +53,17 @@ __all__ = [
     "InputFiles",
     "Installation",
     "InstallationState",
+    "KeyStates",
+    "KeyUsages",
     "Ledger",
     "LogTail",
     "Lots",
+    "ManagedKeys",
     "ObjectStore",
     "OpenStage",
     "PartialImageOwner",
     "PartialImages",
+    "Payments",
     "ProgressRecords",
     "Provider",
     "ProviderQueue",

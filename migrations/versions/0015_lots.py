@@ -143,7 +143,7 @@ UPGRADE = """
 ALTER TABLE api_keys ADD COLUMN monthly_budget_credits BIGINT;
 ALTER TABLE api_keys ADD COLUMN max_held_credits BIGINT;
 ALTER TABLE api_keys ADD COLUMN created_by TEXT;
-ALTER TABLE accounts ADD COLUMN low_at_credits BIGINT;
+ALTER TABLE accounts ADD COLUMN IF NOT EXISTS low_at_credits BIGINT;
 ALTER TABLE accounts DROP CONSTRAINT accounts_kind;
 ALTER TABLE accounts ADD CONSTRAINT accounts_kind
     CHECK (kind IN ('issued', 'available', 'held', 'spent', 'owed'));
@@ -168,7 +168,7 @@ CREATE INDEX transfers_of_no_hold ON transfers (tenant_id, created_at) WHERE hol
 INSERT INTO accounts (id, tenant_id, kind) SELECT id || ':owed', id, 'owed' FROM tenants
 """
 
-# Fails, and changes nothing, where something was granted, expired or taken back in lots.
+# Fails, and changes nothing, where something expired or was taken back. Leaves `low_at_credits`: the functions read it.
 DOWNGRADE = """
 DROP TABLE lot_entries, take_backs, payments, lots, credit_thresholds, key_spending, usage_days, book_checks,
     operator_keys;
@@ -189,7 +189,6 @@ ALTER TABLE accounts ADD CONSTRAINT accounts_no_overdraft
     CHECK (CASE WHEN kind = 'issued' THEN balance_credits <= 0 ELSE balance_credits >= 0 END);
 ALTER TABLE accounts DROP CONSTRAINT accounts_kind;
 ALTER TABLE accounts ADD CONSTRAINT accounts_kind CHECK (kind IN ('issued', 'available', 'held', 'spent'));
-ALTER TABLE accounts DROP COLUMN low_at_credits;
 ALTER TABLE api_keys DROP COLUMN created_by;
 ALTER TABLE api_keys DROP COLUMN max_held_credits;
 ALTER TABLE api_keys DROP COLUMN monthly_budget_credits

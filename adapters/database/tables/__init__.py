@@ -9,6 +9,7 @@ from adapters.database.tables.accounts import (
     TransferRow,
     UnchargedCostRow,
 )
+from adapters.database.tables.book_marks import BookMarkRow
 from adapters.database.tables.events import EventRow
 from adapters.database.tables.generation_terms import GenerationTermsRow
 from adapters.database.tables.generations import (
@@ -36,6 +37,7 @@ from adapters.database.tables.provider_slots import (
     ProviderSlotRow,
 )
 from adapters.database.tables.spending import BookCheckRow, KeySpendingRow, UsageDayRow
+from adapters.database.tables.usage_outbox import UsageOutboxRow, UsageSenderRow
 from adapters.database.tables.webhook_endpoints import (
     DeliveryAttemptRow,
     DeliveryRow,
@@ -49,6 +51,7 @@ __all__ = [
     "AttemptRow",
     "AuditEventRow",
     "BookCheckRow",
+    "BookMarkRow",
     "CreditThresholdRow",
     "DeliveryAttemptRow",
     "DeliveryRow",
@@ -77,5 +80,7 @@ __all__ = [
     "UnchargedCostRow",
     "UnstoredImageRow",
     "UsageDayRow",
+    "UsageOutboxRow",
+    "UsageSenderRow",
     "WebhookEndpointRow",
 ]

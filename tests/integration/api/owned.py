@@ -56,11 +56,19 @@ async def _deliveries(tenant: Tenant) -> dict[str, str]:
     return {"ended": (await delivery_ended(tenant, await pinged(tenant, endpoint)))["id"]}
 
 
+async def _api_keys(tenant: Tenant) -> dict[str, str]:
+    made = [await tenant.http.post("/v1/keys", json={"scopes": ["read"]}) for _ in range(2)]
+    unused, revoked = (answer.json()["id"] for answer in made)
+    assert (await tenant.http.delete(f"/v1/keys/{revoked}")).status_code == 204
+    return {"unused": unused, "revoked": revoked}
+
+
 MAKERS: Makers = {
     "generation_id": _generations,
     "file_id": _files,
     "endpoint_id": _endpoints,
     "delivery_id": _deliveries,
+    "key_id": _api_keys,
 }
 
 
@@ -93,8 +101,8 @@ async def owner_of(tenant: Tenant) -> Owner:
 
 def unknown_id(real: str) -> str:
     """Return an id of the same form that nobody has."""
-    prefix, _, rest = real.partition("_")
-    return f"{prefix}_{''.join(random.choices(_ALPHABET, k=len(rest)))}"  # noqa: S311 - no secret
+    prefix, underscore, rest = real.rpartition("_")
+    return f"{prefix}{underscore}{''.join(random.choices(_ALPHABET, k=len(rest)))}"  # noqa: S311 - no secret
 
 
 def named_in_query(operation: Operation) -> list[str]:

@@ -15,10 +15,12 @@ from api.http.pagination import (
     delivery_cursor,
     entry_cursor,
     generation_cursor,
+    key_cursor,
     lot_cursor,
     month_cursor,
     usage_cursor,
 )
+from domain.keys import KeyPosition
 from domain.listing import GenerationFilter, ListOrder, ListPosition
 from domain.ports.webhooks import Page
 from domain.statements import UsageLine, UsageQuery
@@ -50,6 +52,10 @@ schemathesis.openapi.format(
 schemathesis.openapi.format(
     "delivery-cursor",
     _SECONDS.map(lambda second: delivery_cursor(Page(datetime.fromtimestamp(second, UTC), new_id("msg")))),
+)
+schemathesis.openapi.format(
+    "key-cursor",
+    _SECONDS.map(lambda second: key_cursor(KeyPosition(datetime.fromtimestamp(second, UTC), "0" * 16))),
 )
 schemathesis.openapi.format(
     "https-url", strategies.integers(0, 9).map("https://hooks{}.example.com/a".format)
@@ -88,8 +94,10 @@ def _real(name: str, value: Any) -> Any:
 
 @schemathesis.hook
 def map_body(context: schemathesis.HookContext, body: Any) -> Any:
-    """Ask for a model that is there, as a word by chance never is one."""
+    """Ask for a model and a tenant that are there, as a word by chance never is one."""
     body = _whole(body)
+    if isinstance(body, dict) and "tenant_id" in body:
+        body = body | {"tenant_id": _real("tenant_id", body["tenant_id"])}
     assert context.operation is not None
     if context.operation.definition.raw.get("operationId") in _CREATING and isinstance(body, dict):
         model = body.get("model")
