@@ -12,12 +12,12 @@ class PostgresBatches:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(
+    async def create_batch(
         self, draft: BatchDraft, key: str | None, fingerprint: str, *, max_open: int
     ) -> tuple[Batch, bool]:
         raise NotImplementedError
 
-    async def find_by_key(self, tenant_id: str, key: str) -> tuple[Batch, str] | None:
+    async def find_batch_by_key(self, tenant_id: str, key: str) -> tuple[Batch, str] | None:
         raise NotImplementedError
 
     async def get_batch_of(self, tenant_id: str, batch_id: str) -> Batch:
@@ -28,7 +28,7 @@ class PostgresBatches:
     ) -> Sequence[Batch]:
         raise NotImplementedError
 
-    async def list_items(
+    async def list_batch_items(
         self,
         tenant_id: str,
         batch_id: str,
@@ -39,5 +39,5 @@ class PostgresBatches:
     ) -> Sequence[BatchItem]:
         raise NotImplementedError
 
-    async def record_cancel_request(self, tenant_id: str, batch_id: str) -> Batch:
+    async def record_batch_cancel(self, tenant_id: str, batch_id: str) -> Batch:
         raise NotImplementedError

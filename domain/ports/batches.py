@@ -10,7 +10,7 @@ from domain.ports.services import WorkflowState
 class Batches(Protocol):
     """What clients do with batches, and see of them."""
 
-    async def create(
+    async def create_batch(
         self, draft: BatchDraft, key: str | None, fingerprint: str, *, max_open: int
     ) -> tuple[Batch, bool]:
         """Store a batch and its items; return the one that the key already had, and False, if there is one.
@@ -21,7 +21,7 @@ class Batches(Protocol):
         """
         ...
 
-    async def find_by_key(self, tenant_id: str, key: str) -> tuple[Batch, str] | None:
+    async def find_batch_by_key(self, tenant_id: str, key: str) -> tuple[Batch, str] | None:
         """Return the batch of an Idempotency-Key and its fingerprint."""
         ...
 
@@ -35,7 +35,7 @@ class Batches(Protocol):
         """Return batches, newest first. after: the id of the last one of the page before."""
         ...
 
-    async def list_items(
+    async def list_batch_items(
         self,
         tenant_id: str,
         batch_id: str,
@@ -50,7 +50,7 @@ class Batches(Protocol):
         """
         ...
 
-    async def record_cancel_request(self, tenant_id: str, batch_id: str) -> Batch:
+    async def record_batch_cancel(self, tenant_id: str, batch_id: str) -> Batch:
         """Store that a client wants to stop it; a canceled one stays as it is.
 
         Raises BatchNotFound; TooLateToCancel if it has ended otherwise.
