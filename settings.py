@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     tenant_max_file_bytes: Annotated[int, Field(ge=0)] = 10_000_000_000
     tenant_max_uncharged_credits: Annotated[int, Field(ge=0)] = 10_000
     tenant_max_webhook_endpoints: Annotated[int, Field(ge=0)] = 20
+    tenant_max_open_batches: Annotated[int, Field(ge=0)] = 10
+    tenant_max_batch_concurrency: Annotated[int, Field(ge=0)] = 100
 
     # How long what belongs to clients is kept after a generation has ended; unset: for ever
     retain_images_days: Annotated[float, Field(ge=0)] | None = None

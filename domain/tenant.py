@@ -43,6 +43,8 @@ class TenantLimits:
         max_uncharged_credits: In a day (UTC), the prices of what a provider had taken on and the client did
             not pay: canceled late, or refused on content grounds.
         max_webhook_endpoints: Those that are not deleted.
+        max_open_batches: Those that have not ended.
+        max_batch_concurrency: How many generations of a batch may be open at once.
     """
 
     creates_per_second: float = 100.0
@@ -57,6 +59,8 @@ class TenantLimits:
     max_file_bytes: int = 10_000_000_000
     max_uncharged_credits: int = 10_000
     max_webhook_endpoints: int = 20
+    max_open_batches: int = 10
+    max_batch_concurrency: int = 100
 
     def rate(self, policy: RatePolicy) -> Rate:
         """Return the rate of an allowance."""

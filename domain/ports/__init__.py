@@ -2,6 +2,7 @@
 
 from domain.ports.assets import Assets, ResultToStore, StoringStart
 from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, WebhookReceipt
+from domain.ports.batches import Batches, BatchWorkflows
 from domain.ports.credits import Authenticator, CreditAccounts, Ledger
 from domain.ports.durations import DurationHistory
 from domain.ports.erasure import Erasure
@@ -34,6 +35,8 @@ __all__ = [
     "AttemptRecord",
     "Attempts",
     "Authenticator",
+    "BatchWorkflows",
+    "Batches",
     "Closure",
     "CreditAccounts",
     "Downloader",
