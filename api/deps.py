@@ -19,12 +19,13 @@ from api.http.response_headers import RATE_LIMIT
 from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.batches import BatchService
 from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
 from api.services.event_streams import EventStreams
 from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
-from api.services.input_files import FILE_ID, InputFileService
+from api.services.input_files import InputFileService
 from api.services.key_guard import KeyGuard
 from api.services.openai_images import ImageRequestService
 from api.services.partial_images import PartialImageFeed
@@ -56,6 +57,7 @@ from domain.errors import (
     UnsupportedMediaType,
     WebhookEndpointNotFound,
 )
+from domain.input_files import FILE_ID
 from domain.keyring import Keyring
 from domain.ports import (
     CreditAccounts,
@@ -94,6 +96,7 @@ class Services:
     slots: ProviderSlots
     progress: ProgressService
     input_file_service: InputFileService
+    batches: BatchService
     generation_service: GenerationService
     estimates: Estimates
     workflow_status: WorkflowStatus

@@ -204,6 +204,7 @@ VIEWS: Mapping[str, Any] = {
     },
     "FileView": {
         "id": FILE_ID,
+        "purpose": "image",
         "width": 1024,
         "height": 768,
         "content_type": "image/png",

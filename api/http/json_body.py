@@ -19,7 +19,7 @@ from domain.errors import InvalidInput, UnsupportedMediaType
 _MAX_INLINE_BYTES = 64 * 1024
 # More than any field takes; the schema checks each field's own, smaller limit.
 _MAX_ITEMS = 50
-_STRUCTURE = (b"[", b"{", b",", b":")
+STRUCTURE = (b"[", b"{", b",", b":")
 _MAX_STRUCTURE = 60_000
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -39,17 +39,22 @@ async def read_json(
     Raises InvalidInput, UnsupportedMediaType, RequestValidationError, HTTPException 400 for what is no JSON
     and 429 where the tenant sends too many large bodies at once.
     """
+    require_json(request)
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) <= _MAX_INLINE_BYTES:
+        return _parse(await whole_body(request), schema)
+    async with limiter.limit(tenant_id):
+        return await asyncio.to_thread(_parse, await whole_body(request), schema)
+
+
+def require_json(request: Request) -> None:
+    """Raises UnsupportedMediaType."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaType("the body must be application/json")
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) <= _MAX_INLINE_BYTES:
-        return _parse(await _whole(request), schema)
-    async with limiter.limit(tenant_id):
-        return await asyncio.to_thread(_parse, await _whole(request), schema)
 
 
-async def _whole(request: Request) -> bytes:
+async def whole_body(request: Request) -> bytes:
     """Return the body without a copy in the request, which may wait for minutes."""
     return b"".join([chunk async for chunk in request.stream()])
 
@@ -73,7 +78,7 @@ def _refuse_many_values(body: bytes) -> None:
 
     Images as data URIs are long and have none of these characters; a prompt may have thousands.
     """
-    if sum(body.count(character) for character in _STRUCTURE) > _MAX_STRUCTURE:
+    if sum(body.count(character) for character in STRUCTURE) > _MAX_STRUCTURE:
         raise InvalidInput(errors=(("body", f"at most {_MAX_STRUCTURE} brackets, commas and colons"),))
 
 
