@@ -16,12 +16,14 @@ from adapters.database.tables.columns import count_column, flag_column, moment_c
 
 
 class InputFileRow(SQLModel, table=True):
-    """An image that a client brought. The object at `key` has exactly these bytes."""
+    """An image that a client brought, or the lines of a batch. The object at `key` has exactly these bytes."""
 
     __tablename__ = "input_files"
     __table_args__ = (
         CheckConstraint(
-            "width > 0 AND height > 0 AND size_bytes > 0 AND length(sha256) = 64", name="input_files_facts"
+            "(width > 0 AND height > 0 OR content_type = 'application/jsonl')"
+            " AND size_bytes > 0 AND length(sha256) = 64",
+            name="input_files_facts",
         ),
         Index("input_files_by_expiry", "expires_at"),
         Index("input_files_by_tenant", "tenant_id", "expires_at"),
