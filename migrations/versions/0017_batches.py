@@ -73,7 +73,8 @@ CREATE TABLE batch_items (
     FOREIGN KEY(batch_id) REFERENCES batches (id) ON DELETE RESTRICT,
     FOREIGN KEY(generation_id) REFERENCES generations (id) ON DELETE RESTRICT
 );
-CREATE INDEX batch_items_attached ON batch_items (generation_id) WHERE is_attached;
+CREATE INDEX batch_items_attached ON batch_items (batch_id) WHERE is_attached;
+CREATE INDEX batch_items_attached_to ON batch_items (generation_id) WHERE is_attached;
 CREATE INDEX batch_items_by_state ON batch_items (batch_id, state, index);
 CREATE UNIQUE INDEX batch_items_one_generation ON batch_items (generation_id)
     WHERE generation_id IS NOT NULL AND NOT is_attached

@@ -98,7 +98,8 @@ class BatchItemRow(SQLModel, table=True):
             unique=True,
             postgresql_where=text("generation_id IS NOT NULL AND NOT is_attached"),
         ),
-        Index("batch_items_attached", "generation_id", postgresql_where=text("is_attached")),
+        Index("batch_items_attached", "batch_id", postgresql_where=text("is_attached")),
+        Index("batch_items_attached_to", "generation_id", postgresql_where=text("is_attached")),
     )
 
     batch_id: str = Field(
