@@ -182,7 +182,7 @@ class BatchService:
             raise InvalidInput(errors=(("input_file_id", _NO_LINES),))
 
     async def _check_images(self, tenant_id: str, items: Sequence[BatchItemDraft]) -> None:
-        """Check the images of all items by one query, and let them live as long as used ones do."""
+        """Check the images of all items by one query."""
         ids = {file_id for item in items for file_id in _images_of(item)}
         if not ids:
             return
@@ -190,10 +190,6 @@ class BatchService:
         images = {file_id: file for file_id, file in found.items() if file.purpose is FilePurpose.IMAGE}
         if errors := await asyncio.to_thread(_image_errors, items, images, self._catalog):
             raise invalid_items(errors)
-        try:
-            await self._input_files.use_files(tenant_id, sorted(ids))
-        except FileNotFound as error:
-            raise InvalidInput(errors=(("items", "a file was deleted meanwhile"),)) from error
 
     async def _start(self, batch: Batch) -> None:
         try:

@@ -1,6 +1,6 @@
-"""Input files are images or the lines of a batch, which have no width and no height.
+"""Input files say what they are for: images, or the lines of a batch.
 
-Needs no stop: processes of the version before go on with images, and find no other file useful.
+Needs no stop: processes of the version before go on with images, and store nothing else.
 """
 
 from alembic import op
@@ -10,21 +10,11 @@ down_revision = "0017"
 
 ADD = """
 ALTER TABLE input_files ADD COLUMN purpose TEXT DEFAULT 'image' NOT NULL,
-    DROP CONSTRAINT input_files_facts,
-    ADD CONSTRAINT input_files_facts CHECK (size_bytes > 0 AND length(sha256) = 64),
     ADD CONSTRAINT input_files_purpose CHECK (
-        purpose = 'image' AND width > 0 AND height > 0 OR purpose = 'batch' AND width = 0 AND height = 0
+        purpose = CASE content_type WHEN 'application/jsonl' THEN 'batch' ELSE 'image' END
     )
 """
-# What no version before can read is left to expire, without its record.
-REMOVE = """
-DELETE FROM input_files WHERE purpose <> 'image';
-ALTER TABLE input_files DROP CONSTRAINT input_files_purpose, DROP CONSTRAINT input_files_facts,
-    ADD CONSTRAINT input_files_facts CHECK (
-        width > 0 AND height > 0 AND size_bytes > 0 AND length(sha256) = 64
-    ),
-    DROP COLUMN purpose
-"""
+REMOVE = "ALTER TABLE input_files DROP CONSTRAINT input_files_purpose, DROP COLUMN purpose"
 
 
 def upgrade() -> None:

@@ -9,6 +9,7 @@ from adapters.database.tables.accounts import (
     TransferRow,
     UnchargedCostRow,
 )
+from adapters.database.tables.batches import BatchItemRow, BatchRow
 from adapters.database.tables.events import EventRow
 from adapters.database.tables.generation_terms import GenerationTermsRow
 from adapters.database.tables.generations import (
@@ -48,6 +49,8 @@ __all__ = [
     "ApiKeyRow",
     "AttemptRow",
     "AuditEventRow",
+    "BatchItemRow",
+    "BatchRow",
     "BookCheckRow",
     "CreditThresholdRow",
     "DeliveryAttemptRow",

@@ -21,10 +21,13 @@ class InputFileRow(SQLModel, table=True):
 
     __tablename__ = "input_files"
     __table_args__ = (
-        CheckConstraint("size_bytes > 0 AND length(sha256) = 64", name="input_files_facts"),
         CheckConstraint(
-            "purpose = 'image' AND width > 0 AND height > 0"
-            " OR purpose = 'batch' AND width = 0 AND height = 0",
+            "(width > 0 AND height > 0 OR content_type = 'application/jsonl')"
+            " AND size_bytes > 0 AND length(sha256) = 64",
+            name="input_files_facts",
+        ),
+        CheckConstraint(
+            "purpose = CASE content_type WHEN 'application/jsonl' THEN 'batch' ELSE 'image' END",
             name="input_files_purpose",
         ),
         Index("input_files_by_expiry", "expires_at"),
