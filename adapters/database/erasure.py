@@ -91,7 +91,9 @@ WHERE id = :tenant
 _NEEDED = text(f"""
 SELECT 1 FROM generations
 WHERE tenant_id = :tenant AND deleted_at IS NULL AND status NOT IN {TERMINAL}
-    AND (inputs ? :file OR mask = :file) LIMIT 1
+    AND (inputs ? :file OR mask = :file)
+UNION ALL
+SELECT 1 FROM batches WHERE tenant_id = :tenant AND input_file_id = :file AND status = 'validating' LIMIT 1
 """)  # noqa: S608 - a constant
 _PURGE_EVENTS = text("""
 SELECT purge_events(now() - make_interval(secs => CAST(:days AS float8) * 86400), :limit) AS purged

@@ -23,6 +23,9 @@ WHERE status NOT IN {TERMINAL} AND tenant_id = ANY (CAST(:tenants AS text[])) AN
 UNION
 SELECT mask FROM generations
 WHERE status NOT IN {TERMINAL} AND tenant_id = ANY (CAST(:tenants AS text[])) AND mask IS NOT NULL
+UNION
+SELECT input_file_id FROM batches
+WHERE status = 'validating' AND tenant_id = ANY (CAST(:tenants AS text[])) AND input_file_id IS NOT NULL
 """)  # noqa: S608 - a constant
 
 
