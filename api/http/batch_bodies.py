@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from api.deps import CanCreateGenerations, IdempotencyKey, ServicesDep
 from api.http.declarations import declares
-from api.http.json_body import STRUCTURE, require_json, whole_body
+from api.http.json_body import require_json, whole_body
 from api.http.problems import field_name, message_of
 from api.http.schemas.batches import BatchCreate, BatchItemCreate
 from api.services.batches import MAX_ERRORS, BatchCommand, invalid_items
@@ -34,8 +34,12 @@ MAX_BODY_BYTES = 16_000_000
 _MAX_FIELDS = 50
 _EITHER = "either items or input_file_id"
 _ONLY_OF_FILES = "only with input_file_id: items are bodies of POST /v1/generations"
-# Of all items together: what one call of the parser takes is some tens of milliseconds at most.
+# What one call of the parser gets: the longest prompt, each character of it written as an escape, and more.
+_MAX_VALUE_CHARACTERS = 256 * 1024
+_TOO_LONG = f"at most {_MAX_VALUE_CHARACTERS} characters of JSON"
+# More of them would take the parser hundreds of milliseconds, if only to tell how the JSON is wrong.
 _MAX_STRUCTURE = 400_000
+_STRUCTURE = "[{,:"
 _DECODER = json.JSONDecoder()
 _BLANKS = re.compile(r"[ \t\n\r]*")
 
@@ -98,20 +102,18 @@ def read_batch(body: bytes) -> BatchCommand:
 
 def _parsed(body: bytes) -> dict[str, Any]:
     """Parse an object, and each of its `items` by itself. Raises ValueError, RecursionError, InvalidInput."""
-    if sum(body.count(character) for character in STRUCTURE) > _MAX_STRUCTURE:
-        raise InvalidInput(errors=(("body", f"at most {_MAX_STRUCTURE} brackets, commas and colons"),))
     text = body.decode()
     position = _expect(text, 0, "{")
     found: dict[str, Any] = {}
     while _next(text, position) != "}":
-        name, position = _DECODER.raw_decode(text, _after_blanks(text, position))
+        name, position = _value(text, position, "body")
         if not isinstance(name, str) or len(found) > _MAX_FIELDS:
             raise ValueError("no name of a field")
         position = _expect(text, position, ":")
         if name == "items" and _next(text, position) == "[":
             found[name], position = _parsed_items(text, _expect(text, position, "["))
         else:
-            found[name], position = _DECODER.raw_decode(text, _after_blanks(text, position))
+            found[name], position = _value(text, position, "body")
         position = _after_comma(text, position, "}")
     if _next(text, _expect(text, position, "}")):
         raise ValueError("more than one value")
@@ -122,12 +124,31 @@ def _parsed_items(text: str, position: int) -> tuple[list[Any], int]:
     """Return the items from there on, and where they end. One more than may be is read, to be refused."""
     items: list[Any] = []
     while _next(text, position) != "]" and len(items) <= MAX_ARRAY_ITEMS:
-        item, position = _DECODER.raw_decode(text, _after_blanks(text, position))
+        item, position = _value(text, position, f"items.{len(items)}")
         items.append(item)
         position = _after_comma(text, position, "]")
     if len(items) > MAX_ARRAY_ITEMS:
         raise InvalidInput(errors=(("items", f"at most {MAX_ARRAY_ITEMS}; more are a file, input_file_id"),))
     return items, _expect(text, position, "]")
+
+
+def _value(text: str, position: int, field: str) -> tuple[Any, int]:
+    """Return the value there, and where it ends. Raises ValueError, RecursionError, InvalidInput."""
+    begin = _after_blanks(text, position)
+    part = text[begin : begin + _MAX_VALUE_CHARACTERS]
+    try:
+        value, length = _DECODER.raw_decode(part)
+    except ValueError:
+        rest = text[begin:]
+        if len(part) == len(rest):
+            raise
+        if sum(rest.count(character) for character in _STRUCTURE) <= _MAX_STRUCTURE:
+            _DECODER.raw_decode(rest)
+        raise InvalidInput(errors=((field, _TOO_LONG),)) from None
+    # A number that is cut off is one all the same.
+    if length == len(part) < len(text) - begin:
+        raise InvalidInput(errors=((field, _TOO_LONG),))
+    return value, begin + length
 
 
 def _after_blanks(text: str, position: int) -> int:

@@ -19,7 +19,7 @@ from domain.errors import InvalidInput, UnsupportedMediaType
 _MAX_INLINE_BYTES = 64 * 1024
 # More than any field takes; the schema checks each field's own, smaller limit.
 _MAX_ITEMS = 50
-STRUCTURE = (b"[", b"{", b",", b":")
+_STRUCTURE = (b"[", b"{", b",", b":")
 _MAX_STRUCTURE = 60_000
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -78,7 +78,7 @@ def _refuse_many_values(body: bytes) -> None:
 
     Images as data URIs are long and have none of these characters; a prompt may have thousands.
     """
-    if sum(body.count(character) for character in STRUCTURE) > _MAX_STRUCTURE:
+    if sum(body.count(character) for character in _STRUCTURE) > _MAX_STRUCTURE:
         raise InvalidInput(errors=(("body", f"at most {_MAX_STRUCTURE} brackets, commas and colons"),))
 
 
