@@ -97,9 +97,7 @@ def to_batch(row: Row[Any]) -> Batch:
 
 def _counts(row: Row[Any]) -> BatchCounts:
     if row.finished_at is not None:
-        return BatchCounts(
-            row.total_items, 0, 0, row.completed_items, row.failed_items, row.canceled_items
-        )
+        return BatchCounts(row.total_items, 0, 0, row.completed_items, row.failed_items, row.canceled_items)
     return BatchCounts(
         int(row.total), int(row.waiting), row.in_progress, row.completed, int(row.failed), int(row.canceled)
     )

@@ -125,7 +125,12 @@ class PostgresBatches:
         limit: int,
         status: ItemStatus | None = None,
     ) -> Sequence[BatchItem]:
-        values = {"batch": batch_id, "after": -1 if after is None else after, "limit": limit, "status": status}
+        values = {
+            "batch": batch_id,
+            "after": -1 if after is None else after,
+            "limit": limit,
+            "status": status,
+        }
         async with self._database.begin() as session:
             if await session.scalar(_OWNER, {"batch": batch_id}) != tenant_id:
                 raise BatchNotFound
@@ -188,7 +193,7 @@ def _values(batch_id: str, draft: BatchDraft) -> dict[str, Any]:
 async def add_items(
     session: AsyncSession, batch_id: str, tenant_id: str, items: Sequence[BatchItemDraft]
 ) -> None:
-    """Store items, and let the files live on that they name. Those that are stored already stay as they are."""
+    """Store items, and let the files live on that they name. Those that are stored stay as they are."""
     if not items:
         return
     rows = [

@@ -16,7 +16,7 @@ from adapters.database.tables.columns import count_column, flag_column, moment_c
 
 
 class InputFileRow(SQLModel, table=True):
-    """An image that a client brought, or the lines of a batch. The object at `key` has exactly these bytes."""
+    """An image that a client brought, or the lines of a batch. The object at `key` has exactly its bytes."""
 
     __tablename__ = "input_files"
     __table_args__ = (
