@@ -16,6 +16,7 @@ from typing import TypeVar
 from temporalio import activity
 
 from activities.assets import object_keys
+from activities.batch_repairs import BatchRepairer
 from activities.erasure import Eraser
 from activities.metrics import count_finished, count_reconcile, count_repair
 from activities.partial_images import PartialImageEraser
@@ -75,6 +76,7 @@ class ReconcileActivities:
         providers: Collection[str],
         eraser: Eraser,
         partial_images: PartialImageEraser,
+        batches: BatchRepairer,
     ) -> None:
         self._queries = queries
         self._workflows = workflows
@@ -87,6 +89,7 @@ class ReconcileActivities:
         self._providers = providers
         self._eraser = eraser
         self._partial_images = partial_images
+        self._batches = batches
 
     @activity.defn
     async def reconcile(self, plan: ReconcilePlan) -> dict[str, int]:
@@ -121,6 +124,9 @@ class ReconcileActivities:
             ),
             "deadlines": lambda: _repair_all(
                 partial(queries.list_past_cancel_at, age), self._repair_stuck, _id_of_stuck
+            ),
+            "batches": lambda: _repair_all(
+                partial(self._batches.list_open, age), self._batches.repair, lambda batch: batch.batch_id
             ),
             "slots": lambda: _repair_each(self._grant_slots, list(self._providers), str),
             "stalled": self._flag_stalled,

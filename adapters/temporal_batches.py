@@ -27,7 +27,8 @@ _TENANT = SearchAttributeKey.for_keyword(temporal_names.TENANT_ATTRIBUTE)
 class TemporalBatches:
     """One workflow for each batch, addressed by the batch's id. Every call is bounded.
 
-    call_seconds: for each call.
+    An id may be used again, where the workflow of an open batch is lost. One that runs is not disturbed, and one
+    that looks at a batch that has ended ends. call_seconds: for each call.
     """
 
     def __init__(self, client: Client, *, task_timeout: timedelta, call_seconds: float = 3.0) -> None:
@@ -43,7 +44,7 @@ class TemporalBatches:
                     batch,
                     id=batch.batch_id,
                     task_queue=temporal_names.BATCHES_QUEUE,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                     task_timeout=self._task_timeout,
                     memo={"tenant_id": batch.tenant_id},
                     search_attributes=TypedSearchAttributes([SearchAttributePair(_TENANT, batch.tenant_id)]),

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from activities.assets import AssetActivities, ImageWriter
+from activities.batches import BatchActivities
 from activities.credits import CreditActivities
 from activities.deliveries import DeliveryActivities
 from activities.erasure import Eraser
@@ -26,6 +27,7 @@ from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
 from adapters.database.partial_images import PostgresPartialImages
 from adapters.database.reconcile_queries import PostgresReconcileQueries
+from composition.batches import BatchParts, batch_parts
 from composition.deliveries import delivery_activities
 from composition.providers import input_check, providers, webhook_url, webhook_urls
 from composition.repositories import catalog, provider_slots
@@ -34,6 +36,7 @@ from composition.storage import object_store, result_decoders, result_images
 from domain.ports import (
     Assets,
     Attempts,
+    BatchWorkflows,
     Downloader,
     Erasure,
     Generations,
@@ -65,6 +68,7 @@ class Activities:
     moderation: ModerationActivities
     reconcile: ReconcileActivities
     deliveries: DeliveryActivities
+    batches: BatchActivities
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class ActivityPorts:
     stop_grace_seconds: float = 25.0
 
 
-def build_activities(ports: ActivityPorts, deliveries: DeliveryActivities) -> Activities:
+def build_activities(ports: ActivityPorts, deliveries: DeliveryActivities, batches: BatchParts) -> Activities:
     """Build every activity; tests build theirs here too."""
     granter = SlotGranter(ports.slots, ports.workflows)
     writer = ImageWriter(ports.inspector, ports.store)
@@ -155,14 +159,16 @@ def build_activities(ports: ActivityPorts, deliveries: DeliveryActivities) -> Ac
             ports.limited_providers,
             Eraser(ports.erasure, ports.retention),
             PartialImageEraser(ports.partial_images, ports.store),
+            batches.repairer,
         ),
         deliveries=deliveries,
+        batches=batches.activities,
     )
 
 
 @asynccontextmanager
 async def worker_activities(
-    settings: ServiceSettings, workflows: WorkflowClient, database: Database
+    settings: ServiceSettings, workflows: WorkflowClient, batches: BatchWorkflows, database: Database
 ) -> AsyncIterator[Activities]:
     """Open the activities on the real adapters."""
     models = catalog(settings)
@@ -201,6 +207,7 @@ async def worker_activities(
                 stop_grace_seconds=settings.worker_grace_seconds,
             ),
             await stack.enter_async_context(delivery_activities(settings, database)),
+            batch_parts(settings, database, store, workflows, batches),
         )
 
 

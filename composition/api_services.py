@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
@@ -56,7 +56,7 @@ from api.services.workflow_status import WorkflowStatus
 from composition.deliveries import webhook_endpoint_service
 from composition.providers import providers_that_list_jobs, providers_with_webhooks, webhook_readers
 from composition.repositories import catalog, check_schema, database
-from composition.settings import ServiceSettings, keyring
+from composition.settings import ServiceSettings, keyring, tenant_limits
 from composition.storage import input_images, object_store
 from composition.temporal import batch_workflows, temporal_client, workflow_client
 from domain.catalog import Catalog
@@ -282,10 +282,3 @@ def _serializer(settings: ServiceSettings, models: Catalog) -> GenerationSeriali
     lifetime = timedelta(days=settings.image_link_days)
     decisions = SubmitDecisions(models, providers_with_webhooks(settings), providers_that_list_jobs())
     return GenerationSerializer(settings.public_url, keyring(settings), lifetime, ui, decisions)
-
-
-def tenant_limits(settings: ServiceSettings) -> TenantLimits:
-    """Return the limits of every tenant that has none of its own."""
-    return TenantLimits(
-        **{each.name: getattr(settings, f"tenant_{each.name}") for each in fields(TenantLimits)}
-    )

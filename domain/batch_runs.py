@@ -29,7 +29,8 @@ class BatchLook:
         has_waiting: Whether an item was neither begun nor ended.
         open_generations: Those that the batch made.
         tenant_limits: What differs from the defaults, by the name in domain/tenant.py.
-        held_credits, max_held_credits: Of its key, what is not held yet but will be included; None for no cap.
+        held_credits: By its key, with what the batch's own generations will hold; 0 without a cap.
+        max_held_credits: The cap of its key; None for none.
     """
 
     tenant_id: str

@@ -237,7 +237,11 @@ def item_status(state: ItemState, generation: Status | None) -> ItemStatus:
 
 @dataclass(frozen=True)
 class BatchInput:
-    """The input of a batch's workflow. Everything else is in the rows."""
+    """The input of a batch's workflow. Everything else is in the rows.
+
+    is_validated: Of a run that goes on where another one was.
+    """
 
     batch_id: str
     tenant_id: str
+    is_validated: bool = False

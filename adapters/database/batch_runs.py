@@ -1,7 +1,7 @@
 """The rows of a batch as its activities change them.
 
-Whoever begins an item or ends a batch has the batch's row locked first: so there are never more generations than
-its concurrency, none is made after a cancel is stored, and no item makes two.
+Whoever begins an item or ends a batch has the batch's row locked first: so no more generations are open than its
+concurrency, none is made after a cancel is stored, and no item makes two.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ _LOOK = text(f"""
 SELECT b.tenant_id, b.api_key_id, b.status, b.concurrency, b.error_code, tenants.limits,
     b.cancel_requested_at IS NOT NULL AS is_cancel_requested,
     tenants.suspended_at IS NOT NULL AS is_suspended,
-    key.id IS NULL OR key.revoked_at IS NOT NULL OR coalesce(key.expires_at <= now(), false) AS is_key_invalid,
+    key.id IS NULL OR key.revoked_at IS NOT NULL OR coalesce(key.expires_at <= now(), false) AS is_key_over,
     EXISTS (SELECT FROM batch_items WHERE batch_id = b.id AND state = 'waiting') AS has_waiting,
     ({_OPEN}) AS open_generations,
     key.max_held_credits,
@@ -50,15 +50,15 @@ _LOCK_ITEM = text("""
 SELECT 1 FROM batch_items WHERE batch_id = :batch AND index = :index AND state = 'waiting' FOR NO KEY UPDATE
 """)
 _END_ITEM = text("""
-UPDATE batch_items SET state = :state, request = NULL, generation_id = :generation, is_attached = :is_attached,
-    error_code = :code, error_text = :text
+UPDATE batch_items SET state = :state, request = NULL, generation_id = :generation,
+    is_attached = :is_attached, error_code = :code, error_text = :text
 WHERE batch_id = :batch AND index = :index AND state = 'waiting' RETURNING 1
 """)
 _STOP = text("""
 UPDATE batches SET status = 'canceling', error_code = :code
 WHERE id = :batch AND status IN ('validating', 'in_progress')
 """)
-# Also those that wait for a generation of another request, which goes on: only if its client cancels the batch.
+# If its client cancels it, also those that wait for a generation of another request, which goes on.
 _CANCEL_ITEMS = text(f"""
 WITH due AS (
     SELECT item.index FROM batch_items AS item JOIN batches AS b ON b.id = item.batch_id
@@ -89,7 +89,7 @@ _LIST_OPEN = text(f"""
 UPDATE batches SET checked_at = now() WHERE id IN (
     SELECT id FROM batches WHERE status NOT IN {TERMINAL} AND checked_at < now() - CAST(:age AS interval)
     ORDER BY checked_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
-) RETURNING id, tenant_id, cancel_requested_at IS NOT NULL AS is_cancel_requested
+) RETURNING id, tenant_id
 """)  # noqa: S608 - a constant
 
 
@@ -167,9 +167,9 @@ class PostgresBatchRuns:
             status = BatchStatus.CANCELED if is_canceled else BatchStatus.COMPLETED
             return await write_end(session, batch_id, status)
 
-    async def list_open_batches(self, older_than: timedelta, limit: int) -> Sequence[tuple[BatchInput, bool]]:
+    async def list_open_batches(self, older_than: timedelta, limit: int) -> Sequence[BatchInput]:
         rows = await self._database.call(_LIST_OPEN, {"age": older_than, "limit": limit})
-        return [(BatchInput(row.id, row.tenant_id), row.is_cancel_requested) for row in rows]
+        return [BatchInput(row.id, row.tenant_id) for row in rows]
 
 
 async def write_end(session: AsyncSession, batch_id: str, status: BatchStatus) -> Batch:
@@ -219,7 +219,7 @@ def _to_look(row: Row[Any]) -> BatchLook:
     stop_code = row.error_code
     if row.is_suspended:
         stop_code = TenantSuspended.code
-    elif row.is_key_invalid:
+    elif row.is_key_over:
         stop_code = KeyNotValid.code
     return BatchLook(
         tenant_id=row.tenant_id,

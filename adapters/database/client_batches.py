@@ -193,7 +193,7 @@ def _values(batch_id: str, draft: BatchDraft) -> dict[str, Any]:
 async def add_items(
     session: AsyncSession, batch_id: str, tenant_id: str, items: Sequence[BatchItemDraft]
 ) -> None:
-    """Store items, and let the files live on that they name. Those that are stored already stay as they are."""
+    """Store items, and let the files live on that they name. Those that are stored stay as they are."""
     if not items:
         return
     rows = [

@@ -2,6 +2,7 @@
 
 from domain.ports.assets import Assets, ResultToStore, StoringStart
 from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, WebhookReceipt
+from domain.ports.batch_runs import BatchFiles, BatchRuns
 from domain.ports.batches import Batches, BatchWorkflows
 from domain.ports.credits import Authenticator, CreditAccounts, Ledger
 from domain.ports.durations import DurationHistory
@@ -35,6 +36,8 @@ __all__ = [
     "AttemptRecord",
     "Attempts",
     "Authenticator",
+    "BatchFiles",
+    "BatchRuns",
     "BatchWorkflows",
     "Batches",
     "Closure",

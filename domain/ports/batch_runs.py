@@ -60,13 +60,8 @@ class BatchRuns(Protocol):
         """
         ...
 
-    async def list_open_batches(
-        self, older_than: timedelta, limit: int
-    ) -> Sequence[tuple[BatchInput, bool]]:
-        """Return open batches, and whether a client cancels them; those not looked at for longest first.
-
-        They count as looked at now.
-        """
+    async def list_open_batches(self, older_than: timedelta, limit: int) -> Sequence[BatchInput]:
+        """Return open batches, those not looked at for longest first. They count as looked at now."""
         ...
 
 

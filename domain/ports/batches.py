@@ -62,11 +62,11 @@ class BatchWorkflows(Protocol):
     """Starts and signals the workflows of batches. Raises TemporalUnavailable."""
 
     async def start_batch(self, batch: BatchInput) -> None:
-        """Start once: an id that was ever used starts nothing."""
+        """Start it unless it runs. Of a batch that has ended, it ends at once."""
         ...
 
     async def signal_batch_cancel(self, batch_id: str) -> bool:
-        """Return False if no workflow is open to receive it."""
+        """Have it look now and not in some seconds; return False if no workflow is open to receive it."""
         ...
 
     async def describe_batch(self, batch_id: str) -> WorkflowState: ...

@@ -41,6 +41,7 @@ from domain.generation import (
 )
 from domain.provider import AttemptRef, ProviderEvent, ProviderResult
 from runtime.workers import run_workers
+from tests.support.batches import batch_parts_of
 from tests.support.books import PostgresBooks
 from tests.support.eventually import eventually
 from tests.support.interrupted import InterruptedAttempts, InterruptedLedger
@@ -257,6 +258,7 @@ class World:
                 stop_grace_seconds=stop_grace_seconds,
             ),
             delivery_activities_of(self.database),
+            batch_parts_of(self.database, self.workflows),
         )
 
 

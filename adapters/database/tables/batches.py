@@ -24,7 +24,7 @@ class BatchRow(SQLModel, table=True):
 
     Attributes:
         checked_at: When the reconciler last looked at it while it was open.
-        total_items, completed_items, failed_items, canceled_items, charged_credits: Final, written with its end.
+        total_items, completed_items, failed_items, canceled_items, charged_credits: Written with its end.
         errors: Of its file: line, code, field and text of each.
     """
 
