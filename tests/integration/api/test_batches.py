@@ -139,7 +139,7 @@ async def test_a_repeat_is_the_same_batch_and_another_body_is_refused(
         ({"items": [item("a", max_cost=0)]}, 422, "invalid_input", ["items.0.max_cost"]),
         ({"items": [item("a", inputs=["file_0"])]}, 422, "invalid_input", ["items.0.inputs"]),
         (
-            {"items": [item("a", model="flux-kontext", inputs=["file_0"])]},
+            {"items": [item("a", model="flux-kontext", size=None, inputs=["file_0"])]},
             422,
             "invalid_input",
             ["items.0.inputs.0"],
