@@ -26,6 +26,7 @@ from api.routes import (
     deliveries,
     estimates,
     events,
+    file_content,
     files,
     generation_list,
     generations,
@@ -82,7 +83,7 @@ def build_app(
     client_routes = (
         *(generations, generation_list, estimates, retries, images, image_lists, events, files),
         *(models, credits, session, webhooks, webhook_endpoints, deliveries, openai_images),
-        *(batches, batch_results),
+        *(batches, batch_results, file_content),
     )
     for routes in client_routes:
         app.include_router(routes.router)

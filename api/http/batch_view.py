@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from api.http.batch_results import ResultKind
 from api.http.schemas.batches import (
     BatchCostView,
     BatchCountsView,
@@ -44,6 +45,8 @@ def serialize_batch(serializer: GenerationSerializer, caller: Caller, batch: Bat
         request_counts=RequestCountsView(
             total=counts.total, completed=counts.completed, failed=counts.failed + counts.canceled
         ),
+        output_file_id=ResultKind.OUTPUT.file_of(batch),
+        error_file_id=ResultKind.ERRORS.file_of(batch),
     )
 
 
@@ -54,7 +57,11 @@ def batch_url(serializer: GenerationSerializer, batch_id: str) -> str:
 def serialize_item(serializer: GenerationSerializer, item: BatchItem) -> BatchItemView:
     generation = item.generation
     view = serializer.serialize(generation) if generation is not None else None
-    error = ItemErrorView(code=item.error_code, message=item_message(item)) if item.error_code else None
+    error = (
+        ItemErrorView(code=item.error_code, message=item.error_text or describe(item.error_code).message)
+        if item.error_code
+        else None
+    )
     return BatchItemView(
         index=item.index,
         custom_id=item.custom_id,
@@ -69,11 +76,6 @@ def serialize_item(serializer: GenerationSerializer, item: BatchItem) -> BatchIt
         undelivered=view.undelivered if view is not None else [],
         generation_url=view.urls.self if view is not None else None,
     )
-
-
-def item_message(item: BatchItem) -> str:
-    """Return why there is no job of an item."""
-    return item.error_text or describe(item.error_code or "").message
 
 
 def _reason(code: str | None) -> BatchReasonView | None:

@@ -127,6 +127,7 @@ _GENERATION: Mapping[str, Any] = {
     "start_by": None,
     "priority": "normal",
     "retry_of": None,
+    "batch_id": None,
     "urls": {
         "self": _ADDRESS,
         "cancel": f"{_ADDRESS}/cancel",

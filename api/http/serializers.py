@@ -88,6 +88,7 @@ class GenerationSerializer:
             images_expire_at=generation.images_expire_at,
             canceled_by=generation.canceled_by,
             **_serialize_controls(generation),
+            batch_id=generation.batch_id,
             urls=UrlsView(self=url, cancel=f"{url}/cancel", events=f"{url}/events", images=f"{url}/images"),
             routing=serialize_routing(generation),
             submit_unknown=self.submit_decisions.serialize(generation),

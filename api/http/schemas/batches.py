@@ -140,8 +140,8 @@ class BatchView(BaseModel):
     urls: BatchUrlsView
     request_counts: RequestCountsView
     completion_window: Literal["24h"] = "24h"
-    output_file_id: None = None
-    error_file_id: None = None
+    output_file_id: str | None
+    error_file_id: str | None
 
 
 class BatchPage(BaseModel):

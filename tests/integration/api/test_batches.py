@@ -49,6 +49,7 @@ async def test_an_array_becomes_generations_that_are_charged_for_images(tenant: 
     assert await tenant.credits() == (100 - 4 * PRICE, 0, 4 * PRICE)
     job = await tenant.get(f"/v1/generations/{listed[0]['generation_id']}")
     assert (job["prompt"], job["metadata"]) == (items[0]["prompt"], {"n": "0"})
+    assert job["batch_id"] == batch["id"]
 
 
 async def test_items_are_found_by_their_status_and_page_by_page(tenant: Tenant) -> None:
