@@ -44,7 +44,6 @@ from domain.catalog import Catalog
 from domain.errors import (
     DatabaseUnavailable,
     DeliveryNotFound,
-    FileNotFound,
     GenerationNotFound,
     IdempotencyKeyInvalid,
     InvalidInput,
@@ -57,7 +56,6 @@ from domain.errors import (
     UnsupportedMediaType,
     WebhookEndpointNotFound,
 )
-from domain.input_files import FILE_ID
 from domain.keyring import Keyring
 from domain.ports import (
     CreditAccounts,
@@ -273,13 +271,6 @@ async def _generation_body(
         raise
 
 
-@declares(FileNotFound)
-async def _file_id(file_id: str) -> str:
-    if not FILE_ID.fullmatch(file_id):
-        raise FileNotFound
-    return file_id
-
-
 @declares(WebhookEndpointNotFound)
 async def _webhook_endpoint_id(endpoint_id: str) -> str:
     if "\0" in endpoint_id:
@@ -295,7 +286,6 @@ async def _delivery_id(delivery_id: str) -> str:
 
 
 GenerationBody = Annotated[GenerationCreate, Depends(_generation_body)]
-FileId = Annotated[str, Depends(_file_id)]
 GenerationId = Annotated[str, Depends(_generation_id)]
 WebhookEndpointId = Annotated[str, Depends(_webhook_endpoint_id)]
 DeliveryId = Annotated[str, Depends(_delivery_id)]

@@ -6,10 +6,11 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.deps import CanReadGenerations, FileId, ServicesDep
+from api.deps import CanReadGenerations, ServicesDep
 from api.http.batch_results import MEDIA_TYPE, read_results_file
 from api.http.client import client_of
 from api.http.declarations import declares
+from api.http.file_ids import FileId
 from api.http.object_response import ObjectResponse
 from api.http.response_headers import CONTENT_RANGE
 from api.routes.batch_results import result_lines
@@ -33,7 +34,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 async def get_file_content(
     file_id: FileId, request: Request, caller: CanReadGenerations, services: ServicesDep
 ) -> Response:
-    """Get the bytes of a file. `output_file_id` and `error_file_id` of a batch are read here, and only here."""
+    """Get the bytes of a file. `output_file_id` and `error_file_id` of a batch are read only here."""
     results = read_results_file(file_id)
     if results is not None:
         batch_id, kind = results

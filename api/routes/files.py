@@ -6,11 +6,11 @@ from api.deps import (
     CanCancelGenerations,
     CanReadGenerations,
     CanUploadFiles,
-    FileId,
     ServicesDep,
     actor_of,
 )
 from api.http.declarations import declares
+from api.http.file_ids import FileId
 from api.http.multipart import uploaded_file
 from api.http.schemas.files import FileView
 from api.http.serializers import serialize_file
