@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from activities.metrics import count_items
 from domain.batch_runs import BatchLook, WaitingItem
 from domain.catalog import Catalog
 from domain.errors import (
@@ -63,14 +64,18 @@ class ItemStarter:
     async def _attach(self, batch_id: str, item: WaitingItem, found: Generation, stored: str) -> Begun:
         if not is_same_request(self._keyring, stored, item.request.digest()):
             return await self._fail(batch_id, item, IdempotencyKeyReused())
-        return Begun(has_ended=await self._runs.attach_item(batch_id, item.index, found.id))
+        is_attached = await self._runs.attach_item(batch_id, item.index, found.id)
+        count_items("attached", int(is_attached))
+        return Begun(has_ended=is_attached)
 
     async def _fail(self, batch_id: str, item: WaitingItem, error: PermanentError) -> Begun:
         """Say which field is wrong, in our own words."""
         fields = error.errors if isinstance(error, InvalidInput) else ()
         text = "; ".join(f"{field}: {limit}" for field, limit in fields) or error.message
         text = text[:_MAX_TEXT_CHARACTERS]
-        return Begun(has_ended=await self._runs.fail_item(batch_id, item.index, error.code, text))
+        has_failed = await self._runs.fail_item(batch_id, item.index, error.code, text)
+        count_items("failed", int(has_failed))
+        return Begun(has_ended=has_failed)
 
     async def _request_of(self, look: BatchLook, item: WaitingItem) -> GenerationRequest:
         """Build the request at the price that the batch was accepted with."""

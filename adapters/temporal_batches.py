@@ -27,8 +27,8 @@ _TENANT = SearchAttributeKey.for_keyword(temporal_names.TENANT_ATTRIBUTE)
 class TemporalBatches:
     """One workflow for each batch, addressed by the batch's id. Every call is bounded.
 
-    An id may be used again, where the workflow of an open batch is lost. One that runs is not disturbed, and one
-    that looks at a batch that has ended ends. call_seconds: for each call.
+    An id may be used again, where the workflow of an open batch is lost. One that runs is not disturbed, and
+    one that looks at a batch that has ended ends. call_seconds: for each call.
     """
 
     def __init__(self, client: Client, *, task_timeout: timedelta, call_seconds: float = 3.0) -> None:

@@ -11,6 +11,7 @@ from temporalio import activity, workflow
 
 from composition.activities import Activities
 from domain import ports
+from workflows.batch import BatchWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.generation import GenerationWorkflow
 from workflows.reconcile import ReconcileWorkflow
@@ -18,14 +19,14 @@ from workflows.reconcile import ReconcileWorkflow
 ROOT = Path(__file__).parents[1]
 # The classes whose methods the worker registers.
 OWNERS = tuple(get_type_hints(Activities).values())
-WORKFLOWS = (DeliveryWorkflow, GenerationWorkflow, ReconcileWorkflow)
+WORKFLOWS = (BatchWorkflow, DeliveryWorkflow, GenerationWorkflow, ReconcileWorkflow)
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 50
 # Files of declarations may be longer.
 DECLARATIONS = {"domain/errors.py"}
 # Histories and running workflows hold these names: changing one strands them.
 WIRE_NAMES = {
-    "workflow": {"DeliveryWorkflow", "GenerationWorkflow", "ReconcileWorkflow"},
+    "workflow": {"BatchWorkflow", "DeliveryWorkflow", "GenerationWorkflow", "ReconcileWorkflow"},
     "activity": {
         "ask_for_place",
         "check_input",
@@ -38,8 +39,17 @@ WIRE_NAMES = {
         "store_assets",
         "reconcile",
         "send_webhook",
+        "validate_batch",
+        "advance_batch",
     },
-    "signal": {"report_result", "request_cancel", "grant_place", "provider_closed", "send_now"},
+    "signal": {
+        "report_result",
+        "request_cancel",
+        "grant_place",
+        "provider_closed",
+        "send_now",
+        "request_batch_cancel",
+    },
     "query": {"status"},
     "update": set[str](),
 }

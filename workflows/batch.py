@@ -13,7 +13,7 @@ from workflows import steps
 # From pass to pass, while nothing moves.
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.5, 5.0
 # After so many, the workflow goes on in a new run: so a history stays short, however many items there are.
-_MAX_PASSES = 100
+_MAX_PASSES = 30
 
 
 @workflow.defn(name=temporal_names.BATCH_WORKFLOW)

@@ -1,7 +1,7 @@
 """The rows of a batch as its activities change them.
 
-Whoever begins an item or ends a batch has the batch's row locked first: so no more generations are open than its
-concurrency, none is made after a cancel is stored, and no item makes two.
+Whoever begins an item or ends a batch has the batch's row locked first: so no more generations are open than
+its concurrency, none is made after a cancel is stored, and no item makes two.
 """
 
 from collections.abc import Sequence
