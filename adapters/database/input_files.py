@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlmodel import col
 
+from adapters.database.batch_needs import NEEDED_BY_BATCHES
 from adapters.database.engine import Database
 from adapters.database.tables import InputFileRow
 from adapters.database.tables.columns import TERMINAL
@@ -22,7 +23,9 @@ WHERE status NOT IN {TERMINAL} AND tenant_id = ANY (CAST(:tenants AS text[])) AN
 UNION
 SELECT mask FROM generations
 WHERE status NOT IN {TERMINAL} AND tenant_id = ANY (CAST(:tenants AS text[])) AND mask IS NOT NULL
-""")  # noqa: S608 - a constant
+UNION
+{NEEDED_BY_BATCHES}
+""")  # noqa: S608 - constants
 
 
 class PostgresInputFiles:
