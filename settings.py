@@ -134,6 +134,7 @@ class Settings(BaseSettings):
 
     # Images that clients upload
     max_input_bytes: PositiveInt = 50_000_000
+    max_batch_file_bytes: PositiveInt = 100_000_000
     input_hosts: Csv = ("*",)
     input_timeout_seconds: PositiveFloat = 10.0
     moderation_words_file: str | None = None

@@ -7,6 +7,7 @@ from functools import partial
 from fastapi import APIRouter, FastAPI
 
 from api.http import problems
+from api.http.batch_bodies import MAX_BODY_BYTES as MAX_BATCH_BODY_BYTES
 from api.http.body_limits import BodyLimitMiddleware
 from api.http.deprecations import DeprecationMiddleware
 from api.http.load_limits import LoadLimitMiddleware, LoadLimits
@@ -16,12 +17,16 @@ from api.http.openapi import VERSION, DescribedAPI, operation_id
 from api.http.rate_limit_headers import RateLimitHeadersMiddleware
 from api.http.request_log import RequestLogMiddleware
 from api.http.security_headers import SecurityHeadersMiddleware
+from api.http.upload_limits import MULTIPART_OVERHEAD_BYTES
 from api.metrics import RequestMetricsMiddleware
 from api.routes import (
+    batch_results,
+    batches,
     credits,
     deliveries,
     estimates,
     events,
+    file_content,
     files,
     generation_list,
     generations,
@@ -37,8 +42,6 @@ from api.routes import (
     webhooks,
 )
 
-# What multipart puts around a file.
-_MULTIPART_OVERHEAD_BYTES = 10_000
 # Providers report addresses of images, not images.
 _MAX_WEBHOOK_BYTES = 2_000_000
 _BODY_TIMEOUT_SECONDS = 60.0
@@ -56,10 +59,11 @@ PUBLIC_PATHS = ("/readyz", "/docs", "/openapi.json")
 
 @dataclass(frozen=True)
 class BodyLimits:
-    """Caps of request bodies. max_input_bytes: of an uploaded image."""
+    """Caps of request bodies. max_input_bytes: of an image; max_batch_file_bytes: of a batch's lines."""
 
     max_body_bytes: int
     max_input_bytes: int
+    max_batch_file_bytes: int = 0
 
 
 def build_app(
@@ -79,6 +83,7 @@ def build_app(
     client_routes = (
         *(generations, generation_list, estimates, retries, images, image_lists, events, files),
         *(models, credits, session, webhooks, webhook_endpoints, deliveries, openai_images),
+        *(batches, batch_results, file_content),
     )
     for routes in client_routes:
         app.include_router(routes.router)
@@ -86,8 +91,11 @@ def build_app(
     for path in public_paths:
         app.include_router(_ROUTERS[path](app.openapi))
     caps = {
-        files.router.prefix: limits.max_input_bytes + _MULTIPART_OVERHEAD_BYTES,
+        # Of an image it is less, which the route knows.
+        files.router.prefix: max(limits.max_input_bytes, limits.max_batch_file_bytes)
+        + MULTIPART_OVERHEAD_BYTES,
         webhooks.router.prefix: _MAX_WEBHOOK_BYTES,
+        batches.router.prefix: MAX_BATCH_BODY_BYTES,
     }
     app.add_middleware(MethodsMiddleware)
     app.add_middleware(

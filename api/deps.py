@@ -19,12 +19,13 @@ from api.http.response_headers import RATE_LIMIT
 from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.batches import BatchService
 from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
 from api.services.event_streams import EventStreams
 from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
-from api.services.input_files import FILE_ID, InputFileService
+from api.services.input_files import InputFileService
 from api.services.key_guard import KeyGuard
 from api.services.openai_images import ImageRequestService
 from api.services.partial_images import PartialImageFeed
@@ -43,7 +44,6 @@ from domain.catalog import Catalog
 from domain.errors import (
     DatabaseUnavailable,
     DeliveryNotFound,
-    FileNotFound,
     GenerationNotFound,
     IdempotencyKeyInvalid,
     InvalidInput,
@@ -94,6 +94,7 @@ class Services:
     slots: ProviderSlots
     progress: ProgressService
     input_file_service: InputFileService
+    batches: BatchService
     generation_service: GenerationService
     estimates: Estimates
     workflow_status: WorkflowStatus
@@ -270,13 +271,6 @@ async def _generation_body(
         raise
 
 
-@declares(FileNotFound)
-async def _file_id(file_id: str) -> str:
-    if not FILE_ID.fullmatch(file_id):
-        raise FileNotFound
-    return file_id
-
-
 @declares(WebhookEndpointNotFound)
 async def _webhook_endpoint_id(endpoint_id: str) -> str:
     if "\0" in endpoint_id:
@@ -292,7 +286,6 @@ async def _delivery_id(delivery_id: str) -> str:
 
 
 GenerationBody = Annotated[GenerationCreate, Depends(_generation_body)]
-FileId = Annotated[str, Depends(_file_id)]
 GenerationId = Annotated[str, Depends(_generation_id)]
 WebhookEndpointId = Annotated[str, Depends(_webhook_endpoint_id)]
 DeliveryId = Annotated[str, Depends(_delivery_id)]

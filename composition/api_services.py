@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from temporalio.client import Client
+
 from adapters.database.api_keys import PostgresApiKeys
+from adapters.database.client_batches import PostgresBatches
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.durations import PostgresDurations
 from adapters.database.engine import Database
@@ -28,6 +31,8 @@ from api.deps import Services
 from api.http.job_view import SubmitDecisions
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.batch_files import BatchFileService
+from api.services.batches import BatchService
 from api.services.durations import Durations
 from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
@@ -53,9 +58,9 @@ from composition.providers import providers_that_list_jobs, providers_with_webho
 from composition.repositories import catalog, check_schema, database
 from composition.settings import ServiceSettings, keyring, tenant_limits
 from composition.storage import input_images, object_store
-from composition.temporal import temporal_client, workflow_client
+from composition.temporal import batch_workflows, temporal_client, workflow_client
 from domain.catalog import Catalog
-from domain.ports import ObjectStore, WebhookReader, WorkflowClient
+from domain.ports import BatchWorkflows, ObjectStore, WebhookReader, WorkflowClient
 from domain.tenant import TenantLimits
 
 # For each call to Temporal while a client waits for its response; what is not done then is done later.
@@ -97,7 +102,8 @@ async def api_services(
         stack.push_async_callback(pool.close)
         await check_schema(pool)
         store, http = await enter(object_store(settings)), await enter(provider_client())
-        base = _base(settings, pool, store, engine or await _temporal(settings))
+        temporal = await temporal_client(settings, lazy=True)
+        base = _base(settings, pool, store, engine or _temporal(settings, temporal))
         stack.callback(base.feed.close)
         input_files = await enter(_input_file_service(settings, pool, store))
         accepting = _generation_service(base, input_files)
@@ -106,6 +112,7 @@ async def api_services(
             input_files,
             accepting,
             image_requests=await enter(_image_requests(base, accepting)),
+            batches=_batch_service(base, batch_workflows(settings, temporal, call_seconds=_TEMPORAL_SECONDS)),
             webhook_readers=webhook_readers(settings, http),
             webhook_endpoints=await webhook_endpoint_service(settings, pool, base.limits),
         )
@@ -135,6 +142,7 @@ def _services(
     accepting: GenerationService,
     *,
     image_requests: ImageRequestService,
+    batches: BatchService,
     webhook_readers: Mapping[str, WebhookReader],
     webhook_endpoints: WebhookEndpointService,
 ) -> Services:
@@ -149,6 +157,7 @@ def _services(
         slots=PostgresProviderSlots(pool, {}),  # to read positions; only workers grant slots
         progress=ProgressService(PostgresProgressRecords(pool), StageDurations(durations, models)),
         input_file_service=input_files,
+        batches=batches,
         credits=credits,
         key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
         tenants=tenants,
@@ -201,6 +210,20 @@ def _readiness(base: _Base) -> Readiness:
     return Readiness(checks, essential="postgres")
 
 
+def _batch_service(base: _Base, workflows: BatchWorkflows) -> BatchService:
+    rows = PostgresInputFiles(base.pool)
+    return BatchService(
+        base.models,
+        PostgresBatches(base.pool),
+        workflows,
+        rows,
+        BatchFileService(rows, base.store, max_bytes=base.settings.max_batch_file_bytes),
+        base.admission,
+        base.rate_limiter,
+        keyring(base.settings),
+    )
+
+
 @asynccontextmanager
 async def _image_requests(base: _Base, accepting: GenerationService) -> AsyncIterator[ImageRequestService]:
     """Open what requests in OpenAI's form use; their leases are renewed for the block."""
@@ -222,11 +245,11 @@ async def _image_requests(base: _Base, accepting: GenerationService) -> AsyncIte
         await asyncio.wait([running])
 
 
-async def _temporal(settings: ServiceSettings) -> WorkflowEngine:
+def _temporal(settings: ServiceSettings, client: Client) -> WorkflowEngine:
     """Return Temporal's workflows. It may be away: the client connects on its first call."""
     return workflow_client(
         settings,
-        await temporal_client(settings, lazy=True),
+        client,
         background_calls=settings.api_background_calls,
         call_seconds=_TEMPORAL_SECONDS,
     )

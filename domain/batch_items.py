@@ -12,12 +12,12 @@ from domain.batches import MAX_CUSTOM_ID_CHARACTERS, ItemRequest
 from domain.catalog import Catalog
 from domain.controls import Controls, Priority
 from domain.errors import InvalidInput, MaxCostExceeded
+from domain.input_files import FILE_ID
 from domain.model_schema import FieldErrors
 from domain.webhook_urls import check_webhook_url
 from domain.webhooks import SUBSCRIBABLE_TYPES
 
 MAX_KEY_CHARACTERS = 255
-FILE_ID = re.compile(r"file_[0-9a-z]{1,64}")
 FILE_IDS_ONLY = "in a batch an image is the id of a file of POST /v1/files, not an address and not its bytes"
 PARAMETERS = (
     *("prompt", "n", "size", "aspect_ratio", "resolution", "seed", "output_format", "quality", "background"),

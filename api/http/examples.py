@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from api.http import webhook_examples
+from api.http import batch_examples, webhook_examples
 from api.http.problems import problem_body, status_of
 from domain.errors import ServiceError, every_error
 
@@ -27,6 +27,7 @@ _MOMENTS = {
 # By the name of a parameter in a path or a query.
 PARAMETERS: Mapping[str, Any] = {
     **webhook_examples.PARAMETERS,
+    **batch_examples.PARAMETERS,
     "generation_id": GENERATION_ID,
     "file_id": FILE_ID,
     "model_id": "flux-schnell",
@@ -48,6 +49,7 @@ PARAMETERS: Mapping[str, Any] = {
 # By the id of an operation, and by a name of their own. Those that are no success of anybody are not here.
 BODIES: Mapping[str, Mapping[str, Any]] = {
     **webhook_examples.BODIES,
+    **batch_examples.BODIES,
     "create_generation": {
         "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
         "with_metadata": {
@@ -125,6 +127,7 @@ _GENERATION: Mapping[str, Any] = {
     "start_by": None,
     "priority": "normal",
     "retry_of": None,
+    "batch_id": None,
     "urls": {
         "self": _ADDRESS,
         "cancel": f"{_ADDRESS}/cancel",
@@ -181,6 +184,7 @@ _EVENT: Mapping[str, Any] = {
 # By the name of the schema of a response.
 VIEWS: Mapping[str, Any] = {
     **webhook_examples.VIEWS,
+    **batch_examples.VIEWS,
     "GenerationView": _GENERATION,
     "GenerationPage": {"data": [_GENERATION], "next_cursor": None},
     "ImageList": {"data": [_IMAGE], "undelivered": []},
@@ -204,6 +208,7 @@ VIEWS: Mapping[str, Any] = {
     },
     "FileView": {
         "id": FILE_ID,
+        "purpose": "image",
         "width": 1024,
         "height": 768,
         "content_type": "image/png",

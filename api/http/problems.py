@@ -226,7 +226,7 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
         # FastAPI reads such a body as text, and then misses the object.
         return await _service_error(request, UnsupportedMediaType("the body must be application/json"))
     # Each once: a parameter that two dependencies read is reported by both.
-    fields = list(dict.fromkeys((_field(item["loc"]), _message(item)) for item in found))
+    fields = list(dict.fromkeys((field_name(item["loc"]), message_of(item)) for item in found))
     is_broken = any(item["type"] == "json_invalid" for item in found)
     status = HTTPStatus.BAD_REQUEST if is_broken else HTTPStatus.UNPROCESSABLE_ENTITY
     detail = "; ".join(f"{field}: {message}" for field, message in fields[:5])
@@ -278,7 +278,7 @@ def is_json(request: Request) -> bool:
     )
 
 
-def _message(error: Mapping[str, Any]) -> str:
+def message_of(error: Mapping[str, Any]) -> str:
     """Return what is wrong with a field, without the words of the library that found it."""
     if error["type"] == "value_error":
         return str(error["msg"]).removeprefix("Value error, ")
@@ -288,7 +288,7 @@ def _message(error: Mapping[str, Any]) -> str:
     return str(error["msg"])
 
 
-def _field(location: Sequence[int | str]) -> str:
+def field_name(location: Sequence[int | str]) -> str:
     """Return a field's path as a client names it, cut, as an unknown name may be anything."""
     parts = [str(part) for part in location if part not in ("body", "query", "path", "header")]
     name = ".".join(parts) or "body"

@@ -13,7 +13,7 @@ from typing import Any
 
 from api import metrics
 from api.services.admission import Admission
-from api.services.input_files import FILE_ID, InputFileService
+from api.services.input_files import InputFileService
 from api.services.rate_limiter import RateLimiter
 from domain.auth import Caller
 from domain.catalog import Catalog
@@ -30,6 +30,7 @@ from domain.errors import (
 from domain.fingerprints import fingerprint, is_same_request
 from domain.generation import Generation, GenerationRequest, Status
 from domain.image_requests import ImageRequest
+from domain.input_files import FILE_ID
 from domain.keyring import Keyring
 from domain.ports import Generations, Inbox, WebhookReader, WorkflowClient
 from domain.provider import AttemptRef

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Text,
+    text,
 )
 from sqlmodel import Field, SQLModel
 
@@ -16,7 +17,7 @@ from adapters.database.tables.columns import count_column, flag_column, moment_c
 
 
 class InputFileRow(SQLModel, table=True):
-    """An image that a client brought, or the lines of a batch. The object at `key` has exactly its bytes."""
+    """An image or a batch's lines, that a client brought. The object at `key` has exactly these bytes."""
 
     __tablename__ = "input_files"
     __table_args__ = (
@@ -24,6 +25,10 @@ class InputFileRow(SQLModel, table=True):
             "(width > 0 AND height > 0 OR content_type = 'application/jsonl')"
             " AND size_bytes > 0 AND length(sha256) = 64",
             name="input_files_facts",
+        ),
+        CheckConstraint(
+            "purpose = CASE content_type WHEN 'application/jsonl' THEN 'batch' ELSE 'image' END",
+            name="input_files_purpose",
         ),
         Index("input_files_by_expiry", "expires_at"),
         Index("input_files_by_tenant", "tenant_id", "expires_at"),
@@ -38,6 +43,7 @@ class InputFileRow(SQLModel, table=True):
     size_bytes: int = Field(sa_column=count_column())
     sha256: str = Field(sa_column=text_column())
     has_alpha: bool = Field(sa_column=flag_column())
+    purpose: str = Field(sa_column=Column(Text, nullable=False, server_default=text("'image'")))
     created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
     # Each use extends it.
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))

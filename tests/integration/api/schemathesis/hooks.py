@@ -11,7 +11,13 @@ from hypothesis import strategies
 from PIL import Image
 
 from api.http.examples import PARAMETERS
-from api.http.pagination import delivery_cursor, entry_cursor, generation_cursor
+from api.http.pagination import (
+    batch_cursor,
+    delivery_cursor,
+    entry_cursor,
+    generation_cursor,
+    item_cursor,
+)
 from domain.listing import GenerationFilter, ListOrder, ListPosition
 from domain.ports.webhooks import Page
 from tests.integration.api.service import MODEL
@@ -47,6 +53,8 @@ schemathesis.openapi.format(
     "https-url", strategies.integers(0, 9).map("https://hooks{}.example.com/a".format)
 )
 schemathesis.openapi.format("entry-cursor", strategies.integers(0, 2**63 - 1).map(entry_cursor))
+schemathesis.openapi.format("item-cursor", strategies.integers(0, 2**31).map(item_cursor))
+schemathesis.openapi.format("batch-cursor", strategies.builds(lambda: batch_cursor(new_id("bat"))))
 schemathesis.openapi.format("short-duration", strategies.integers(1, 86_400).map(str))
 schemathesis.openapi.format("event-id", strategies.integers(1, 2**63 - 1).map("evt_{0}_{0}".format))
 schemathesis.openapi.format("binary", strategies.just(_picture()))
