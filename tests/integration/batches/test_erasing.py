@@ -14,6 +14,7 @@ from adapters.database.ledger import PostgresLedger
 from domain.batches import Batch, BatchCounts, BatchStatus
 from domain.errors import FileInUse
 from domain.generation import Status, TerminalState
+from domain.input_files import FilePurpose
 from domain.retention import DataKind, Retention
 from tests.integration.erasable import CLIENT, FACTS, OPERATOR
 from tests.support.batches import batch_of, item
@@ -145,7 +146,7 @@ async def test_a_file_that_an_item_waits_for_is_not_deleted(subject: Subject) ->
 async def test_lines_that_are_checked_are_not_deleted(subject: Subject) -> None:
     tenant_id, files, file_id = subject.batch.tenant_id, PostgresInputFiles(subject.database), new_id("file")
     lines = replace(FACTS, width=0, height=0, content_type="application/jsonl")
-    await files.add_file(tenant_id, file_id, file_id, lines)
+    await files.add_file(tenant_id, file_id, file_id, lines, FilePurpose.BATCH)
     draft = await batch_of(subject.database, tenant_id, input_file_id=file_id, endpoint="/v1/generations")
     batch, _ = await subject.batches.create_batch(draft, None, "print", max_open=9)
     with pytest.raises(FileInUse):
