@@ -62,7 +62,7 @@ class Running:
 
 
 @contextmanager
-def _checkout(commit: str) -> Iterator[Path]:
+def checkout(commit: str) -> Iterator[Path]:
     """Check a commit out into a temporary folder for the block. Raises RunFailed."""
     with tempfile.TemporaryDirectory(prefix="darkroom-against-") as folder:
         path = Path(folder) / "checkout"
@@ -130,7 +130,7 @@ async def measure(options: Options) -> Result:
 
 async def compare(commit: str, turns: Turns, generations: int, at_once: int, stop: StopFlag) -> Result:
     async with (
-        in_thread(_checkout(commit)) as other_root,
+        in_thread(checkout(commit)) as other_root,
         _stack_of(other_root, stop) as other,
         _stack_of(ROOT, stop) as this,
         darkroom_target(other.address, REQUEST | _PROMPT) as other_target,

@@ -43,3 +43,13 @@ FROM past CROSS JOIN LATERAL (
         (CASE WHEN is_completed THEN 'settle' ELSE 'refund' END,
             CASE WHEN is_completed THEN 'spent' ELSE 'available' END, 1)
 ) AS change (kind, account, amount);
+INSERT INTO lots (id, tenant_id, reference, category, priority, granted_credits, remaining_credits, spent_credits,
+    effective_at, begun_at, closed_at)
+SELECT 'lot_past_' || tenant_id, tenant_id, '', 'paid', 50, 0, 0, 0, now(), now(), now() FROM past GROUP BY tenant_id
+    ON CONFLICT DO NOTHING;
+INSERT INTO lot_entries (lot_id, transfer_id, remaining_change, held_change)
+SELECT 'lot_past_' || tenant_id, id || ':' || change.kind, change.remaining, change.held
+FROM past CROSS JOIN LATERAL (
+    VALUES ('hold', -1, 1),
+        (CASE WHEN is_completed THEN 'settle' ELSE 'refund' END, CASE WHEN is_completed THEN 0 ELSE 1 END, -1)
+) AS change (kind, remaining, held);

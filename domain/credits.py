@@ -20,8 +20,8 @@ class AccountKind(StrEnum):
 class TransferKind(StrEnum):
     """Why credits moved.
 
-    An operator, or a billing system, grants, withdraws, voids a lot, and takes back what was paid for it. A lot
-    expires, and a grant repays what is owed. A hold is resolved once, by one of SETTLE, REFUND and EXPIRE.
+    An operator, or a billing system, grants, withdraws, voids a lot, and takes back what was paid for it. A
+    lot expires, and a grant repays what is owed. A hold is resolved once, by SETTLE, REFUND or EXPIRE.
     """
 
     GRANT = "grant"

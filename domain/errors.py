@@ -301,7 +301,7 @@ class LotNotFound(PermanentError):
 
 
 class ReferenceReused(PermanentError):
-    """The reference of a grant, a withdrawal or a take-back was used for another. The text says what differs."""
+    """The reference of a grant, withdrawal or take-back was used for another. The text says what differs."""
 
     code = "reference_reused"
     message = "This reference was used before, and not for the same."

@@ -1,4 +1,4 @@
-"""Lots: credits as they were granted, and what became of each. Pure data; the rules are in functions/lots.sql."""
+"""Lots: credits as they were granted, and what became of each. Pure data; the rules are SQL functions."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,10 +9,11 @@ MAX_PRIORITY = 100
 DEFAULT_PRIORITY = 50
 # Reference of a payment, a grant, a take-back.
 MAX_REFERENCE_CHARACTERS = 200
+MAX_THRESHOLDS = 10
 
 
 class LotCategory(StrEnum):
-    """Whether somebody paid for the credits. Of two lots that are alike, the promotional one is spent first."""
+    """Whether somebody paid for the credits. Of two that are alike, the promotional lot is spent first."""
 
     PAID = "paid"
     PROMOTIONAL = "promotional"
@@ -45,8 +46,8 @@ class Grant:
 class Lot:
     """The credits of one grant, and where each of them is now.
 
-    granted = remaining + held + spent + expired + voided + withdrawn + taken_back + repaid. `owed` is what was
-    taken back and was not there any more, less what was paid of that since.
+    granted = remaining + held + spent + expired + voided + withdrawn + taken_back + repaid. `owed` is what
+    was taken back and was not there any more, less what was paid of that since.
     """
 
     id: str
@@ -104,3 +105,11 @@ class TakeBack:
     applied_credits: int | None
     state: TakeBackState
     is_new: bool
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A balance below which a tenant is told once. told_at: None until then, and after a grant above it."""
+
+    threshold_credits: int
+    told_at: datetime | None

@@ -2,78 +2,74 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, literal, select
+from sqlalchemy import literal, select, text
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from adapters.database.audit import record
 from adapters.database.engine import Database
-from adapters.database.ledger import move
+from adapters.database.lots import PostgresLots
 from adapters.database.tables import AccountRow, EntryRow, TransferRow
 from domain.audit import SYSTEM, Actor, AuditAction
 from domain.credits import AccountKind, Balance, Entry, TransferKind
-from domain.errors import InsufficientCredits, InvalidInput, TenantNotFound
+from domain.errors import InsufficientCredits, InvalidInput, ReferenceReused, TenantNotFound
+from domain.lots import MAX_GRANT_CREDITS, Grant
 
-_BALANCES = (
-    select(col(AccountRow.kind), col(AccountRow.balance_credits))
-    .where(col(AccountRow.tenant_id) == bindparam("tenant"))
-    .order_by(col(AccountRow.id))
-)
-_MAX_GRANT_CREDITS = 1_000_000_000_000
-_ACTIONS = {
-    TransferKind.GRANT: AuditAction.GRANT_CREDITS,
-    TransferKind.WITHDRAW: AuditAction.WITHDRAW_CREDITS,
-}
+_BALANCES = text("""
+SELECT kind, balance_credits, CASE kind WHEN 'available' THEN spendable_credits(:tenant) END AS spendable,
+    CASE kind WHEN 'available' THEN (
+        SELECT sum(remaining_credits) FROM lots
+        WHERE tenant_id = :tenant AND closed_at IS NULL AND effective_at > statement_timestamp()
+    ) END AS upcoming
+FROM accounts WHERE tenant_id = :tenant
+""")
+_SPENDABLE = text("SELECT spendable_credits(:tenant)")
+_WITHDRAW = text("SELECT withdraw_credits(:tenant, :reference, :credits)")
 
 
 class PostgresCreditAccounts:
-    """Balances, entries and grants."""
+    """Balances, entries, and what operators grant and withdraw."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._lots = PostgresLots(database)
 
     async def grant(
         self, tenant_id: str, amount_credits: int, reference: str, *, by: Actor = SYSTEM
     ) -> Balance:
-        return await self._issue(TransferKind.GRANT, tenant_id, amount_credits, reference, by)
+        await self._lots.grant(Grant(tenant_id, amount_credits, reference), by=by)
+        return await self.balance(tenant_id)
 
     async def withdraw(self, tenant_id: str, amount_credits: int, reference: str, *, by: Actor) -> Balance:
-        return await self._issue(TransferKind.WITHDRAW, tenant_id, amount_credits, reference, by)
-
-    async def _issue(
-        self, kind: TransferKind, tenant_id: str, amount_credits: int, reference: str, by: Actor
-    ) -> Balance:
-        """Move credits between the operator and the tenant, once per kind and reference."""
-        if not 1 <= amount_credits <= _MAX_GRANT_CREDITS:
-            raise InvalidInput(errors=(("amount", f"1 to {_MAX_GRANT_CREDITS}"),))
-        transfer_id = f"{kind}:{tenant_id}:{reference}"
+        if not 1 <= amount_credits <= MAX_GRANT_CREDITS:
+            raise InvalidInput(errors=(("amount", f"1 to {MAX_GRANT_CREDITS}"),))
+        values = {"tenant": tenant_id, "reference": reference, "credits": amount_credits}
         async with self._database.begin() as session:
-            rows = await session.execute(_BALANCES.with_for_update(), {"tenant": tenant_id})
-            balances = {AccountKind(kind): balance for kind, balance in rows}
-            if not balances:
+            state = await session.scalar(_WITHDRAW, values)
+            if state == "no_tenant":
                 raise TenantNotFound
-            existing = await session.get(TransferRow, transfer_id)
-            if existing is None:
-                change = amount_credits if kind is TransferKind.GRANT else -amount_credits
-                if balances[AccountKind.AVAILABLE] + change < 0:
-                    raise InsufficientCredits(f"{balances[AccountKind.AVAILABLE]} credits are available")
-                changes = {AccountKind.AVAILABLE: change, AccountKind.ISSUED: -change}
-                await move(session, transfer_id, tenant_id, kind, amount_credits, changes)
+            if state == "insufficient":
+                available = await session.scalar(_SPENDABLE, {"tenant": tenant_id})
+                raise InsufficientCredits(f"{available} credits are available")
+            if state == "differs":
+                raise ReferenceReused("the reference was used for another amount")
+            if state == "withdrawn":
                 details = {"amount_credits": amount_credits, "reference": reference}
-                await record(session, by, _ACTIONS[kind], tenant_id, tenant_id, **details)
-            elif existing.amount_credits != amount_credits:
-                raise InvalidInput(
-                    errors=(("reference", f"already used for {existing.amount_credits} credits"),)
-                )
+                await record(session, by, AuditAction.WITHDRAW_CREDITS, tenant_id, tenant_id, **details)
         return await self.balance(tenant_id)
 
     async def balance(self, tenant_id: str) -> Balance:
         rows = await self._database.call(_BALANCES, {"tenant": tenant_id})
-        balances = {AccountKind(row.kind): row.balance_credits for row in rows}
-        if not balances:
+        accounts = {AccountKind(row.kind): row for row in rows}
+        if not accounts:
             raise TenantNotFound
+        owed = accounts.get(AccountKind.OWED)
         return Balance(
-            balances[AccountKind.AVAILABLE], balances[AccountKind.HELD], balances[AccountKind.SPENT]
+            accounts[AccountKind.AVAILABLE].spendable,
+            accounts[AccountKind.HELD].balance_credits,
+            accounts[AccountKind.SPENT].balance_credits,
+            -owed.balance_credits if owed is not None else 0,
+            int(accounts[AccountKind.AVAILABLE].upcoming or 0),
         )
 
     async def list_entries(self, tenant_id: str, *, before: int | None, limit: int) -> Sequence[Entry]:

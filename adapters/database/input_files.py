@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlmodel import col
 
+from adapters.database.batch_needs import NEEDED_BY_BATCHES
 from adapters.database.engine import Database
 from adapters.database.tables import InputFileRow
 from adapters.database.tables.columns import TERMINAL
@@ -24,9 +25,8 @@ UNION
 SELECT mask FROM generations
 WHERE status NOT IN {TERMINAL} AND tenant_id = ANY (CAST(:tenants AS text[])) AND mask IS NOT NULL
 UNION
-SELECT input_file_id FROM batches
-WHERE status = 'validating' AND tenant_id = ANY (CAST(:tenants AS text[])) AND input_file_id IS NOT NULL
-""")  # noqa: S608 - a constant
+{NEEDED_BY_BATCHES}
+""")  # noqa: S608 - constants
 
 
 class PostgresInputFiles:

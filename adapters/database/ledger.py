@@ -4,18 +4,17 @@ Locks, amounts and what a repeat returns are written there. Each call is one rou
 those for one tenant that come at once share it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Executable, Row, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from adapters.database.batches import Batches
 from adapters.database.engine import Database
 from adapters.database.tables.mapping import to_outcome, undelivered_to_json
-from domain.credits import AccountKind, Completion, HoldState, Refund, Reservation, TransferKind
+from domain.credits import AccountKind, Completion, HoldState, Refund, Reservation
 from domain.errors import GenerationNotFound, ResultUnusable
 from domain.generation import Image, Outcome, TerminalState, Undelivered
 
@@ -30,7 +29,6 @@ _REFUND = text("""
 _END_LOST = text("""
     SELECT * FROM end_lost_generation(:generation, :status, :code, :attention, :error_stage)
 """)
-_MOVE = text("SELECT move_credits(:transfer, :tenant, :kind, NULL, :amount, :accounts, :changes)")
 
 
 class PostgresLedger:
@@ -113,26 +111,6 @@ def _found(row: Row[Any] | None) -> Row[Any]:
 
 def account_id(tenant_id: str, kind: AccountKind) -> str:
     return f"{tenant_id}:{kind}"
-
-
-async def move(
-    session: AsyncSession,
-    transfer_id: str,
-    tenant_id: str,
-    kind: TransferKind,
-    amount_credits: int,
-    changes: Mapping[AccountKind, int],
-) -> None:
-    """Write a transfer that belongs to no generation, its entries and the new balances."""
-    values = {
-        "transfer": transfer_id,
-        "tenant": tenant_id,
-        "kind": kind,
-        "amount": amount_credits,
-        "accounts": list(changes),
-        "changes": list(changes.values()),
-    }
-    await session.execute(_MOVE, values)
 
 
 def _end(terminal_state: TerminalState) -> dict[str, Any]:

@@ -24,7 +24,8 @@ _END_SECONDS = 30.0
 
 
 @contextmanager
-def _server(stop: StopFlag) -> Iterator[str]:
+def database_server(stop: StopFlag) -> Iterator[str]:
+    """Run a durable server for the block; yield the URL of its database, which is empty."""
     with (
         data_directory.temporary_folder() as folder,
         (data := DataDir(folder)).held(),
@@ -36,7 +37,7 @@ def _server(stop: StopFlag) -> Iterator[str]:
 @asynccontextmanager
 async def migrated_database(stop: StopFlag) -> AsyncIterator[str]:
     """Run a durable server with empty tables for the block; return the URL of its database."""
-    async with in_thread(_server(stop)) as url:
+    async with in_thread(database_server(stop)) as url:
         await asyncio.to_thread(migrate, url)
         yield url
 

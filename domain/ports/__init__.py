@@ -12,6 +12,7 @@ from domain.ports.generations import Generations
 from domain.ports.image_requests import AdoptableJobs, ImageRequests
 from domain.ports.input_files import InputFiles
 from domain.ports.installation import Installation, InstallationState, OpenStage, ProviderQueue
+from domain.ports.lots import Lots
 from domain.ports.partial_images import PartialImageOwner, PartialImages
 from domain.ports.progress import ProgressRecords, TypicalDurations
 from domain.ports.provider_slots import Closure, ProviderSlots, QueuePosition, SlotDecision
@@ -56,6 +57,7 @@ __all__ = [
     "InstallationState",
     "Ledger",
     "LogTail",
+    "Lots",
     "ObjectStore",
     "OpenStage",
     "PartialImageOwner",

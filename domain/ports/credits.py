@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.audit import SYSTEM, Actor
+from domain.audit import Actor
 from domain.auth import Caller
 from domain.credits import Balance, Completion, Entry, Refund, Reservation
 from domain.generation import Image, Outcome, TerminalState, Undelivered
@@ -53,12 +53,6 @@ class Ledger(Protocol):
 
 class CreditAccounts(Protocol):
     """A tenant's balances and entries."""
-
-    async def grant(
-        self, tenant_id: str, amount_credits: int, reference: str, *, by: Actor = SYSTEM
-    ) -> Balance:
-        """Add credits, once per reference. Raises TenantNotFound, InvalidInput."""
-        ...
 
     async def withdraw(self, tenant_id: str, amount_credits: int, reference: str, *, by: Actor) -> Balance:
         """Take available credits back, once per reference.

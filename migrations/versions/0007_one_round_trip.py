@@ -44,7 +44,7 @@ CREATE TRIGGER provider_slots_capacity AFTER UPDATE OF granted_at ON provider_sl
 
 
 def upgrade() -> None:
-    _run(*UPGRADE.split(";"), FOLLOW_GRANT, TRIGGER, *statements())
+    _run(*UPGRADE.split(";"), FOLLOW_GRANT, TRIGGER, *statements(without=("lots", "grants")))
 
 
 def downgrade() -> None:

@@ -79,7 +79,7 @@ END $$
 
 
 def upgrade() -> None:
-    _run(COMPLETED, *statements(), RIGHTS, *TRIGGERS)
+    _run(COMPLETED, *statements(without=("lots", "grants")), RIGHTS, *TRIGGERS)
 
 
 def downgrade() -> None:

@@ -9,7 +9,7 @@ from adapters.database.engine import Database
 from adapters.database.input_files import PostgresInputFiles
 from domain.batches import BatchCounts, BatchStatus, ItemState, ItemStatus
 from domain.errors import BatchNotFound, FileNotFound, TooManyOpenBatches
-from domain.input_files import ImageFacts
+from domain.input_files import FilePurpose, ImageFacts
 from tests.contracts.subjects import Subject
 from tests.support.batches import PRICE_CREDITS, batch_of, item, items
 from tests.support.requests import new_id
@@ -82,7 +82,7 @@ async def test_a_file_is_of_the_tenant_and_of_lines(
 ) -> None:
     tenant_id, files = await subject.books.tenant(), PostgresInputFiles(database)
     lines, image = new_id("file"), new_id("file")
-    await files.add_file(tenant_id, lines, lines, LINES)
+    await files.add_file(tenant_id, lines, lines, LINES, FilePurpose.BATCH)
     await files.add_file(tenant_id, image, image, ImageFacts(10, 10, "image/png", 100, "ab" * 32))
     draft = await batch_of(database, tenant_id, input_file_id=lines, endpoint="/v1/generations")
     batch, _ = await batches.create_batch(draft, None, "print", max_open=1)

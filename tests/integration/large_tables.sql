@@ -45,8 +45,25 @@ INSERT INTO image_requests (generation_id, connection_id, api_key_id, route, fin
     SELECT 'gen_' || n, 'c' || n, 'key', 'route', 'f' || n, 0, now() - make_interval(secs => n),
     now() - make_interval(secs => n - 10)
     FROM generate_series(1, 100000) AS n;
+INSERT INTO lots (id, tenant_id, reference, category, priority, granted_credits, remaining_credits, spent_credits,
+    effective_at, expires_at, begun_at, closed_at)
+    SELECT 'lot_' || n, 'ten_' || n % 100, 'r' || n, 'paid', 50, 1, 0, 1, now() - interval '1 day',
+    CASE WHEN n % 2 = 0 THEN now() - interval '1 hour' END, now(), now() FROM generate_series(1, 100000) AS n;
+INSERT INTO lot_entries (lot_id, transfer_id, remaining_change, held_change)
+    SELECT 'lot_' || n % 100000 + 1, 'gen_' || n || ':hold', -1, 1 FROM generate_series(1, 400000) AS n;
+INSERT INTO payments (reference, tenant_id, lot_id, granted_credits)
+    SELECT 'r' || n, 'ten_' || n % 100, 'lot_' || n, 1 FROM generate_series(1, 100000) AS n;
+INSERT INTO take_backs (payment_reference, reference) SELECT 'r' || n, 'b' FROM generate_series(1, 50000) AS n;
+INSERT INTO key_spending (api_key_id, month) SELECT 'key_' || n % 5000, date '2020-01-01' + make_interval(months => n / 5000)
+    FROM generate_series(1, 100000) AS n;
+INSERT INTO usage_days (tenant_id, day, model, api_key_id, generations, images, charged_credits)
+    SELECT 'ten_' || n % 100, date '2020-01-01' + n / 100, 'm', '', 1, 1, 1 FROM generate_series(1, 100000) AS n;
+INSERT INTO credit_thresholds (tenant_id, threshold_credits)
+    SELECT 'ten_' || n % 100, n FROM generate_series(1, 50000) AS n;
 -- For steps that are taken, one after the other.
 UPDATE accounts SET balance_credits = 1000 WHERE id = 'ten_1:available';
+INSERT INTO lots (id, tenant_id, reference, category, priority, granted_credits, remaining_credits, effective_at, begun_at)
+    VALUES ('lot_open', 'ten_1', 'open', 'paid', 50, 1000, 1000, now(), now());
 INSERT INTO generations (id, tenant_id, fingerprint, model, provider, endpoint, prompt, parameters, metadata, n,
     price_credits, status, stage)
 SELECT 'gen_new_' || n, 'ten_1', 'f', 'm', 'fal', 'e', 'p', '{}', '{}', 1, 1, 'created', 'created'

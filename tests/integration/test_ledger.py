@@ -138,7 +138,10 @@ async def test_the_database_refuses_a_step_back(books: PostgresBooks, ledger: Po
         "DELETE FROM entries",
         "DELETE FROM transfers",
         "TRUNCATE entries",
-        "TRUNCATE transfers, entries",
+        "TRUNCATE transfers, entries CASCADE",
+        "UPDATE lot_entries SET held_change = 0",
+        "DELETE FROM lot_entries",
+        "TRUNCATE lot_entries",
     ],
 )
 async def test_the_database_refuses_to_change_ledger_rows(

@@ -85,6 +85,11 @@ STEPS = {
     "begin storing": "SELECT * FROM begin_storing('ID', 1, NULL)",
     "finish": "SELECT * FROM finish_storing('ID', 'IMAGES', '[]')",
     "grant": "SELECT * FROM grant_free_slots('fal', 60)",
+    "grant credits": "SELECT * FROM grant_credits('ten_1', 'ID', 5, 'paid', 50, NULL, NULL, true)",
+    "take back": "SELECT * FROM take_back_credits('ten_1', 'ID', 'ID', 2)",
+    "withdraw": "SELECT * FROM withdraw_credits('ten_1', 'ID', 1)",
+    "thresholds": "SELECT set_thresholds('ten_1', ARRAY[2000])",
+    "sweep": "SELECT sweep_lots(100)",
 }
 REFUND = {
     "reserve": STEPS["reserve"],

@@ -15,7 +15,13 @@ from adapters.database.tenants import PostgresTenants
 from domain.audit import Actor
 from domain.auth import Scope
 from domain.credits import Balance
-from domain.errors import InsufficientCredits, InvalidInput, TenantNotFound, Unauthenticated
+from domain.errors import (
+    InsufficientCredits,
+    InvalidInput,
+    ReferenceReused,
+    TenantNotFound,
+    Unauthenticated,
+)
 from domain.tenant import FileUsage, TenantUsage
 from tests.support.books import PostgresBooks
 from tests.support.requests import new_id, request
@@ -89,7 +95,7 @@ async def test_credits_are_taken_back_once_and_never_those_that_are_held(
     accounts, tenant_id = PostgresCreditAccounts(database), await books.tenant(10)
     await accounts.withdraw(tenant_id, 4, "a", by=OPERATOR)
     assert await accounts.withdraw(tenant_id, 4, "a", by=OPERATOR) == Balance(6, 0, 0)
-    with pytest.raises(InvalidInput, match="already used for 4 credits"):
+    with pytest.raises(ReferenceReused, match="used for another amount"):
         await accounts.withdraw(tenant_id, 5, "a", by=OPERATOR)
     with pytest.raises(InsufficientCredits, match="6 credits are available"):
         await accounts.withdraw(tenant_id, 7, "b", by=OPERATOR)

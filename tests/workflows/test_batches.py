@@ -24,7 +24,7 @@ from devstack.servers.running import Servers
 from domain import temporal_names
 from domain.batches import Batch, BatchCounts, BatchDraft, BatchInput, BatchItemDraft, BatchStatus
 from domain.generation import GenerationInput, Status, TerminalState
-from domain.input_files import ImageFacts
+from domain.input_files import FilePurpose, ImageFacts
 from tests.conftest import namespaced_client
 from tests.support.batches import PRICE_CREDITS, StartedWorkflows, batch_of, batch_parts_of, item, items
 from tests.support.books import PostgresBooks
@@ -100,7 +100,8 @@ class Site:
     async def post_lines(self, content: str) -> "Job":
         tenant_id, file_id = await PostgresBooks(self.database).tenant(), new_id("file")
         facts = ImageFacts(0, 0, "application/jsonl", len(content), "ab" * 32)
-        await PostgresInputFiles(self.database).add_file(tenant_id, file_id, file_id, facts)
+        files = PostgresInputFiles(self.database)
+        await files.add_file(tenant_id, file_id, file_id, facts, FilePurpose.BATCH)
         self.store.objects[file_id] = content.encode()
         draft = await batch_of(self.database, tenant_id, input_file_id=file_id, endpoint="/v1/generations")
         return await self._started(draft, is_started=True)

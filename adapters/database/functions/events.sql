@@ -102,12 +102,14 @@ RETURNS void LANGUAGE sql AS $$
     ) < 10
 $$;
 
--- Holds, charges and refunds; grants, which belong to no generation.
+-- Holds, charges and refunds; what belongs to no generation, such as grants.
 CREATE OR REPLACE FUNCTION log_transfer() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM write_event(NEW.tenant_id, NEW.generation_id, 'credits.' || CASE NEW.kind
         WHEN 'hold' THEN 'held' WHEN 'settle' THEN 'settled' WHEN 'refund' THEN 'refunded'
-        WHEN 'expire' THEN 'expired' WHEN 'grant' THEN 'granted' ELSE 'withdrawn' END,
+        WHEN 'expire' THEN 'expired' WHEN 'grant' THEN 'granted' WHEN 'withdraw' THEN 'withdrawn'
+        WHEN 'expire_lot' THEN 'lot_expired' WHEN 'void_lot' THEN 'lot_voided' WHEN 'take_back' THEN 'taken_back'
+        WHEN 'repay' THEN 'repaid' END,
         jsonb_build_object('transfer_id', NEW.id, 'amount_credits', NEW.amount_credits));
     RETURN NULL;
 END $$;

@@ -2,20 +2,26 @@
 --
 -- A call is one transaction. It locks the generation's row, then the tenant's accounts in the order of their ids. What
 -- must never happen is refused by the tables: `transfers_one_hold`, `transfers_one_resolution`, `accounts_no_overdraft`,
--- the checks of `generations`, and the triggers. The conditions here turn a repeat into the stored outcome.
+-- the checks of `generations` and `lots`, and the triggers. The conditions here turn a repeat into the stored outcome.
 -- A function that finds no such generation returns no row.
 
--- Write a transfer, its entries and the new balances. An account without a change gets no entry, unless no account
--- has one. The entries are one statement, because the database checks that the rows of a statement balance.
-CREATE OR REPLACE FUNCTION move_credits(
+-- Write a transfer, its entries and the new balances; return its moment. An account without a change gets no entry, unless no
+-- account has one. The entries are one statement, because the database checks that the rows of a statement balance.
+-- Moments are read under the lock of the accounts: a tenant's transfers have them in the order of their entries.
+CREATE OR REPLACE FUNCTION write_transfer(
     p_transfer text, p_tenant text, p_kind text, p_generation text, p_amount bigint, p_accounts text[], p_changes bigint[]
-) RETURNS void LANGUAGE plpgsql AS $$
+) RETURNS timestamptz LANGUAGE plpgsql AS $$
 DECLARE
     is_of_zero CONSTANT boolean := 0 = ALL (p_changes);
+    at timestamptz;
 BEGIN
     PERFORM FROM accounts WHERE tenant_id = p_tenant AND kind = ANY (p_accounts) ORDER BY id FOR UPDATE;
-    INSERT INTO transfers (id, tenant_id, kind, hold_id, generation_id, amount_credits)
-    VALUES (p_transfer, p_tenant, p_kind, p_generation || ':hold', p_generation, p_amount);
+    at := clock_timestamp();
+    INSERT INTO transfers (id, tenant_id, kind, hold_id, generation_id, amount_credits, created_at) VALUES (
+        p_transfer, p_tenant, p_kind,
+        CASE WHEN p_kind IN ('hold', 'settle', 'refund', 'expire') THEN p_generation || ':hold' END,
+        p_generation, p_amount, at
+    );
     WITH moved AS (
         UPDATE accounts SET balance_credits = balance_credits + change.amount
         FROM unnest(p_accounts, p_changes) WITH ORDINALITY AS change (kind, amount, position)
@@ -24,19 +30,39 @@ BEGIN
     )
     INSERT INTO entries (transfer_id, account_id, amount_credits, balance_after)
     SELECT p_transfer, id, amount, balance_credits FROM moved ORDER BY position;
+    RETURN at;
 END $$;
 
--- Resolve the hold of a generation: so much is spent, the rest is available again.
-CREATE OR REPLACE FUNCTION resolve_hold(p_generation generations, p_kind text, p_charged bigint)
-RETURNS void LANGUAGE sql AS $$
-    SELECT move_credits(
-        p_generation.id || ':' || p_kind, p_generation.tenant_id, p_kind, p_generation.id,
+-- Hold the price of a generation: in its tenant's accounts, in lots, and for its key.
+CREATE OR REPLACE FUNCTION hold_credits(p_generation generations, p_at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    price CONSTANT bigint := p_generation.price_credits;
+    at CONSTANT timestamptz := write_transfer(
+        p_generation.id || ':hold', p_generation.tenant_id, 'hold', p_generation.id, price,
+        ARRAY['available', 'held'], ARRAY[-price, price]
+    );
+BEGIN
+    PERFORM take_from_lots(p_generation.tenant_id, p_generation.id || ':hold', 'hold', price, p_at);
+    PERFORM count_held(p_generation.api_key_id, price, at);
+END $$;
+
+-- Resolve the hold of a generation: so much is spent, the rest is available again. p_images: how many were delivered.
+CREATE OR REPLACE FUNCTION resolve_hold(p_generation generations, p_kind text, p_charged bigint, p_images bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    transfer CONSTANT text := p_generation.id || ':' || p_kind;
+    at CONSTANT timestamptz := write_transfer(
+        transfer, p_generation.tenant_id, p_kind, p_generation.id,
         CASE p_kind WHEN 'settle' THEN p_charged ELSE p_generation.held_credits END,
         CASE p_kind WHEN 'settle' THEN ARRAY['available', 'held', 'spent'] ELSE ARRAY['available', 'held'] END,
         ARRAY[p_generation.held_credits - p_charged, -p_generation.held_credits]
             || CASE p_kind WHEN 'settle' THEN ARRAY[p_charged] ELSE ARRAY[]::bigint[] END
-    )
-$$;
+    );
+BEGIN
+    PERFORM resolve_in_lots(p_generation, transfer, p_kind, p_charged);
+    PERFORM count_resolved(p_generation, p_charged);
+    PERFORM count_usage(p_generation, p_images, p_charged, at) WHERE p_kind = 'settle';
+END $$;
 
 -- Return how a generation ended. Images count only where they were paid for.
 CREATE OR REPLACE FUNCTION outcome_of(p_generation text)
@@ -64,7 +90,7 @@ BEGIN
     -- First, so that the end of a generation is the last of its events.
     IF has_hold THEN
         PERFORM resolve_hold(p_generation, CASE
-            WHEN charged > 0 THEN 'settle' WHEN p_code = 'workflow_lost' THEN 'expire' ELSE 'refund' END, charged);
+            WHEN charged > 0 THEN 'settle' WHEN p_code = 'workflow_lost' THEN 'expire' ELSE 'refund' END, charged, 0);
     END IF;
     UPDATE generations SET
         status = p_status,
@@ -94,7 +120,7 @@ DECLARE
     );
     uncharged CONSTANT bigint := price * least(refused, n) / n;
 BEGIN
-    PERFORM resolve_hold(p_generation, 'settle', charged);
+    PERFORM resolve_hold(p_generation, 'settle', charged, least(p_delivered, n));
     UPDATE generations SET
         status = 'completed',
         stage = 'completed',
@@ -106,7 +132,7 @@ BEGIN
 END $$;
 
 -- Hold the price, or end the generation where that cannot be.
--- state: held, insufficient, canceled, not_started_in_time or already_terminal. queued_seconds: since the price was first held.
+-- state: held, insufficient (of the balance, or of what the key may spend), canceled, not_started_in_time or already_terminal. queued_seconds: since the price was first held.
 CREATE OR REPLACE FUNCTION reserve_credits(p_generation text)
 RETURNS TABLE (
     state text, status text, code text, charged_credits bigint, images bigint, queued_seconds double precision
@@ -116,6 +142,9 @@ DECLARE
     generation generations;
     price bigint;
     available bigint;
+    low_at bigint;
+    at timestamptz;
+    refusal text;
     result text := 'held';
 BEGIN
     SELECT * INTO generation FROM generations WHERE id = p_generation FOR UPDATE;
@@ -132,19 +161,21 @@ BEGIN
         PERFORM end_generation(generation, 'failed', 'not_started_in_time', NULL, NULL);
         result := 'not_started_in_time';
     ELSIF NOT EXISTS (SELECT FROM transfers WHERE id = p_generation || ':hold') THEN
-        SELECT balance_credits INTO available FROM accounts WHERE id = generation.tenant_id || ':available' FOR UPDATE;
-        IF available >= price THEN
+        SELECT low_at_credits INTO low_at FROM accounts WHERE id = generation.tenant_id || ':available' FOR UPDATE;
+        at := clock_timestamp();
+        available := spendable_credits(generation.tenant_id, at);
+        refusal := CASE WHEN available >= price THEN refusal_of_key(generation.api_key_id, price, at)
+            ELSE 'insufficient_credits' END;
+        IF refusal IS NULL THEN
             UPDATE generations SET
                 held_credits = price,
                 stage = 'throttled',
                 status = CASE status WHEN 'created' THEN 'queued' ELSE status END
             WHERE id = p_generation;
-            PERFORM move_credits(
-                p_generation || ':hold', generation.tenant_id, 'hold', p_generation, price,
-                ARRAY['available', 'held'], ARRAY[-price, price]
-            );
+            PERFORM hold_credits(generation, at);
+            PERFORM tell_if_low(generation.tenant_id) WHERE available - price < low_at;
         ELSE
-            PERFORM end_generation(generation, 'failed', 'insufficient_credits', NULL, 'reserving');
+            PERFORM end_generation(generation, 'failed', refusal, NULL, 'reserving');
             result := 'insufficient';
         END IF;
     END IF;

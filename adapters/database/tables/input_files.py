@@ -43,7 +43,7 @@ class InputFileRow(SQLModel, table=True):
     size_bytes: int = Field(sa_column=count_column())
     sha256: str = Field(sa_column=text_column())
     has_alpha: bool = Field(sa_column=flag_column())
-    purpose: str = Field(sa_column=Column(Text, nullable=False, server_default=text("'image'")))
     created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
     # Each use extends it.
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    purpose: str = Field(sa_column=Column(Text, nullable=False, server_default=text("'image'")))

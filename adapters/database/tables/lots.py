@@ -32,10 +32,10 @@ class LotRow(SQLModel, table=True):
         priority: 0 to 100, the lowest is spent first.
         remaining_credits: Those that may be held. All of a tenant's add up to its available account.
         repaid_credits: Those that paid what the tenant owed.
-        owed_credits: What was taken back of it and was not there any more, less what was paid of that. In no sum
-            of its own lot; all of a tenant's add up to its owed account.
+        owed_credits: What was taken back of it and was not there any more, less what was paid of that. In no
+            sum of its own lot; all of a tenant's add up to its owed account.
         expired_at: When what remained was taken away. What comes back of a hold after that goes the same way.
-        closed_at: When its last credit had left it; from then on it never changes.
+        closed_at: When its last credit had left it. Only a take-back opens it again, for what is owed.
     """
 
     __tablename__ = "lots"
@@ -123,17 +123,22 @@ class LotEntryRow(SQLModel, table=True):
 class PaymentRow(SQLModel, table=True):
     """A payment that a billing system named. A reference is one payment of one tenant, in all of the service.
 
-    lot_id: None until it is granted: a refund of it may come first.
+    lot_id: None until it is granted: a refund of it may come first. Those from before lots share one.
     """
 
     __tablename__ = "payments"
-    __table_args__ = (UniqueConstraint("lot_id"), Index("payments_by_tenant", "tenant_id"))
+    __table_args__ = (
+        CheckConstraint("(lot_id IS NULL) = (granted_credits IS NULL)", name="payments_granted"),
+        Index("payments_by_tenant", "tenant_id"),
+        Index("payments_by_lot", "lot_id"),
+    )
 
     reference: str = Field(sa_column=text_column(primary_key=True))
     tenant_id: str = Field(sa_column=text_column(ForeignKey("tenants.id", ondelete="RESTRICT")))
     lot_id: str | None = Field(
         default=None, sa_column=text_column(ForeignKey("lots.id", ondelete="RESTRICT"), nullable=True)
     )
+    granted_credits: int | None = Field(default=None, sa_column=Column(BigInteger))
     created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
 
 
@@ -143,7 +148,8 @@ class TakeBackRow(SQLModel, table=True):
     Attributes:
         reference: The refund's own, so that it counts once.
         amount_credits: None for all of the payment.
-        applied_credits: How much of the payment it took back, what is owed included; None until it is granted.
+        applied_credits: How much of the payment it settled; None until that is granted.
+        owed_credits: How much of that was not there any more, and is owed.
     """
 
     __tablename__ = "take_backs"
@@ -155,6 +161,7 @@ class TakeBackRow(SQLModel, table=True):
     reference: str = Field(sa_column=text_column(primary_key=True))
     amount_credits: int | None = Field(default=None, sa_column=Column(BigInteger))
     applied_credits: int | None = Field(default=None, sa_column=Column(BigInteger))
+    owed_credits: int | None = Field(default=None, sa_column=Column(BigInteger))
     created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
     applied_at: datetime | None = Field(default=None, sa_column=moment_column())
 

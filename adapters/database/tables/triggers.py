@@ -119,6 +119,8 @@ TRIGGERS = (
     " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
     "CREATE TRIGGER entries_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON entries"
     " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
+    "CREATE TRIGGER lot_entries_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON lot_entries"
+    " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
     "CREATE TRIGGER entries_balanced AFTER INSERT ON entries REFERENCING NEW TABLE AS written"
     " FOR EACH STATEMENT EXECUTE FUNCTION refuse_imbalance()",
     "CREATE TRIGGER audit_events_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_events"

@@ -13,7 +13,7 @@ from adapters.database.engine import Database
 from adapters.database.input_files import PostgresInputFiles
 from domain.batch_lines import MAX_LINE_BYTES
 from domain.batches import Batch, BatchCounts, BatchItem, BatchStatus, LineError
-from domain.input_files import ImageFacts
+from domain.input_files import FilePurpose, ImageFacts
 from tests.support.batches import PRICE_CREDITS, batch_of, batch_parts_of
 from tests.support.books import PostgresBooks
 from tests.support.memory_store import MemoryStore
@@ -49,7 +49,9 @@ class Site:
         content = content.encode() if isinstance(content, str) else content
         self.tenant_id, file_id = await self.books.tenant(credits), new_id("file")
         facts = ImageFacts(0, 0, "application/jsonl", max(len(content), 1), "ab" * 32)
-        await PostgresInputFiles(self.database).add_file(self.tenant_id, file_id, file_id, facts)
+        await PostgresInputFiles(self.database).add_file(
+            self.tenant_id, file_id, file_id, facts, FilePurpose.BATCH
+        )
         self.store.objects[file_id] = content
         draft = await batch_of(
             self.database, self.tenant_id, input_file_id=file_id, endpoint=ENDPOINT, max_cost=max_cost

@@ -223,8 +223,11 @@ async def test_nothing_more_is_made_for_whom_it_may_not(site: Site, reason: str)
     if reason == "tenant_suspended":
         await PostgresTenants(site.database).suspend(site.draft.tenant_id, by=SYSTEM)
     else:
-        column = "revoked_at" if reason == "key_not_valid" else "expires_at"
-        await site.books.sql(f"UPDATE api_keys SET {column} = now() WHERE id = :id", id=site.draft.api_key_id)
+        end = {
+            "key_not_valid": "UPDATE api_keys SET revoked_at = now() WHERE id = :id",
+            "expired": "UPDATE api_keys SET expires_at = now() WHERE id = :id",
+        }
+        await site.books.sql(end[reason], id=site.draft.api_key_id)
     await site.end_all()
     while not (await site.advance()).has_ended:
         pass
