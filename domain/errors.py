@@ -393,7 +393,7 @@ class NotTerminal(PermanentError):
 
 
 class FileInUse(PermanentError):
-    """A generation that has not ended needs the file, or a batch whose lines are checked or whose items wait."""
+    """A generation that has not ended needs the file, or a batch: its lines are checked, or an item waits."""
 
     code = "file_in_use"
     message = "A generation or a batch that has not ended needs this file."

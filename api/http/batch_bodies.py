@@ -148,9 +148,7 @@ def _value(text: str, position: int, field: str) -> tuple[Any, int]:
         if sum(rest.count(character) for character in _STRUCTURE) <= _MAX_STRUCTURE:
             _DECODER.raw_decode(rest)
         raise InvalidInput(errors=((field, _TOO_LONG),)) from None
-    # A number that is cut off is one all the same.
-    if length == len(part) < len(text) - begin:
-        raise InvalidInput(errors=((field, _TOO_LONG),))
+    # A number that was cut off is followed by its other digits, which are no comma.
     return value, begin + length
 
 
