@@ -88,6 +88,13 @@ class Settings(BaseSettings):
     tenant_max_file_bytes: Annotated[int, Field(ge=0)] = 10_000_000_000
     tenant_max_uncharged_credits: Annotated[int, Field(ge=0)] = 10_000
     tenant_max_webhook_endpoints: Annotated[int, Field(ge=0)] = 20
+    tenant_max_api_keys: Annotated[int, Field(ge=0)] = 100
+    tenant_max_open_batches: Annotated[int, Field(ge=0)] = 10
+    tenant_max_batch_concurrency: Annotated[int, Field(ge=0)] = 100
+
+    # What each key of operators' systems may send
+    operator_calls_per_second: PositiveFloat = 50.0
+    operator_call_burst: PositiveInt = 500
 
     # How long what belongs to clients is kept after a generation has ended; unset: for ever
     retain_images_days: Annotated[float, Field(ge=0)] | None = None
@@ -137,6 +144,7 @@ class Settings(BaseSettings):
 
     # Images that clients upload
     max_input_bytes: PositiveInt = 50_000_000
+    max_batch_file_bytes: PositiveInt = 100_000_000
     input_hosts: Csv = ("*",)
     input_timeout_seconds: PositiveFloat = 10.0
     moderation_words_file: str | None = None

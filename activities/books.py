@@ -6,7 +6,7 @@ from collections import Counter
 from temporalio import activity
 
 from domain.books import BooksProgress
-from domain.ports.books import BookChecks
+from domain.ports.book_checks import BookChecks
 
 _TENANTS_AT_ONCE = 10
 # Of one run of the activity: what comes after it is the next one's, so that little is read twice.

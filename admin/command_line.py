@@ -14,7 +14,8 @@ from composition import ServiceSettings
 from composition.repositories import Database
 from domain.audit import Actor
 
-Command = Callable[[argparse.Namespace, ServiceSettings, Database], Awaitable[dict[str, Any]]]
+MAX_KEY_DAYS = 3660
+Command = Callable[[argparse.Namespace, ServiceSettings, Database], Awaitable[dict[str, Any] | str]]
 
 
 class CommandFailed(Exception):

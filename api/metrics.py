@@ -28,6 +28,9 @@ connections_closed = Counter(
     "Connections that were closed for what their client did, by reason.",
     ["reason"],
 )
+wrong_statements = Counter(
+    "darkroom_wrong_statements", "Statements of a month that were read and did not add up."
+)
 failed_keys = Counter(
     "darkroom_failed_keys", "Requests with a wrong API key, by how that was found.", ["outcome"]
 )
@@ -46,6 +49,7 @@ uncharged_credits = Gauge(
     "Prices of what was canceled late or refused today and not charged: of all tenants, and the most of one.",
     ["tenants"],
 )
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 usage_unsent = Gauge(
     "darkroom_usage_events_unsent", "Charges that the billing system has not taken.", ["receiver"]
 )
@@ -86,6 +90,6 @@ class RequestMetricsMiddleware:
             await self._app(scope, receive, noting_status)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "DELETE") else "other"
+            method = scope["method"] if scope["method"] in _METHODS else "other"
             if not client_of(scope).has_waited:
                 requests.labels(route, method, str(status)).observe(time.perf_counter() - started)

@@ -47,7 +47,8 @@ async def api_servers(
     )
     internal = build_internal_app(public)
     async with api_services(settings, engine) as services:
-        public.state.services = internal.state.services = services
+        public.serve(services)
+        internal.state.services = services
         yield ApiServers(
             _server(public, settings.api_host, settings.api_port, limits, proxies),
             _server(
@@ -94,4 +95,4 @@ def _load_limits(settings: ServiceSettings) -> LoadLimits:
 
 
 def body_limits(settings: ServiceSettings) -> BodyLimits:
-    return BodyLimits(settings.max_body_bytes, settings.max_input_bytes)
+    return BodyLimits(settings.max_body_bytes, settings.max_input_bytes, settings.max_batch_file_bytes)

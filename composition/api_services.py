@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from temporalio.client import Client
+
 from adapters.database.api_keys import PostgresApiKeys
+from adapters.database.books import PostgresBooks
+from adapters.database.client_batches import PostgresBatches
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.durations import PostgresDurations
 from adapters.database.engine import Database
@@ -17,6 +21,10 @@ from adapters.database.generations import PostgresGenerations
 from adapters.database.image_requests import PostgresImageRequests
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
+from adapters.database.key_lists import PostgresKeyLists
+from adapters.database.key_states import PostgresKeyStates
+from adapters.database.lots import PostgresLots
+from adapters.database.managed_keys import PostgresManagedKeys
 from adapters.database.progress import PostgresProgressRecords
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.provider_status import PostgresInstallation
@@ -28,6 +36,10 @@ from api.deps import Services
 from api.http.job_view import SubmitDecisions
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.api_keys import ApiKeyService
+from api.services.batch_files import BatchFileService
+from api.services.batches import BatchService
+from api.services.credits import CreditService
 from api.services.durations import Durations
 from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
@@ -35,7 +47,9 @@ from api.services.event_streams import EventStreams, StreamPolicy
 from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
 from api.services.input_files import InputFileService
+from api.services.key_budgets import KeyBudgets
 from api.services.key_guard import KeyGuard
+from api.services.key_watch import KeyWatch
 from api.services.openai_images import ImageRequestService
 from api.services.partial_images import PartialImageFeed
 from api.services.progress import ProgressService, StageDurations
@@ -49,13 +63,14 @@ from api.services.waiter import Waiter
 from api.services.webhook_endpoints import WebhookEndpointService
 from api.services.workflow_status import WorkflowStatus
 from composition.deliveries import webhook_endpoint_service
+from composition.operators import operator_services
 from composition.providers import providers_that_list_jobs, providers_with_webhooks, webhook_readers
 from composition.repositories import catalog, check_schema, database
-from composition.settings import ServiceSettings, keyring
+from composition.settings import ServiceSettings, keyring, tenant_limits
 from composition.storage import input_images, object_store
-from composition.temporal import temporal_client, workflow_client
+from composition.temporal import batch_workflows, temporal_client, workflow_client
 from domain.catalog import Catalog
-from domain.ports import ObjectStore, WebhookReader, WorkflowClient
+from domain.ports import BatchWorkflows, ObjectStore, WebhookReader, WorkflowClient
 from domain.tenant import TenantLimits
 
 # For each call to Temporal while a client waits for its response; what is not done then is done later.
@@ -81,9 +96,11 @@ class _Base:
     models: Catalog
     generations: PostgresGenerations
     limits: TenantLimits
+    key_budgets: KeyBudgets
     admission: Admission
     rate_limiter: RateLimiter
     feed: EventFeed
+    watch: KeyWatch
     waiter: Waiter
 
 
@@ -97,7 +114,9 @@ async def api_services(
         stack.push_async_callback(pool.close)
         await check_schema(pool)
         store, http = await enter(object_store(settings)), await enter(provider_client())
-        base = _base(settings, pool, store, engine or await _temporal(settings))
+        temporal = await temporal_client(settings, lazy=True)
+        base = _base(settings, pool, store, engine or _temporal(settings, temporal))
+        stack.callback(base.watch.close)
         stack.callback(base.feed.close)
         input_files = await enter(_input_file_service(settings, pool, store))
         accepting = _generation_service(base, input_files)
@@ -106,6 +125,7 @@ async def api_services(
             input_files,
             accepting,
             image_requests=await enter(_image_requests(base, accepting)),
+            batches=_batch_service(base, batch_workflows(settings, temporal, call_seconds=_TEMPORAL_SECONDS)),
             webhook_readers=webhook_readers(settings, http),
             webhook_endpoints=await webhook_endpoint_service(settings, pool, base.limits),
         )
@@ -114,6 +134,7 @@ async def api_services(
 def _base(settings: ServiceSettings, pool: Database, store: S3Store, workflows: WorkflowEngine) -> _Base:
     generations, limits = PostgresGenerations(pool), tenant_limits(settings)
     feed = EventFeed(PostgresEventLog(pool), pause_seconds=settings.event_pause_seconds)
+    budgets, watch = KeyBudgets(PostgresKeyLists(pool)), KeyWatch(PostgresKeyStates(pool))
     return _Base(
         settings,
         pool,
@@ -122,10 +143,12 @@ def _base(settings: ServiceSettings, pool: Database, store: S3Store, workflows: 
         catalog(settings),
         generations,
         limits,
-        Admission(PostgresTenantUsages(pool), limits),
+        budgets,
+        Admission(PostgresTenantUsages(pool), limits, budgets),
         RateLimiter(limits),
         feed,
-        Waiter(feed, generations),
+        watch,
+        Waiter(feed, generations, watch),
     )
 
 
@@ -135,13 +158,15 @@ def _services(
     accepting: GenerationService,
     *,
     image_requests: ImageRequestService,
+    batches: BatchService,
     webhook_readers: Mapping[str, WebhookReader],
     webhook_endpoints: WebhookEndpointService,
 ) -> Services:
     settings, pool, models = base.settings, base.pool, base.models
     tenants, credits, log = PostgresTenants(pool), PostgresCreditAccounts(pool), PostgresEventLog(pool)
     durations = Durations(PostgresDurations(pool), models)
-    streams = EventStreams(log, base.feed, _stream_policy(settings))
+    policy = StreamPolicy(settings.api_stream_seconds, settings.api_stream_heartbeat_seconds)
+    streams = EventStreams(log, base.feed, base.watch, policy)
     return Services(
         catalog=models,
         generations=base.generations,
@@ -149,8 +174,10 @@ def _services(
         slots=PostgresProviderSlots(pool, {}),  # to read positions; only workers grant slots
         progress=ProgressService(PostgresProgressRecords(pool), StageDurations(durations, models)),
         input_file_service=input_files,
-        credits=credits,
+        batches=batches,
+        credits=CreditService(credits, PostgresLots(pool), PostgresBooks(pool)),
         key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
+        operators=operator_services(settings, pool),
         tenants=tenants,
         generation_service=accepting,
         image_requests=image_requests,
@@ -162,14 +189,14 @@ def _services(
         waiter=base.waiter,
         store=base.store,
         image_copies=ImageCopies(base.store),
-        partial_images=PartialImageFeed(
-            streams, base.waiter, max_wait_seconds=settings.api_images_wait_seconds
-        ),
+        partial_images=_partial_images(base, streams),
         webhook_readers=webhook_readers,
         serializer=_serializer(settings, models),
         readiness=_readiness(base),
         state_gauges=StateGauges(PostgresInstallation(pool)),
         admission=base.admission,
+        key_budgets=base.key_budgets,
+        api_keys=ApiKeyService(PostgresManagedKeys(pool), base.limits),
         sessions=Sessions(PostgresApiKeys(pool), PostgresTenantUsages(pool), credits, base.limits),
         erasure=PostgresErasure(pool),
         rate_limiter=base.rate_limiter,
@@ -192,13 +219,28 @@ def _generation_service(base: _Base, input_files: InputFileService) -> Generatio
     )
 
 
+def _partial_images(base: _Base, streams: EventStreams) -> PartialImageFeed:
+    return PartialImageFeed(streams, base.waiter, max_wait_seconds=base.settings.api_images_wait_seconds)
+
+
 def _readiness(base: _Base) -> Readiness:
-    checks = {
-        "postgres": base.pool.healthy,
-        "temporal": base.workflows.healthy,
-        "s3": base.store.bucket_exists,
-    }
+    is_healthy, has_temporal = base.pool.healthy, base.workflows.healthy
+    checks = {"postgres": is_healthy, "temporal": has_temporal, "s3": base.store.bucket_exists}
     return Readiness(checks, essential="postgres")
+
+
+def _batch_service(base: _Base, workflows: BatchWorkflows) -> BatchService:
+    rows = PostgresInputFiles(base.pool)
+    return BatchService(
+        base.models,
+        PostgresBatches(base.pool),
+        workflows,
+        rows,
+        BatchFileService(rows, base.store, max_bytes=base.settings.max_batch_file_bytes),
+        base.admission,
+        base.rate_limiter,
+        keyring(base.settings),
+    )
 
 
 @asynccontextmanager
@@ -222,11 +264,11 @@ async def _image_requests(base: _Base, accepting: GenerationService) -> AsyncIte
         await asyncio.wait([running])
 
 
-async def _temporal(settings: ServiceSettings) -> WorkflowEngine:
+def _temporal(settings: ServiceSettings, client: Client) -> WorkflowEngine:
     """Return Temporal's workflows. It may be away: the client connects on its first call."""
     return workflow_client(
         settings,
-        await temporal_client(settings, lazy=True),
+        client,
         background_calls=settings.api_background_calls,
         call_seconds=_TEMPORAL_SECONDS,
     )
@@ -248,10 +290,6 @@ async def _input_file_service(
         )
 
 
-def _stream_policy(settings: ServiceSettings) -> StreamPolicy:
-    return StreamPolicy(settings.api_stream_seconds, settings.api_stream_heartbeat_seconds)
-
-
 def _serializer(settings: ServiceSettings, models: Catalog) -> GenerationSerializer:
     ui = None
     if settings.show_temporal_ui_links and settings.temporal_ui_url:
@@ -259,10 +297,3 @@ def _serializer(settings: ServiceSettings, models: Catalog) -> GenerationSeriali
     lifetime = timedelta(days=settings.image_link_days)
     decisions = SubmitDecisions(models, providers_with_webhooks(settings), providers_that_list_jobs())
     return GenerationSerializer(settings.public_url, keyring(settings), lifetime, ui, decisions)
-
-
-def tenant_limits(settings: ServiceSettings) -> TenantLimits:
-    """Return the limits of every tenant that has none of its own."""
-    return TenantLimits(
-        **{each.name: getattr(settings, f"tenant_{each.name}") for each in fields(TenantLimits)}
-    )

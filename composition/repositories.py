@@ -7,6 +7,7 @@ from pathlib import Path
 from adapters.catalog.models_toml import load_catalog
 from adapters.database.audit import audit_events, record_alone
 from adapters.database.book_checks import PostgresBookChecks
+from adapters.database.books import PostgresBooks
 from adapters.database.costs import CostLine, cost_lines
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.dsn import async_engine
@@ -41,6 +42,7 @@ __all__ = [
     "async_engine",
     "audit_events",
     "book_checks",
+    "books",
     "catalog",
     "check_schema",
     "cost_lines",
@@ -116,6 +118,10 @@ def slots_with_limits(pool: Database, limits: Mapping[str, int]) -> PostgresProv
 
 def tenants(pool: Database) -> PostgresTenants:
     return PostgresTenants(pool)
+
+
+def books(pool: Database) -> PostgresBooks:
+    return PostgresBooks(pool)
 
 
 def credit_accounts(pool: Database) -> PostgresCreditAccounts:

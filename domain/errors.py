@@ -19,6 +19,7 @@ ServiceError
         TenantNotFound
         WebhookEndpointNotFound
         DeliveryNotFound
+        BatchNotFound
         TooLateToCancel
         SignatureInvalid
         LinkExpired
@@ -28,16 +29,22 @@ ServiceError
         ReferenceReused
         TakeBackTooLarge
         TenantSuspended
+        KeyNotValid
         FileQuotaExceeded
         UnchargedCostExceeded
         TooManyWebhookEndpoints
         WebhookEndpointDisabled
+        ApiKeyNotFound
+        ApiKeyEnded
+        KeyExceedsOwn
+        TooManyApiKeys
         LimitReached
             RateLimited
             TooManyOpenGenerations
             TooManyWaitingGenerations
             TooManyWaiting
             TooManyHeldCredits
+            TooManyOpenBatches
         NotTerminal
         FileInUse
         ImageErased
@@ -244,11 +251,18 @@ class DeliveryNotFound(PermanentError):
     message = "No such delivery."
 
 
+class BatchNotFound(PermanentError):
+    """This tenant has no batch with that id."""
+
+    code = "batch_not_found"
+    message = "No such batch."
+
+
 class TooLateToCancel(PermanentError):
-    """Storing has begun, or the generation has ended otherwise."""
+    """Storing has begun, or the generation or batch has ended otherwise."""
 
     code = "too_late_to_cancel"
-    message = "The generation can no longer be canceled."
+    message = "It can no longer be canceled."
 
     def __init__(self, detail: str | None = None, *, about: JobFacts | None = None) -> None:
         super().__init__(detail)
@@ -311,6 +325,13 @@ class TenantSuspended(PermanentError):
     message = "This account is suspended."
 
 
+class KeyNotValid(PermanentError):
+    """The API key that made a batch was revoked or has expired, so that nothing more is made for it."""
+
+    code = "key_not_valid"
+    message = "The API key that asked for it was revoked or has expired."
+
+
 class FileQuotaExceeded(PermanentError):
     """The tenant has as many files, or bytes in files, as it may. They expire, and may be deleted."""
 
@@ -337,6 +358,38 @@ class WebhookEndpointDisabled(PermanentError):
 
     code = "webhook_endpoint_disabled"
     message = "The webhook endpoint is disabled; enable it first."
+
+
+class ApiKeyNotFound(PermanentError):
+    """The tenant has no API key with that id."""
+
+    code = "api_key_not_found"
+    message = "No such API key."
+
+
+class ApiKeyEnded(PermanentError):
+    """The API key is revoked or expired, and stays as it is."""
+
+    code = "api_key_ended"
+    message = "The API key is revoked or expired, and cannot be changed; make another one."
+
+
+class KeyExceedsOwn(PermanentError):
+    """An API key would make or edit one that may do more than itself. `errors` names each field."""
+
+    code = "key_exceeds_own"
+    message = "An API key cannot make or edit a key that may do more than itself."
+
+    def __init__(self, detail: str | None = None, *, errors: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(detail or "; ".join(f"{field}: {text}" for field, text in errors) or None)
+        self.errors = errors
+
+
+class TooManyApiKeys(PermanentError):
+    """The tenant has as many API keys that are valid as it may."""
+
+    code = "too_many_api_keys"
+    message = "The account has as many API keys as it may; revoke one first."
 
 
 class LimitReached(PermanentError):
@@ -376,10 +429,10 @@ class NotTerminal(PermanentError):
 
 
 class FileInUse(PermanentError):
-    """A generation that has not ended needs the file."""
+    """A generation that has not ended needs the file, or a batch: its lines are checked, or an item waits."""
 
     code = "file_in_use"
-    message = "A generation that has not ended needs this file."
+    message = "A generation or a batch that has not ended needs this file."
 
 
 class ImageErased(PermanentError):
@@ -408,6 +461,13 @@ class TooManyHeldCredits(LimitReached):
 
     code = "too_many_held_credits"
     message = "The open generations of this API key hold as many credits as they may."
+
+
+class TooManyOpenBatches(LimitReached):
+    """As many batches of the tenant are open as may be."""
+
+    code = "too_many_open_batches"
+    message = "Too many batches are open; post again when one has ended."
 
 
 class EventsExpired(PermanentError):

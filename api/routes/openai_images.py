@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
-from api.deps import AnyCaller, IdempotencyKey, Services, ServicesDep
+from api.deps import AnyCaller, IdempotencyKey, Services, ServicesDep, ShowsBudget
 from api.http.accepted import CREATE_ERRORS
 from api.http.client import client_of
 from api.http.declarations import declares
@@ -24,7 +24,6 @@ from api.http.response_headers import RATE_LIMIT, REPLAYED
 from api.http.schemas.openai_images import ImageAsk, ImageEditAsk, ImageEditForm
 from api.services.generations import GenerationCommand
 from api.services.openai_images import AwaitedJob, ClientTry
-from api.services.openai_parameters import DEFAULT_MODEL, model_parameters
 from domain.auth import Caller, Scope
 from domain.errors import (
     ContentRejected,
@@ -43,6 +42,7 @@ from domain.errors import (
     TooManyAtOnce,
     UnsupportedMediaType,
 )
+from domain.openai_parameters import DEFAULT_MODEL, model_parameters
 from domain.tenant import RatePolicy
 
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
@@ -86,7 +86,7 @@ _ENDINGS = (
 
 @declares(ScopeMissing, RateLimited, scope=Scope.WRITE_GENERATIONS, headers=RATE_LIMIT)
 async def _creator(
-    request: Request, caller: AnyCaller, services: ServicesDep, key: IdempotencyKey
+    request: Request, caller: AnyCaller, services: ServicesDep, key: IdempotencyKey, _: ShowsBudget
 ) -> tuple[Caller, ClientTry]:
     """Return a caller who may make images and see them, and what it says of its request.
 

@@ -1,26 +1,31 @@
-"""Comparisons of the books."""
+"""What a tenant reads of its books: statements of months, and usage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import date
 from typing import Protocol
 
-from domain.books import Disagreement
+from domain.statements import MonthLine, Statement, UsageLine, UsageQuery
 
 
-class BookChecks(Protocol):
-    """Compares what the books say in two places. Raises DatabaseUnavailable."""
+class Books(Protocol):
+    """Sums of a tenant's movements, each read in one statement, and so of one moment."""
 
-    async def list_tenants(self, after: str, limit: int) -> Sequence[str]:
-        """Return ids of tenants, those that are erased included, in order."""
-        ...
+    async def read_statement(self, tenant_id: str, month: date) -> Statement:
+        """Return the statement of a month; of one before the tenant was there, an empty one.
 
-    async def check_tenants(self, tenant_ids: Sequence[str], *, whole: bool = False) -> list[Disagreement]:
-        """Return what does not agree, at most some thousands.
-
-        Entries that were added up before are not read again, unless `whole`: they never change. Running jobs
-        make nothing disagree.
+        Raises TenantNotFound, InvalidInput for a month that has not begun.
         """
         ...
 
-    async def record_check(self, tenants: int, disagreements: Mapping[str, int]) -> None:
-        """Record that all tenants were checked."""
+    async def list_months(self, tenant_id: str, *, before: date | None, limit: int) -> Sequence[MonthLine]:
+        """Return the months since the tenant is there, up to this one, the newest first.
+
+        Raises TenantNotFound.
+        """
+        ...
+
+    async def list_usage(
+        self, tenant_id: str, wanted: UsageQuery, *, after: UsageLine | None, limit: int
+    ) -> Sequence[UsageLine]:
+        """Return what was charged, by groups in their order; without groups, one sum."""
         ...
