@@ -24,8 +24,8 @@ _UNREAD = """
 """
 _IN_ORDER = "ORDER BY transaction_id, id"
 _IS_CHARGE = "type = 'credits.settled' AND CAST(data ->> 'amount_credits' AS bigint) > 0"
-# Whoever locks the cursor may get it as another has just moved it: beyond the horizon of its own snapshot, but
-# never beyond the number of its own transaction.
+# Whoever locks the cursor may get it as another has just moved it: beyond the horizon of its own snapshot,
+# but never beyond the number of its own transaction.
 _LOCKED_PLACE = _PLACE.replace(_HORIZON, "CAST(CAST(pg_current_xact_id() AS text) AS bigint)")
 # As in dispatch_events: what one transaction reads can have nothing come before it any more.
 _COLLECT = text(f"""
