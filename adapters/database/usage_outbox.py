@@ -93,7 +93,7 @@ UPDATE usage_senders SET failures = failures + 1, problem = :problem, holder = N
 WHERE name = 'billing' AND holder = :sender
 """)
 _RELEASE = text("UPDATE usage_senders SET holder = NULL WHERE name = 'billing' AND holder = :sender")
-_MAX_COUNTED = 10_000
+_MAX_COUNTED, _MAX_COLLECTS = 10_000, 20
 # Of those that are not collected yet, the first ones: they are few, or no worker runs.
 _BACKLOG = text(f"""
 WITH place AS ({_PLACE}), unread AS MATERIALIZED (
@@ -134,6 +134,12 @@ class PostgresUsageOutbox:
     async def collect(self, limit: int) -> int:
         [row] = await self._database.call(_COLLECT, {"limit": limit})
         return int(row.events)
+
+    async def collect_all(self, limit: int) -> None:
+        """Collect batch after batch, so that events can be purged. Usually a sender has left none."""
+        for _ in range(_MAX_COLLECTS):
+            if await self.collect(limit) < limit:
+                return
 
     async def lease(self, sender: str, seconds: float) -> int | None:
         rows = await self._database.call(_LEASE, {"sender": sender, "seconds": seconds})
