@@ -37,13 +37,17 @@ from domain.statements import (
 _MAX_DISORDER = "interval '30 seconds'"
 # Until then a transaction that began in the month may still add to it.
 _FINAL_AFTER = "interval '10 minutes'"
-# Of lots there is one per grant. What was granted before there were lots became one that is paid.
+# What is looked up for a transfer is a subquery that cannot be merged into a join: the planner, which knows
+# no edges, would read all entries for it. What was granted before there were lots became one that is paid.
 _STATEMENT = text(f"""
 WITH edge (name, at) AS (
     VALUES ('opening', CAST(:starts_at AS timestamptz)), ('closing', CAST(:ends_at AS timestamptz))
 ), cut AS MATERIALIZED (
     SELECT edge.name, edge.at, (
-        SELECT max(entries.id) FROM transfers JOIN entries ON entries.transfer_id = transfers.id
+        SELECT max(written.id)
+        FROM transfers CROSS JOIN LATERAL (
+            SELECT max(id) AS id FROM entries WHERE transfer_id = transfers.id
+        ) AS written
         WHERE transfers.tenant_id = :tenant AND transfers.created_at < edge.at
             AND transfers.created_at > newest.created_at - {_MAX_DISORDER}
     ) AS entry_id
@@ -53,12 +57,15 @@ WITH edge (name, at) AS (
     ) AS newest
 ), early AS MATERIALIZED (
     -- Written before the last entry of the time before the edge, and of the time after it.
-    SELECT cut.name, entries.account_id, sum(entries.amount_credits) AS amount_credits
+    SELECT cut.name, moved.account_id, sum(moved.amount_credits) AS amount_credits
     FROM cut
     JOIN transfers ON transfers.tenant_id = :tenant AND transfers.created_at >= cut.at
         AND transfers.created_at < cut.at + {_MAX_DISORDER}
-    JOIN entries ON entries.transfer_id = transfers.id AND entries.id < cut.entry_id
-    GROUP BY cut.name, entries.account_id
+    CROSS JOIN LATERAL (
+        SELECT account_id, sum(amount_credits) AS amount_credits FROM entries
+        WHERE transfer_id = transfers.id AND id < cut.entry_id GROUP BY account_id
+    ) AS moved
+    GROUP BY cut.name, moved.account_id
 )
 SELECT 'clock' AS part, NULL AS name, CAST(clock_timestamp() < :starts_at AS integer)::bigint AS first,
     CAST(clock_timestamp() > :ends_at + {_FINAL_AFTER} AS integer)::bigint AS second, 0::bigint AS third
@@ -74,14 +81,17 @@ LEFT JOIN LATERAL (
 LEFT JOIN early ON early.name = edge.name AND early.account_id = accounts.id
 WHERE accounts.tenant_id = :tenant
 UNION ALL
-SELECT transfers.kind, lots.category, sum(transfers.amount_credits)::bigint,
-    coalesce(-sum(owed.amount_credits) FILTER (WHERE transfers.kind = 'take_back'), 0)::bigint, 0
+SELECT transfers.kind, lot.category, sum(transfers.amount_credits)::bigint,
+    coalesce(-sum(owed.amount_credits), 0)::bigint, 0
 FROM transfers
-LEFT JOIN lots ON lots.grant_id = transfers.id
-LEFT JOIN entries AS owed ON owed.transfer_id = transfers.id AND owed.account_id = :owed_account
+LEFT JOIN LATERAL (SELECT category FROM lots WHERE grant_id = transfers.id LIMIT 1) AS lot ON true
+LEFT JOIN LATERAL (
+    SELECT amount_credits FROM entries
+    WHERE transfer_id = transfers.id AND account_id = :owed_account AND transfers.kind = 'take_back' LIMIT 1
+) AS owed ON true
 WHERE transfers.tenant_id = :tenant AND transfers.hold_id IS NULL
     AND transfers.created_at >= :starts_at AND transfers.created_at < :ends_at
-GROUP BY transfers.kind, lots.category
+GROUP BY transfers.kind, lot.category
 UNION ALL
 SELECT 'charge', model, sum(generations)::bigint, sum(images)::bigint, sum(charged_credits)::bigint
 FROM usage_days WHERE tenant_id = :tenant AND day >= :first_day AND day < :next_day
