@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     tenant_max_uncharged_credits: Annotated[int, Field(ge=0)] = 10_000
     tenant_max_webhook_endpoints: Annotated[int, Field(ge=0)] = 20
     tenant_max_api_keys: Annotated[int, Field(ge=0)] = 100
+    tenant_max_open_batches: Annotated[int, Field(ge=0)] = 10
+    tenant_max_batch_concurrency: Annotated[int, Field(ge=0)] = 100
 
     # What each key of operators' systems may send
     operator_calls_per_second: PositiveFloat = 50.0
@@ -142,6 +144,7 @@ class Settings(BaseSettings):
 
     # Images that clients upload
     max_input_bytes: PositiveInt = 50_000_000
+    max_batch_file_bytes: PositiveInt = 100_000_000
     input_hosts: Csv = ("*",)
     input_timeout_seconds: PositiveFloat = 10.0
     moderation_words_file: str | None = None

@@ -19,7 +19,7 @@ from composition.activities import Activities, worker_activities
 from composition.deliveries import dispatching
 from composition.providers import submits_per_second
 from composition.repositories import Database, catalog, check_schema, database
-from composition.temporal import temporal_client, workflow_client
+from composition.temporal import batch_workflows, temporal_client, workflow_client
 from composition.usage_events import sending_usage_events
 from domain import temporal_names
 from runtime.health import health_server
@@ -28,6 +28,7 @@ from runtime.process import run
 from runtime.work_folder import work_folder
 from runtime.workers import run_workers
 from runtime.workflow_runner import PRODUCTION_RUNNER
+from workflows.batch import BatchWorkflow
 from workflows.books import CheckBooksWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.generation import GenerationWorkflow
@@ -62,6 +63,8 @@ class Tuning:
     sticky_timeout: timedelta
     # Each is one small request to one receiver, of which no tenant may have many at once.
     max_deliveries: int = 500
+    # Each mostly waits, from look to look.
+    max_batches: int = 200
 
 
 def build_workers(
@@ -112,6 +115,12 @@ def _queues(activities: Activities, tuning: Tuning) -> dict[str, dict[str, Any]]
             "workflows": [DeliveryWorkflow],
             "activities": [activities.deliveries.send_webhook],
             "max_concurrent_activities": tuning.max_deliveries,
+            "max_concurrent_workflow_tasks": tuning.max_workflow_tasks,
+        },
+        temporal_names.BATCHES_QUEUE: {
+            "workflows": [BatchWorkflow],
+            "activities": [activities.batches.validate_batch, activities.batches.advance_batch],
+            "max_concurrent_activities": tuning.max_batches,
             "max_concurrent_workflow_tasks": tuning.max_workflow_tasks,
         },
     }
@@ -188,7 +197,8 @@ async def _work(
     settings: ServiceSettings, client: Client, pool: Database, queues: Sequence[str], stop: asyncio.Event
 ) -> None:
     workflows = workflow_client(settings, client)
-    async with worker_activities(settings, workflows, pool) as activities:
+    batches = batch_workflows(settings, client)
+    async with worker_activities(settings, workflows, batches, pool) as activities:
         workers = build_workers(client, activities, tuning_of(settings), queues, stop=stop)
 
         def is_serving() -> bool:

@@ -2,6 +2,7 @@
 
 from temporalio import activity
 
+from domain.batches import Batch
 from domain.generation import Outcome
 
 FINISHED = "darkroom_generations_finished"
@@ -11,6 +12,8 @@ STORED_BYTES = "darkroom_stored_bytes"
 REPAIRS = "darkroom_repairs"
 RECONCILES = "darkroom_reconciles"
 DELIVERIES = "darkroom_delivery_attempts"
+BATCHES = "darkroom_batches_finished"
+BATCH_ITEMS = "darkroom_batch_items"
 
 
 def count_finished(outcome: Outcome) -> None:
@@ -40,6 +43,16 @@ def count_reconcile(part: str, *, succeeded: bool) -> None:
 
 def count_delivery_attempt(outcome: str) -> None:
     _add(DELIVERIES, 1, outcome=outcome)
+
+
+def count_batch(batch: Batch) -> None:
+    """Count a batch that has ended."""
+    _add(BATCHES, 1, status=batch.status.value, code=batch.error_code or "")
+
+
+def count_items(outcome: str, number: int) -> None:
+    if number:
+        _add(BATCH_ITEMS, number, outcome=outcome)
 
 
 def _add(name: str, value: int, **labels: str) -> None:

@@ -16,6 +16,7 @@ from typing import TypeVar
 from temporalio import activity
 
 from activities.assets import object_keys
+from activities.batch_repairs import BatchRepairer
 from activities.erasure import Eraser
 from activities.lots import LotSweeper
 from activities.metrics import count_finished, count_reconcile, count_repair
@@ -77,6 +78,7 @@ class ReconcileActivities:
         eraser: Eraser,
         partial_images: PartialImageEraser,
         lots: LotSweeper,
+        batches: BatchRepairer,
     ) -> None:
         self._queries = queries
         self._workflows = workflows
@@ -90,6 +92,7 @@ class ReconcileActivities:
         self._eraser = eraser
         self._partial_images = partial_images
         self._lots = lots
+        self._batches = batches
 
     @activity.defn
     async def reconcile(self, plan: ReconcilePlan) -> dict[str, int]:
@@ -126,6 +129,9 @@ class ReconcileActivities:
                 partial(queries.list_past_cancel_at, age), self._repair_stuck, _id_of_stuck
             ),
             "lots": self._lots.sweep,
+            "batches": lambda: _repair_all(
+                partial(self._batches.list_open, age), self._batches.repair, lambda batch: batch.batch_id
+            ),
             "slots": lambda: _repair_each(self._grant_slots, list(self._providers), str),
             "stalled": self._flag_stalled,
             "open": lambda: _repair_all(

@@ -5,7 +5,7 @@ from typing import Any
 from composition import ServiceSettings
 from composition.activities import worker_activities
 from composition.repositories import Database
-from composition.temporal import temporal_client, workflow_client
+from composition.temporal import batch_workflows, temporal_client, workflow_client
 from domain.errors import GenerationNotFound
 from domain.provider import AttemptRef
 
@@ -18,9 +18,10 @@ async def look_up(settings: ServiceSettings, pool: Database, generation_id: str)
     Also for a generation that has ended: what is found then is noted as late, with its cost. Raises
     GenerationNotFound if nothing was ever submitted.
     """
-    workflows = workflow_client(settings, await temporal_client(settings, lazy=True))
+    client = await temporal_client(settings, lazy=True)
+    workflows, batches = workflow_client(settings, client), batch_workflows(settings, client)
     found: dict[str, Any] = {}
-    async with worker_activities(settings, workflows, pool) as activities:
+    async with worker_activities(settings, workflows, batches, pool) as activities:
         for ordinal in _ORDINALS:
             attempt = AttemptRef(generation_id, ordinal)
             try:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from api.deps import Services
 from api.http import problems
+from api.http.batch_bodies import MAX_BODY_BYTES as MAX_BATCH_BODY_BYTES
 from api.http.body_limits import BodyLimitMiddleware
 from api.http.budget_headers import BudgetHeadersMiddleware
 from api.http.deprecations import DeprecationMiddleware
@@ -20,13 +21,17 @@ from api.http.operator_door import OperatorDoorMiddleware
 from api.http.rate_limit_headers import RateLimitHeadersMiddleware
 from api.http.request_log import RequestLogMiddleware
 from api.http.security_headers import SecurityHeadersMiddleware
+from api.http.upload_limits import MULTIPART_OVERHEAD_BYTES
 from api.metrics import RequestMetricsMiddleware
 from api.routes import (
     api_keys,
+    batch_results,
+    batches,
     credits,
     deliveries,
     estimates,
     events,
+    file_content,
     files,
     generation_list,
     generations,
@@ -45,8 +50,6 @@ from api.routes import (
     webhooks,
 )
 
-# What multipart puts around a file.
-_MULTIPART_OVERHEAD_BYTES = 10_000
 # Providers report addresses of images, not images.
 _MAX_WEBHOOK_BYTES = 2_000_000
 _BODY_TIMEOUT_SECONDS = 60.0
@@ -79,10 +82,11 @@ class PublicAPI(DescribedAPI):
 
 @dataclass(frozen=True)
 class BodyLimits:
-    """Caps of request bodies. max_input_bytes: of an uploaded image."""
+    """Caps of request bodies. max_input_bytes: of an image; max_batch_file_bytes: of a batch's lines."""
 
     max_body_bytes: int
     max_input_bytes: int
+    max_batch_file_bytes: int = 0
 
 
 def build_app(
@@ -102,7 +106,7 @@ def build_app(
     client_routes = (
         *(generations, generation_list, estimates, retries, images, image_lists, events, files),
         *(models, credits, lots, statements, session, api_keys, webhooks, webhook_endpoints, deliveries),
-        openai_images,
+        *(openai_images, batches, batch_results, file_content),
     )
     for routes in client_routes:
         app.include_router(routes.router)
@@ -110,8 +114,11 @@ def build_app(
     for path in public_paths:
         app.include_router(_ROUTERS[path](app.openapi))
     caps = {
-        files.router.prefix: limits.max_input_bytes + _MULTIPART_OVERHEAD_BYTES,
+        # Of an image it is less, which the route knows.
+        files.router.prefix: max(limits.max_input_bytes, limits.max_batch_file_bytes)
+        + MULTIPART_OVERHEAD_BYTES,
         webhooks.router.prefix: _MAX_WEBHOOK_BYTES,
+        batches.router.prefix: MAX_BATCH_BODY_BYTES,
     }
     app.operators = _operators_app(public_url)
     app.add_middleware(MethodsMiddleware)

@@ -24,6 +24,7 @@ from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
 from api.services.api_keys import ApiKeyService
+from api.services.batches import BatchService
 from api.services.billing import OperatorServices
 from api.services.credits import CreditService
 from api.services.estimates import Estimates
@@ -100,6 +101,7 @@ class Services:
     slots: ProviderSlots
     progress: ProgressService
     input_file_service: InputFileService
+    batches: BatchService
     generation_service: GenerationService
     estimates: Estimates
     workflow_status: WorkflowStatus

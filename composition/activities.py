@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from activities.assets import AssetActivities, ImageWriter
+from activities.batches import BatchActivities
 from activities.books import BookActivities
 from activities.credits import CreditActivities
 from activities.deliveries import DeliveryActivities
@@ -30,6 +31,7 @@ from adapters.database.ledger import PostgresLedger
 from adapters.database.lots import PostgresLots
 from adapters.database.partial_images import PostgresPartialImages
 from adapters.database.reconcile_queries import PostgresReconcileQueries
+from composition.batches import BatchParts, batch_parts
 from composition.deliveries import delivery_activities
 from composition.providers import input_check, providers, webhook_url, webhook_urls
 from composition.repositories import catalog, provider_slots
@@ -38,6 +40,7 @@ from composition.storage import object_store, result_decoders, result_images
 from domain.ports import (
     Assets,
     Attempts,
+    BatchWorkflows,
     Downloader,
     Erasure,
     Generations,
@@ -72,6 +75,7 @@ class Activities:
     reconcile: ReconcileActivities
     deliveries: DeliveryActivities
     books: BookActivities
+    batches: BatchActivities
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ class ActivityPorts:
     stop_grace_seconds: float = 25.0
 
 
-def build_activities(ports: ActivityPorts, deliveries: DeliveryActivities) -> Activities:
+def build_activities(ports: ActivityPorts, deliveries: DeliveryActivities, batches: BatchParts) -> Activities:
     """Build every activity; tests build theirs here too."""
     granter = SlotGranter(ports.slots, ports.workflows)
     writer = ImageWriter(ports.inspector, ports.store)
@@ -152,14 +156,15 @@ def build_activities(ports: ActivityPorts, deliveries: DeliveryActivities) -> Ac
         ),
         slots=SlotActivities(granter),
         moderation=ModerationActivities(ports.generations, ports.input_check),
-        reconcile=_reconciler(ports, provider, granter),
+        reconcile=_reconciler(ports, provider, granter, batches),
         deliveries=deliveries,
         books=BookActivities(ports.book_checks),
+        batches=batches.activities,
     )
 
 
 def _reconciler(
-    ports: ActivityPorts, provider: ProviderActivities, granter: SlotGranter
+    ports: ActivityPorts, provider: ProviderActivities, granter: SlotGranter, batches: BatchParts
 ) -> ReconcileActivities:
     return ReconcileActivities(
         ports.reconcile_queries,
@@ -174,12 +179,13 @@ def _reconciler(
         Eraser(ports.erasure, ports.retention),
         PartialImageEraser(ports.partial_images, ports.store),
         LotSweeper(ports.lots),
+        batches.repairer,
     )
 
 
 @asynccontextmanager
 async def worker_activities(
-    settings: ServiceSettings, workflows: WorkflowClient, database: Database
+    settings: ServiceSettings, workflows: WorkflowClient, batches: BatchWorkflows, database: Database
 ) -> AsyncIterator[Activities]:
     """Open the activities on the real adapters."""
     models = catalog(settings)
@@ -220,6 +226,7 @@ async def worker_activities(
                 stop_grace_seconds=settings.worker_grace_seconds,
             ),
             await stack.enter_async_context(delivery_activities(settings, database)),
+            batch_parts(settings, database, store, workflows, batches),
         )
 
 

@@ -95,4 +95,4 @@ def _load_limits(settings: ServiceSettings) -> LoadLimits:
 
 
 def body_limits(settings: ServiceSettings) -> BodyLimits:
-    return BodyLimits(settings.max_body_bytes, settings.max_input_bytes)
+    return BodyLimits(settings.max_body_bytes, settings.max_input_bytes, settings.max_batch_file_bytes)

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from temporalio.client import Client
+
 from adapters.database.api_keys import PostgresApiKeys
 from adapters.database.books import PostgresBooks
+from adapters.database.client_batches import PostgresBatches
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.durations import PostgresDurations
 from adapters.database.engine import Database
@@ -34,6 +37,8 @@ from api.http.job_view import SubmitDecisions
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
 from api.services.api_keys import ApiKeyService
+from api.services.batch_files import BatchFileService
+from api.services.batches import BatchService
 from api.services.credits import CreditService
 from api.services.durations import Durations
 from api.services.estimates import Estimates
@@ -61,11 +66,11 @@ from composition.deliveries import webhook_endpoint_service
 from composition.operators import operator_services
 from composition.providers import providers_that_list_jobs, providers_with_webhooks, webhook_readers
 from composition.repositories import catalog, check_schema, database
-from composition.settings import ServiceSettings, keyring
+from composition.settings import ServiceSettings, keyring, tenant_limits
 from composition.storage import input_images, object_store
-from composition.temporal import temporal_client, workflow_client
+from composition.temporal import batch_workflows, temporal_client, workflow_client
 from domain.catalog import Catalog
-from domain.ports import ObjectStore, WebhookReader, WorkflowClient
+from domain.ports import BatchWorkflows, ObjectStore, WebhookReader, WorkflowClient
 from domain.tenant import TenantLimits
 
 # For each call to Temporal while a client waits for its response; what is not done then is done later.
@@ -109,7 +114,8 @@ async def api_services(
         stack.push_async_callback(pool.close)
         await check_schema(pool)
         store, http = await enter(object_store(settings)), await enter(provider_client())
-        base = _base(settings, pool, store, engine or await _temporal(settings))
+        temporal = await temporal_client(settings, lazy=True)
+        base = _base(settings, pool, store, engine or _temporal(settings, temporal))
         stack.callback(base.watch.close)
         stack.callback(base.feed.close)
         input_files = await enter(_input_file_service(settings, pool, store))
@@ -119,6 +125,7 @@ async def api_services(
             input_files,
             accepting,
             image_requests=await enter(_image_requests(base, accepting)),
+            batches=_batch_service(base, batch_workflows(settings, temporal, call_seconds=_TEMPORAL_SECONDS)),
             webhook_readers=webhook_readers(settings, http),
             webhook_endpoints=await webhook_endpoint_service(settings, pool, base.limits),
         )
@@ -151,13 +158,15 @@ def _services(
     accepting: GenerationService,
     *,
     image_requests: ImageRequestService,
+    batches: BatchService,
     webhook_readers: Mapping[str, WebhookReader],
     webhook_endpoints: WebhookEndpointService,
 ) -> Services:
     settings, pool, models = base.settings, base.pool, base.models
     tenants, credits, log = PostgresTenants(pool), PostgresCreditAccounts(pool), PostgresEventLog(pool)
     durations = Durations(PostgresDurations(pool), models)
-    streams = EventStreams(log, base.feed, base.watch, _stream_policy(settings))
+    policy = StreamPolicy(settings.api_stream_seconds, settings.api_stream_heartbeat_seconds)
+    streams = EventStreams(log, base.feed, base.watch, policy)
     return Services(
         catalog=models,
         generations=base.generations,
@@ -165,6 +174,7 @@ def _services(
         slots=PostgresProviderSlots(pool, {}),  # to read positions; only workers grant slots
         progress=ProgressService(PostgresProgressRecords(pool), StageDurations(durations, models)),
         input_file_service=input_files,
+        batches=batches,
         credits=CreditService(credits, PostgresLots(pool), PostgresBooks(pool)),
         key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
         operators=operator_services(settings, pool),
@@ -179,9 +189,7 @@ def _services(
         waiter=base.waiter,
         store=base.store,
         image_copies=ImageCopies(base.store),
-        partial_images=PartialImageFeed(
-            streams, base.waiter, max_wait_seconds=settings.api_images_wait_seconds
-        ),
+        partial_images=_partial_images(base, streams),
         webhook_readers=webhook_readers,
         serializer=_serializer(settings, models),
         readiness=_readiness(base),
@@ -211,13 +219,28 @@ def _generation_service(base: _Base, input_files: InputFileService) -> Generatio
     )
 
 
+def _partial_images(base: _Base, streams: EventStreams) -> PartialImageFeed:
+    return PartialImageFeed(streams, base.waiter, max_wait_seconds=base.settings.api_images_wait_seconds)
+
+
 def _readiness(base: _Base) -> Readiness:
-    checks = {
-        "postgres": base.pool.healthy,
-        "temporal": base.workflows.healthy,
-        "s3": base.store.bucket_exists,
-    }
+    is_healthy, has_temporal = base.pool.healthy, base.workflows.healthy
+    checks = {"postgres": is_healthy, "temporal": has_temporal, "s3": base.store.bucket_exists}
     return Readiness(checks, essential="postgres")
+
+
+def _batch_service(base: _Base, workflows: BatchWorkflows) -> BatchService:
+    rows = PostgresInputFiles(base.pool)
+    return BatchService(
+        base.models,
+        PostgresBatches(base.pool),
+        workflows,
+        rows,
+        BatchFileService(rows, base.store, max_bytes=base.settings.max_batch_file_bytes),
+        base.admission,
+        base.rate_limiter,
+        keyring(base.settings),
+    )
 
 
 @asynccontextmanager
@@ -241,11 +264,11 @@ async def _image_requests(base: _Base, accepting: GenerationService) -> AsyncIte
         await asyncio.wait([running])
 
 
-async def _temporal(settings: ServiceSettings) -> WorkflowEngine:
+def _temporal(settings: ServiceSettings, client: Client) -> WorkflowEngine:
     """Return Temporal's workflows. It may be away: the client connects on its first call."""
     return workflow_client(
         settings,
-        await temporal_client(settings, lazy=True),
+        client,
         background_calls=settings.api_background_calls,
         call_seconds=_TEMPORAL_SECONDS,
     )
@@ -267,10 +290,6 @@ async def _input_file_service(
         )
 
 
-def _stream_policy(settings: ServiceSettings) -> StreamPolicy:
-    return StreamPolicy(settings.api_stream_seconds, settings.api_stream_heartbeat_seconds)
-
-
 def _serializer(settings: ServiceSettings, models: Catalog) -> GenerationSerializer:
     ui = None
     if settings.show_temporal_ui_links and settings.temporal_ui_url:
@@ -278,10 +297,3 @@ def _serializer(settings: ServiceSettings, models: Catalog) -> GenerationSeriali
     lifetime = timedelta(days=settings.image_link_days)
     decisions = SubmitDecisions(models, providers_with_webhooks(settings), providers_that_list_jobs())
     return GenerationSerializer(settings.public_url, keyring(settings), lifetime, ui, decisions)
-
-
-def tenant_limits(settings: ServiceSettings) -> TenantLimits:
-    """Return the limits of every tenant that has none of its own."""
-    return TenantLimits(
-        **{each.name: getattr(settings, f"tenant_{each.name}") for each in fields(TenantLimits)}
-    )

@@ -1,7 +1,7 @@
 """All settings of a process: those of the service, and those of each provider that has a folder."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from pydantic import PrivateAttr
@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from adapters.providers.settings import ProviderSettings
 from adapters.providers.spec import provider_specs
 from domain.keyring import Keyring
+from domain.tenant import TenantLimits
 from settings import Settings
 
 S = TypeVar("S", bound=ProviderSettings)
@@ -73,3 +74,10 @@ def keyring(settings: Settings) -> Keyring:
     """Return the master keys: the one that signs, and those that are accepted beside it."""
     others = [key.get_secret_value() for key in settings.other_master_keys]
     return Keyring.of(settings.master_key.get_secret_value(), others)
+
+
+def tenant_limits(settings: Settings) -> TenantLimits:
+    """Return the limits of every tenant that has none of its own."""
+    return TenantLimits(
+        **{each.name: getattr(settings, f"tenant_{each.name}") for each in fields(TenantLimits)}
+    )

@@ -6,10 +6,18 @@ from temporalio.client import Client
 from temporalio.runtime import Runtime
 
 from adapters.temporal import TemporalWorkflowClient
+from adapters.temporal_batches import TemporalBatches
 from adapters.temporal_connection import TemporalAddress, connect, tls_of_files
 from settings import Settings
 
-__all__ = ["TemporalAddress", "connect", "temporal_address", "temporal_client", "workflow_client"]
+__all__ = [
+    "TemporalAddress",
+    "batch_workflows",
+    "connect",
+    "temporal_address",
+    "temporal_client",
+    "workflow_client",
+]
 
 # For workers and operators: nobody waits for a response, and what a busy Temporal did not take is done again.
 _CALL_SECONDS = 3.0
@@ -53,5 +61,15 @@ def workflow_client(
         client,
         task_timeout=timedelta(seconds=settings.workflow_task_timeout_seconds),
         background_calls=background_calls,
+        call_seconds=call_seconds,
+    )
+
+
+def batch_workflows(
+    settings: Settings, client: Client, *, call_seconds: float = _CALL_SECONDS
+) -> TemporalBatches:
+    return TemporalBatches(
+        client,
+        task_timeout=timedelta(seconds=settings.workflow_task_timeout_seconds),
         call_seconds=call_seconds,
     )

@@ -19,6 +19,7 @@ ServiceError
         TenantNotFound
         WebhookEndpointNotFound
         DeliveryNotFound
+        BatchNotFound
         TooLateToCancel
         SignatureInvalid
         LinkExpired
@@ -28,6 +29,7 @@ ServiceError
         ReferenceReused
         TakeBackTooLarge
         TenantSuspended
+        KeyNotValid
         FileQuotaExceeded
         UnchargedCostExceeded
         TooManyWebhookEndpoints
@@ -42,6 +44,7 @@ ServiceError
             TooManyWaitingGenerations
             TooManyWaiting
             TooManyHeldCredits
+            TooManyOpenBatches
         NotTerminal
         FileInUse
         ImageErased
@@ -248,11 +251,18 @@ class DeliveryNotFound(PermanentError):
     message = "No such delivery."
 
 
+class BatchNotFound(PermanentError):
+    """This tenant has no batch with that id."""
+
+    code = "batch_not_found"
+    message = "No such batch."
+
+
 class TooLateToCancel(PermanentError):
-    """Storing has begun, or the generation has ended otherwise."""
+    """Storing has begun, or the generation or batch has ended otherwise."""
 
     code = "too_late_to_cancel"
-    message = "The generation can no longer be canceled."
+    message = "It can no longer be canceled."
 
     def __init__(self, detail: str | None = None, *, about: JobFacts | None = None) -> None:
         super().__init__(detail)
@@ -313,6 +323,13 @@ class TenantSuspended(PermanentError):
 
     code = "tenant_suspended"
     message = "This account is suspended."
+
+
+class KeyNotValid(PermanentError):
+    """The API key that made a batch was revoked or has expired, so that nothing more is made for it."""
+
+    code = "key_not_valid"
+    message = "The API key that asked for it was revoked or has expired."
 
 
 class FileQuotaExceeded(PermanentError):
@@ -412,10 +429,10 @@ class NotTerminal(PermanentError):
 
 
 class FileInUse(PermanentError):
-    """A generation that has not ended needs the file."""
+    """A generation that has not ended needs the file, or a batch: its lines are checked, or an item waits."""
 
     code = "file_in_use"
-    message = "A generation that has not ended needs this file."
+    message = "A generation or a batch that has not ended needs this file."
 
 
 class ImageErased(PermanentError):
@@ -444,6 +461,13 @@ class TooManyHeldCredits(LimitReached):
 
     code = "too_many_held_credits"
     message = "The open generations of this API key hold as many credits as they may."
+
+
+class TooManyOpenBatches(LimitReached):
+    """As many batches of the tenant are open as may be."""
+
+    code = "too_many_open_batches"
+    message = "Too many batches are open; post again when one has ended."
 
 
 class EventsExpired(PermanentError):

@@ -45,6 +45,9 @@ class EventType(StrEnum):
     CREDITS_LOW = "credits.low"
     DELIVERY_SUCCEEDED = "delivery.succeeded"
     DELIVERY_FAILED = "delivery.failed"
+    BATCH_COMPLETED = "batch.completed"
+    BATCH_FAILED = "batch.failed"
+    BATCH_CANCELED = "batch.canceled"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
 
     @property

@@ -250,6 +250,7 @@ class Generation:
         canceled_by: Who stopped it, if that is how it ended.
         moved_at: When its stage changed last.
         attempts: None where it was read without them. No part of its row.
+        batch_id: The batch that it was made for.
     """
 
     id: str
@@ -276,6 +277,7 @@ class Generation:
     canceled_by: CanceledBy | None = None
     moved_at: datetime | None = None
     attempts: tuple[AttemptSummary, ...] | None = field(default=None, compare=False)
+    batch_id: str | None = None
 
     @property
     def is_prompt_erased(self) -> bool:

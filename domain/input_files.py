@@ -1,13 +1,25 @@
 """Input files: images that clients bring as inputs of a generation, and masks. Pure data."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
+
+FILE_ID_PATTERN = "^file_[0-9a-z]{1,64}$"
+FILE_ID = re.compile(FILE_ID_PATTERN[1:-1])
+
+
+class FilePurpose(StrEnum):
+    """What a file may be used for."""
+
+    IMAGE = "image"
+    BATCH = "batch"
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What the bytes of an image say. `sha256` is hex."""
+    """What the bytes of an image say. `sha256` is hex. Of a batch's lines, width and height are 0."""
 
     width: int
     height: int
@@ -31,7 +43,7 @@ class PreparedImage:
 
 @dataclass(frozen=True)
 class InputFile:
-    """An image of a tenant in our storage until it expires; each use extends that."""
+    """An image or a batch's lines in our storage until it expires; each use extends that."""
 
     id: str
     tenant_id: str
@@ -39,3 +51,4 @@ class InputFile:
     facts: ImageFacts
     created_at: datetime
     expires_at: datetime
+    purpose: FilePurpose = FilePurpose.IMAGE

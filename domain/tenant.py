@@ -44,6 +44,8 @@ class TenantLimits:
             not pay: canceled late, or refused on content grounds.
         max_webhook_endpoints: Those that are not deleted.
         max_api_keys: Those that are neither revoked nor expired, for keys that make keys.
+        max_open_batches: Those that have not ended.
+        max_batch_concurrency: How many generations of a batch may be open at once.
     """
 
     creates_per_second: float = 100.0
@@ -59,6 +61,8 @@ class TenantLimits:
     max_uncharged_credits: int = 10_000
     max_webhook_endpoints: int = 20
     max_api_keys: int = 100
+    max_open_batches: int = 10
+    max_batch_concurrency: int = 100
 
     def rate(self, policy: RatePolicy) -> Rate:
         """Return the rate of an allowance."""

@@ -9,6 +9,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from activities.assets import AssetActivities
+from activities.batches import BatchActivities
 from activities.books import BookActivities
 from activities.credits import CreditActivities
 from activities.deliveries import DeliveryActivities
@@ -16,6 +17,7 @@ from activities.moderation import ModerationActivities
 from activities.provider import ProviderActivities
 from activities.provider_slots import SlotActivities
 from activities.reconcile import ReconcileActivities, ReconcilePlan
+from domain.batch_runs import BatchReport
 from domain.books import BooksProgress
 from domain.credits import Refund, Reservation
 from domain.generation import Outcome, TerminalState, TimingPolicy
@@ -23,6 +25,7 @@ from domain.provider import AttemptRef, PollResult, StoreRequest, StoreResult, S
 from domain.slots import SlotRequest
 from domain.temporal_names import (
     ASSETS_QUEUE,
+    BATCHES_QUEUE,
     DELIVERIES_QUEUE,
     GENERATIONS_QUEUE,
     RECONCILE_QUEUE,
@@ -176,6 +179,31 @@ async def send_webhook(request: SendRequest) -> SendReport:
         heartbeat_timeout=timedelta(seconds=10),
         retry_policy=UNLIMITED_RETRY,
         summary=f"Attempt {request.number}",
+    )
+
+
+async def validate_batch(batch_id: str) -> None:
+    await workflow.execute_activity_method(
+        BatchActivities.validate_batch,
+        batch_id,
+        task_queue=BATCHES_QUEUE,
+        start_to_close_timeout=timedelta(minutes=10),
+        heartbeat_timeout=timedelta(seconds=15),
+        retry_policy=UNLIMITED_RETRY,
+        summary="Check what the batch asks for",
+    )
+
+
+async def advance_batch(batch_id: str) -> BatchReport:
+    """Make one pass. What it has begun may take longer than the pass is meant to."""
+    return await workflow.execute_activity_method(
+        BatchActivities.advance_batch,
+        batch_id,
+        task_queue=BATCHES_QUEUE,
+        start_to_close_timeout=timedelta(minutes=2),
+        heartbeat_timeout=timedelta(seconds=10),
+        retry_policy=UNLIMITED_RETRY,
+        summary="Begin and end items",
     )
 
 

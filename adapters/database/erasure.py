@@ -9,6 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from adapters.database.audit import record
+from adapters.database.batch_erasure import (
+    CLOSE_BATCHES,
+    ERASE_ITEMS,
+    HAS_BATCHES_LEFT,
+    erase_batches,
+    erase_due_batches,
+)
+from adapters.database.batch_needs import IS_NEEDED_BY_A_BATCH
 from adapters.database.engine import Database
 from adapters.database.tables import GenerationRow, InputFileRow, TenantRow
 from adapters.database.tables.columns import NO_KEY_UPDATE, TERMINAL
@@ -20,6 +28,8 @@ from domain.errors import FileInUse, FileNotFound, GenerationNotFound, NotTermin
 from domain.retention import DataKind, Retention
 
 _SETTLED = timedelta(minutes=2)
+# Of batches of events, before as many are purged: usually the sender of usage events has left none.
+_MAX_COLLECTS = 20
 _OWNER = select(col(GenerationRow.tenant_id)).where(col(GenerationRow.id) == bindparam("id"))
 # A late report of the second attempt still finds which provider it was at.
 _ERASE_CONTENT = """
@@ -55,7 +65,7 @@ WHERE generation_id = ANY (CAST(:ids AS text[]))
 )
 _STATEMENTS: dict[DataKind, tuple[str, ...]] = {
     DataKind.IMAGES: (_ERASE_IMAGES,),
-    DataKind.CONTENT: (_ERASE_CONTENT, _ERASE_LOGS),
+    DataKind.CONTENT: (_ERASE_CONTENT, _ERASE_LOGS, *ERASE_ITEMS),
     DataKind.PROVIDER_DATA: _ERASE_PROVIDER_DATA,
 }
 # Each tenant is one look into an index, from the generation at which its last erasure ended.
@@ -90,10 +100,11 @@ SET erased_until = erased_until
 WHERE id = :tenant
 """)
 _NEEDED = text(f"""
-SELECT 1 FROM generations
-WHERE tenant_id = :tenant AND deleted_at IS NULL AND status NOT IN {TERMINAL}
-    AND (inputs ? :file OR mask = :file) LIMIT 1
-""")  # noqa: S608 - a constant
+SELECT EXISTS (
+    SELECT FROM generations WHERE tenant_id = :tenant AND deleted_at IS NULL AND status NOT IN {TERMINAL}
+        AND (inputs ? :file OR mask = :file)
+) OR {IS_NEEDED_BY_A_BATCH}
+""")  # noqa: S608 - constants
 # Never a charge that is not in the outbox of usage events: no worker may have been there to read it.
 _PURGE_EVENTS = text(f"""
 SELECT purge_events(
@@ -121,7 +132,8 @@ SELECT EXISTS (SELECT 1 FROM generations
         AND storing_at IS NOT NULL AND objects_deleted_at IS NULL)
     OR EXISTS (SELECT 1 FROM partial_images JOIN generations ON generations.id = generation_id
         WHERE tenant_id = :tenant)
-""")  # noqa: S608 - a constant
+    OR {HAS_BATCHES_LEFT}
+""")  # noqa: S608 - constants
 _ERASE_NAME = text("""
 UPDATE tenants SET name = '', erased_at = now() WHERE id = :tenant AND erased_at IS NULL RETURNING id
 """)
@@ -143,6 +155,7 @@ _CLOSE = (
     WHERE tenant_id = :tenant AND status NOT IN {TERMINAL} AND cancel_requested_at IS NULL
         AND stage NOT IN ('storing', 'settling')
     """,  # noqa: S608 - a constant
+    CLOSE_BATCHES,
 )
 
 
@@ -203,7 +216,8 @@ class PostgresErasure:
             for tenant_id, row in last.items():
                 done = {"tenant": tenant_id, "until": row.finished_at.isoformat(), "id": row.id}
                 await session.execute(_ADVANCE, done | {"kind": kind.value})
-        return len(due)
+            erased = await erase_due_batches(session, days, limit) if kind is DataKind.CONTENT else 0
+        return len(due) + erased
 
     async def erase_expired_images(self, limit: int) -> int:
         async with self._database.begin() as session:
@@ -214,7 +228,10 @@ class PostgresErasure:
     async def purge_events(self, retention: Retention, limit: int) -> int:
         if retention.event_days is None:
             return 0
-        await PostgresUsageOutbox(self._database).collect(limit)
+        outbox = PostgresUsageOutbox(self._database)
+        for _ in range(_MAX_COLLECTS):
+            if await outbox.collect(limit) < limit:
+                break
         [row] = await self._database.call(_PURGE_EVENTS, {"days": retention.event_days, "limit": limit})
         return int(row.purged)
 
@@ -236,6 +253,7 @@ class PostgresErasure:
             # Of those that their client had deleted.
             keyed = len((await session.execute(_FORGET_KEYS, values)).all())
             keyed += await erase_webhooks(session, tenant_id, limit)
+            keyed += await erase_batches(session, tenant_id, limit)
             if not keyed and not await session.scalar(_LEFT, {"tenant": tenant_id}):
                 await _erase_account(session, tenant_id)
             return keyed

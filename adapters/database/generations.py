@@ -48,7 +48,7 @@ _HELD_FILES = (
     .order_by(col(InputFileRow.id))
     .with_for_update(read=True)
 )
-_CREATE = (
+CREATE_GENERATION = (
     insert(GENERATIONS)
     .on_conflict_do_nothing(index_elements=["tenant_id", "idempotency_key"])
     .returning(*generation_columns(), literal([], JSONB).label("attempts"))
@@ -74,7 +74,7 @@ class PostgresGenerations:
         fingerprint: str,
         image_request: ImageRequest | None = None,
     ) -> tuple[Generation, bool]:
-        values = _values(tenant_id, request) | {"idempotency_key": key, "fingerprint": fingerprint}
+        values = generation_values(tenant_id, request) | {"idempotency_key": key, "fingerprint": fingerprint}
         files = [*request.inputs, *([request.mask] if request.mask else [])]
         try:
             created = await self._insert(values, files, image_request)
@@ -93,14 +93,14 @@ class PostgresGenerations:
         self, values: Mapping[str, Any], files: Sequence[str], image_request: ImageRequest | None
     ) -> Sequence[Row[Any]]:
         if not files and image_request is None:
-            return await self._database.call(_CREATE, values)
+            return await self._database.call(CREATE_GENERATION, values)
         # In one transaction: no file may be deleted between the look and the insert.
         async with self._database.begin() as session:
             if image_request is not None:
                 await begin_request(session, image_request)
             if files:
-                await _hold_files(session, files)
-            created = (await session.execute(_CREATE, values)).all()
+                await hold_files(session, files)
+            created = (await session.execute(CREATE_GENERATION, values)).all()
             if image_request is not None and created:
                 await add_request(session, image_request, created[0].id)
             return created
@@ -150,14 +150,15 @@ class PostgresGenerations:
             return to_generation(row)
 
 
-async def _hold_files(session: AsyncSession, file_ids: Sequence[str]) -> None:
+async def hold_files(session: AsyncSession, file_ids: Sequence[str]) -> None:
     """Keep files from being deleted until the transaction ends. Raises FileNotFound for one that expired."""
     found = await session.scalars(_HELD_FILES, {"ids": list(set(file_ids))})
     if set(found) != set(file_ids):
         raise FileNotFound
 
 
-def _values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
+def generation_values(tenant_id: str, request: GenerationRequest) -> dict[str, Any]:
+    """Return the values of a new row's columns, but for its key, its fingerprint and its batch."""
     return {
         "id": new_id("gen"),
         "tenant_id": tenant_id,

@@ -1,20 +1,22 @@
 """Input files: recorded, extended with each use, deleted once expired."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlmodel import col
 
+from adapters.database.batch_needs import NEEDED_BY_BATCHES
 from adapters.database.engine import Database
 from adapters.database.tables import InputFileRow
 from adapters.database.tables.columns import TERMINAL
 from domain.errors import FileNotFound
-from domain.input_files import ImageFacts, InputFile
+from domain.input_files import FilePurpose, ImageFacts, InputFile
 
 _UNUSED_LIFETIME = timedelta(hours=24)
 _USED_LIFETIME = timedelta(days=7)
+_IMAGES = (col(InputFileRow.purpose) == FilePurpose.IMAGE.value,)
 # Read once for a list of files, not once for each of them.
 _NEEDED = text(f"""
 SELECT jsonb_array_elements_text(inputs) FROM generations
@@ -22,7 +24,9 @@ WHERE status NOT IN {TERMINAL} AND tenant_id = ANY (CAST(:tenants AS text[])) AN
 UNION
 SELECT mask FROM generations
 WHERE status NOT IN {TERMINAL} AND tenant_id = ANY (CAST(:tenants AS text[])) AND mask IS NOT NULL
-""")  # noqa: S608 - a constant
+UNION
+{NEEDED_BY_BATCHES}
+""")  # noqa: S608 - constants
 
 
 class PostgresInputFiles:
@@ -31,7 +35,14 @@ class PostgresInputFiles:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add_file(self, tenant_id: str, file_id: str, key: str, facts: ImageFacts) -> InputFile:
+    async def add_file(
+        self,
+        tenant_id: str,
+        file_id: str,
+        key: str,
+        facts: ImageFacts,
+        purpose: FilePurpose = FilePurpose.IMAGE,
+    ) -> InputFile:
         statement = (
             insert(InputFileRow)
             .values(
@@ -44,6 +55,7 @@ class PostgresInputFiles:
                 size_bytes=facts.size_bytes,
                 sha256=facts.sha256,
                 has_alpha=facts.has_alpha,
+                purpose=purpose.value,
                 expires_at=func.now() + _UNUSED_LIFETIME,
             )
             .returning(InputFileRow)
@@ -54,7 +66,7 @@ class PostgresInputFiles:
     async def use_files(self, tenant_id: str, file_ids: Sequence[str]) -> Sequence[InputFile]:
         statement = (
             update(InputFileRow)
-            .where(*_of_tenant(tenant_id), col(InputFileRow.id).in_(file_ids))
+            .where(*_of_tenant(tenant_id), *_IMAGES, col(InputFileRow.id).in_(file_ids))
             .values(expires_at=func.greatest(col(InputFileRow.expires_at), func.now() + _USED_LIFETIME))
             .returning(InputFileRow)
         )
@@ -66,6 +78,11 @@ class PostgresInputFiles:
         query = select(InputFileRow).where(*_of_tenant(tenant_id), col(InputFileRow.id) == file_id)
         async with self._database.begin() as session:
             return _in_order((await session.scalars(query)).all(), [file_id])[0]
+
+    async def find_files_of(self, tenant_id: str, file_ids: Collection[str]) -> Mapping[str, InputFile]:
+        query = select(InputFileRow).where(*_of_tenant(tenant_id), col(InputFileRow.id).in_(file_ids))
+        async with self._database.begin() as session:
+            return {row.id: _file(row) for row in await session.scalars(query)}
 
     async def get_files(self, file_ids: Sequence[str]) -> Sequence[InputFile]:
         query = select(InputFileRow).where(col(InputFileRow.id).in_(file_ids))
@@ -115,4 +132,5 @@ def _file(row: InputFileRow) -> InputFile:
         sha256=row.sha256,
         has_alpha=row.has_alpha,
     )
-    return InputFile(row.id, row.tenant_id, row.key, facts, row.created_at, row.expires_at)
+    purpose = FilePurpose(row.purpose)
+    return InputFile(row.id, row.tenant_id, row.key, facts, row.created_at, row.expires_at, purpose)

@@ -31,6 +31,8 @@ SERVING_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "api_keys": _CHANGE,
     "attempts": _CHANGE,
     "audit_events": _APPEND,
+    "batch_items": _ALL,
+    "batches": _CHANGE,
     "book_checks": (*_APPEND, "DELETE"),
     "book_marks": _CHANGE,
     "credit_thresholds": _ALL,

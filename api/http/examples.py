@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from api.http import credit_examples, key_examples, operator_examples, webhook_examples
+from api.http import batch_examples, credit_examples, key_examples, operator_examples, webhook_examples
 from api.http.problems import problem_body, status_of
 from domain.errors import ServiceError, every_error
 
@@ -30,6 +30,7 @@ PARAMETERS: Mapping[str, Any] = {
     **webhook_examples.PARAMETERS,
     **key_examples.PARAMETERS,
     **credit_examples.PARAMETERS,
+    **batch_examples.PARAMETERS,
     "generation_id": GENERATION_ID,
     "file_id": FILE_ID,
     "model_id": "flux-schnell",
@@ -53,6 +54,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     **webhook_examples.BODIES,
     **key_examples.BODIES,
     **credit_examples.BODIES,
+    **batch_examples.BODIES,
     "create_generation": {
         "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
         "with_metadata": {
@@ -130,6 +132,7 @@ _GENERATION: Mapping[str, Any] = {
     "start_by": None,
     "priority": "normal",
     "retry_of": None,
+    "batch_id": None,
     "urls": {
         "self": _ADDRESS,
         "cancel": f"{_ADDRESS}/cancel",
@@ -178,6 +181,7 @@ VIEWS: Mapping[str, Any] = {
     **webhook_examples.VIEWS,
     **key_examples.VIEWS,
     **credit_examples.VIEWS,
+    **batch_examples.VIEWS,
     "GenerationView": _GENERATION,
     "GenerationPage": {"data": [_GENERATION], "next_cursor": None},
     "ImageList": {"data": [_IMAGE], "undelivered": []},
@@ -201,6 +205,7 @@ VIEWS: Mapping[str, Any] = {
     },
     "FileView": {
         "id": FILE_ID,
+        "purpose": "image",
         "width": 1024,
         "height": 768,
         "content_type": "image/png",

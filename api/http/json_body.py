@@ -39,17 +39,22 @@ async def read_json(
     Raises InvalidInput, UnsupportedMediaType, RequestValidationError, HTTPException 400 for what is no JSON
     and 429 where the tenant sends too many large bodies at once.
     """
+    require_json(request)
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) <= _MAX_INLINE_BYTES:
+        return _parse(await whole_body(request), schema)
+    async with limiter.limit(tenant_id):
+        return await asyncio.to_thread(_parse, await whole_body(request), schema)
+
+
+def require_json(request: Request) -> None:
+    """Raises UnsupportedMediaType."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaType("the body must be application/json")
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) <= _MAX_INLINE_BYTES:
-        return _parse(await _whole(request), schema)
-    async with limiter.limit(tenant_id):
-        return await asyncio.to_thread(_parse, await _whole(request), schema)
 
 
-async def _whole(request: Request) -> bytes:
+async def whole_body(request: Request) -> bytes:
     """Return the body without a copy in the request, which may wait for minutes."""
     return b"".join([chunk async for chunk in request.stream()])
 

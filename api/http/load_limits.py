@@ -23,7 +23,7 @@ from domain.errors import Overloaded
 
 _RETRY_AFTER = {"Retry-After": "1"}
 _CREATES = "creates"
-_CREATING_PATHS = ("/v1/generations", "/v1/images/generations", "/v1/images/edits")
+_CREATING_PATHS = ("/v1/generations", "/v1/images/generations", "/v1/images/edits", "/v1/batches")
 
 
 class RouteGroup(StrEnum):

@@ -17,11 +17,19 @@ from domain.errors import InvalidInput, UnsupportedMediaType
 
 _MAX_FIELDS, _MAX_IMAGE_FIELDS = 10, 50
 _CHUNK_BYTES = 1_000_000
-_REQUIRED = (("file", "one image, as a file of multipart/form-data"),)
+_REQUIRED = (("file", "one file, of multipart/form-data"),)
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """A file, and what its client says that it is for."""
+
+    path: Path
+    purpose: str | None
 
 
 @asynccontextmanager
-async def uploaded_file(request: Request) -> AsyncIterator[Path]:
+async def uploaded_file(request: Request) -> AsyncIterator[UploadedFile]:
     """Open the field `file`; its name and type are ignored. Raises InvalidInput, UnsupportedMediaType."""
     # Any other form would be read into memory.
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
@@ -32,12 +40,15 @@ async def uploaded_file(request: Request) -> AsyncIterator[Path]:
             part = form.get("file")
             if not isinstance(part, UploadFile):
                 raise InvalidInput(errors=_REQUIRED)
+            purposes = form.getlist("purpose")
+            if len(purposes) > 1 or not all(isinstance(purpose, str) for purpose in purposes):
+                raise InvalidInput(errors=(("purpose", "one text"),))
             await asyncio.to_thread(shutil.copyfileobj, part.file, file)
         finally:
             # Before the image is looked at, so that it does not lie on the disk once more meanwhile.
             await form.close()
         file.flush()
-        yield Path(file.name)
+        yield UploadedFile(Path(file.name), str(purposes[0]) if purposes else None)
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,10 @@ from domain.errors import LimitReached, ServiceError, TransientError
 VERSION = "1.0.0"
 TAGS = {
     "generations": "Jobs that make images: accepted with 202, then read, waited for, canceled or deleted.",
+    "batches": "Many generations at once, of an array or a file of lines.",
     "events": "What happened to generations and credits, as pages or as streams.",
     "images": "The images of a generation, at addresses that never change.",
-    "files": "Images that generations use as inputs.",
+    "files": "Images that generations use as inputs, and lines of batches.",
     "models": "What can be asked for, with limits and prices.",
     "credits": "What the tenant can spend, and every movement.",
     "session": "Whose the key of the request is.",

@@ -22,10 +22,13 @@ KEY_CURSOR: dict[str, Any] = {"format": "key-cursor"}
 ENTRY_CURSOR: dict[str, Any] = {"format": "entry-cursor"}
 LOT_CURSOR: dict[str, Any] = {"format": "lot-cursor"}
 MONTH_CURSOR: dict[str, Any] = {"format": "month-cursor"}
+BATCH_CURSOR: dict[str, Any] = {"format": "batch-cursor"}
+ITEM_CURSOR: dict[str, Any] = {"format": "item-cursor"}
 _MAX_ID = 2**63 - 1
 _FIRST_YEAR, _LAST_YEAR = 2000, 9999
 _MICROSECOND = timedelta(microseconds=1)
 _LIST_ID = re.compile(r"[0-9a-f]{16}")
+_BATCH_ID = re.compile(r"bat_[0-9a-f]{32}")
 _COUNT = re.compile(r"-?[0-9]{1,17}")
 
 
@@ -153,6 +156,27 @@ def _word(value: object) -> str:
     if not isinstance(value, str) or not value.isprintable():
         raise _invalid()
     return value
+
+
+def batch_cursor(last_id: str) -> str:
+    return _wrap(last_id)
+
+
+def read_batch_cursor(cursor: str) -> str:
+    """Raises InvalidInput."""
+    text = _unwrap(cursor)
+    if not _BATCH_ID.fullmatch(text):
+        raise _invalid()
+    return text
+
+
+def item_cursor(last_index: int) -> str:
+    return _wrap(str(last_index))
+
+
+def read_item_cursor(cursor: str | None) -> int | None:
+    """Raises InvalidInput."""
+    return read_entry_cursor(cursor)
 
 
 def _list_id(wanted: GenerationFilter, order: ListOrder) -> str:

@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import Depends
 
 from api.http.declarations import declares
-from api.services.input_files import FILE_ID
 from domain.errors import (
     ApiKeyNotFound,
     DeliveryNotFound,
@@ -14,6 +13,7 @@ from domain.errors import (
     GenerationNotFound,
     WebhookEndpointNotFound,
 )
+from domain.input_files import FILE_ID
 
 _KEY_ID = re.compile("[0-9a-f]{16}")
 

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from api.http import openai_errors
 from api.http.schemas.problems import FieldProblem, Problem
 from domain import errors
+from domain.batches import BATCH_PREFIX
 from domain.errors import (
     IdempotencyKeyInUse,
     InvalidInput,
@@ -47,6 +48,7 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.TenantNotFound: HTTPStatus.NOT_FOUND,
     errors.WebhookEndpointNotFound: HTTPStatus.NOT_FOUND,
     errors.DeliveryNotFound: HTTPStatus.NOT_FOUND,
+    errors.BatchNotFound: HTTPStatus.NOT_FOUND,
     errors.TooManyWebhookEndpoints: HTTPStatus.FORBIDDEN,
     errors.WebhookEndpointDisabled: HTTPStatus.CONFLICT,
     errors.ApiKeyNotFound: HTTPStatus.NOT_FOUND,
@@ -65,6 +67,7 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.ReferenceReused: HTTPStatus.CONFLICT,
     errors.TakeBackTooLarge: HTTPStatus.CONFLICT,
     errors.TooManyHeldCredits: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyOpenBatches: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TenantSuspended: HTTPStatus.FORBIDDEN,
     errors.FileQuotaExceeded: HTTPStatus.FORBIDDEN,
     errors.UnchargedCostExceeded: HTTPStatus.FORBIDDEN,
@@ -174,6 +177,13 @@ def note_accepted(request: Request, generation_id: str) -> None:
     request.state.accepted = JobFacts(generation_id)
 
 
+def _path_of(request: Request, job_id: str) -> str:
+    """Return where to read a job, or a batch, that may be there."""
+    if job_id.startswith(BATCH_PREFIX):
+        return request.url_for("get_batch", batch_id=job_id).path
+    return request.url_for("get_generation", generation_id=job_id).path
+
+
 def _respond_about(
     request: Request,
     error: ServiceError,
@@ -182,7 +192,7 @@ def _respond_about(
     *,
     retryable: bool = False,
 ) -> JSONResponse:
-    path = request.url_for("get_generation", generation_id=about.generation_id).path
+    path = _path_of(request, about.generation_id)
     # As of a job that is accepted; an application of a test has no address.
     place = {"Location": getattr(request.app, "public_url", "").rstrip("/") + path}
     detail = error.message if isinstance(error, TransientError) else str(error)
@@ -229,7 +239,7 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
         # FastAPI reads such a body as text, and then misses the object.
         return await _service_error(request, UnsupportedMediaType("the body must be application/json"))
     # Each once: a parameter that two dependencies read is reported by both.
-    fields = list(dict.fromkeys((_field(item["loc"]), _message(item)) for item in found))
+    fields = list(dict.fromkeys((field_name(item["loc"]), message_of(item)) for item in found))
     is_broken = any(item["type"] == "json_invalid" for item in found)
     status = HTTPStatus.BAD_REQUEST if is_broken else HTTPStatus.UNPROCESSABLE_ENTITY
     detail = "; ".join(f"{field}: {message}" for field, message in fields[:5])
@@ -281,7 +291,7 @@ def is_json(request: Request) -> bool:
     )
 
 
-def _message(error: Mapping[str, Any]) -> str:
+def message_of(error: Mapping[str, Any]) -> str:
     """Return what is wrong with a field, without the words of the library that found it."""
     if error["type"] == "value_error":
         return str(error["msg"]).removeprefix("Value error, ")
@@ -291,7 +301,7 @@ def _message(error: Mapping[str, Any]) -> str:
     return str(error["msg"])
 
 
-def _field(location: Sequence[int | str]) -> str:
+def field_name(location: Sequence[int | str]) -> str:
     """Return a field's path as a client names it, cut, as an unknown name may be anything."""
     parts = [str(part) for part in location if part not in ("body", "query", "path", "header")]
     name = ".".join(parts) or "body"

@@ -20,7 +20,7 @@ from api.http.schemas.models import InputLimitsView, ModelView, PriceView
 from domain.auth import Caller, Scope
 from domain.catalog import Catalog
 from domain.generation import Generation, GenerationError, Image
-from domain.input_files import InputFile
+from domain.input_files import FilePurpose, InputFile
 from domain.keyring import Keyring
 from domain.model import Model
 from domain.ports import QueuePosition
@@ -86,6 +86,7 @@ class GenerationSerializer:
             images_expire_at=generation.images_expire_at,
             canceled_by=generation.canceled_by,
             **_serialize_controls(generation),
+            batch_id=generation.batch_id,
             urls=UrlsView(self=url, cancel=f"{url}/cancel", events=f"{url}/events", images=f"{url}/images"),
             routing=serialize_routing(generation),
             submit_unknown=self.submit_decisions.serialize(generation),
@@ -171,4 +172,7 @@ def serialize_model(catalog: Catalog, model: Model) -> ModelView:
 
 def serialize_file(file: InputFile) -> FileView:
     moments = {"created_at": file.created_at, "expires_at": file.expires_at}
-    return FileView(id=file.id, **asdict(file.facts), **moments)
+    view = FileView(id=file.id, purpose=file.purpose, **asdict(file.facts), **moments)
+    if file.purpose is not FilePurpose.IMAGE:
+        view.width = view.height = None
+    return view

@@ -24,7 +24,6 @@ from api.http.response_headers import RATE_LIMIT, REPLAYED
 from api.http.schemas.openai_images import ImageAsk, ImageEditAsk, ImageEditForm
 from api.services.generations import GenerationCommand
 from api.services.openai_images import AwaitedJob, ClientTry
-from api.services.openai_parameters import DEFAULT_MODEL, model_parameters
 from domain.auth import Caller, Scope
 from domain.errors import (
     ContentRejected,
@@ -43,6 +42,7 @@ from domain.errors import (
     TooManyAtOnce,
     UnsupportedMediaType,
 )
+from domain.openai_parameters import DEFAULT_MODEL, model_parameters
 from domain.tenant import RatePolicy
 
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"

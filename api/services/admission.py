@@ -80,6 +80,16 @@ class Admission:
             known.price_credits -= price_credits
             raise
 
+    async def admit_batch(self, caller: Caller, price_credits: int) -> None:
+        """Check that all of a batch could be paid now; counts and holds nothing, as its items do that later.
+
+        Raises InsufficientCredits, UnchargedCostExceeded.
+        """
+        _, refusals = await self._look(caller, price_credits)
+        for refusal in refusals:
+            if isinstance(refusal, InsufficientCredits | UnchargedCostExceeded):
+                raise refusal
+
     async def refusals_of(self, caller: Caller, price_credits: int) -> Sequence[ServiceError]:
         """Return why one more generation of this price would be refused now; counts nothing."""
         _, refusals = await self._look(caller, price_credits)
@@ -100,6 +110,10 @@ class Admission:
         if known is None or not self._is_fresh(known) or _refusals(known, limits, price_credits):
             known = await self._read(caller.tenant_id, tenant, limits)
         return known, _refusals(known, limits, price_credits)
+
+    def limits_of(self, caller: Caller) -> TenantLimits:
+        """Return the limits of the caller's tenant."""
+        return self._limits(caller)
 
     def _limits(self, caller: Caller) -> TenantLimits:
         return self._defaults.with_overrides(caller.tenant_limits)

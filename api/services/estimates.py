@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from api.services.admission import Admission
 from api.services.durations import Durations
 from api.services.generations import GenerationCommand
-from api.services.input_files import FILE_ID, InputFileService
+from api.services.input_files import InputFileService
 from domain.auth import Caller
 from domain.catalog import Catalog
 from domain.durations import ModelDurations
 from domain.errors import FileQuotaExceeded, InvalidInput, MaxCostExceeded, ModelUnavailable, ServiceError
-from domain.input_files import InputFile
+from domain.input_files import FILE_ID, InputFile
 from domain.model import Model
 
 

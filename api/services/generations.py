@@ -4,19 +4,17 @@ Temporal may be away: the reconciler relays later what was stored, so the client
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from api import metrics
 from api.services.admission import Admission
-from api.services.input_files import FILE_ID, InputFileService
+from api.services.input_files import InputFileService
 from api.services.rate_limiter import RateLimiter
-from api.services.request_digest import digest
 from domain.auth import Caller
 from domain.catalog import Catalog
 from domain.controls import Controls
@@ -32,9 +30,11 @@ from domain.errors import (
 from domain.fingerprints import fingerprint, is_same_request
 from domain.generation import Generation, GenerationRequest, Status
 from domain.image_requests import ImageRequest
+from domain.input_files import FILE_ID
 from domain.keyring import Keyring
 from domain.ports import Generations, Inbox, WebhookReader, WorkflowClient
 from domain.provider import AttemptRef
+from domain.request_digest import generation_digest
 from domain.tenant import RatePolicy
 
 _log = logging.getLogger("darkroom.api")
@@ -73,20 +73,15 @@ class GenerationCommand:
 
     def digest(self) -> str:
         """Return a hash of the request's meaning, not of its bytes."""
-        given = {name: value for name, value in self.parameters.items() if value is not None}
-        if self.inputs:
-            given["inputs"] = [_short_form(image) for image in self.inputs]
-        if self.mask is not None:
-            given["mask"] = _short_form(self.mask)
-        meaning: list[Any] = [self.model, given, dict(self.metadata)]
-        controls = self.controls
-        if controls.retry_of is not None:  # what it repeats may be erased by now, and the address with it
-            meaning, controls = [], replace(controls, webhook_url=None)
-        if given_controls := _given_controls(controls):
-            meaning.append(given_controls)
-        if self.max_cost is not None:
-            meaning.append({"max_cost": self.max_cost})
-        return digest(meaning)
+        return generation_digest(
+            self.model,
+            self.parameters,
+            self.metadata,
+            self.inputs,
+            self.mask,
+            self.controls,
+            self.max_cost,
+        )
 
 
 class GenerationService:
@@ -257,15 +252,3 @@ class GenerationService:
         metrics.webhooks.labels(provider, "relayed" if is_received else "late").inc()
         # Shielded: the provider may close the connection now, but the signal was sent.
         await asyncio.shield(self._inbox.mark_relayed(receipt.signal.inbox_id))
-
-
-def _given_controls(controls: Controls) -> dict[str, Any]:
-    """Return the controls that a client has set, but not which of its keys it used."""
-    defaults = asdict(Controls())
-    given = asdict(replace(controls, api_key_id=None))
-    return {name: value for name, value in given.items() if value != defaults[name]}
-
-
-def _short_form(image: str) -> str:
-    """Return a data URI as its hash, anything else as it is."""
-    return f"data:{hashlib.sha256(image.encode()).hexdigest()}" if image.startswith("data:") else image

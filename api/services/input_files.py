@@ -21,16 +21,15 @@ from domain.errors import (
     StorageUnavailable,
     TransientError,
 )
-from domain.input_files import InputFile
+from domain.input_files import FILE_ID, FilePurpose, InputFile
 from domain.ports import Downloader, ImageInspector, InputFiles, ObjectStore
 
 _MAX_CONCURRENT = 4
 _MAX_REQUESTS_PER_TENANT, _MAX_WAIT_SECONDS = 4, 30.0
 _MAX_URL_CHARACTERS = 4096
-FILE_ID = re.compile(r"file_[0-9a-z]{1,64}")
 _DATA_URI = re.compile(r"data:(?i:image/(?:png|jpe?g|webp);base64),([A-Za-z0-9+/]+={0,2})")
 _FORMS = "a file id, an https URL, or a data URI with base64 of a PNG, JPEG or WebP image"
-_EXPIRED = "no such file: it is unknown or has expired"
+_EXPIRED = "no such image: the file is unknown, has expired, or is no image"
 
 _NO_UPLOADS: Mapping[str, Path] = MappingProxyType({})
 
@@ -65,6 +64,10 @@ class InputFileService:
         self._largest_bytes = max_bytes
         self._fetch_seconds = fetch_seconds
         self._limiter = TenantConcurrencyLimiter(_MAX_REQUESTS_PER_TENANT, _MAX_WAIT_SECONDS)
+
+    @property
+    def max_bytes(self) -> int:
+        return self._largest_bytes
 
     def limit(self, tenant_id: str) -> AbstractAsyncContextManager[None]:
         """Limit how many requests of a tenant bring images in at once. Held while an upload is read."""
@@ -118,9 +121,10 @@ class InputFileService:
     async def _look_up_one(self, tenant_id: str, source: str) -> InputFile | str | None:
         if FILE_ID.fullmatch(source):
             try:
-                return await self._files.get_file_of(tenant_id, source)
+                file = await self._files.get_file_of(tenant_id, source)
             except FileNotFound:
                 return _EXPIRED
+            return file if file.purpose is FilePurpose.IMAGE else _EXPIRED
         is_data, is_url = source.startswith("data:"), "://" in source and len(source) <= _MAX_URL_CHARACTERS
         return None if is_data or is_url else _FORMS
 

@@ -13,7 +13,6 @@ from uuid import uuid4
 
 from api.services.generations import GenerationCommand, GenerationService
 from api.services.rate_limiter import RateLimiter
-from api.services.request_digest import digest
 from api.services.request_leases import Connection, RequestLease, RequestLeases
 from api.services.waiter import Waiter
 from domain.auth import Caller
@@ -22,6 +21,7 @@ from domain.generation import Generation
 from domain.image_requests import ImageRequest
 from domain.keyring import Keyring, mac
 from domain.ports import ImageRequests
+from domain.request_digest import digest
 from domain.tenant import RatePolicy
 
 _LOOK_AGAIN_SECONDS = 0.25

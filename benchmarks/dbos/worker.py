@@ -16,10 +16,26 @@ from benchmarks.dbos.engine import DbosSteps, DbosWorkflowClient, Start, running
 from composition import ServiceSettings, new_event_loop, read_settings
 from composition.activities import worker_activities
 from composition.repositories import check_schema, database
+from domain.batches import BatchInput
+from domain.errors import TemporalUnavailable
+from domain.ports import WorkflowState
 from runtime.health import health_server
 from runtime.logs import configure_logging
 from runtime.process import run
 from runtime.work_folder import work_folder
+
+
+class NoBatches:
+    """What a batch's workflow would be started with: none runs here."""
+
+    async def start_batch(self, batch: BatchInput) -> None:
+        raise TemporalUnavailable
+
+    async def signal_batch_cancel(self, batch_id: str) -> bool:
+        raise TemporalUnavailable
+
+    async def describe_batch(self, batch_id: str) -> WorkflowState:
+        raise TemporalUnavailable
 
 
 @asynccontextmanager
@@ -28,7 +44,7 @@ async def working(settings: ServiceSettings) -> AsyncIterator[Start]:
     url, polling_seconds = os.environ[DATABASE_VARIABLE], float(os.environ[POLLING_VARIABLE])
     pool, client, environment = database(settings), DbosWorkflowClient(url), ActivityEnvironment()
     await check_schema(pool)
-    async with worker_activities(settings, client, pool) as activities:
+    async with worker_activities(settings, client, NoBatches(), pool) as activities:
         steps = DbosSteps(activities, environment)
         async with running_workflows(url, steps, queue_polling_seconds=polling_seconds) as start:
             yield start

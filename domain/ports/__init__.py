@@ -2,6 +2,8 @@
 
 from domain.ports.assets import Assets, ResultToStore, StoringStart
 from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, WebhookReceipt
+from domain.ports.batch_runs import BatchFiles, BatchRuns
+from domain.ports.batches import Batches, BatchWorkflows
 from domain.ports.books import Books
 from domain.ports.credits import Authenticator, CreditAccounts, Ledger
 from domain.ports.durations import DurationHistory
@@ -38,6 +40,10 @@ __all__ = [
     "AttemptRecord",
     "Attempts",
     "Authenticator",
+    "BatchFiles",
+    "BatchRuns",
+    "BatchWorkflows",
+    "Batches",
     "Books",
     "Closure",
     "CreditAccounts",

@@ -168,7 +168,8 @@ CREATE INDEX transfers_of_no_hold ON transfers (tenant_id, created_at) WHERE hol
 INSERT INTO accounts (id, tenant_id, kind) SELECT id || ':owed', id, 'owed' FROM tenants
 """
 
-# Fails, and changes nothing, where something expired or was taken back. Leaves `low_at_credits`: the functions read it.
+# Fails, and changes nothing, where something expired or was taken back. Leaves `low_at_credits`, which the
+# functions read.
 DOWNGRADE = """
 DROP TABLE lot_entries, take_backs, payments, lots, credit_thresholds, key_spending, usage_days, book_checks,
     operator_keys;

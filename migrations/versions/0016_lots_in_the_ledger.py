@@ -13,12 +13,12 @@ down_revision = "0015"
 # Of the functions that this migration installs.
 FUNCTIONS_SHA256 = "8a1af8110608e29f9402f736fd1e4f2a8adf6c6f8d67e855e96cf7536a05d6bd"
 
-# A step that is under way in a function goes on in its old body, past the lots. So this waits for each, and lets none
-# begin: all lock their generation first, and operators the accounts, which only this mode keeps out.
+# A step that is inside a function goes on in its old body, past the lots. So this waits for each, and lets
+# none begin: all lock their generation first, operators the accounts, and only this mode keeps them out.
 LOCK = "LOCK TABLE generations, accounts IN EXCLUSIVE MODE"
 
-# What a tenant has becomes one lot, paid and without expiry. What was withdrawn of it is not owed when a payment is
-# taken back.
+# What a tenant has becomes one lot, paid and without expiry. What was withdrawn of it is not owed when a
+# payment is taken back.
 LOTS = """
 INSERT INTO lots (
     id, tenant_id, reference, category, priority, granted_credits, remaining_credits, held_credits,
@@ -26,7 +26,8 @@ INSERT INTO lots (
 )
 SELECT 'lot_' || replace(gen_random_uuid()::text, '-', ''), tenants.id, '', 'paid', 50,
     has.available + has.held + has.spent + was.withdrawn,
-    has.available, has.held, has.spent, was.withdrawn, has.owed, tenants.created_at, tenants.created_at, now(),
+    has.available, has.held, has.spent, was.withdrawn, has.owed, tenants.created_at, tenants.created_at,
+    now(),
     CASE WHEN has.available + has.held + has.owed = 0 THEN now() END
 FROM tenants CROSS JOIN LATERAL (
     SELECT sum(balance_credits) FILTER (WHERE kind = 'available') AS available,

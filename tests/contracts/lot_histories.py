@@ -40,7 +40,7 @@ class Job:
 
 @dataclass
 class LotHistory:
-    """One tenant. Every step takes three numbers, by which it chooses; one that has nothing to choose is left out."""
+    """One tenant. A step takes three numbers, by which it chooses; with nothing to choose it does nothing."""
 
     subject: Subject
     tenant_id: str

@@ -1,4 +1,4 @@
-"""What should become of every credit, worked out credit by credit, without the database and without its formulas.
+"""What should become of every credit, worked out one by one, without the database and its formulas.
 
 Time is in whole hours since the history began.
 """
@@ -125,7 +125,7 @@ class Oracle:
         return len(lot.places) - lot.claimed
 
     def _apply(self, lot: OracleLot, reference: str, amount: int | None) -> None:
-        """Claim credit by credit: one that remains; else one that had gone back by itself; else it is owed."""
+        """Claim each: one that remains; else one that had gone back by itself; else it is owed."""
         applied = self.unclaimed(lot) if amount is None else min(amount, self.unclaimed(lot))
         lot.claimed += applied
         self.applied[lot.reference, reference] = applied
@@ -148,12 +148,8 @@ class Oracle:
         return None
 
     def held_by(self, key: str) -> int:
-        return sum(
-            self.holders.get(place) == key
-            for lot in self.lots
-            for place in lot.places
-            if place in self.holders
-        )
+        places = (place for lot in self.lots for place in lot.places)
+        return sum(self.holders.get(place) == key for place in places)
 
     def take(self, credits: int, target: str) -> None:
         for lot in self.in_order():

@@ -3,7 +3,7 @@
 import pytest
 
 from domain.errors import FileNotFound
-from domain.input_files import ImageFacts, InputFile
+from domain.input_files import FilePurpose, ImageFacts, InputFile
 from tests.contracts.subjects import Subject
 from tests.support.requests import new_id
 
@@ -55,6 +55,25 @@ async def test_a_file_belongs_to_one_tenant(subject: Subject, tenant: str) -> No
         await subject.files.get_file_of(another, file.id)
     with pytest.raises(FileNotFound):
         await subject.files.use_files(another, [own.id, file.id])
+
+
+async def test_lines_of_a_batch_are_kept_and_are_no_image(subject: Subject, tenant: str) -> None:
+    facts, file_id = ImageFacts(0, 0, "application/jsonl", 1234, "ab" * 32), new_id("file")
+    file = await subject.files.add_file(
+        tenant, file_id, f"{tenant}/files/{file_id}", facts, FilePurpose.BATCH
+    )
+    image = await added(subject, tenant)
+
+    assert (file.purpose, file.facts, image.purpose) == (FilePurpose.BATCH, facts, FilePurpose.IMAGE)
+    assert await subject.files.get_file_of(tenant, file_id) == file
+    with pytest.raises(FileNotFound):
+        await subject.files.use_files(tenant, [image.id, file_id])
+
+
+async def test_those_that_there_are_can_be_found_among_others(subject: Subject, tenant: str) -> None:
+    file, another = await added(subject, tenant), await added(subject, await subject.books.tenant())
+    found = await subject.files.find_files_of(tenant, {file.id, another.id, new_id("file")})
+    assert found == {file.id: file}
 
 
 async def test_an_unknown_file_is_not_found(subject: Subject, tenant: str) -> None:

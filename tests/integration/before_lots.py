@@ -16,9 +16,10 @@ from tests.support.time_limits import scaled
 
 LEDGER = (Path(__file__).parent / "ledger_of_0014.sql").read_text()
 _GENERATION = """
-INSERT INTO generations (id, tenant_id, fingerprint, model, provider, endpoint, prompt, parameters, metadata, n,
-    price_credits, status, stage, api_key_id)
-VALUES ($1, $2, '', 'm', 'fal', 'e', 'p', '{}', '{}', $3, $4, 'created', 'created', $5)
+INSERT INTO generations (
+    id, tenant_id, fingerprint, model, provider, endpoint, prompt, parameters, metadata, n, price_credits,
+    status, stage, api_key_id
+) VALUES ($1, $2, '', 'm', 'fal', 'e', 'p', '{}', '{}', $3, $4, 'created', 'created', $5)
 """
 _IMAGE = """
 INSERT INTO images (generation_id, index, key, width, height, content_type, size_bytes, sha256, source_sha256)

@@ -93,7 +93,7 @@ async def test_a_reserve_that_waits_longer_than_a_lot_lives_does_not_spend_it(
                 f"SELECT expires_at < clock_timestamp(), ({_WAITING}) FROM lots WHERE id = :id",  # noqa: S608 - ours
                 id=lot.id,
             )
-            return over and waiting > 0
+            return bool(over and waiting)
 
         await eventually(is_over)
     reserved = await asyncio.gather(*reserving)
@@ -120,7 +120,7 @@ async def test_a_batch_over_tenants_that_waits_for_one_of_them_spends_nothing_th
                 f"SELECT max(expires_at) < clock_timestamp(), ({_WAITING}) FROM lots WHERE id = ANY (:ids)",  # noqa: S608 - ours
                 ids=[lot.id for lot in lots],
             )
-            return over and waiting > 0
+            return bool(over and waiting)
 
         await eventually(are_over)
     assert {tuple(row) for row in await reserving} == {(job, "insufficient") for job in jobs}

@@ -23,7 +23,8 @@ _WAITING = (
 )
 # As a reserve does, at a moment at which the lot had not expired.
 _HELD = text(
-    "UPDATE generations SET held_credits = price_credits, stage = 'throttled', status = 'queued' WHERE id = :id"
+    "UPDATE generations SET held_credits = price_credits, stage = 'throttled', status = 'queued'"
+    " WHERE id = :id"
 )
 _HOLD = text(
     "SELECT hold_credits(generations, clock_timestamp() - interval '2 hours') FROM generations WHERE id = :id"

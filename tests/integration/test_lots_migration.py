@@ -150,7 +150,7 @@ async def test_a_payment_from_before_is_taken_back(migrated: PostgresBooks) -> N
         await lots.take_back("rich", "second", "more", 31, by=SYSTEM)
     await lots.take_back("rich", "second", "rest", None, by=SYSTEM)
     assert await migrated.balance("rich") == Balance(67, 17, 6)
-    # What an operator had withdrawn by then went back already: of both payments, what is held or spent is owed.
+    # What an operator had withdrawn by then went back already: what is held or spent is owed.
     await lots.take_back("rich", "first", "all", None, by=SYSTEM)
     assert await migrated.balance("rich") == Balance(0, 17, 6, owed=23)
     await agree(migrated)
@@ -204,4 +204,17 @@ async def test_a_downgrade_and_a_second_upgrade(url: str, migrated: PostgresBook
     lot = await the_lot_of(migrated, "rich")
     assert (lot.remaining, lot.held, lot.spent) == (123, 12, 6)
     await PostgresLedger(migrated.database).refund("rich_at_0014", CANCELED)
+    await agree(migrated)
+
+
+async def test_what_is_owed_outlives_a_downgrade(url: str, migrated: PostgresBooks) -> None:
+    lots = PostgresLots(migrated.database)
+    await lots.take_back("over", "first", "chargeback", None, by=SYSTEM)
+    await alembic("downgrade", url, "0015")
+    await alembic("upgrade", url, "head")
+    assert await migrated.balance("over") == Balance(0, 0, 5, owed=5)
+    assert not (await lots.take_back("over", "first", "chargeback", None, by=SYSTEM)).is_new
+    await agree(migrated)
+    await lots.grant(Grant("over", 12, "next"), by=SYSTEM)
+    assert await migrated.balance("over") == Balance(7, 0, 5)
     await agree(migrated)

@@ -17,15 +17,16 @@ _WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
 _CREATE = """
-INSERT INTO generations (id, tenant_id, fingerprint, model, provider, endpoint, prompt, parameters, metadata, n,
-    price_credits, status, stage)
-VALUES ('new', 'ten', '', 'm', 'fal', 'e', 'p', '{}', '{}', 1, 5, 'created', 'created')
+INSERT INTO generations (
+    id, tenant_id, fingerprint, model, provider, endpoint, prompt, parameters, metadata, n, price_credits,
+    status, stage
+) VALUES ('new', 'ten', '', 'm', 'fal', 'e', 'p', '{}', '{}', 1, 5, 'created', 'created')
 """
 
 
 @pytest.fixture
 async def url(servers: Servers) -> str:
-    """Return a database at 0015, of which old processes know nothing: with three open holds and one to come."""
+    """Return a database at 0015 with three open holds and one to come, as old processes made them."""
     url = await database_before_lots(servers)
     async with old_version(url) as old:
         await old.tenant("ten")

@@ -20,6 +20,7 @@ from adapters.database.engine import Database
 from adapters.database.erasure import PostgresErasure
 from adapters.database.image_requests import PostgresImageRequests
 from adapters.database.input_files import PostgresInputFiles
+from adapters.database.key_lists import PostgresKeyLists
 from adapters.database.lots import PostgresLots
 from adapters.database.progress import PostgresProgressRecords
 from adapters.database.provider_slots import PostgresProviderSlots
@@ -92,6 +93,7 @@ LISTS: dict[str, Call] = {
     "orphaned": lambda db: PostgresReconcileQueries(db, CATALOG).list_with_orphaned_objects(MOMENT, LIMIT),
     "progress": lambda db: PostgresProgressRecords(db).read_progress("gen_99999"),
     "queue position": lambda db: PostgresProviderSlots(db, {}).queue_position("gen_99999"),
+    "usage of a key": lambda db: PostgresKeyLists(db).read_key_usage("ten_0", "0123456789abcdef"),
     "grant": lambda db: PostgresProviderSlots(db, {"fal": 42}).grant_free("fal"),
 }
 # After five calls PostgreSQL keeps one plan for all parameters.

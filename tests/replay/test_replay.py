@@ -11,11 +11,16 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from workflows.batch import BatchWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.generation import GenerationWorkflow
 
 HISTORIES = {path.stem: path.read_text() for path in (Path(__file__).parent / "histories").glob("*.json")}
 ENDINGS = {
+    "batch_canceled",
+    "batch_completed",
+    "batch_continued",
+    "batch_refused",
     "delivered_at_once",
     "delivered_at_last",
     "delivery_canceled_while_waiting",
@@ -89,9 +94,9 @@ def test_every_ending_has_a_history() -> None:
 async def test_history_still_replays(name: str, runner: WorkflowRunner) -> None:
     """Replay as production does, and in the sandbox, which refuses what is not deterministic."""
     history = WorkflowHistory.from_json(name, HISTORIES[name])
-    await Replayer(workflows=[DeliveryWorkflow, GenerationWorkflow], workflow_runner=runner).replay_workflow(
-        history
-    )
+    await Replayer(
+        workflows=[BatchWorkflow, DeliveryWorkflow, GenerationWorkflow], workflow_runner=runner
+    ).replay_workflow(history)
 
 
 @pytest.mark.parametrize("name", sorted(HISTORIES))

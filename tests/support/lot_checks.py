@@ -15,7 +15,8 @@ SELECT kind, lots, balance FROM (
 ) AS lot
 CROSS JOIN LATERAL (VALUES ('available', available), ('held', held), ('owed', owed)) AS of_lots (kind, lots)
 LEFT JOIN LATERAL (
-    SELECT balance_credits AS balance FROM accounts WHERE tenant_id = :tenant AND accounts.kind = of_lots.kind
+    SELECT balance_credits AS balance FROM accounts
+    WHERE tenant_id = :tenant AND accounts.kind = of_lots.kind
 ) AS account ON true
 WHERE coalesce(lots, 0) <> coalesce(balance, 0)
 """
@@ -25,14 +26,17 @@ SELECT lots.id, remaining_credits, held_credits, owed_credits, closed_at
 FROM lots LEFT JOIN lot_entries ON lot_id = lots.id
 WHERE tenant_id = :tenant
 GROUP BY lots.id
-HAVING remaining_credits <> coalesce(sum(remaining_change), 0) OR held_credits <> coalesce(sum(held_change), 0)
+HAVING remaining_credits <> coalesce(sum(remaining_change), 0)
+    OR held_credits <> coalesce(sum(held_change), 0)
     OR (closed_at IS NULL) <> (remaining_credits + held_credits + owed_credits > 0)
     OR (expired_at IS NOT NULL OR voided_at IS NOT NULL) AND remaining_credits > 0
     OR least(remaining_credits, held_credits, owed_credits) < 0
 """
-# What left a lot went where the kind of the transfer says. What was spent, or withdrawn, before there were lots has no entry.
+# What left a lot went where the kind of the transfer says. What was spent, or withdrawn, before there were
+# lots has no entry.
 _PARTS = """
-SELECT lots.id, part.kind, part.credits, -sum(remaining_change + held_change) FILTER (WHERE transfers.kind = part.kind)
+SELECT lots.id, part.kind, part.credits,
+    -sum(remaining_change + held_change) FILTER (WHERE transfers.kind = part.kind)
 FROM lots
 CROSS JOIN LATERAL (VALUES
     ('settle', spent_credits), ('expire_lot', expired_credits), ('void_lot', voided_credits),
@@ -55,7 +59,8 @@ CROSS JOIN LATERAL (
     FROM entries JOIN accounts ON accounts.id = account_id WHERE transfer_id = transfers.id
 ) AS of_accounts
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(remaining_change), 0) AS remaining, coalesce(sum(held_change), 0) AS held, count(*) AS entries
+    SELECT coalesce(sum(remaining_change), 0) AS remaining, coalesce(sum(held_change), 0) AS held,
+        count(*) AS entries
     FROM lot_entries WHERE transfer_id = transfers.id
 ) AS of_lots
 WHERE transfers.tenant_id = :tenant AND (available <> remaining OR of_accounts.held <> of_lots.held)
@@ -74,7 +79,9 @@ GROUP BY hold.id HAVING hold.amount_credits <> coalesce(sum(held_change), 0)
 _RESOLVED = """
 SELECT hold_id, lot_id, sum(held_change) FROM lot_entries JOIN transfers ON transfers.id = transfer_id
 WHERE tenant_id = :tenant AND hold_id IS NOT NULL
-    AND EXISTS (SELECT FROM transfers AS other WHERE other.hold_id = transfers.hold_id AND other.kind <> 'hold')
+    AND EXISTS (
+        SELECT FROM transfers AS other WHERE other.hold_id = transfers.hold_id AND other.kind <> 'hold'
+    )
 GROUP BY hold_id, lot_id HAVING sum(held_change) <> 0
 """
 _KEYS = """
@@ -86,14 +93,16 @@ SELECT * FROM (
     WHERE generations.tenant_id = :tenant AND api_key_id IS NOT NULL GROUP BY 1, 2
 ) AS jobs
 FULL JOIN (
-    SELECT * FROM key_spending WHERE api_key_id IN (SELECT api_key_id FROM generations WHERE tenant_id = :tenant)
+    SELECT * FROM key_spending
+    WHERE api_key_id IN (SELECT api_key_id FROM generations WHERE tenant_id = :tenant)
 ) AS counted USING (api_key_id, month)
 WHERE held IS DISTINCT FROM held_credits OR charged IS DISTINCT FROM charged_credits
 """
 _DAYS = """
 SELECT * FROM (
     SELECT (settle.created_at AT TIME ZONE 'UTC')::date AS day, model, coalesce(api_key_id, '') AS api_key_id,
-        count(*) AS settled, sum(settle.amount_credits) AS charged, sum(CASE status WHEN 'completed' THEN least(n, (
+        count(*) AS settled, sum(settle.amount_credits) AS charged,
+        sum(CASE status WHEN 'completed' THEN least(n, (
             SELECT count(*) FROM images WHERE generation_id = generations.id
         )) ELSE 0 END) AS delivered
     FROM transfers AS settle JOIN generations ON generations.id = settle.generation_id

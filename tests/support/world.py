@@ -36,6 +36,7 @@ from domain.generation import (
 )
 from domain.provider import AttemptRef, ProviderEvent, ProviderResult
 from runtime.workers import run_workers
+from tests.support.batches import batch_parts_of
 from tests.support.books import PostgresBooks
 from tests.support.database_ports import database_ports
 from tests.support.eventually import eventually
@@ -249,6 +250,7 @@ class World:
                 stop_grace_seconds=stop_grace_seconds,
             ),
             delivery_activities_of(self.database),
+            batch_parts_of(self.database, self.workflows),
         )
 
 

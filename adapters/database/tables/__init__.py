@@ -9,6 +9,7 @@ from adapters.database.tables.accounts import (
     TransferRow,
     UnchargedCostRow,
 )
+from adapters.database.tables.batches import BatchItemRow, BatchRow
 from adapters.database.tables.book_marks import BookMarkRow
 from adapters.database.tables.events import EventRow
 from adapters.database.tables.generation_terms import GenerationTermsRow
@@ -50,6 +51,8 @@ __all__ = [
     "ApiKeyRow",
     "AttemptRow",
     "AuditEventRow",
+    "BatchItemRow",
+    "BatchRow",
     "BookCheckRow",
     "BookMarkRow",
     "CreditThresholdRow",

@@ -100,6 +100,7 @@ class GenerationRow(SQLModel, table=True):
         # The newest of a model, for how long its jobs take.
         Index("generations_completed", "model", "finished_at", postgresql_where=text("status = 'completed'")),
         Index("generations_plain_fingerprint", "id", postgresql_where=text("length(fingerprint) = 64")),
+        Index("generations_of_batch", "batch_id", "status", postgresql_where=text("batch_id IS NOT NULL")),
         Index("generations_flagged", "needs_attention", postgresql_where=text("needs_attention IS NOT NULL")),
         Index(
             "generations_with_objects_to_delete",
@@ -178,6 +179,8 @@ class GenerationRow(SQLModel, table=True):
     purged_events: int = Field(default=0, sa_column=count_column(0))
     # Who stopped it, where it ended so: `client`, `deadline` or `operator`.
     canceled_by: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    # The batch that it was made for. No foreign key: no batch's row is ever deleted.
+    batch_id: str | None = Field(default=None, sa_column=text_column(nullable=True))
 
 
 class AttemptRow(SQLModel, table=True):

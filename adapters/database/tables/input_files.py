@@ -9,6 +9,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Text,
+    text,
 )
 from sqlmodel import Field, SQLModel
 
@@ -16,12 +17,18 @@ from adapters.database.tables.columns import count_column, flag_column, moment_c
 
 
 class InputFileRow(SQLModel, table=True):
-    """An image that a client brought. The object at `key` has exactly these bytes."""
+    """An image or a batch's lines, that a client brought. The object at `key` has exactly these bytes."""
 
     __tablename__ = "input_files"
     __table_args__ = (
         CheckConstraint(
-            "width > 0 AND height > 0 AND size_bytes > 0 AND length(sha256) = 64", name="input_files_facts"
+            "(width > 0 AND height > 0 OR content_type = 'application/jsonl')"
+            " AND size_bytes > 0 AND length(sha256) = 64",
+            name="input_files_facts",
+        ),
+        CheckConstraint(
+            "purpose = CASE content_type WHEN 'application/jsonl' THEN 'batch' ELSE 'image' END",
+            name="input_files_purpose",
         ),
         Index("input_files_by_expiry", "expires_at"),
         Index("input_files_by_tenant", "tenant_id", "expires_at"),
@@ -39,3 +46,4 @@ class InputFileRow(SQLModel, table=True):
     created_at: datetime = Field(default=None, sa_column=moment_column(nullable=False))
     # Each use extends it.
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    purpose: str = Field(sa_column=Column(Text, nullable=False, server_default=text("'image'")))

@@ -187,6 +187,7 @@ def to_generation(row: AnyGenerationRow, images: tuple[Image, ...] = ()) -> Gene
         canceled_by=to_canceled_by(row),
         moved_at=row.moved_at,
         attempts=selected_attempts(row),
+        batch_id=row.batch_id,
     )
 
 

@@ -4,13 +4,19 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
+from domain.input_files import FilePurpose
+
 
 class FileView(BaseModel):
-    """A stored image that generations may use until it expires; each use extends that."""
+    """A stored image that generations may use until it expires; each use extends that.
+
+    Of the lines of a batch, `width` and `height` are null.
+    """
 
     id: str
-    width: int
-    height: int
+    purpose: FilePurpose
+    width: int | None
+    height: int | None
     content_type: str
     size_bytes: int
     sha256: str

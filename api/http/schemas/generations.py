@@ -188,6 +188,7 @@ class GenerationView(BaseModel):
     start_by: datetime | None
     priority: Literal["low", "normal", "high"]
     retry_of: str | None
+    batch_id: str | None
     urls: UrlsView
     routing: list[RouteView] | None = None
     submit_unknown: SubmitUnknownView | None = None

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from api.http import examples
+from tests.integration.api.batching import batch_ended, batch_file, item, line, posted_batch
 from tests.integration.api.pictures import PICTURE
 from tests.integration.api.service import Service, Tenant, unique
 from tests.integration.webhooks.client import delivery_ended, endpoint_of, pinged
@@ -20,11 +21,17 @@ from tests.support.description import Operation, resolved
 # By the name of a parameter: an id that one tenant has and no other, in one or more states.
 Makers = Mapping[str, Callable[[Tenant], Awaitable[dict[str, str]]]]
 # The first state is the one that a call of an operation wants, unless it is named here.
-WANTED_STATES = {"cancel_generation": "open"}
+WANTED_STATES = {"cancel_generation": "open", "cancel_batch": "open"}
 # Parameters that are the same for every tenant.
 SHARED_PARAMETERS = {"model_id": "flux-schnell", "index": "0", "month": "2025-10"}
 # Fields of bodies that name ids: whose they are.
-BODY_IDS = {"inputs": "file_id", "images": "file_id", "mask": "file_id", "generation_id": "generation_id"}
+BODY_IDS = {
+    "inputs": "file_id",
+    "images": "file_id",
+    "mask": "file_id",
+    "generation_id": "generation_id",
+    "input_file_id": "batch_file_id",
+}
 _PREFIXES = {"generation_id": "gen_", "file_id": "file_"}
 _ALPHABET = "0123456789abcdef"
 # An endpoint that nothing reaches, and that no event of these tests is for: its rows do not change.
@@ -63,9 +70,22 @@ async def _api_keys(tenant: Tenant) -> dict[str, str]:
     return {"unused": unused, "revoked": revoked}
 
 
+async def _batch_files(tenant: Tenant) -> dict[str, str]:
+    return {"stored": await batch_file(tenant, [line(unique("a line"))])}
+
+
+async def _batches(tenant: Tenant) -> dict[str, str]:
+    ended = await posted_batch(tenant, [item(unique("a crowd"))])
+    held = await posted_batch(tenant, [item(unique("a queue [sim:hang]"))])
+    await batch_ended(tenant, ended["id"])
+    return {"ended": ended["id"], "open": held["id"]}
+
+
 MAKERS: Makers = {
     "generation_id": _generations,
     "file_id": _files,
+    "batch_file_id": _batch_files,
+    "batch_id": _batches,
     "endpoint_id": _endpoints,
     "delivery_id": _deliveries,
     "key_id": _api_keys,
@@ -82,7 +102,9 @@ class Owner:
     async def close(self) -> None:
         """Cancel what would go on."""
         await self.tenant.http.post(f"/v1/generations/{self.ids['generation_id']['open']}/cancel")
+        await self.tenant.http.post(f"/v1/batches/{self.ids['batch_id']['open']}/cancel")
         await self.tenant.ended(self.ids["generation_id"]["open"])
+        await batch_ended(self.tenant, self.ids["batch_id"]["open"])
 
     def values(self, operation: Operation) -> dict[str, str]:
         """Return a value for every parameter in the path, and for every id in the query and the body."""

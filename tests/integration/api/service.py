@@ -20,7 +20,7 @@ from composition.activities import worker_activities
 from composition.api import api_servers
 from composition.deliveries import dispatching
 from composition.providers import webhook_url
-from composition.temporal import temporal_client, workflow_client
+from composition.temporal import batch_workflows, temporal_client, workflow_client
 from domain.auth import Scope
 from domain.provider import AttemptRef
 from runtime.workers import run_workers
@@ -199,7 +199,8 @@ async def serving(settings: ServiceSettings, listener: socket.socket) -> AsyncIt
 async def working(settings: ServiceSettings, database: Database) -> AsyncIterator[None]:
     """Run a worker for every queue, on the real adapters."""
     client = await temporal_client(settings)
-    async with worker_activities(settings, workflow_client(settings, client), database) as activities:
+    workflows, batches = workflow_client(settings, client), batch_workflows(settings, client)
+    async with worker_activities(settings, workflows, batches, database) as activities:
         stop = asyncio.Event()
         workers = build_workers(client, activities, tuning_of(settings), stop=stop)
         running = asyncio.create_task(run_workers(workers, stop))

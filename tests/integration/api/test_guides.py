@@ -1,6 +1,7 @@
 """What the guides tell people to run does run, as it is written there."""
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -49,6 +50,18 @@ async def test_the_quick_start_runs_from_top_to_bottom(tmp_path: Path, environme
     assert "generation.completed" in printed
     assert "price_credits" in printed
     assert (tmp_path / "lighthouse.jpg").stat().st_size > 1000
+
+
+async def test_what_is_said_of_batches_runs_from_top_to_bottom(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    script = "\n".join(blocks("batches.md", "bash"))
+    printed = await run(tmp_path, environment, "bash", "-euo", "pipefail", "-c", script)
+    assert "fox http" in printed
+    assert "owl http" in printed
+    assert "validating" in printed
+    results = (tmp_path / "results.jsonl").read_text().splitlines()
+    assert [json.loads(line)["custom_id"] for line in results] == ["fox", "owl"]
 
 
 async def test_the_loop_that_waits_runs(tmp_path: Path, environment: dict[str, str]) -> None:

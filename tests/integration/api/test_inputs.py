@@ -141,7 +141,7 @@ async def test_a_file_that_is_not_there_for_this_tenant_is_refused(service: Serv
 
     assert fields_of(answer) == ["inputs.0", "inputs.2", "inputs.3"]
     assert {error["message"] for error in answer.json()["errors"]} == {
-        "no such file: it is unknown or has expired"
+        "no such image: the file is unknown, has expired, or is no image"
     }
 
 

@@ -20,6 +20,7 @@ from domain.ports import ObjectStore, Provider, WorkflowState
 from domain.provider import ResultSignal
 from tests.integration.api.service import Tenant, unique
 from tests.integration.reconcile.conftest import NOW, Site, delivered, job_at_work
+from tests.support.batches import batch_parts_of
 from tests.support.database_ports import database_ports
 from tests.support.eventually import eventually
 from tests.support.memory_store import MemoryStore
@@ -78,6 +79,7 @@ async def reconcile(
             inspector=TrustingInspector(),
         ),
         delivery_activities_of(database),
+        batch_parts_of(database, workflows),
     )
     done: dict[str, int] = await ActivityEnvironment().run(activities.reconcile.reconcile, NOW)
     return {kind: times for kind, times in done.items() if times}

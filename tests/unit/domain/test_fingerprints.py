@@ -1,8 +1,8 @@
 """A repeat is known by its fingerprint, and nothing can be guessed from it."""
 
-from api.services.request_digest import digest
 from domain.fingerprints import fingerprint, is_plain, is_same_request
 from domain.keyring import Keyring
+from domain.request_digest import digest
 
 RING = Keyring.of("the first master key of these tests")
 NEXT = Keyring.of("the next master key of these tests", ["the first master key of these tests"])

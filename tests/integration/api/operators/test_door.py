@@ -216,15 +216,11 @@ async def test_an_operators_body_is_small(tenant: Tenant, billing: Billing) -> N
     assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")
 
 
-async def test_a_key_has_an_allowance_of_its_own(service: Service, billing: Billing) -> None:
+async def test_what_is_left_of_a_keys_allowance_is_told(service: Service, billing: Billing) -> None:
     answer = await billing.http.get("/v1/admin/grants/none")
-    settings = service.settings
-    assert answer.headers["ratelimit-policy"].startswith(f'"operator";q={settings.operator_call_burst};')
-    other = await billing_of(service)
-    first, second = [int(each.headers["ratelimit"].split(";r=")[1].split(";")[0]) for each in (
-        answer, await other.http.get("/v1/admin/grants/none"),
-    )]  # fmt: skip
-    assert first == second
+    quota = service.settings.operator_call_burst
+    assert answer.headers["ratelimit-policy"].startswith(f'"operator";q={quota};')
+    assert answer.headers["ratelimit"].startswith('"operator";r=')
 
 
 @EVERY

@@ -12,9 +12,11 @@ from PIL import Image
 
 from api.http.examples import PARAMETERS
 from api.http.pagination import (
+    batch_cursor,
     delivery_cursor,
     entry_cursor,
     generation_cursor,
+    item_cursor,
     key_cursor,
     lot_cursor,
     month_cursor,
@@ -73,6 +75,8 @@ schemathesis.openapi.format(
         lambda day: usage_cursor(UsageQuery(day, day), UsageLine(None, None, None, 0, 0, 0)),
     ),
 )
+schemathesis.openapi.format("item-cursor", strategies.integers(0, 2**31).map(item_cursor))
+schemathesis.openapi.format("batch-cursor", strategies.builds(lambda: batch_cursor(new_id("bat"))))
 schemathesis.openapi.format("short-duration", strategies.integers(1, 86_400).map(str))
 schemathesis.openapi.format("event-id", strategies.integers(1, 2**63 - 1).map("evt_{0}_{0}".format))
 schemathesis.openapi.format("binary", strategies.just(_picture()))
@@ -103,7 +107,14 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
         model = body.get("model")
         if isinstance(model, str) and 0 < len(model) <= _MAX_MODEL_CHARACTERS:
             return body | {"model": MODEL}
+    if isinstance(body, dict) and isinstance(body.get("items"), list):
+        return body | {"items": [_of_a_model(item) for item in body["items"]]}
     return body
+
+
+def _of_a_model(item: Any) -> Any:
+    is_good = isinstance(item, dict) and isinstance(item.get("model"), str) and item["model"]
+    return item | {"model": MODEL} if is_good and len(item["model"]) <= _MAX_MODEL_CHARACTERS else item
 
 
 @schemathesis.hook

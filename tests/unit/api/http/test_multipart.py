@@ -23,9 +23,10 @@ async def test_an_image_lies_there_once_while_it_is_looked_at(monkeypatch: pytes
 
     monkeypatch.setattr(multipart, "_form", noted)
     headers = [(b"content-type", b"multipart/form-data; boundary=x")]
-    async with multipart.uploaded_file(Request({"type": "http", "headers": headers}, receive)) as path:
+    async with multipart.uploaded_file(Request({"type": "http", "headers": headers}, receive)) as uploaded:
         part = forms[0]["file"]
         assert isinstance(part, UploadFile)
         assert part.file.closed
-        assert path.read_bytes() == b"pixels"
-    assert not path.exists()
+        assert uploaded.path.read_bytes() == b"pixels"
+        assert uploaded.purpose is None
+    assert not uploaded.path.exists()

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from adapters.catalog.models_toml import load_catalog
-from api.services.openai_parameters import DEFAULT_MODEL, model_parameters
 from domain.errors import InvalidInput
 from domain.generation import GenerationRequest
 from domain.model import Model
+from domain.openai_parameters import DEFAULT_MODEL, model_parameters
 from tests.support.small_models import stored
 
-MODELS = load_catalog(Path(__file__).parents[4] / "models.toml", providers={}, queue_timeout_seconds=1).models
+MODELS = load_catalog(Path(__file__).parents[3] / "models.toml", providers={}, queue_timeout_seconds=1).models
 GPT_IMAGES = [name for name in MODELS if name.startswith("gpt-image")]
 LEFT_TO_THE_MODEL = dict.fromkeys(("size", "quality", "background", "moderation"), "auto")
 

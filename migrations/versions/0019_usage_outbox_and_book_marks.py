@@ -5,8 +5,8 @@ Needs no stop: processes of the version before neither write the tables nor read
 
 from alembic import op
 
-revision = "0018"
-down_revision = "0016"
+revision = "0019"
+down_revision = "0018"
 
 UPGRADE = """
 CREATE TABLE usage_outbox (

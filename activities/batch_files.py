@@ -1,0 +1,69 @@
+"""Checks the file of a batch: every line first, then the price of all, before anything is made of it."""
+
+import asyncio
+
+from activities.batch_lines import FileLines
+from activities.metrics import count_batch
+from domain.batch_runs import BatchFile
+from domain.batches import LineParser
+from domain.errors import FileNotFound, InsufficientCredits, InvalidInput, MaxCostExceeded
+from domain.ports import BatchFiles, ObjectStore, TenantUsages
+
+# So many lines are read by a thread, and stored in one transaction.
+_CHUNK_LINES = 500
+
+
+class BatchFileChecker:
+    """Stores the items of a file, or refuses it as a whole: then none is left, and nothing is charged."""
+
+    def __init__(
+        self, files: BatchFiles, store: ObjectStore, usages: TenantUsages, parse: LineParser
+    ) -> None:
+        self._files = files
+        self._store = store
+        self._usages = usages
+        self._parse = parse
+
+    async def check(self, batch_id: str) -> None:
+        """Begin at the first line, also where another run had stored some: these stay as they are."""
+        try:
+            file = await self._files.get_file_to_check(batch_id)
+        except FileNotFound:
+            await self._refuse(batch_id, FileNotFound.code)
+            return
+        if file is None:
+            return
+        async with self._store.open_object(file.key) as path:
+            with await asyncio.to_thread(path.open, "rb") as opened:
+                lines = FileLines(opened, file.endpoint, self._parse)
+                if not await self._store_items(batch_id, lines):
+                    return
+        if lines.error_count:
+            await self._refuse(batch_id, InvalidInput.code, lines)
+        elif (code := await self._price_refusal(file, lines.price_credits)) is not None:
+            await self._refuse(batch_id, code)
+        else:
+            await self._files.accept_file(batch_id, lines.price_credits)
+
+    async def _store_items(self, batch_id: str, lines: FileLines) -> bool:
+        """Read all lines; store items until one is wrong. Return False if the batch is canceled meanwhile."""
+        while not lines.is_over:
+            items = await asyncio.to_thread(lines.next_items, _CHUNK_LINES)
+            wanted = items if not lines.error_count else ()
+            if not await self._files.add_items(batch_id, wanted):
+                return False
+        return True
+
+    async def _price_refusal(self, file: BatchFile, price_credits: int) -> str | None:
+        """Return why the price of all items cannot be accepted, as a code."""
+        if file.max_cost is not None and price_credits > file.max_cost:
+            return MaxCostExceeded.code
+        usage = await self._usages.read_usage(file.tenant_id, max_generations=0)
+        return InsufficientCredits.code if price_credits > usage.available_credits else None
+
+    async def _refuse(self, batch_id: str, code: str, lines: FileLines | None = None) -> None:
+        errors = lines.errors if lines is not None else ()
+        count = lines.error_count if lines is not None else 0
+        batch = await self._files.refuse_file(batch_id, code, errors, count)
+        if batch is not None:
+            count_batch(batch)

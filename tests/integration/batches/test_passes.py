@@ -1,0 +1,259 @@
+"""Passes over a batch on the real database: what is begun, what waits, what fails alone."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.batch_passes import Pace
+from adapters.database.client_batches import PostgresBatches
+from adapters.database.engine import Database
+from adapters.database.input_files import PostgresInputFiles
+from adapters.database.ledger import PostgresLedger
+from adapters.database.tenants import PostgresTenants
+from domain.audit import SYSTEM
+from domain.batch_runs import BatchReport
+from domain.batches import Batch, BatchCounts, BatchDraft, BatchItem, BatchItemDraft, BatchStatus, ItemStatus
+from domain.errors import TemporalUnavailable
+from domain.fingerprints import fingerprint
+from domain.generation import GenerationInput, Status, TerminalState
+from domain.input_files import ImageFacts
+from tests.support.batches import LIMITS, StartedWorkflows, batch_of, batch_parts_of, item, items
+from tests.support.books import PostgresBooks
+from tests.support.requests import new_id, request
+from tests.support.webhook_sending import KEYRING
+
+pytestmark = pytest.mark.needs_servers
+IMAGE = ImageFacts(100, 100, "image/png", 400, "ab" * 32)
+
+
+class Site:
+    """A batch of a tenant, and whoever works on it."""
+
+    def __init__(self, database: Database, books: PostgresBooks) -> None:
+        self.database = database
+        self.books = books
+        self.batches = PostgresBatches(database)
+        self.ledger = PostgresLedger(database)
+        self.workflows = StartedWorkflows()
+        self.limits = LIMITS
+        self.draft: BatchDraft
+        self.batch: Batch
+
+    async def post(self, *drafts: BatchItemDraft, concurrency: int = 10, tenant_id: str = "") -> None:
+        tenant_id = tenant_id or await self.books.tenant(1000)
+        self.draft = replace(await batch_of(self.database, tenant_id, *drafts), concurrency=concurrency)
+        self.batch, _ = await self.batches.create_batch(self.draft, None, "print", max_open=1)
+
+    async def advance(self, pace: Pace | None = None) -> BatchReport:
+        quick = pace or Pace(pass_seconds=0)
+        parts = batch_parts_of(self.database, self.workflows, limits=self.limits, pace=quick)
+        report: BatchReport = await ActivityEnvironment().run(parts.activities.advance_batch, self.batch.id)
+        return report
+
+    async def end_all(self) -> None:
+        """End every generation that was started, as failed."""
+        for started in self.workflows.started:
+            terminal_state = TerminalState(Status.FAILED, "provider_failed")
+            await self.ledger.refund(started.generation_id, terminal_state)
+
+    async def read(self) -> Batch:
+        return await self.batches.get_batch_of(self.draft.tenant_id, self.batch.id)
+
+    async def items(self) -> list[BatchItem]:
+        found = await self.batches.list_batch_items(
+            self.draft.tenant_id, self.batch.id, after=None, limit=1000
+        )
+        return list(found)
+
+
+@pytest.fixture
+def site(database: Database, books: PostgresBooks) -> Site:
+    return Site(database, books)
+
+
+async def test_what_is_begun_is_an_ordinary_generation(site: Site) -> None:
+    await site.post(*items(2), concurrency=1)
+    assert await site.advance() == BatchReport(has_ended=False, has_moved=True)
+    [started] = site.workflows.started
+    generation = await site.books.read(started.generation_id)
+    assert (generation.batch_id, generation.request.prompt) == (site.batch.id, "fox 0")
+    assert generation.request.controls.api_key_id == site.draft.api_key_id
+    assert (started.model, started.provider, generation.status) == ("maker", "fal", Status.CREATED)
+    assert await site.advance() == BatchReport(has_ended=False)
+    assert len(site.workflows.started) == 1
+
+
+async def test_it_goes_on_as_generations_end(site: Site) -> None:
+    await site.post(*items(5), concurrency=2)
+    for begun in (2, 4, 5):
+        await site.advance()
+        assert len(site.workflows.started) == begun
+        await site.end_all()
+    assert (await site.advance()).has_ended
+    batch = await site.read()
+    assert (batch.status, batch.counts) == (BatchStatus.COMPLETED, BatchCounts(total=5, failed=5))
+    assert await site.advance() == BatchReport(has_ended=True, has_moved=True)
+
+
+async def test_passes_at_once_begin_each_item_once(site: Site) -> None:
+    await site.post(*items(30), concurrency=12)
+    await asyncio.gather(*(site.advance() for _ in range(6)))
+    started = [each.generation_id for each in site.workflows.started]
+    assert len(started) == len(set(started)) == 12
+    assert (await site.read()).counts == BatchCounts(total=30, waiting=18, in_progress=12)
+
+
+async def test_one_item_that_cannot_be_made_fails_alone(site: Site) -> None:
+    gone = item(1, model="gone")
+    off = item(2, model="unreachable")
+    without_file = item(3, model="painter", inputs=(new_id("file"),))
+    wrong = item(4, prompt="longer than this model takes")
+    await site.post(item(0), gone, off, without_file, wrong, item(5))
+    await site.advance()
+    found = {each.index: each for each in await site.items()}
+    assert {index: each.status for index, each in found.items()} == {
+        0: ItemStatus.IN_PROGRESS,
+        1: ItemStatus.FAILED,
+        2: ItemStatus.FAILED,
+        3: ItemStatus.FAILED,
+        4: ItemStatus.FAILED,
+        5: ItemStatus.IN_PROGRESS,
+    }
+    assert [found[index].error_code for index in (1, 2, 3)] == [
+        "model_not_found",
+        "model_unavailable",
+        "file_not_found",
+    ]
+    assert (found[4].error_code, found[4].error_text) == ("invalid_input", "prompt: 1 to 20 characters")
+    rows = await site.books.sql(
+        "SELECT count(request) AS kept FROM batch_items WHERE batch_id = :id", id=site.batch.id
+    )
+    assert rows == [(0,)]
+
+
+async def test_the_price_is_the_one_that_was_accepted(site: Site) -> None:
+    await site.post(replace(item(0), price_credits=1))
+    await site.advance()
+    generation = await site.books.read(site.workflows.started[0].generation_id)
+    assert generation.request.price_credits == 1
+
+
+async def test_images_of_items_are_stored_files(site: Site) -> None:
+    tenant_id, file_id = await site.books.tenant(), new_id("file")
+    await PostgresInputFiles(site.database).add_file(tenant_id, file_id, file_id, IMAGE)
+    await site.post(item(0, model="painter", inputs=(file_id,)), tenant_id=tenant_id)
+    await site.advance()
+    generation = await site.books.read(site.workflows.started[0].generation_id)
+    assert generation.request.inputs == (file_id,)
+
+
+async def test_a_key_finds_its_generation_or_is_refused(site: Site) -> None:
+    tenant_id = await site.books.tenant()
+    same, other = item(0, key="one"), item(1, key="two")
+    made = {}
+    for key, asked in (("one", same.request.digest()), ("two", "another request")):
+        sealed = fingerprint(KEYRING, asked)
+        made[key], _ = await site.books.generations.create(tenant_id, request(), key, sealed)
+    await site.post(same, other, item(2, key="three"), tenant_id=tenant_id)
+    await site.advance()
+    first, second, third = await site.items()
+    assert first.generation is not None
+    assert (first.generation.id, first.is_attached) == (made["one"].id, True)
+    assert (second.status, second.error_code) == (ItemStatus.FAILED, "idempotency_key_reused")
+    assert third.generation is not None
+    assert (third.generation.batch_id, third.is_attached) == (site.batch.id, False)
+    assert len(site.workflows.started) == 1
+    found = await site.books.generations.find_by_key(tenant_id, "three")
+    assert found is not None
+    assert found[0].id == third.generation.id
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        replace(LIMITS, max_open_generations=2),
+        replace(LIMITS, max_waiting_generations=2),
+        replace(LIMITS, max_batch_concurrency=2),
+    ],
+)
+async def test_limits_make_it_wait(site: Site, limits: object) -> None:
+    site.limits = limits  # type: ignore[assignment]  # of the parameters above
+    await site.post(*items(5))
+    await site.advance()
+    assert not (await site.advance()).has_moved
+    assert (await site.read()).counts == BatchCounts(total=5, waiting=3, in_progress=2)
+    await site.end_all()
+    await site.advance()
+    assert len(site.workflows.started) == 4
+
+
+async def test_a_keys_cap_makes_it_wait_but_for_what_never_fits(site: Site) -> None:
+    await site.post(*items(5))
+    cap = "UPDATE api_keys SET max_held_credits = :cap WHERE id = :id"
+    await site.books.sql(cap, cap=7, id=site.draft.api_key_id)
+    await site.advance()
+    await site.advance()
+    assert len(site.workflows.started) == 2
+    await site.end_all()
+    await site.books.sql(cap, cap=2, id=site.draft.api_key_id)
+    await site.advance()
+    assert len(site.workflows.started) == 3  # its generation is refused, and says so
+
+
+async def test_a_cancel_ends_what_waits_and_asks_what_runs_to_end(site: Site) -> None:
+    await site.post(*items(6), concurrency=2)
+    await site.advance()
+    await site.batches.record_batch_cancel(site.draft.tenant_id, site.batch.id)
+    assert await site.advance() == BatchReport(has_ended=False, has_moved=True)
+    assert sorted(site.workflows.canceled) == sorted(each.generation_id for each in site.workflows.started)
+    assert len(site.workflows.started) == 2
+    await site.end_all()
+    assert (await site.advance()).has_ended
+    batch = await site.read()
+    assert batch.status is BatchStatus.CANCELED
+    assert batch.counts == BatchCounts(total=6, failed=2, canceled=4)
+
+
+@pytest.mark.parametrize("reason", ["tenant_suspended", "key_not_valid", "expired"])
+async def test_nothing_more_is_made_for_whom_it_may_not(site: Site, reason: str) -> None:
+    await site.post(*items(4), concurrency=1)
+    await site.advance()
+    if reason == "tenant_suspended":
+        await PostgresTenants(site.database).suspend(site.draft.tenant_id, by=SYSTEM)
+    else:
+        end = {
+            "key_not_valid": "UPDATE api_keys SET revoked_at = now() WHERE id = :id",
+            "expired": "UPDATE api_keys SET expires_at = now() WHERE id = :id",
+        }
+        await site.books.sql(end[reason], id=site.draft.api_key_id)
+    await site.end_all()
+    while not (await site.advance()).has_ended:
+        pass
+    batch = await site.read()
+    code = "tenant_suspended" if reason == "tenant_suspended" else "key_not_valid"
+    assert (batch.status, batch.error_code) == (BatchStatus.CANCELED, code)
+    assert batch.counts == BatchCounts(total=4, failed=1, canceled=3)
+    assert {each.error_code for each in await site.items() if each.generation is None} == {code}
+
+
+async def test_what_temporal_does_not_take_starts_later(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(generation: GenerationInput, title: str) -> None:
+        raise TemporalUnavailable
+
+    monkeypatch.setattr(site.workflows, "start_workflow", away)
+    await site.post(*items(3))
+    assert (await site.advance()).has_moved
+    assert (await site.read()).counts == BatchCounts(total=3, in_progress=3)
+
+
+async def test_a_pass_goes_on_while_there_is_time(site: Site) -> None:
+    await site.post(*items(6), concurrency=2)
+    pace = Pace(pass_seconds=60, first_pause_seconds=0.01, max_pause_seconds=0.02)
+    passing = asyncio.create_task(site.advance(pace))
+    while not passing.done():
+        await site.end_all()
+        await asyncio.sleep(0.01)
+    assert (await passing).has_ended
+    assert len(site.workflows.started) == 6
