@@ -10,6 +10,8 @@ from domain.controls import Controls
 from domain.generation import Generation, Status
 from domain.request_digest import generation_digest
 
+# What the ids of batches begin with.
+BATCH_PREFIX = "bat_"
 MAX_ARRAY_ITEMS = 1000
 MAX_FILE_ITEMS = 50_000
 DEFAULT_CONCURRENCY = 10

@@ -393,10 +393,10 @@ class NotTerminal(PermanentError):
 
 
 class FileInUse(PermanentError):
-    """A generation that has not ended needs the file, or a batch whose lines are being checked."""
+    """A generation that has not ended needs the file, or a batch: its lines are checked, or an item waits."""
 
     code = "file_in_use"
-    message = "A generation that has not ended, or a batch that is being checked, needs this file."
+    message = "A generation or a batch that has not ended needs this file."
 
 
 class ImageErased(PermanentError):

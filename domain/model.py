@@ -87,7 +87,7 @@ class Model:
         fields: The client's fields, `None` where one was not given. inputs: How many images.
         """
         given = without_none(fields)
-        errors = [*self._unknown_fields(given), *self._field_errors(given), *_metadata_errors(metadata)]
+        errors = [*self._unknown_fields(given), *self._field_errors(given), *metadata_errors(metadata)]
         if self.inputs is not None:
             errors += self.inputs.count_errors(inputs, mask=mask)
         else:
@@ -159,7 +159,8 @@ def without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _metadata_errors(metadata: Mapping[str, str]) -> FieldErrors:
+def metadata_errors(metadata: Mapping[str, str]) -> FieldErrors:
+    """Check the metadata of a generation or of a batch."""
     too_long = any(len(key) + len(value) > _MAX_METADATA_CHARACTERS for key, value in metadata.items())
     if len(metadata) > _MAX_METADATA_KEYS or too_long:
         limits = f"at most {_MAX_METADATA_KEYS} pairs of {_MAX_METADATA_CHARACTERS} characters"

@@ -24,6 +24,7 @@ from domain.batch_items import file_errors
 from domain.batch_lines import Endpoint, ItemNames
 from domain.batches import MAX_ARRAY_ITEMS, BatchItemDraft, ItemRequest
 from domain.errors import BatchNotFound, InvalidInput, TooManyAtOnce, UnsupportedMediaType
+from domain.model import metadata_errors
 from domain.model_schema import FieldErrors
 from domain.request_digest import digest
 from domain.tenant import RatePolicy
@@ -86,6 +87,8 @@ def read_batch(body: bytes) -> BatchCommand:
         raise InvalidInput(errors=(("items", _EITHER),))
     if asked.items is not None and asked.endpoint is not None:
         raise InvalidInput(errors=(("endpoint", _ONLY_OF_FILES),))
+    if errors := metadata_errors(asked.metadata or {}):
+        raise InvalidInput(errors=tuple(errors))
     endpoint = (asked.endpoint or Endpoint.GENERATIONS) if asked.items is None else None
     items, meanings = _items(asked.items or ())
     whole = asked.model_dump(mode="json", exclude={"items"}, exclude_none=True)
@@ -145,9 +148,7 @@ def _value(text: str, position: int, field: str) -> tuple[Any, int]:
         if sum(rest.count(character) for character in _STRUCTURE) <= _MAX_STRUCTURE:
             _DECODER.raw_decode(rest)
         raise InvalidInput(errors=((field, _TOO_LONG),)) from None
-    # A number that is cut off is one all the same.
-    if length == len(part) < len(text) - begin:
-        raise InvalidInput(errors=((field, _TOO_LONG),))
+    # A number that was cut off is followed by its other digits, which are no comma.
     return value, begin + length
 
 

@@ -12,12 +12,11 @@ from api.http.openai_responses import images_json
 from api.http.problems import status_of
 from api.http.serializers import GenerationSerializer
 from domain.batch_lines import Endpoint
-from domain.batches import Batch, BatchItem, ItemStatus
+from domain.batches import BATCH_PREFIX, Batch, BatchItem, ItemStatus
 from domain.errors import GenerationCanceled, ImageErased, ServiceError, describe
 from domain.generation import Generation, Status
 
 MEDIA_TYPE = "application/jsonl"
-_BATCH_PREFIX = "bat_"
 # As an id of a file, which no file has: of which lines it is, and the id of the batch without its prefix.
 _RESULTS_FILE = re.compile(r"file_(output|errors)([0-9a-f]{32})")
 _ENDED = (ItemStatus.COMPLETED, ItemStatus.FAILED, ItemStatus.CANCELED)
@@ -37,13 +36,13 @@ class ResultKind(StrEnum):
         counts = batch.counts
         items = counts.completed if self is ResultKind.OUTPUT else counts.failed + counts.canceled
         is_there = batch.status.is_terminal and items > 0
-        return f"file_{self}{batch.id.removeprefix(_BATCH_PREFIX)}" if is_there else None
+        return f"file_{self}{batch.id.removeprefix(BATCH_PREFIX)}" if is_there else None
 
 
 def read_results_file(file_id: str) -> tuple[str, ResultKind] | None:
     """Return the id of the batch, and of which of its items the file is; None for a file that is stored."""
     found = _RESULTS_FILE.fullmatch(file_id)
-    return None if found is None else (f"{_BATCH_PREFIX}{found[2]}", ResultKind(found[1]))
+    return None if found is None else (f"{BATCH_PREFIX}{found[2]}", ResultKind(found[1]))
 
 
 def result_line(serializer: GenerationSerializer, batch: Batch, item: BatchItem) -> str | None:

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from api.http import openai_errors
 from api.http.schemas.problems import FieldProblem, Problem
 from domain import errors
+from domain.batches import BATCH_PREFIX
 from domain.errors import (
     IdempotencyKeyInUse,
     InvalidInput,
@@ -171,6 +172,13 @@ def note_accepted(request: Request, generation_id: str) -> None:
     request.state.accepted = JobFacts(generation_id)
 
 
+def _path_of(request: Request, job_id: str) -> str:
+    """Return where to read a job, or a batch, that may be there."""
+    if job_id.startswith(BATCH_PREFIX):
+        return request.url_for("get_batch", batch_id=job_id).path
+    return request.url_for("get_generation", generation_id=job_id).path
+
+
 def _respond_about(
     request: Request,
     error: ServiceError,
@@ -179,7 +187,7 @@ def _respond_about(
     *,
     retryable: bool = False,
 ) -> JSONResponse:
-    path = request.url_for("get_generation", generation_id=about.generation_id).path
+    path = _path_of(request, about.generation_id)
     # As of a job that is accepted; an application of a test has no address.
     place = {"Location": getattr(request.app, "public_url", "").rstrip("/") + path}
     detail = error.message if isinstance(error, TransientError) else str(error)

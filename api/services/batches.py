@@ -20,7 +20,6 @@ from domain.batches import (
     BatchDraft,
     BatchInput,
     BatchItemDraft,
-    BatchStatus,
 )
 from domain.catalog import Catalog
 from domain.errors import (
@@ -110,7 +109,7 @@ class BatchService:
                 if batch is None:
                     raise
         # A repeat of a request whose start was lost may start it: an id starts once, however often asked.
-        if is_new or batch.status is BatchStatus.VALIDATING:
+        if not batch.status.is_terminal:
             await self._start(batch)
         return batch, is_new
 

@@ -1,5 +1,6 @@
 """Batches over HTTP: made of an array, read, listed, canceled, and what came of their items."""
 
+import json
 from typing import Any
 
 import httpx
@@ -254,3 +255,23 @@ async def test_a_batch_takes_one_request_from_the_allowance(tenant: Tenant) -> N
     session = await tenant.get("/v1/session")
     [create] = [each for each in session["rates"] if each["policy"] == "create"]
     assert create["quota"] - create["remaining"] <= 1
+
+
+async def test_a_thousand_items_are_accepted_listed_and_told_of_to_the_last(
+    service: Service, tenant: Tenant
+) -> None:
+    rich = await service.tenant(credits=1000)
+    items = [item(unique(f"a crowd {n} [sim:hang]"), f"c{n}") for n in range(1000)]
+    posted = await posted_batch(rich, items, concurrency=1)
+    canceled = await rich.http.post(f"/v1/batches/{posted['id']}/cancel")
+    batch = await batch_ended(rich, posted["id"])
+    lines, listed = await results_of(rich, batch["id"]), await items_of(rich, batch["id"])
+    last = await rich.http.get(f"/v1/batches/{batch['id']}/results?after=998")
+
+    assert (posted["counts"]["total"], canceled.status_code) == (1000, 202)
+    assert (batch["status"], batch["counts"]["canceled"]) == ("canceled", 1000)
+    assert [line["custom_id"] for line in lines] == [f"c{n}" for n in range(1000)]
+    assert {line["error"]["code"] for line in lines} == {"generation_canceled"}
+    assert [each["index"] for each in listed] == list(range(1000))
+    assert [each["id"] for each in map(json.loads, last.text.splitlines())] == [f"{batch['id']}_999"]
+    assert await rich.credits() == (1000, 0, 0)

@@ -168,6 +168,12 @@ def test_openais_form_is_checked_too(body: object, endpoint: str, fields: list[s
     assert fields_of(line_of(body, endpoint), endpoint) == fields
 
 
+def test_a_number_that_no_database_takes_is_refused_wherever_it_is() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_item(BODY | {"options": {"guidance": float("inf")}})
+    assert caught.value.errors == (("options", "a finite number"),)
+
+
 def test_an_image_that_is_no_file_says_what_a_batch_takes() -> None:
     assert errors_of(line_of(BODY | {"inputs": ["data:x"]})) == [("body.inputs.0", FILE_IDS_ONLY)]
 

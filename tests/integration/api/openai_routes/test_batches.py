@@ -88,6 +88,17 @@ async def test_batches_are_listed_and_canceled(client: AsyncOpenAI) -> None:
     assert listed == [batch.id for batch in reversed(batches)]
 
 
+async def test_files_are_retrieved_read_and_deleted(client: AsyncOpenAI) -> None:
+    content = line("a boat").encode()
+    file = await client.files.create(file=content, purpose="batch")
+
+    assert (await client.files.retrieve(file.id)).id == file.id
+    assert (await client.files.content(file.id)).content == content
+    await client.files.delete(file.id)
+    with pytest.raises(openai.NotFoundError):
+        await client.files.content(file.id)
+
+
 async def test_what_is_refused_is_an_error_of_the_client(client: AsyncOpenAI) -> None:
     with pytest.raises(openai.UnprocessableEntityError) as refused:
         await client.batches.create(

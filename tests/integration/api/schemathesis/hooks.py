@@ -83,7 +83,14 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
         model = body.get("model")
         if isinstance(model, str) and 0 < len(model) <= _MAX_MODEL_CHARACTERS:
             return body | {"model": MODEL}
+    if isinstance(body, dict) and isinstance(body.get("items"), list):
+        return body | {"items": [_of_a_model(item) for item in body["items"]]}
     return body
+
+
+def _of_a_model(item: Any) -> Any:
+    is_good = isinstance(item, dict) and isinstance(item.get("model"), str) and item["model"]
+    return item | {"model": MODEL} if is_good and len(item["model"]) <= _MAX_MODEL_CHARACTERS else item
 
 
 @schemathesis.hook

@@ -69,6 +69,7 @@ def test_the_digest_is_of_the_meaning() -> None:
         ({"items": [ITEM], "input_file_id": "file_1"}, ["items"]),
         ({"items": [ITEM], "endpoint": "/v1/generations"}, ["endpoint"]),
         ({"items": [ITEM] * 1001}, ["items"]),
+        ({"items": [ITEM], "metadata": {"a": "x" * 500}}, ["metadata"]),
         ({"items": [ITEM, 1, None]}, ["items.1", "items.2"]),
         ({"items": [ITEM, {"model": "x"}]}, ["items.1.prompt"]),
         ({"items": [ITEM | {"custom_id": "a"}, ITEM | {"custom_id": "a"}]}, ["items.1.custom_id"]),

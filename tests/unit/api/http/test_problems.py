@@ -17,6 +17,7 @@ from domain.errors import (
     ImageDecoderUnavailable,
     InvalidInput,
     ModelUnavailable,
+    OutcomeUnknown,
     RateLimited,
     ServiceError,
     StorageUnavailable,
@@ -147,3 +148,25 @@ async def test_once_a_job_is_accepted_no_error_asks_for_another(error: Exception
     assert response.headers["x-should-retry"] == "false"
     assert response.headers["location"] == "/gen_1"
     assert (body["retryable"], body["charged"], body["generation_id"]) == (False, None, "gen_1")
+
+
+@pytest.mark.parametrize(("job_id", "path"), [("gen_1", "/generations/gen_1"), ("bat_1", "/batches/bat_1")])
+async def test_what_may_be_there_is_named_by_its_address(job_id: str, path: str) -> None:
+    application = FastAPI()
+    problems.install(application)
+
+    @application.get("/generations/{generation_id}")
+    async def get_generation(generation_id: str) -> None: ...
+
+    @application.get("/batches/{batch_id}")
+    async def get_batch(batch_id: str) -> None: ...
+
+    @application.post("/")
+    async def create() -> None:
+        raise OutcomeUnknown(generation_id=job_id, is_repeatable=True)
+
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.post("/")
+
+    assert (answer.status_code, answer.headers["Location"]) == (503, path)
