@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from domain.pasted import host_and_port, http_address, unpasted
+from domain.pasted import api_key, host_and_port, http_address, unpasted
 from domain.webhooks import DEFAULT_SCHEDULE_SECONDS
 
 _OPERATORS_PATHS = ("/readyz", "/metrics", "/docs", "/openapi.json")
@@ -88,8 +88,13 @@ class Settings(BaseSettings):
     tenant_max_file_bytes: Annotated[int, Field(ge=0)] = 10_000_000_000
     tenant_max_uncharged_credits: Annotated[int, Field(ge=0)] = 10_000
     tenant_max_webhook_endpoints: Annotated[int, Field(ge=0)] = 20
+    tenant_max_api_keys: Annotated[int, Field(ge=0)] = 100
     tenant_max_open_batches: Annotated[int, Field(ge=0)] = 10
     tenant_max_batch_concurrency: Annotated[int, Field(ge=0)] = 100
+
+    # What each key of operators' systems may send
+    operator_calls_per_second: PositiveFloat = 50.0
+    operator_call_burst: PositiveInt = 500
 
     # How long what belongs to clients is kept after a generation has ended; unset: for ever
     retain_images_days: Annotated[float, Field(ge=0)] | None = None
@@ -106,6 +111,11 @@ class Settings(BaseSettings):
     delivery_slow_down_seconds: PositiveFloat = 30.0
     endpoint_disable_after_days: PositiveFloat = 5.0
     retain_deliveries_days: Annotated[float, Field(gt=0)] | None = 30.0
+
+    # Usage events for a billing system
+    billing_events_url: HttpAddress | None = None
+    billing_events_token: SecretStr | None = None
+    billing_events_source: str | None = None
 
     # What clients of the API may take before and while it serves them
     trusted_proxies: Csv = ()
@@ -179,6 +189,11 @@ class Settings(BaseSettings):
         if unknown := [path for path in value if path not in _OPERATORS_PATHS]:
             raise ValueError(f"{', '.join(unknown)} is none of {', '.join(_OPERATORS_PATHS)}")
         return value
+
+    @field_validator("billing_events_token")
+    @classmethod
+    def _of_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is None else SecretStr(api_key(value.get_secret_value()))
 
     @field_validator("trusted_proxies")
     @classmethod

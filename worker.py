@@ -20,6 +20,7 @@ from composition.deliveries import dispatching
 from composition.providers import submits_per_second
 from composition.repositories import Database, catalog, check_schema, database
 from composition.temporal import batch_workflows, temporal_client, workflow_client
+from composition.usage_events import sending_usage_events
 from domain import temporal_names
 from runtime.health import health_server
 from runtime.logs import configure_logging
@@ -28,6 +29,7 @@ from runtime.work_folder import work_folder
 from runtime.workers import run_workers
 from runtime.workflow_runner import PRODUCTION_RUNNER
 from workflows.batch import BatchWorkflow
+from workflows.books import CheckBooksWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.generation import GenerationWorkflow
 from workflows.reconcile import ReconcileWorkflow
@@ -106,8 +108,8 @@ def _queues(activities: Activities, tuning: Tuning) -> dict[str, dict[str, Any]]
             "max_concurrent_activities": tuning.max_stores,
         },
         temporal_names.RECONCILE_QUEUE: {
-            "workflows": [ReconcileWorkflow],
-            "activities": [activities.reconcile.reconcile],
+            "workflows": [ReconcileWorkflow, CheckBooksWorkflow],
+            "activities": [activities.reconcile.reconcile, activities.books.check_books],
         },
         temporal_names.DELIVERIES_QUEUE: {
             "workflows": [DeliveryWorkflow],
@@ -208,6 +210,7 @@ async def _work(
             async with AsyncExitStack() as beside:
                 if temporal_names.DELIVERIES_QUEUE in served:
                     await beside.enter_async_context(dispatching(settings, pool, client))
+                    await beside.enter_async_context(sending_usage_events(settings, pool))
                 await run_workers(workers, stop)
             _log.info("stopped")
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
-from domain.errors import DatabaseUnavailable, TemporalUnavailable
+from activities.polling import poll_until_stopped
 from domain.ports.webhooks import Deliveries, DeliveryWorkflows
 from domain.webhooks import DeliveryInput
 
@@ -18,7 +18,7 @@ _log = logging.getLogger("darkroom.deliveries")
 _BATCH = 500
 _STARTS = 100
 _MAX_CONCURRENT = 20
-_BUSY_SECONDS, _IDLE_SECONDS, _OUTAGE_SECONDS = 0.1, 1.0, 1.0
+_BUSY_SECONDS, _IDLE_SECONDS = 0.1, 1.0
 _SWEEP_SECONDS = 60.0
 # Longer than any attempt with its retries takes while workers are there.
 _OVERDUE = timedelta(minutes=10)
@@ -40,18 +40,8 @@ class Dispatcher:
         self._next_sweep = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until stopped. Whatever fails is tried again at the next look."""
-        while not stop.is_set():
-            try:
-                pause_seconds = await self.look()
-            except (DatabaseUnavailable, TemporalUnavailable) as error:
-                _log.warning("deliveries wait: %s", error.code)
-                pause_seconds = _OUTAGE_SECONDS
-            except Exception:  # noqa: BLE001 - a bug must not end the loop: deliveries would wait for ever
-                _log.exception("a look for deliveries failed")
-                pause_seconds = _OUTAGE_SECONDS
-            if pause_seconds:
-                await _pause(stop, pause_seconds)
+        """Work until stopped."""
+        await poll_until_stopped(stop, self.look, _log, "deliveries")
 
     async def look(self) -> float:
         """Dispatch and start a batch of each; return after how many seconds to look again."""
@@ -97,11 +87,3 @@ class Dispatcher:
         if errors:
             raise errors[0]
         return len(started)
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

@@ -18,6 +18,7 @@ from temporalio import activity
 from activities.assets import object_keys
 from activities.batch_repairs import BatchRepairer
 from activities.erasure import Eraser
+from activities.lots import LotSweeper
 from activities.metrics import count_finished, count_reconcile, count_repair
 from activities.partial_images import PartialImageEraser
 from activities.provider import ProviderActivities
@@ -76,6 +77,7 @@ class ReconcileActivities:
         providers: Collection[str],
         eraser: Eraser,
         partial_images: PartialImageEraser,
+        lots: LotSweeper,
         batches: BatchRepairer,
     ) -> None:
         self._queries = queries
@@ -89,6 +91,7 @@ class ReconcileActivities:
         self._providers = providers
         self._eraser = eraser
         self._partial_images = partial_images
+        self._lots = lots
         self._batches = batches
 
     @activity.defn
@@ -125,6 +128,7 @@ class ReconcileActivities:
             "deadlines": lambda: _repair_all(
                 partial(queries.list_past_cancel_at, age), self._repair_stuck, _id_of_stuck
             ),
+            "lots": self._lots.sweep,
             "batches": lambda: _repair_all(
                 partial(self._batches.list_open, age), self._batches.repair, lambda batch: batch.batch_id
             ),

@@ -1,4 +1,4 @@
-"""`python -m admin COMMAND`: each command prints one line of JSON."""
+"""`python -m admin COMMAND`: each command prints one line of JSON, or a table that was asked for."""
 
 import argparse
 import asyncio
@@ -6,10 +6,20 @@ import json
 import sys
 from typing import Any
 
-from admin import accounts, master_keys, providers
+from admin import (
+    accounts,
+    books,
+    check_books,
+    credits,
+    keys,
+    master_keys,
+    operator_keys,
+    providers,
+    usage_events,
+)
 from admin.bootstrap import bootstrap
 from admin.check_settings import check_settings
-from admin.command_line import Commands, actor_of
+from admin.command_line import CommandFailed, Commands, actor_of
 from composition import ServiceSettings, new_event_loop, read_settings, refuse_unsafe
 from composition.repositories import Database, database, record_alone
 from domain.audit import AuditAction
@@ -32,22 +42,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add("check-settings", None, "list every setting that is wrong or, in production, unsafe")
     accounts.add_to(commands)
+    keys.add_to(commands)
+    books.add_to(commands)
+    credits.add_to(commands)
+    operator_keys.add_to(commands)
     providers.add_to(commands)
     master_keys.add_to(commands)
+    usage_events.add_to(commands)
+    check_books.add_to(commands)
     return parser
 
 
 async def _main(wanted: argparse.Namespace, settings: ServiceSettings) -> int:
     pool = database(settings, process="darkroom-admin")
+    code = 0
     try:
         done = await wanted.do(wanted, settings, pool)
+    except CommandFailed as failed:
+        done, code = failed.output, 1
     except (ServiceError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     finally:
         await pool.close()
-    sys.stdout.write(json.dumps(done) + "\n")
-    return 0
+    # What is a table already is printed as it is.
+    sys.stdout.write(done if isinstance(done, str) else json.dumps(done) + "\n")
+    return code
 
 
 def main() -> None:

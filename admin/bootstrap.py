@@ -18,21 +18,10 @@ from temporalio.api.operatorservice.v1 import (
     ListSearchAttributesRequest,
     ListSearchAttributesResponse,
 )
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
-)
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.reconcile import ReconcilePlan
+from admin.schedules import schedule_book_check, schedule_reconciler
 from composition import ServiceSettings
 from composition.repositories import database, event_log, fill_terms, grant_rights, seal_fingerprints
 from composition.settings import keyring
@@ -40,7 +29,6 @@ from composition.storage import limit_account, object_store
 from composition.temporal import temporal_client
 from domain import temporal_names
 from domain.fingerprints import fingerprint
-from workflows.reconcile import ReconcileWorkflow
 
 _log = logging.getLogger("darkroom.admin")
 _KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
@@ -64,6 +52,7 @@ async def bootstrap(settings: ServiceSettings) -> dict[str, Any]:
     client = await temporal_client(settings)
     missing = await register_search_attributes(client)
     await schedule_reconciler(client, timedelta(seconds=settings.reconcile_every_seconds))
+    await schedule_book_check(client)
     return {
         "database": "migrated",
         "bucket": settings.s3_bucket,
@@ -154,31 +143,6 @@ async def _register(client: Client) -> None:
             return
         await asyncio.sleep(_VISIBLE_PAUSE_SECONDS)
     raise TimeoutError("the search attributes were registered but did not become visible")
-
-
-async def schedule_reconciler(client: Client, every: timedelta) -> None:
-    """Create the schedule, or bring an existing one to this plan."""
-    schedule = Schedule(
-        action=ScheduleActionStartWorkflow(
-            ReconcileWorkflow.run,
-            ReconcilePlan(),
-            id=temporal_names.RECONCILE_SCHEDULE,
-            task_queue=temporal_names.RECONCILE_QUEUE,
-            execution_timeout=timedelta(minutes=10),  # it holds no money, and the next run looks again
-            static_summary="ReconcileQueries what no workflow can",
-        ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
-    )
-    try:
-        await client.create_schedule(temporal_names.RECONCILE_SCHEDULE, schedule)
-    except ScheduleAlreadyRunningError:
-
-        def keep_state(found: ScheduleUpdateInput) -> ScheduleUpdate:
-            schedule.state = found.description.schedule.state  # an operator may have paused it
-            return ScheduleUpdate(schedule)
-
-        await client.get_schedule_handle(temporal_names.RECONCILE_SCHEDULE).update(keep_state)
 
 
 async def _attributes(client: Client) -> ListSearchAttributesResponse:

@@ -14,7 +14,16 @@ from composition import ServiceSettings
 from composition.repositories import Database
 from domain.audit import Actor
 
-Command = Callable[[argparse.Namespace, ServiceSettings, Database], Awaitable[dict[str, Any]]]
+MAX_KEY_DAYS = 3660
+Command = Callable[[argparse.Namespace, ServiceSettings, Database], Awaitable[dict[str, Any] | str]]
+
+
+class CommandFailed(Exception):
+    """A command found what it looks for: its output is printed, and its exit code is 1."""
+
+    def __init__(self, output: dict[str, Any]) -> None:
+        super().__init__()
+        self.output = output
 
 
 class Commands:

@@ -3,23 +3,28 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from fastapi import APIRouter, FastAPI
 
+from api.deps import Services
 from api.http import problems
 from api.http.batch_bodies import MAX_BODY_BYTES as MAX_BATCH_BODY_BYTES
 from api.http.body_limits import BodyLimitMiddleware
+from api.http.budget_headers import BudgetHeadersMiddleware
 from api.http.deprecations import DeprecationMiddleware
 from api.http.load_limits import LoadLimitMiddleware, LoadLimits
 from api.http.methods import MethodsMiddleware
 from api.http.openai_errors import OpenAIErrorsMiddleware
-from api.http.openapi import VERSION, DescribedAPI, operation_id
+from api.http.openapi import VERSION, DescribedAPI, merged, operation_id
+from api.http.operator_door import OperatorDoorMiddleware
 from api.http.rate_limit_headers import RateLimitHeadersMiddleware
 from api.http.request_log import RequestLogMiddleware
 from api.http.security_headers import SecurityHeadersMiddleware
 from api.http.upload_limits import MULTIPART_OVERHEAD_BYTES
 from api.metrics import RequestMetricsMiddleware
 from api.routes import (
+    api_keys,
     batch_results,
     batches,
     credits,
@@ -33,11 +38,14 @@ from api.routes import (
     health,
     image_lists,
     images,
+    lots,
     models,
     openai_images,
+    operators,
     reference,
     retries,
     session,
+    statements,
     webhook_endpoints,
     webhooks,
 )
@@ -45,6 +53,8 @@ from api.routes import (
 # Providers report addresses of images, not images.
 _MAX_WEBHOOK_BYTES = 2_000_000
 _BODY_TIMEOUT_SECONDS = 60.0
+# Of operators' routes: references and numbers.
+_MAX_OPERATORS_BODY_BYTES = 10_000
 # Of the largest size, in one form: no model takes more bytes.
 _MAX_EDIT_IMAGES = 4
 # What is not for clients; the internal port serves all of it.
@@ -55,6 +65,19 @@ _ROUTERS: dict[str, Callable[[reference.Describe], APIRouter]] = {
     "/openapi.json": reference.openapi_router,
 }
 PUBLIC_PATHS = ("/readyz", "/docs", "/openapi.json")
+
+
+_API = TypeVar("_API", bound=DescribedAPI)
+
+
+class PublicAPI(DescribedAPI):
+    """The application for clients. operators: another one, of what only operators' keys lead to."""
+
+    operators: DescribedAPI
+
+    def serve(self, services: Services) -> None:
+        """Set what is behind the routes of both."""
+        self.state.services = self.operators.state.services = services
 
 
 @dataclass(frozen=True)
@@ -72,18 +95,18 @@ def build_app(
     load: LoadLimits | None = None,
     public_paths: Iterable[str] = PUBLIC_PATHS,
     public_url: str = "/",
-) -> FastAPI:
-    """Build the application for clients. The caller sets `app.state.services`.
+) -> PublicAPI:
+    """Build the application for clients, and for operators' systems. The caller has it `serve`.
 
     public_paths: which of `/readyz`, `/metrics`, `/docs` and `/openapi.json` it serves too. public_url:
     where clients reach it, for its description.
     """
-    app = _bare_app()
+    app = _bare_app(PublicAPI)
     app.public_url = public_url
     client_routes = (
         *(generations, generation_list, estimates, retries, images, image_lists, events, files),
-        *(models, credits, session, webhooks, webhook_endpoints, deliveries, openai_images),
-        *(batches, batch_results, file_content),
+        *(models, credits, lots, statements, session, api_keys, webhooks, webhook_endpoints, deliveries),
+        *(openai_images, batches, batch_results, file_content),
     )
     for routes in client_routes:
         app.include_router(routes.router)
@@ -97,7 +120,10 @@ def build_app(
         webhooks.router.prefix: _MAX_WEBHOOK_BYTES,
         batches.router.prefix: MAX_BATCH_BODY_BYTES,
     }
+    app.operators = _operators_app(public_url)
     app.add_middleware(MethodsMiddleware)
+    # Before anything that would tell a path that is there from others.
+    app.add_middleware(OperatorDoorMiddleware, operators=app.operators)
     app.add_middleware(
         BodyLimitMiddleware,
         max_bytes=limits.max_body_bytes,
@@ -107,6 +133,7 @@ def build_app(
     )
     app.add_middleware(LoadLimitMiddleware, limits=load or LoadLimits())
     app.add_middleware(OpenAIErrorsMiddleware)
+    app.add_middleware(BudgetHeadersMiddleware)
     app.add_middleware(RateLimitHeadersMiddleware)
     app.add_middleware(DeprecationMiddleware)
     app.add_middleware(RequestMetricsMiddleware)
@@ -115,19 +142,35 @@ def build_app(
     return app
 
 
-def build_internal_app(public: FastAPI) -> FastAPI:
+def build_internal_app(public: PublicAPI) -> FastAPI:
     """Build what operators and their tools read, about the same services: no route of it needs a key."""
-    app = _bare_app()
+    app = _bare_app(DescribedAPI)
+    describe = partial(merged, public.openapi, public.operators.openapi)
     app.include_router(health.health)
     for router in (_ROUTERS | {"/docs": partial(reference.page_router, tries=False)}).values():
-        app.include_router(router(public.openapi))
+        app.include_router(router(describe))
     app.add_middleware(MethodsMiddleware)
     app.add_middleware(SecurityHeadersMiddleware)
     return app
 
 
-def _bare_app() -> DescribedAPI:
-    app = DescribedAPI(
+def _operators_app(public_url: str) -> DescribedAPI:
+    """Build what is behind the door of operators: api/http/operator_door.py."""
+    app = _bare_app(DescribedAPI)
+    app.public_url = public_url
+    app.include_router(operators.router)
+    app.add_middleware(MethodsMiddleware)
+    app.add_middleware(
+        BodyLimitMiddleware,
+        max_bytes=_MAX_OPERATORS_BODY_BYTES,
+        by_prefix={},
+        whole_within_seconds=_BODY_TIMEOUT_SECONDS,
+    )
+    return app
+
+
+def _bare_app(kind: type[_API]) -> _API:
+    app = kind(
         title="Darkroom",
         summary="AI image generation as a durable workflow.",
         version=VERSION,

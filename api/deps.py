@@ -14,18 +14,26 @@ from fastapi.exceptions import RequestValidationError
 from api.http.client import client_of
 from api.http.declarations import declares
 from api.http.json_body import read_generation
+from api.http.path_ids import DeliveryId as DeliveryId
+from api.http.path_ids import FileId as FileId
+from api.http.path_ids import GenerationId as GenerationId
+from api.http.path_ids import WebhookEndpointId as WebhookEndpointId
 from api.http.request_log import note_caller
-from api.http.response_headers import RATE_LIMIT
+from api.http.response_headers import BUDGET, RATE_LIMIT
 from api.http.schemas.generations import GenerationCreate
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.api_keys import ApiKeyService
 from api.services.batches import BatchService
+from api.services.billing import OperatorServices
+from api.services.credits import CreditService
 from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
 from api.services.event_streams import EventStreams
 from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
 from api.services.input_files import InputFileService
+from api.services.key_budgets import KeyBudgets
 from api.services.key_guard import KeyGuard
 from api.services.openai_images import ImageRequestService
 from api.services.partial_images import PartialImageFeed
@@ -43,8 +51,6 @@ from domain.auth import Caller, Scope
 from domain.catalog import Catalog
 from domain.errors import (
     DatabaseUnavailable,
-    DeliveryNotFound,
-    GenerationNotFound,
     IdempotencyKeyInvalid,
     InvalidInput,
     RateLimited,
@@ -54,11 +60,9 @@ from domain.errors import (
     TooManyFailedKeys,
     Unauthenticated,
     UnsupportedMediaType,
-    WebhookEndpointNotFound,
 )
 from domain.keyring import Keyring
 from domain.ports import (
-    CreditAccounts,
     Erasure,
     EventLog,
     Generations,
@@ -87,8 +91,11 @@ class Services:
 
     catalog: Catalog
     generations: Generations
-    credits: CreditAccounts
-    key_guard: KeyGuard
+    credits: CreditService
+    key_guard: KeyGuard[Caller]
+    operators: OperatorServices
+    key_budgets: KeyBudgets
+    api_keys: ApiKeyService
     tenants: TenantStates
     input_files: InputFiles
     slots: ProviderSlots
@@ -139,6 +146,7 @@ async def _caller(request: Request, services: ServicesDep) -> Caller:
     client = client_of(request)
     caller = await services.key_guard.identify_caller(api_key, client)
     note_caller(caller.tenant_id, caller.key_id)
+    request.state.key_id = caller.key_id
     await client.mark_authenticated(caller.tenant_id)
     return caller
 
@@ -146,7 +154,12 @@ async def _caller(request: Request, services: ServicesDep) -> Caller:
 AnyCaller = Annotated[Caller, Depends(_caller)]
 
 
-def _with_scope(scope: Scope, policy: RatePolicy) -> Callable[..., Awaitable[Caller]]:
+def key_of(request: Request) -> str | None:
+    """Return the id of the request's key; None if it has another way in."""
+    return getattr(request.state, "key_id", None)
+
+
+def with_scope(scope: Scope, policy: RatePolicy) -> Callable[..., Awaitable[Caller]]:
     """Return a dependency that checks the scope, and takes the request from the caller's allowance."""
 
     @declares(ScopeMissing, RateLimited, scope=scope, headers=RATE_LIMIT)
@@ -179,15 +192,15 @@ async def reader_of(request: Request, services: Services) -> Caller:
     return caller
 
 
-CanReadGenerations = Annotated[Caller, Depends(_with_scope(Scope.READ_GENERATIONS, RatePolicy.READ))]
+CanReadGenerations = Annotated[Caller, Depends(with_scope(Scope.READ_GENERATIONS, RatePolicy.READ))]
 # Who may create may ask what it would cost, at the rate of reads: nothing comes of it.
-CanEstimate = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.READ))]
-CanUploadFiles = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CREATE))]
-CanCancelGenerations = Annotated[Caller, Depends(_with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CANCEL))]
-CanReadWebhooks = Annotated[Caller, Depends(_with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.READ))]
-CanManageWebhooks = Annotated[Caller, Depends(_with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.CANCEL))]
-CanSendWebhooks = Annotated[Caller, Depends(_with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.CREATE))]
-CanReadCredits = Annotated[Caller, Depends(_with_scope(Scope.READ_CREDITS, RatePolicy.READ))]
+CanEstimate = Annotated[Caller, Depends(with_scope(Scope.WRITE_GENERATIONS, RatePolicy.READ))]
+CanUploadFiles = Annotated[Caller, Depends(with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CREATE))]
+CanCancelGenerations = Annotated[Caller, Depends(with_scope(Scope.WRITE_GENERATIONS, RatePolicy.CANCEL))]
+CanReadWebhooks = Annotated[Caller, Depends(with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.READ))]
+CanManageWebhooks = Annotated[Caller, Depends(with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.CANCEL))]
+CanSendWebhooks = Annotated[Caller, Depends(with_scope(Scope.MANAGE_WEBHOOKS, RatePolicy.CREATE))]
+CanReadCredits = Annotated[Caller, Depends(with_scope(Scope.READ_CREDITS, RatePolicy.READ))]
 
 
 @declares(RateLimited, headers=RATE_LIMIT)
@@ -229,16 +242,17 @@ async def _idempotency_key(request: Request) -> str | None:
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
 
 
-@declares(GenerationNotFound)
-async def _generation_id(generation_id: str) -> str:
-    """Return the id from the path. Raises GenerationNotFound for a NUL, which PostgreSQL cannot compare."""
-    if "\0" in generation_id:
-        raise GenerationNotFound
-    return generation_id
+async def show_budget(request: Request, caller: AnyCaller, services: ServicesDep) -> None:
+    """Let the response say what is left of the caps of the key, if it has any."""
+    if caller.has_caps:
+        request.state.key_budget = partial(services.key_budgets.budget, caller)
+
+
+ShowsBudget = Annotated[None, Depends(declares(headers=BUDGET)(show_budget))]
 
 
 @declares(ScopeMissing, RateLimited, scope=Scope.WRITE_GENERATIONS, headers=RATE_LIMIT)
-async def _creator(request: Request, caller: AnyCaller, services: ServicesDep) -> Caller:
+async def _creator(request: Request, caller: AnyCaller, services: ServicesDep, _: ShowsBudget) -> Caller:
     """Return a caller who may create.
 
     With a key it may be a repeat, which is always answered: the service takes the request, once it knows.
@@ -271,21 +285,4 @@ async def _generation_body(
         raise
 
 
-@declares(WebhookEndpointNotFound)
-async def _webhook_endpoint_id(endpoint_id: str) -> str:
-    if "\0" in endpoint_id:
-        raise WebhookEndpointNotFound
-    return endpoint_id
-
-
-@declares(DeliveryNotFound)
-async def _delivery_id(delivery_id: str) -> str:
-    if "\0" in delivery_id:
-        raise DeliveryNotFound
-    return delivery_id
-
-
 GenerationBody = Annotated[GenerationCreate, Depends(_generation_body)]
-GenerationId = Annotated[str, Depends(_generation_id)]
-WebhookEndpointId = Annotated[str, Depends(_webhook_endpoint_id)]
-DeliveryId = Annotated[str, Depends(_delivery_id)]

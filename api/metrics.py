@@ -28,6 +28,9 @@ connections_closed = Counter(
     "Connections that were closed for what their client did, by reason.",
     ["reason"],
 )
+wrong_statements = Counter(
+    "darkroom_wrong_statements", "Statements of a month that were read and did not add up."
+)
 failed_keys = Counter(
     "darkroom_failed_keys", "Requests with a wrong API key, by how that was found.", ["outcome"]
 )
@@ -46,7 +49,23 @@ uncharged_credits = Gauge(
     "Prices of what was canceled late or refused today and not charged: of all tenants, and the most of one.",
     ["tenants"],
 )
-STATE = (open_generations, oldest_seconds, slots, closed, held_credits, flagged, uncharged_credits)
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+usage_unsent = Gauge(
+    "darkroom_usage_events_unsent", "Charges that the billing system has not taken.", ["receiver"]
+)
+usage_oldest_seconds = Gauge(
+    "darkroom_usage_events_oldest_seconds", "How long ago the oldest of them was charged.", ["receiver"]
+)
+books_disagreements = Gauge(
+    "darkroom_books_disagreements", "What the last check of the books found, by comparison.", ["check"]
+)
+books_age_seconds = Gauge(
+    "darkroom_books_checked_age_seconds", "How long ago the books were checked.", ["tenants"]
+)
+STATE = (
+    *(open_generations, oldest_seconds, slots, closed, held_credits, flagged, uncharged_credits),
+    *(usage_unsent, usage_oldest_seconds, books_disagreements, books_age_seconds),
+)
 
 
 class RequestMetricsMiddleware:
@@ -71,6 +90,6 @@ class RequestMetricsMiddleware:
             await self._app(scope, receive, noting_status)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "DELETE") else "other"
+            method = scope["method"] if scope["method"] in _METHODS else "other"
             if not client_of(scope).has_waited:
                 requests.labels(route, method, str(status)).observe(time.perf_counter() - started)

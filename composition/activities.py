@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 from activities.assets import AssetActivities, ImageWriter
 from activities.batches import BatchActivities
+from activities.books import BookActivities
 from activities.credits import CreditActivities
 from activities.deliveries import DeliveryActivities
 from activities.erasure import Eraser
 from activities.input_files import InputFileLoader
+from activities.lots import LotSweeper
 from activities.moderation import ModerationActivities
 from activities.partial_images import PartialImageEraser, PartialImageRecorder
 from activities.provider import ProviderActivities
@@ -19,12 +21,14 @@ from activities.submit import Submitter
 from activities.sync_results import SyncResultRecorder
 from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
+from adapters.database.book_checks import PostgresBookChecks
 from adapters.database.engine import Database
 from adapters.database.erasure import PostgresErasure
 from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
+from adapters.database.lots import PostgresLots
 from adapters.database.partial_images import PostgresPartialImages
 from adapters.database.reconcile_queries import PostgresReconcileQueries
 from composition.batches import BatchParts, batch_parts
@@ -53,6 +57,8 @@ from domain.ports import (
     SynchronousProvider,
     WorkflowClient,
 )
+from domain.ports.book_checks import BookChecks
+from domain.ports.lots import Lots
 from domain.provider import AttemptRef
 from domain.retention import DataKind, Retention
 
@@ -68,6 +74,7 @@ class Activities:
     moderation: ModerationActivities
     reconcile: ReconcileActivities
     deliveries: DeliveryActivities
+    books: BookActivities
     batches: BatchActivities
 
 
@@ -106,6 +113,8 @@ class ActivityPorts:
     downloader: Downloader
     inspector: ImageInspector
     erasure: Erasure
+    lots: Lots
+    book_checks: BookChecks
     retention: Retention = field(default_factory=lambda: Retention({}))
     account_wide: Collection[str] = ()
     result_lifetimes: Mapping[str, float] = field(default_factory=dict)
@@ -147,22 +156,30 @@ def build_activities(ports: ActivityPorts, deliveries: DeliveryActivities, batch
         ),
         slots=SlotActivities(granter),
         moderation=ModerationActivities(ports.generations, ports.input_check),
-        reconcile=ReconcileActivities(
-            ports.reconcile_queries,
-            ports.workflows,
-            ports.ledger,
-            ports.inbox,
-            ports.store,
-            provider,
-            ports.input_files,
-            granter,
-            ports.limited_providers,
-            Eraser(ports.erasure, ports.retention),
-            PartialImageEraser(ports.partial_images, ports.store),
-            batches.repairer,
-        ),
+        reconcile=_reconciler(ports, provider, granter, batches),
         deliveries=deliveries,
+        books=BookActivities(ports.book_checks),
         batches=batches.activities,
+    )
+
+
+def _reconciler(
+    ports: ActivityPorts, provider: ProviderActivities, granter: SlotGranter, batches: BatchParts
+) -> ReconcileActivities:
+    return ReconcileActivities(
+        ports.reconcile_queries,
+        ports.workflows,
+        ports.ledger,
+        ports.inbox,
+        ports.store,
+        provider,
+        ports.input_files,
+        granter,
+        ports.limited_providers,
+        Eraser(ports.erasure, ports.retention),
+        PartialImageEraser(ports.partial_images, ports.store),
+        LotSweeper(ports.lots),
+        batches.repairer,
     )
 
 
@@ -199,6 +216,8 @@ async def worker_activities(
                 downloader=images.downloader,
                 inspector=images.inspector,
                 erasure=PostgresErasure(database),
+                lots=PostgresLots(database),
+                book_checks=PostgresBookChecks(database),
                 retention=retention(settings),
                 result_lifetimes={
                     name: limits.result_lifetime_seconds for name, limits in models.providers.items()

@@ -47,7 +47,8 @@ async def api_servers(
     )
     internal = build_internal_app(public)
     async with api_services(settings, engine) as services:
-        public.state.services = internal.state.services = services
+        public.serve(services)
+        internal.state.services = services
         yield ApiServers(
             _server(public, settings.api_host, settings.api_port, limits, proxies),
             _server(

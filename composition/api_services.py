@@ -10,6 +10,7 @@ from typing import Protocol
 from temporalio.client import Client
 
 from adapters.database.api_keys import PostgresApiKeys
+from adapters.database.books import PostgresBooks
 from adapters.database.client_batches import PostgresBatches
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.durations import PostgresDurations
@@ -20,6 +21,10 @@ from adapters.database.generations import PostgresGenerations
 from adapters.database.image_requests import PostgresImageRequests
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
+from adapters.database.key_lists import PostgresKeyLists
+from adapters.database.key_states import PostgresKeyStates
+from adapters.database.lots import PostgresLots
+from adapters.database.managed_keys import PostgresManagedKeys
 from adapters.database.progress import PostgresProgressRecords
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.provider_status import PostgresInstallation
@@ -31,8 +36,10 @@ from api.deps import Services
 from api.http.job_view import SubmitDecisions
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
+from api.services.api_keys import ApiKeyService
 from api.services.batch_files import BatchFileService
 from api.services.batches import BatchService
+from api.services.credits import CreditService
 from api.services.durations import Durations
 from api.services.estimates import Estimates
 from api.services.event_feed import EventFeed
@@ -40,7 +47,9 @@ from api.services.event_streams import EventStreams, StreamPolicy
 from api.services.generations import GenerationService
 from api.services.image_copies import ImageCopies
 from api.services.input_files import InputFileService
+from api.services.key_budgets import KeyBudgets
 from api.services.key_guard import KeyGuard
+from api.services.key_watch import KeyWatch
 from api.services.openai_images import ImageRequestService
 from api.services.partial_images import PartialImageFeed
 from api.services.progress import ProgressService, StageDurations
@@ -54,6 +63,7 @@ from api.services.waiter import Waiter
 from api.services.webhook_endpoints import WebhookEndpointService
 from api.services.workflow_status import WorkflowStatus
 from composition.deliveries import webhook_endpoint_service
+from composition.operators import operator_services
 from composition.providers import providers_that_list_jobs, providers_with_webhooks, webhook_readers
 from composition.repositories import catalog, check_schema, database
 from composition.settings import ServiceSettings, keyring, tenant_limits
@@ -86,9 +96,11 @@ class _Base:
     models: Catalog
     generations: PostgresGenerations
     limits: TenantLimits
+    key_budgets: KeyBudgets
     admission: Admission
     rate_limiter: RateLimiter
     feed: EventFeed
+    watch: KeyWatch
     waiter: Waiter
 
 
@@ -104,6 +116,7 @@ async def api_services(
         store, http = await enter(object_store(settings)), await enter(provider_client())
         temporal = await temporal_client(settings, lazy=True)
         base = _base(settings, pool, store, engine or _temporal(settings, temporal))
+        stack.callback(base.watch.close)
         stack.callback(base.feed.close)
         input_files = await enter(_input_file_service(settings, pool, store))
         accepting = _generation_service(base, input_files)
@@ -121,6 +134,7 @@ async def api_services(
 def _base(settings: ServiceSettings, pool: Database, store: S3Store, workflows: WorkflowEngine) -> _Base:
     generations, limits = PostgresGenerations(pool), tenant_limits(settings)
     feed = EventFeed(PostgresEventLog(pool), pause_seconds=settings.event_pause_seconds)
+    budgets, watch = KeyBudgets(PostgresKeyLists(pool)), KeyWatch(PostgresKeyStates(pool))
     return _Base(
         settings,
         pool,
@@ -129,10 +143,12 @@ def _base(settings: ServiceSettings, pool: Database, store: S3Store, workflows: 
         catalog(settings),
         generations,
         limits,
-        Admission(PostgresTenantUsages(pool), limits),
+        budgets,
+        Admission(PostgresTenantUsages(pool), limits, budgets),
         RateLimiter(limits),
         feed,
-        Waiter(feed, generations),
+        watch,
+        Waiter(feed, generations, watch),
     )
 
 
@@ -149,7 +165,8 @@ def _services(
     settings, pool, models = base.settings, base.pool, base.models
     tenants, credits, log = PostgresTenants(pool), PostgresCreditAccounts(pool), PostgresEventLog(pool)
     durations = Durations(PostgresDurations(pool), models)
-    streams = EventStreams(log, base.feed, _stream_policy(settings))
+    policy = StreamPolicy(settings.api_stream_seconds, settings.api_stream_heartbeat_seconds)
+    streams = EventStreams(log, base.feed, base.watch, policy)
     return Services(
         catalog=models,
         generations=base.generations,
@@ -158,8 +175,9 @@ def _services(
         progress=ProgressService(PostgresProgressRecords(pool), StageDurations(durations, models)),
         input_file_service=input_files,
         batches=batches,
-        credits=credits,
+        credits=CreditService(credits, PostgresLots(pool), PostgresBooks(pool)),
         key_guard=KeyGuard(tenants, failures_per_minute=settings.api_failed_keys_per_minute),
+        operators=operator_services(settings, pool),
         tenants=tenants,
         generation_service=accepting,
         image_requests=image_requests,
@@ -171,14 +189,14 @@ def _services(
         waiter=base.waiter,
         store=base.store,
         image_copies=ImageCopies(base.store),
-        partial_images=PartialImageFeed(
-            streams, base.waiter, max_wait_seconds=settings.api_images_wait_seconds
-        ),
+        partial_images=_partial_images(base, streams),
         webhook_readers=webhook_readers,
         serializer=_serializer(settings, models),
         readiness=_readiness(base),
         state_gauges=StateGauges(PostgresInstallation(pool)),
         admission=base.admission,
+        key_budgets=base.key_budgets,
+        api_keys=ApiKeyService(PostgresManagedKeys(pool), base.limits),
         sessions=Sessions(PostgresApiKeys(pool), PostgresTenantUsages(pool), credits, base.limits),
         erasure=PostgresErasure(pool),
         rate_limiter=base.rate_limiter,
@@ -201,12 +219,13 @@ def _generation_service(base: _Base, input_files: InputFileService) -> Generatio
     )
 
 
+def _partial_images(base: _Base, streams: EventStreams) -> PartialImageFeed:
+    return PartialImageFeed(streams, base.waiter, max_wait_seconds=base.settings.api_images_wait_seconds)
+
+
 def _readiness(base: _Base) -> Readiness:
-    checks = {
-        "postgres": base.pool.healthy,
-        "temporal": base.workflows.healthy,
-        "s3": base.store.bucket_exists,
-    }
+    is_healthy, has_temporal = base.pool.healthy, base.workflows.healthy
+    checks = {"postgres": is_healthy, "temporal": has_temporal, "s3": base.store.bucket_exists}
     return Readiness(checks, essential="postgres")
 
 
@@ -269,10 +288,6 @@ async def _input_file_service(
             max_bytes=settings.max_input_bytes,
             fetch_seconds=settings.input_timeout_seconds,
         )
-
-
-def _stream_policy(settings: ServiceSettings) -> StreamPolicy:
-    return StreamPolicy(settings.api_stream_seconds, settings.api_stream_heartbeat_seconds)
 
 
 def _serializer(settings: ServiceSettings, models: Catalog) -> GenerationSerializer:

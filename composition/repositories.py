@@ -6,6 +6,8 @@ from pathlib import Path
 
 from adapters.catalog.models_toml import load_catalog
 from adapters.database.audit import audit_events, record_alone
+from adapters.database.book_checks import PostgresBookChecks
+from adapters.database.books import PostgresBooks
 from adapters.database.costs import CostLine, cost_lines
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.dsn import async_engine
@@ -22,6 +24,8 @@ from adapters.database.roles import grant_rights
 from adapters.database.schema import ONE_MIGRATOR, require_revision
 from adapters.database.tenant_lists import KeyLine, TenantLine, key_lines, tenant_lines
 from adapters.database.tenants import PostgresTenants
+from adapters.database.usage_outbox import usage_backlog
+from adapters.database.usage_resending import resend_usage_events, stop_usage_events
 from composition.providers import checks_input, enabled_providers
 from composition.settings import ServiceSettings
 from domain.catalog import Catalog
@@ -37,6 +41,8 @@ __all__ = [
     "TenantLine",
     "async_engine",
     "audit_events",
+    "book_checks",
+    "books",
     "catalog",
     "check_schema",
     "cost_lines",
@@ -52,11 +58,14 @@ __all__ = [
     "provider_slots",
     "record_alone",
     "request_erasure",
+    "resend_usage_events",
     "seal_fingerprints",
     "set_retention",
     "slots_with_limits",
+    "stop_usage_events",
     "tenant_lines",
     "tenants",
+    "usage_backlog",
 ]
 
 _log = logging.getLogger("darkroom")
@@ -111,8 +120,16 @@ def tenants(pool: Database) -> PostgresTenants:
     return PostgresTenants(pool)
 
 
+def books(pool: Database) -> PostgresBooks:
+    return PostgresBooks(pool)
+
+
 def credit_accounts(pool: Database) -> PostgresCreditAccounts:
     return PostgresCreditAccounts(pool)
+
+
+def book_checks(pool: Database) -> PostgresBookChecks:
+    return PostgresBookChecks(pool)
 
 
 def event_log(pool: Database) -> PostgresEventLog:

@@ -176,6 +176,8 @@ def _addresses(settings: ServiceSettings) -> Iterator[SettingProblem]:
         for origin in settings.delivery_origins
     ]
     yield from (problem for problem in found if problem is not None)
+    if settings.billing_events_url is not None:
+        yield from _billing_problems(settings.billing_events_url)
     store = urlsplit(settings.s3_endpoint)
     if store.scheme == "http" and not is_internal(store.hostname or ""):
         yield SettingProblem(
@@ -184,6 +186,16 @@ def _addresses(settings: ServiceSettings) -> Iterator[SettingProblem]:
             "Set its https:// address",
             can_be_accepted=True,
         )
+
+
+def _billing_problems(url: str) -> Iterator[SettingProblem]:
+    name, address = "BILLING_EVENTS_URL", urlsplit(url)
+    if address.username is not None or address.password is not None:
+        problem, fix = "it has a password in it, which logs would show", "Set BILLING_EVENTS_TOKEN"
+        yield SettingProblem(name, problem, fix, always=True)
+    if address.scheme == "http" and not is_internal(address.hostname or ""):
+        problem = "charges and the token go to a host outside your network over http"
+        yield SettingProblem(name, problem, "Set its https:// address", can_be_accepted=True)
 
 
 def _temporal(settings: Settings) -> Iterator[SettingProblem]:

@@ -18,6 +18,10 @@ class AuditAction(StrEnum):
     SET_RETENTION = "set_retention"
     CREATE_KEY = "create_key"
     REVOKE_KEY = "revoke_key"
+    CHANGE_KEY = "change_key"
+    SET_BUDGET = "set_budget"
+    CREATE_OPERATOR_KEY = "create_operator_key"
+    REVOKE_OPERATOR_KEY = "revoke_operator_key"
     GRANT_CREDITS = "grant_credits"
     WITHDRAW_CREDITS = "withdraw_credits"
     TAKE_BACK_CREDITS = "take_back_credits"
@@ -29,6 +33,8 @@ class AuditAction(StrEnum):
     LOOK_UP = "look_up"
     TRY_PROVIDER = "try_provider"
     BOOTSTRAP = "bootstrap"
+    RESEND_USAGE_EVENTS = "resend_usage_events"
+    STOP_USAGE_EVENTS = "stop_usage_events"
     DELETE_GENERATION = "delete_generation"
     DELETE_FILE = "delete_file"
     CREATE_WEBHOOK_ENDPOINT = "create_webhook_endpoint"
@@ -39,7 +45,7 @@ class AuditAction(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts, and why: an operator's name, or `key:` and the id of an API key."""
+    """Who acts, and why: an operator's name, or `key:` or `operator:` and the id of a key."""
 
     name: str
     reason: str = ""

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from domain.generation import Outcome
+from domain.lots import Threshold
 
 
 class AccountKind(StrEnum):
@@ -81,6 +82,14 @@ class Completion:
 
 
 @dataclass(frozen=True)
+class Expiry:
+    """Credits that are gone at a moment, unless they are spent or held before."""
+
+    credits: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
 class Balance:
     """A tenant's credits.
 
@@ -95,11 +104,26 @@ class Balance:
     spent: int
     owed: int = 0
     upcoming: int = 0
+    next_expiry: Expiry | None = None
+    thresholds: tuple[Threshold, ...] = ()
+
+
+@dataclass(frozen=True)
+class LotAmount:
+    """What of an entry's amount was moved in one lot."""
+
+    lot_id: str
+    amount: int
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a tenant's account, newest first in lists. `amount` is signed."""
+    """One line of a tenant's account, newest first in lists. `amount` is signed.
+
+    Attributes:
+        reference: Of a grant or withdrawal its own; of a take-back that of the payment and its own.
+        lots: Those that the amount went into or came from, if that was in lots.
+    """
 
     id: int
     transfer_id: str
@@ -109,3 +133,5 @@ class Entry:
     balance_after: int
     generation_id: str | None
     created_at: datetime
+    reference: str | None = None
+    lots: tuple[LotAmount, ...] = ()

@@ -34,6 +34,10 @@ ServiceError
         UnchargedCostExceeded
         TooManyWebhookEndpoints
         WebhookEndpointDisabled
+        ApiKeyNotFound
+        ApiKeyEnded
+        KeyExceedsOwn
+        TooManyApiKeys
         LimitReached
             RateLimited
             TooManyOpenGenerations
@@ -354,6 +358,38 @@ class WebhookEndpointDisabled(PermanentError):
 
     code = "webhook_endpoint_disabled"
     message = "The webhook endpoint is disabled; enable it first."
+
+
+class ApiKeyNotFound(PermanentError):
+    """The tenant has no API key with that id."""
+
+    code = "api_key_not_found"
+    message = "No such API key."
+
+
+class ApiKeyEnded(PermanentError):
+    """The API key is revoked or expired, and stays as it is."""
+
+    code = "api_key_ended"
+    message = "The API key is revoked or expired, and cannot be changed; make another one."
+
+
+class KeyExceedsOwn(PermanentError):
+    """An API key would make or edit one that may do more than itself. `errors` names each field."""
+
+    code = "key_exceeds_own"
+    message = "An API key cannot make or edit a key that may do more than itself."
+
+    def __init__(self, detail: str | None = None, *, errors: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(detail or "; ".join(f"{field}: {text}" for field, text in errors) or None)
+        self.errors = errors
+
+
+class TooManyApiKeys(PermanentError):
+    """The tenant has as many API keys that are valid as it may."""
+
+    code = "too_many_api_keys"
+    message = "The account has as many API keys as it may; revoke one first."
 
 
 class LimitReached(PermanentError):

@@ -19,6 +19,17 @@ class LotCategory(StrEnum):
     PROMOTIONAL = "promotional"
 
 
+class LotStatus(StrEnum):
+    """What can still become of a lot, by the database's clock. OPEN: it may be spent, or a hold is on it."""
+
+    UPCOMING = "upcoming"
+    OPEN = "open"
+    USED_UP = "used_up"
+    EXPIRED = "expired"
+    VOIDED = "voided"
+    TAKEN_BACK = "taken_back"
+
+
 @dataclass(frozen=True)
 class Grant:
     """Credits to be given to a tenant, as one lot.
@@ -68,6 +79,7 @@ class Lot:
     effective_at: datetime
     expires_at: datetime | None
     created_at: datetime
+    status: LotStatus
     expired_at: datetime | None = None
     voided_at: datetime | None = None
     closed_at: datetime | None = None

@@ -9,6 +9,8 @@ STATUS_QUERY = "status"
 
 RECONCILE_WORKFLOW = "ReconcileWorkflow"
 RECONCILE_SCHEDULE = "reconcile"
+CHECK_BOOKS_WORKFLOW = "CheckBooksWorkflow"
+CHECK_BOOKS_SCHEDULE = "check-books"
 
 GENERATIONS_QUEUE = "generations"
 ASSETS_QUEUE = "assets"

@@ -7,7 +7,7 @@ from typing import Any
 
 from domain.errors import InvalidInput
 
-_MAX_LIMIT = 10**15
+MAX_LIMIT = 10**15
 
 
 class RatePolicy(StrEnum):
@@ -43,6 +43,7 @@ class TenantLimits:
         max_uncharged_credits: In a day (UTC), the prices of what a provider had taken on and the client did
             not pay: canceled late, or refused on content grounds.
         max_webhook_endpoints: Those that are not deleted.
+        max_api_keys: Those that are neither revoked nor expired, for keys that make keys.
         max_open_batches: Those that have not ended.
         max_batch_concurrency: How many generations of a batch may be open at once.
     """
@@ -59,6 +60,7 @@ class TenantLimits:
     max_file_bytes: int = 10_000_000_000
     max_uncharged_credits: int = 10_000
     max_webhook_endpoints: int = 20
+    max_api_keys: int = 100
     max_open_batches: int = 10
     max_batch_concurrency: int = 100
 
@@ -86,29 +88,38 @@ def _typed(name: str, value: str | float) -> float:
     return float(value) if name.endswith("_per_second") else int(value)
 
 
+def min_limit(name: str) -> float:
+    """Return the smallest value that a limit may have."""
+    return 0 if name.startswith("max_") else 1 if name.endswith("_burst") else 0.001
+
+
 def read_limit(name: str, value: str, *, known: tuple[str, ...] = NAMES) -> float:
     """Return a limit that an operator wrote. Raises InvalidInput naming it and what it may be."""
     if name not in known:
         raise InvalidInput(errors=((name, f"one of {', '.join(known)}"),))
-    smallest = 0 if name.startswith("max_") else 1 if name.endswith("_burst") else 0.001
+    smallest = min_limit(name)
     try:
         limit = _typed(name, value)
     except ValueError:
         limit = -1
-    if not smallest <= limit <= _MAX_LIMIT:
+    if not smallest <= limit <= MAX_LIMIT:
         kind = "a number" if name.endswith("_per_second") else "a whole number"
-        raise InvalidInput(errors=((name, f"{kind} from {smallest} to {_MAX_LIMIT}"),))
+        raise InvalidInput(errors=((name, f"{kind} from {smallest} to {MAX_LIMIT}"),))
     return limit
 
 
 @dataclass(frozen=True)
 class TenantUsage:
-    """What a tenant has in use. Counts stop a little above its limits."""
+    """What a tenant has in use. Counts stop a little above its limits.
+
+    expiry_seconds: Until the next of its lots expires, after which fewer credits are available.
+    """
 
     available_credits: int
     open_generations: int
     waiting_generations: int
     uncharged_credits: int
+    expiry_seconds: float | None = None
 
 
 @dataclass(frozen=True)

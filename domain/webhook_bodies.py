@@ -28,6 +28,9 @@ def webhook_body(
         "number": delivery.number,
         "facts": dict(delivery.data),
     }
+    if delivery.generation_id is None:
+        # A billing system may listen for many tenants.
+        data["tenant_id"] = delivery.tenant_id
     if generation is not None:
         data["generation"] = _generation(delivery, generation, public_url, image_link)
     body = _encoded(delivery, data)

@@ -130,7 +130,9 @@ def _admin_help() -> str:
 
 @pytest.mark.parametrize("name", sorted(BY_NAME.keys() - {"docs/simulator.md"}))
 def test_routes_are_served(name: str) -> None:
-    served = {_shape(path) for path in build_app(BodyLimits(1, 1)).openapi()["paths"]}
+    app = build_app(BodyLimits(1, 1))
+    paths = (*app.openapi()["paths"], *app.operators.openapi()["paths"])
+    served = {_shape(path) for path in paths}
     named = re.findall(r"(?:GET|POST|DELETE) (/v1/[\w/{}:-]+)", BY_NAME[name].read_text())
 
     assert {route for route in named if _shape(route) not in served} <= FOREIGN

@@ -34,7 +34,12 @@ HTTP_ONLY_CODES = {*_CODES.values(), "http_error", ServiceError.code} - every_er
 WORKER_METRICS = [name for name in vars(worker_metrics).values() if str(name).startswith("darkroom_")]
 API_COUNTERS = [
     *(api_metrics.accepted, api_metrics.deferred, api_metrics.webhooks),
-    *(api_metrics.shed, api_metrics.connections_closed, api_metrics.failed_keys),
+    *(
+        api_metrics.shed,
+        api_metrics.connections_closed,
+        api_metrics.failed_keys,
+        api_metrics.wrong_statements,
+    ),
 ]
 API_GAUGES = (*api_metrics.STATE, api_metrics.waiting)
 FIELDS = [

@@ -38,6 +38,8 @@ PLANTED = {
     "a password in a URL": "postgresql://darkroom:" + "9bd1f04ce7a35268c@10.0.0.7/darkroom",
 }
 
+ALSO_PLANTED = {"Darkroom": "OPERATOR_KEY=dkop_" + "1e65a1313a580aea_Zk2Lm9Xw4Tb1Vd6Rn3Yc8Pf5Gs0Ja2Eu7iHq7"}
+
 
 def tracked() -> list[Path]:
     """Return every file of the repository."""
@@ -62,6 +64,11 @@ def test_no_secret_is_in_the_repository() -> None:
 def test_a_planted_secret_is_found_and_not_shown(kind: str) -> None:
     for line in (PLANTED[kind], f'    something = "{PLANTED[kind]}",'):
         assert list(secrets_in(["first", line])) == [(2, kind)]
+
+
+@pytest.mark.parametrize("kind", ALSO_PLANTED)
+def test_another_planted_secret_of_a_kind_is_found(kind: str) -> None:
+    assert list(secrets_in(["first", ALSO_PLANTED[kind]])) == [(2, kind)]
 
 
 @pytest.mark.parametrize("name", ["api_key", "TOKEN", "db_password", "client_secret", "access_key"])

@@ -10,6 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from activities.assets import AssetActivities
 from activities.batches import BatchActivities
+from activities.books import BookActivities
 from activities.credits import CreditActivities
 from activities.deliveries import DeliveryActivities
 from activities.moderation import ModerationActivities
@@ -17,6 +18,7 @@ from activities.provider import ProviderActivities
 from activities.provider_slots import SlotActivities
 from activities.reconcile import ReconcileActivities, ReconcilePlan
 from domain.batch_runs import BatchReport
+from domain.books import BooksProgress
 from domain.credits import Refund, Reservation
 from domain.generation import Outcome, TerminalState, TimingPolicy
 from domain.provider import AttemptRef, PollResult, StoreRequest, StoreResult, SubmitRequest, SubmitResult
@@ -151,6 +153,19 @@ async def reconcile(plan: ReconcilePlan) -> dict[str, int]:
         heartbeat_timeout=timedelta(seconds=10),
         retry_policy=SHORT_RETRY,
         summary="Repair what was left behind",
+    )
+
+
+async def check_books(progress: BooksProgress) -> BooksProgress:
+    """Check the books of some tenants. However long one of them takes, a retry goes on where it was."""
+    return await workflow.execute_activity_method(
+        BookActivities.check_books,
+        progress,
+        task_queue=RECONCILE_QUEUE,
+        start_to_close_timeout=timedelta(minutes=30),
+        heartbeat_timeout=timedelta(seconds=30),
+        retry_policy=UNLIMITED_RETRY,
+        summary=f"Check the books after {progress.tenants} tenants",
     )
 
 

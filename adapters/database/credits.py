@@ -1,29 +1,46 @@
 """Credits as tenants read them and operators grant them."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import literal, select, text
+from sqlalchemy import ScalarSelect, case, func, literal, select, text
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from adapters.database.audit import record
 from adapters.database.engine import Database
 from adapters.database.lots import PostgresLots
-from adapters.database.tables import AccountRow, EntryRow, TransferRow
+from adapters.database.tables import AccountRow, EntryRow, LotEntryRow, TransferRow
 from domain.audit import SYSTEM, Actor, AuditAction
-from domain.credits import AccountKind, Balance, Entry, TransferKind
+from domain.credits import AccountKind, Balance, Entry, Expiry, LotAmount, TransferKind
 from domain.errors import InsufficientCredits, InvalidInput, ReferenceReused, TenantNotFound
-from domain.lots import MAX_GRANT_CREDITS, Grant
+from domain.lots import MAX_GRANT_CREDITS, Grant, Threshold
 
 _BALANCES = text("""
 SELECT kind, balance_credits, CASE kind WHEN 'available' THEN spendable_credits(:tenant) END AS spendable,
     CASE kind WHEN 'available' THEN (
         SELECT sum(remaining_credits) FROM lots
         WHERE tenant_id = :tenant AND closed_at IS NULL AND effective_at > statement_timestamp()
-    ) END AS upcoming
-FROM accounts WHERE tenant_id = :tenant
+    ) END AS upcoming,
+    next.credits AS next_credits, next.expires_at AS next_expiry,
+    CASE kind WHEN 'available' THEN ARRAY(
+        SELECT threshold_credits FROM credit_thresholds WHERE tenant_id = :tenant
+        ORDER BY threshold_credits DESC
+    ) END AS thresholds,
+    CASE kind WHEN 'available' THEN ARRAY(
+        SELECT told_at FROM credit_thresholds WHERE tenant_id = :tenant ORDER BY threshold_credits DESC
+    ) END AS told_at
+FROM accounts LEFT JOIN LATERAL (
+    SELECT expires_at, sum(remaining_credits)::bigint AS credits FROM lots
+    WHERE tenant_id = :tenant AND closed_at IS NULL AND remaining_credits > 0
+        AND expires_at > statement_timestamp()
+    GROUP BY expires_at ORDER BY expires_at LIMIT 1
+) AS next ON accounts.kind = 'available'
+WHERE tenant_id = :tenant
 """)
 _SPENDABLE = text("SELECT spendable_credits(:tenant)")
+# Their transfers are named by what whoever asked for them called them.
+_WITH_REFERENCE = (TransferKind.GRANT, TransferKind.WITHDRAW, TransferKind.TAKE_BACK)
 _WITHDRAW = text("SELECT withdraw_credits(:tenant, :reference, :credits)")
 
 
@@ -63,13 +80,16 @@ class PostgresCreditAccounts:
         accounts = {AccountKind(row.kind): row for row in rows}
         if not accounts:
             raise TenantNotFound
-        owed = accounts.get(AccountKind.OWED)
+        available, owed = accounts[AccountKind.AVAILABLE], accounts.get(AccountKind.OWED)
+        expires_at = available.next_expiry
         return Balance(
-            accounts[AccountKind.AVAILABLE].spendable,
+            available.spendable,
             accounts[AccountKind.HELD].balance_credits,
             accounts[AccountKind.SPENT].balance_credits,
             -owed.balance_credits if owed is not None else 0,
-            int(accounts[AccountKind.AVAILABLE].upcoming or 0),
+            int(available.upcoming or 0),
+            Expiry(available.next_credits, expires_at) if expires_at is not None else None,
+            tuple(map(Threshold, available.thresholds, available.told_at)),
         )
 
     async def list_entries(self, tenant_id: str, *, before: int | None, limit: int) -> Sequence[Entry]:
@@ -80,7 +100,7 @@ class PostgresCreditAccounts:
             newest = newest.where(col(EntryRow.id) < before)
         of_account = aliased(EntryRow, newest.order_by(col(EntryRow.id).desc()).limit(limit).lateral())
         query = (
-            select(of_account, TransferRow, col(AccountRow.kind))
+            select(of_account, TransferRow, col(AccountRow.kind), _lots_moved().label("lots"))
             .select_from(AccountRow)
             .join(of_account, literal(value=True))
             .join(TransferRow, col(TransferRow.id) == of_account.transfer_id)
@@ -90,11 +110,30 @@ class PostgresCreditAccounts:
         )
         async with self._database.begin() as session:
             rows = (await session.execute(query)).all()
-        return [_entry(entry, transfer, kind) for entry, transfer, kind in rows]
+        return [_entry(*row) for row in rows]
 
 
-def _entry(entry: EntryRow, transfer: TransferRow, kind: str) -> Entry:
+def _lots_moved() -> ScalarSelect[Any]:
+    """Return what a transfer moved in lots, as pairs, seen from the account of the entry."""
+    remaining, held = col(LotEntryRow.remaining_change), col(LotEntryRow.held_change)
+    amount = case(
+        {AccountKind.AVAILABLE: remaining, AccountKind.HELD: held, AccountKind.SPENT: -(remaining + held)},
+        value=col(AccountRow.kind),
+        else_=0,
+    )
+    return (
+        select(func.jsonb_agg(func.jsonb_build_array(col(LotEntryRow.lot_id), amount)))
+        .where(col(LotEntryRow.transfer_id) == col(TransferRow.id), amount != 0)
+        .scalar_subquery()
+    )
+
+
+def _entry(
+    entry: EntryRow, transfer: TransferRow, kind: str, lots: Sequence[tuple[str, int]] | None
+) -> Entry:
     assert entry.id is not None
+    has_reference = transfer.kind in _WITH_REFERENCE
+    reference = transfer.id.removeprefix(f"{transfer.kind}:{transfer.tenant_id}:") if has_reference else None
     return Entry(
         id=entry.id,
         transfer_id=transfer.id,
@@ -104,4 +143,6 @@ def _entry(entry: EntryRow, transfer: TransferRow, kind: str) -> Entry:
         balance_after=entry.balance_after,
         generation_id=transfer.generation_id,
         created_at=transfer.created_at,
+        reference=reference,
+        lots=tuple(LotAmount(*each) for each in lots or ()),
     )

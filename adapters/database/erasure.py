@@ -21,12 +21,15 @@ from adapters.database.engine import Database
 from adapters.database.tables import GenerationRow, InputFileRow, TenantRow
 from adapters.database.tables.columns import NO_KEY_UPDATE, TERMINAL
 from adapters.database.tables.mapping import is_terminal, locked_generation
+from adapters.database.usage_outbox import UNCOLLECTED_SINCE, PostgresUsageOutbox
 from adapters.database.webhook_erasure import erase_webhooks
 from domain.audit import SYSTEM, Actor, AuditAction
 from domain.errors import FileInUse, FileNotFound, GenerationNotFound, NotTerminal, TenantNotFound
 from domain.retention import DataKind, Retention
 
 _SETTLED = timedelta(minutes=2)
+# Of batches of events, before as many are purged: usually the sender of usage events has left none.
+_MAX_COLLECTS = 20
 _OWNER = select(col(GenerationRow.tenant_id)).where(col(GenerationRow.id) == bindparam("id"))
 # A late report of the second attempt still finds which provider it was at.
 _ERASE_CONTENT = """
@@ -102,8 +105,11 @@ SELECT EXISTS (
         AND (inputs ? :file OR mask = :file)
 ) OR {IS_NEEDED_BY_A_BATCH}
 """)  # noqa: S608 - constants
-_PURGE_EVENTS = text("""
-SELECT purge_events(now() - make_interval(secs => CAST(:days AS float8) * 86400), :limit) AS purged
+# Never a charge that is not in the outbox of usage events: no worker may have been there to read it.
+_PURGE_EVENTS = text(f"""
+SELECT purge_events(
+    least(now() - make_interval(secs => CAST(:days AS float8) * 86400), ({UNCOLLECTED_SINCE})), :limit
+) AS purged
 """)
 _TO_ERASE = text("""
 SELECT id FROM tenants WHERE erasure_requested_at IS NOT NULL AND erased_at IS NULL ORDER BY id LIMIT :limit
@@ -222,6 +228,10 @@ class PostgresErasure:
     async def purge_events(self, retention: Retention, limit: int) -> int:
         if retention.event_days is None:
             return 0
+        outbox = PostgresUsageOutbox(self._database)
+        for _ in range(_MAX_COLLECTS):
+            if await outbox.collect(limit) < limit:
+                break
         [row] = await self._database.call(_PURGE_EVENTS, {"days": retention.event_days, "limit": limit})
         return int(row.purged)
 

@@ -57,6 +57,10 @@ _FIND = text(f"""
 SELECT {_COLUMNS} FROM events WHERE transaction_id = :transaction AND id = :id AND tenant_id = :tenant
 """).columns(data=JSONB)  # noqa: S608 - a constant
 _REBASE = text("SELECT rebase_events() AS rebased")
+# Charges in events that stand before the cursor now would not be collected; those that were are sent again.
+_COLLECT_AGAIN = text("""
+UPDATE event_cursors SET transaction_id = 0, event_id = 0 WHERE name = 'usage' AND transaction_id >= 0
+""")
 _BEGINNING = EventPosition(0, 0)
 
 
@@ -119,8 +123,11 @@ class PostgresEventLog:
 
         Run after a restore, before anything else is written.
         """
-        [row] = await self._database.call(_REBASE, {})
-        return int(row.rebased)
+        async with self._database.begin() as session:
+            rebased = int(await session.scalar(_REBASE) or 0)
+            if rebased:
+                await session.execute(_COLLECT_AGAIN)
+        return rebased
 
 
 def _tail(rows: Sequence[Row[Any]]) -> LogTail:

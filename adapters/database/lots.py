@@ -6,7 +6,7 @@ Locks, amounts and what a repeat returns are written there. The audit trail is p
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from sqlalchemy import Row, bindparam, select, text, tuple_
+from sqlalchemy import Row, Select, bindparam, literal_column, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -24,17 +24,28 @@ from domain.lots import (
     Granted,
     Lot,
     LotCategory,
+    LotStatus,
     TakeBack,
     TakeBackState,
     Threshold,
 )
 
-_GRANT = text("""
-SELECT state, (lot).* FROM grant_credits(
+# Also of what the sweep has not come to yet. A lot whose credits are gone was used up before it was over.
+_STATUS = """CASE
+    WHEN {0}voided_at IS NOT NULL THEN 'voided'
+    WHEN {0}expired_at IS NOT NULL THEN 'expired'
+    WHEN {0}remaining_credits + {0}held_credits = 0 THEN
+        CASE WHEN {0}taken_back_credits + {0}owed_credits > 0 THEN 'taken_back' ELSE 'used_up' END
+    WHEN {0}expires_at <= clock_timestamp() THEN 'expired'
+    WHEN {0}effective_at > clock_timestamp() THEN 'upcoming'
+    ELSE 'open'
+END"""
+_GRANT = text(f"""
+SELECT state, (lot).*, {_STATUS.format("(lot).")} AS status FROM grant_credits(
     :tenant, :reference, :credits, :category, :priority, CAST(:effective_at AS timestamptz),
     CAST(:expires_at AS timestamptz), CAST(:is_payment AS boolean)
 )
-""")
+""")  # noqa: S608 - a constant
 _TAKE_BACK = text(
     "SELECT * FROM take_back_credits(:tenant, :payment, :reference, CAST(:credits AS bigint)) AS taken"
 )
@@ -42,11 +53,10 @@ _LOCK = text("SELECT lock_accounts(tenant_id) FROM lots WHERE id = :lot")
 _END = text("SELECT end_lot(:lot, :kind)")
 _SWEEP = text("SELECT sweep_lots(:limit) AS lots")
 _SET_THRESHOLDS = text("SELECT set_thresholds(:tenant, CAST(:thresholds AS bigint[]))")
-_LOT = select(LotRow).where(col(LotRow.id) == bindparam("lot"))
-_PAID_FOR = (
-    select(LotRow)
-    .join(PaymentRow, col(PaymentRow.lot_id) == col(LotRow.id))
-    .where(col(PaymentRow.reference) == bindparam("reference"))
+_LOTS: Select[*tuple[LotRow, str]] = select(LotRow, literal_column(_STATUS.format("lots.")).label("status"))
+_LOT = _LOTS.where(col(LotRow.id) == bindparam("lot"))
+_PAID_FOR = _LOTS.join(PaymentRow, col(PaymentRow.lot_id) == col(LotRow.id)).where(
+    col(PaymentRow.reference) == bindparam("reference")
 )
 _THRESHOLDS = (
     select(col(CreditThresholdRow.threshold_credits), col(CreditThresholdRow.told_at))
@@ -72,7 +82,7 @@ class PostgresLots:
                 _refuse(row.state, row.granted_credits)
             if row.state == "granted":
                 await _record_grant(session, grant, row.id, by)
-            return Granted(_to_lot(row), row.state == "granted")
+            return Granted(_to_lot(row, row.status), row.state == "granted")
 
     async def take_back(
         self,
@@ -122,22 +132,21 @@ class PostgresLots:
 
     async def get_lot(self, tenant_id: str, lot_id: str) -> Lot:
         async with self._database.each() as session:
-            row = await session.scalar(_LOT, {"lot": lot_id})
-        if row is None or row.tenant_id != tenant_id:
+            found = (await session.execute(_LOT, {"lot": lot_id})).one_or_none()
+        if found is None or found.LotRow.tenant_id != tenant_id:
             raise LotNotFound
-        return _to_lot(row)
+        return _to_lot(*found)
 
     async def find_payment(self, reference: str) -> Lot | None:
         async with self._database.each() as session:
-            row = await session.scalar(_PAID_FOR, {"reference": reference})
-        return _to_lot(row) if row is not None else None
+            found = (await session.execute(_PAID_FOR, {"reference": reference})).one_or_none()
+        return _to_lot(*found) if found is not None else None
 
     async def list_lots(
         self, tenant_id: str, *, after: str | None, limit: int, open_only: bool
     ) -> Sequence[Lot]:
         query = (
-            select(LotRow)
-            .where(col(LotRow.tenant_id) == tenant_id)
+            _LOTS.where(col(LotRow.tenant_id) == tenant_id)
             .order_by(col(LotRow.created_at).desc(), col(LotRow.id).desc())
             .limit(limit)
         )
@@ -149,7 +158,7 @@ class PostgresLots:
                 tuple_(col(LotRow.created_at), col(LotRow.id)) < tuple_(last.created_at, last.id)
             )
         async with self._database.each() as session:
-            return [_to_lot(row) for row in await session.scalars(query)]
+            return [_to_lot(*found) for found in await session.execute(query)]
 
     async def expire_due(self, limit: int) -> int:
         [row] = await self._database.call(_SWEEP, {"limit": limit})
@@ -173,15 +182,16 @@ class PostgresLots:
     async def _end(self, lot_id: str, kind: str, action: AuditAction, by: Actor) -> Lot:
         async with self._database.begin() as session:
             await session.execute(_LOCK, {"lot": lot_id})
-            before = await session.scalar(_LOT, {"lot": lot_id})
-            if before is None:
+            found = (await session.execute(_LOT, {"lot": lot_id})).one_or_none()
+            if found is None:
                 raise LotNotFound
+            before: LotRow = found.LotRow
             was_over = before.voided_at or (before.expired_at if kind == "expire_lot" else None)
             credits = await session.scalar(_END, {"lot": lot_id, "kind": kind})
             if was_over is None:
                 await record(session, by, action, lot_id, before.tenant_id, amount_credits=credits)
-            await session.refresh(before)
-            return _to_lot(before)
+            ended = await session.execute(_LOT.execution_options(populate_existing=True), {"lot": lot_id})
+            return _to_lot(*ended.one())
 
 
 async def _record_grant(session: AsyncSession, grant: Grant, lot_id: str, by: Actor) -> None:
@@ -232,7 +242,7 @@ def _values(grant: Grant) -> dict[str, Any]:
     }
 
 
-def _to_lot(row: LotRow | Row[Any]) -> Lot:
+def _to_lot(row: LotRow | Row[Any], status: str) -> Lot:
     return Lot(
         id=row.id,
         tenant_id=row.tenant_id,
@@ -252,6 +262,7 @@ def _to_lot(row: LotRow | Row[Any]) -> Lot:
         effective_at=row.effective_at,
         expires_at=row.expires_at,
         created_at=row.created_at,
+        status=LotStatus(status),
         expired_at=row.expired_at,
         voided_at=row.voided_at,
         closed_at=row.closed_at,

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
+from adapters.database.book_checks import books_state
 from adapters.database.engine import Database
 from adapters.database.tables.columns import TERMINAL
+from adapters.database.usage_outbox import usage_backlog
 from domain.ports import InstallationState, OpenStage, ProviderQueue
 
 _SLOTS = """
@@ -77,6 +79,8 @@ class PostgresInstallation:
             int(flagged or 0),
             int(uncharged or 0),
             int(most or 0),
+            await usage_backlog(self._database),
+            await books_state(self._database),
         )
 
 

@@ -34,6 +34,7 @@ SERVING_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "batch_items": _ALL,
     "batches": _CHANGE,
     "book_checks": (*_APPEND, "DELETE"),
+    "book_marks": _CHANGE,
     "credit_thresholds": _ALL,
     "deliveries": _ALL,
     "delivery_attempts": _ALL,
@@ -62,6 +63,8 @@ SERVING_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "uncharged_costs": _CHANGE,
     "unstored_images": (*_APPEND, "DELETE"),
     "usage_days": _CHANGE,
+    "usage_outbox": _ALL,
+    "usage_senders": ("SELECT", "UPDATE"),
     "webhook_endpoints": _ALL,
 }
 

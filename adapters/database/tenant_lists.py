@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import text
 
 from adapters.database.engine import Database
+from adapters.database.key_lists import SPENDING
 
 _MAX_LINES = 1000
 _TENANTS = text("""
@@ -19,11 +20,15 @@ SELECT t.id AS tenant_id, t.name, t.created_at, t.suspended_at, t.erasure_reques
         AS uncharged_credits_today
 FROM tenants t WHERE t.id > :after ORDER BY t.id LIMIT :limit
 """)
-_KEYS = text("""
-SELECT id AS key_id, name, scopes, limits, created_at, last_used_at, expires_at, revoked_at,
-    revoked_at IS NULL AND coalesce(expires_at > now(), true) AS is_valid
-FROM api_keys WHERE tenant_id = :tenant ORDER BY created_at, id LIMIT :limit
-""")
+_KEYS = text(f"""
+SELECT k.id AS key_id, k.name, k.scopes, k.limits, k.monthly_budget_credits, k.max_held_credits,
+    spent.charged_credits AS month_charged_credits, spent.held_credits AS month_held_credits,
+    spent.all_held_credits AS held_credits,
+    k.created_by, k.created_at, k.last_used_at, k.expires_at, k.revoked_at,
+    k.revoked_at IS NULL AND coalesce(k.expires_at > now(), true) AS is_valid
+FROM api_keys AS k CROSS JOIN {SPENDING.format(key="k.id")}
+WHERE k.tenant_id = :tenant ORDER BY k.created_at, k.id LIMIT :limit
+""")  # noqa: S608 - constants
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,22 @@ class TenantLine:
 
 @dataclass(frozen=True)
 class KeyLine:
-    """A key; when it was used last is right to a minute."""
+    """A key; when it was used last is right to a minute.
+
+    month_charged_credits, month_held_credits: Of the holds of this month (UTC), by which its budget goes.
+    created_by: The key that made it; None for an operator.
+    """
 
     key_id: str
     name: str
     scopes: list[str]
     limits: dict[str, float]
+    monthly_budget_credits: int | None
+    max_held_credits: int | None
+    month_charged_credits: int
+    month_held_credits: int
+    held_credits: int
+    created_by: str | None
     created_at: datetime
     last_used_at: datetime | None
     expires_at: datetime | None

@@ -3,12 +3,13 @@
 from sqlalchemy import text
 
 from adapters.database.engine import Database
-from adapters.database.ledger import account_id
-from domain.credits import AccountKind
 from domain.tenant import FileUsage, TenantUsage
 
 _USAGE = text("""
-SELECT (SELECT balance_credits FROM accounts WHERE id = :account) AS available,
+SELECT spendable_credits(:tenant) AS available,
+    (SELECT extract(epoch FROM min(expires_at) - clock_timestamp()) FROM lots
+        WHERE tenant_id = :tenant AND closed_at IS NULL AND expires_at > now()
+    )::double precision AS expiry_seconds,
     (SELECT count(*) FROM (
         SELECT 1 FROM generations WHERE tenant_id = :tenant AND status = 'processing'
             AND deleted_at IS NULL LIMIT :cap) AS busy
@@ -34,14 +35,13 @@ class PostgresTenantUsages:
         self._database = database
 
     async def read_usage(self, tenant_id: str, *, max_generations: int) -> TenantUsage:
-        values = {
-            "tenant": tenant_id,
-            "account": account_id(tenant_id, AccountKind.AVAILABLE),
-            "cap": max_generations + 1,
-        }
-        [row] = await self._database.call(_USAGE, values)
+        [row] = await self._database.call(_USAGE, {"tenant": tenant_id, "cap": max_generations + 1})
         return TenantUsage(
-            row.available or 0, row.processing + row.waiting, row.waiting, int(row.uncharged or 0)
+            row.available or 0,
+            row.processing + row.waiting,
+            row.waiting,
+            int(row.uncharged or 0),
+            row.expiry_seconds,
         )
 
     async def read_file_usage(self, tenant_id: str, *, max_files: int) -> FileUsage:

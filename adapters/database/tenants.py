@@ -1,11 +1,8 @@
 """Tenants and their API keys, as operators manage them and requests are authenticated by them."""
 
-import hashlib
 import hmac
 import re
-import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,16 +14,16 @@ from sqlmodel import col
 from adapters.database.audit import record
 from adapters.database.engine import Database
 from adapters.database.ids import new_id
+from adapters.database.key_secrets import digest, new_key_secret
 from adapters.database.ledger import account_id
 from adapters.database.tables import AccountRow, ApiKeyRow, TenantRow
 from adapters.database.tables.columns import NO_KEY_UPDATE
 from domain.audit import SYSTEM, Actor, AuditAction
 from domain.auth import Caller, Scope
 from domain.credits import AccountKind
-from domain.errors import InvalidInput, TenantNotFound, TenantSuspended, Unauthenticated
+from domain.errors import ApiKeyNotFound, InvalidInput, TenantNotFound, TenantSuspended, Unauthenticated
+from domain.keys import MAX_KEY_NAME_CHARACTERS, NewKey
 
-_KEY_BYTES = 32
-_MAX_NAME_CHARACTERS = 200
 _TENANT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 # How often the use of a key is noted.
 _USED_EVERY = timedelta(minutes=1)
@@ -37,6 +34,8 @@ _KEY: Select[*tuple[Any, ...]] = (
         col(ApiKeyRow.secret_sha256),
         col(ApiKeyRow.scopes),
         col(ApiKeyRow.limits),
+        col(ApiKeyRow.monthly_budget_credits),
+        col(ApiKeyRow.max_held_credits),
         col(ApiKeyRow.revoked_at),
         col(TenantRow.limits).label("tenant_limits"),
         col(TenantRow.suspended_at),
@@ -55,14 +54,6 @@ _NOTE_USE = (
     )
     .values(last_used_at=func.now())
 )
-
-
-@dataclass(frozen=True)
-class NewKey:
-    """A key at the only moment its secret is known."""
-
-    key_id: str
-    api_key: str
 
 
 class PostgresTenants:
@@ -102,14 +93,16 @@ class PostgresTenants:
         name: str = "",
         lifetime: timedelta | None = None,
         limits: Mapping[str, float] | None = None,
+        monthly_budget_credits: int | None = None,
+        max_held_credits: int | None = None,
         by: Actor = SYSTEM,
     ) -> NewKey:
         """Create a key; without a `lifetime` it does not expire. Raises TenantNotFound, InvalidInput."""
-        if len(name) > _MAX_NAME_CHARACTERS:
-            raise InvalidInput(errors=(("name", f"at most {_MAX_NAME_CHARACTERS} characters"),))
+        if len(name) > MAX_KEY_NAME_CHARACTERS:
+            raise InvalidInput(errors=(("name", f"at most {MAX_KEY_NAME_CHARACTERS} characters"),))
         if lifetime is not None and lifetime <= timedelta(0):
             raise InvalidInput(errors=(("lifetime", "more than 0"),))
-        key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(_KEY_BYTES)
+        secret = new_key_secret()
         async with self._database.begin() as session:
             await _locked(session, tenant_id)
             now = await session.scalar(select(func.now()))
@@ -117,20 +110,21 @@ class PostgresTenants:
             expires_at = None if lifetime is None else now + lifetime
             session.add(
                 ApiKeyRow(
-                    id=key_id,
+                    id=secret.key_id,
                     tenant_id=tenant_id,
-                    secret_sha256=_digest(secret),
+                    secret_sha256=secret.sha256,
                     scopes=list(scopes),
                     name=name,
                     limits=dict(limits or {}),
                     expires_at=expires_at,
+                    monthly_budget_credits=monthly_budget_credits,
+                    max_held_credits=max_held_credits,
                 )
             )
-            shown = expires_at.isoformat() if expires_at else None
-            await record(
-                session, by, AuditAction.CREATE_KEY, key_id, tenant_id, scopes=list(scopes), expires_at=shown
-            )
-        return NewKey(key_id, f"dk_{key_id}_{secret}")
+            shown = {"scopes": list(scopes), "expires_at": expires_at.isoformat() if expires_at else None}
+            caps = {"monthly_budget_credits": monthly_budget_credits, "max_held_credits": max_held_credits}
+            await record(session, by, AuditAction.CREATE_KEY, secret.key_id, tenant_id, **shown, **caps)
+        return NewKey(secret.key_id, secret.api_key)
 
     async def revoke_key(self, key_id: str, *, by: Actor = SYSTEM) -> bool:
         """Revoke a key from the next request on; False for an unknown or revoked key."""
@@ -144,6 +138,21 @@ class PostgresTenants:
             if tenant_id is not None:
                 await record(session, by, AuditAction.REVOKE_KEY, key_id, tenant_id)
         return tenant_id is not None
+
+    async def set_budget(
+        self, key_id: str, changes: Mapping[str, int | None], *, by: Actor
+    ) -> Mapping[str, int | None]:
+        """Change the caps of a key, by the names of its columns; None for none. Raises ApiKeyNotFound."""
+        async with self._database.begin() as session:
+            row: ApiKeyRow | None = await session.get(ApiKeyRow, key_id, with_for_update=NO_KEY_UPDATE)
+            if row is None:
+                raise ApiKeyNotFound
+            row.monthly_budget_credits = changes.get("monthly_budget_credits", row.monthly_budget_credits)
+            row.max_held_credits = changes.get("max_held_credits", row.max_held_credits)
+            held = row.max_held_credits
+            caps = {"monthly_budget_credits": row.monthly_budget_credits, "max_held_credits": held}
+            await record(session, by, AuditAction.SET_BUDGET, key_id, row.tenant_id, **caps)
+        return caps
 
     async def suspend(self, tenant_id: str, *, by: Actor) -> bool:
         """Refuse all of the tenant's keys from the next request on; False if it was suspended already."""
@@ -171,15 +180,23 @@ class PostgresTenants:
         found = await self._database.call(_KEY, {"id": key_id})
         key = found[0] if found else None
         # An unknown key costs the same comparison as a known one.
-        expected = key.secret_sha256 if key is not None else _digest("")
-        matches = hmac.compare_digest(expected, _digest(secret))
+        expected = key.secret_sha256 if key is not None else digest("")
+        matches = hmac.compare_digest(expected, digest(secret))
         if key is None or key.revoked_at is not None or key.is_expired or not matches:
             raise Unauthenticated
         if key.suspended_at is not None:
             raise TenantSuspended
         if key.is_use_due:
             await self._database.call(_NOTE_USE, {"key": key_id})
-        return Caller(key.tenant_id, key_id, frozenset(key.scopes), key.tenant_limits, key.limits)
+        return Caller(
+            key.tenant_id,
+            key_id,
+            frozenset(key.scopes),
+            key.tenant_limits,
+            key.limits,
+            key.monthly_budget_credits,
+            key.max_held_credits,
+        )
 
     async def require_active(self, tenant_id: str) -> None:
         found = await self._database.call(_SUSPENDED_AT, {"id": tenant_id})
@@ -208,7 +225,3 @@ async def _locked(session: AsyncSession, tenant_id: str) -> TenantRow:
 
 def _changed(known: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in {**known, **changes}.items() if value is not None}
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()

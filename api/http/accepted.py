@@ -4,7 +4,7 @@ import logging
 
 from fastapi import Request, Response, status
 
-from api.deps import Services
+from api.deps import Services, key_of
 from api.http.client import client_of
 from api.http.preferences import APPLIED
 from api.http.problems import note_accepted
@@ -15,11 +15,13 @@ from domain.errors import (
     IdempotencyKeyReused,
     ImageDecoderUnavailable,
     InsufficientCredits,
+    KeyBudgetExceeded,
     MaxCostExceeded,
     ModelNotFound,
     ModelUnavailable,
     OutcomeUnknown,
     StorageUnavailable,
+    TooManyHeldCredits,
     TooManyOpenGenerations,
     TooManyWaitingGenerations,
     UnchargedCostExceeded,
@@ -34,6 +36,7 @@ REPLAYED, REPLAYED_BEFORE = "Idempotent-Replayed", "Idempotency-Replayed"
 CREATE_ERRORS = (
     *(IdempotencyKeyReused, IdempotencyKeyInUse, OutcomeUnknown),
     *(ModelNotFound, ModelUnavailable, MaxCostExceeded, InsufficientCredits),
+    *(KeyBudgetExceeded, TooManyHeldCredits),
     *(TooManyOpenGenerations, TooManyWaitingGenerations, UnchargedCostExceeded, FileQuotaExceeded),
     *(StorageUnavailable, ImageDecoderUnavailable),
 )
@@ -60,7 +63,7 @@ async def wait_and_describe(
         waiting = client_of(request).waiting_for_events()
         try:
             generation = await services.waiter.wait_until_ended(
-                generation.tenant_id, generation.id, wait_seconds, waiting
+                generation.tenant_id, generation.id, wait_seconds, waiting, key_of(request)
             )
         except DatabaseUnavailable:  # its client must learn the id all the same
             _log.warning("the database went away while %s was waited for", generation.id)

@@ -11,6 +11,7 @@ from fastapi.dependencies.models import Dependant
 
 from domain.auth import Scope
 from domain.errors import ServiceError
+from domain.operators import OperatorScope
 
 _ATTRIBUTE = "__declaration__"
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -22,14 +23,14 @@ class Declaration:
 
     Attributes:
         errors: What it may raise on its way to a response.
-        scope: What the API key must be allowed to do.
+        scope: What the key must be allowed to do.
         security: Ways in, by the name of a security scheme; a request needs one of them.
         parameters: Of the request, read by hand.
         headers: Of every response but errors, by name, as OpenAPI writes them.
     """
 
     errors: tuple[type[ServiceError], ...] = ()
-    scope: Scope | None = None
+    scope: Scope | OperatorScope | None = None
     security: tuple[str, ...] = ()
     parameters: tuple[Mapping[str, Any], ...] = ()
     headers: Mapping[str, Any] = field(default_factory=dict)
@@ -37,7 +38,7 @@ class Declaration:
 
 def declares(
     *errors: type[ServiceError],
-    scope: Scope | None = None,
+    scope: Scope | OperatorScope | None = None,
     security: tuple[str, ...] = (),
     parameters: tuple[Mapping[str, Any], ...] = (),
     headers: Mapping[str, Any] | None = None,

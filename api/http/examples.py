@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from api.http import batch_examples, webhook_examples
+from api.http import batch_examples, credit_examples, key_examples, operator_examples, webhook_examples
 from api.http.problems import problem_body, status_of
 from domain.errors import ServiceError, every_error
 
@@ -26,7 +26,10 @@ _MOMENTS = {
 
 # By the name of a parameter in a path or a query.
 PARAMETERS: Mapping[str, Any] = {
+    **operator_examples.PARAMETERS,
     **webhook_examples.PARAMETERS,
+    **key_examples.PARAMETERS,
+    **credit_examples.PARAMETERS,
     **batch_examples.PARAMETERS,
     "generation_id": GENERATION_ID,
     "file_id": FILE_ID,
@@ -49,6 +52,8 @@ PARAMETERS: Mapping[str, Any] = {
 # By the id of an operation, and by a name of their own. Those that are no success of anybody are not here.
 BODIES: Mapping[str, Mapping[str, Any]] = {
     **webhook_examples.BODIES,
+    **key_examples.BODIES,
+    **credit_examples.BODIES,
     **batch_examples.BODIES,
     "create_generation": {
         "from_a_prompt": {"model": "flux-schnell", "prompt": "a lighthouse at dusk", "size": "512x512"},
@@ -136,16 +141,6 @@ _GENERATION: Mapping[str, Any] = {
     },
     "routing": [{"ordinal": 1, "model": "flux-schnell", "provider": "fal", "taken": True, "reason": "taken"}],
 }
-_ENTRY = {
-    "id": 91,
-    "transfer_id": "tra_01a219b34e1f7a60c2d84b9512e6f7a8",
-    "kind": "hold",
-    "account": "available",
-    "amount": -1,
-    "balance_after": 99,
-    "generation_id": GENERATION_ID,
-    "created_at": _MOMENTS["queued_at"],
-}
 _MODEL: Mapping[str, Any] = {
     "id": "flux-schnell",
     "object": "model",
@@ -184,6 +179,8 @@ _EVENT: Mapping[str, Any] = {
 # By the name of the schema of a response.
 VIEWS: Mapping[str, Any] = {
     **webhook_examples.VIEWS,
+    **key_examples.VIEWS,
+    **credit_examples.VIEWS,
     **batch_examples.VIEWS,
     "GenerationView": _GENERATION,
     "GenerationPage": {"data": [_GENERATION], "next_cursor": None},
@@ -226,7 +223,6 @@ VIEWS: Mapping[str, Any] = {
         "size": "1024x1024",
         "data": [{"b64_json": "iVBORw0KGgo="}],
     },
-    "BalanceView": {"available": 99, "held": 0, "spent": 1},
     "SessionView": {
         "tenant_id": "ten_01a219b34d2b7f6ca1d1c0ffee15beef",
         "key": {
@@ -235,6 +231,8 @@ VIEWS: Mapping[str, Any] = {
             "scopes": ["generations:read", "generations:write", "credits:read"],
             "created_at": "2026-11-01T09:00:00Z",
             "expires_at": None,
+            "monthly_budget_credits": 500,
+            "max_held_credits": None,
         },
         "rates": [
             {"policy": "create", "quota": 2000, "window_seconds": 20, "remaining": 1999, "reset_seconds": 1}
@@ -246,9 +244,8 @@ VIEWS: Mapping[str, Any] = {
             "file_bytes": {"used": 621_108, "max": 10_000_000_000},
             "uncharged_credits": {"used": 0, "max": 10_000},
         },
-        "credits": {"available": 99, "held": 0, "spent": 1},
+        "credits": credit_examples.BALANCE,
     },
-    "EntryPage": {"data": [_ENTRY], "next_cursor": None},
     "HealthView": {"status": "ok"},
     "ReadinessView": {"status": "ok", "dependencies": {"postgres": "ok", "temporal": "ok", "s3": "ok"}},
     "ReceivedView": {"status": "received"},
@@ -273,15 +270,16 @@ def problems() -> dict[str, Any]:
 
 def add(openapi: Mapping[str, Any]) -> None:
     """Put the examples into a description, beside the schemas that they are of."""
+    all_bodies, views = {**BODIES, **operator_examples.BODIES}, {**VIEWS, **operator_examples.VIEWS}
     for methods in openapi["paths"].values():
         for operation in methods.values():
             _add_to_parameters(operation)
             for kind, content in operation.get("requestBody", {}).get("content", {}).items():
-                if kind == "application/json" and (bodies := BODIES.get(operation["operationId"])):
+                if kind == "application/json" and (bodies := all_bodies.get(operation["operationId"])):
                     content["examples"] = {name: {"value": body} for name, body in bodies.items()}
             for content, view in _views(operation):
-                if view in VIEWS:
-                    content["examples"] = {"response": {"value": VIEWS[view]}}
+                if view in views:
+                    content["examples"] = {"response": {"value": views[view]}}
 
 
 def _add_to_parameters(operation: Mapping[str, Any]) -> None:

@@ -80,7 +80,7 @@ async def _begun_stream(
     generation = await feed.current(tenant_id, job.generation_id)
     if generation.images_erased_at is not None:
         return None
-    images = feed.follow(tenant_id, job.generation_id, client)
+    images = feed.follow(tenant_id, job.generation_id, client, caller.key_id)
     first = await _first_of(images)
     if first is None:
         return None

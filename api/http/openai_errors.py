@@ -36,6 +36,7 @@ _OPENAI_NAMES = {
     errors.Unauthenticated.code: ("invalid_request_error", "invalid_api_key"),
     errors.ContentRejected.code: ("image_generation_user_error", "moderation_blocked"),
     errors.InsufficientCredits.code: ("insufficient_quota", "insufficient_quota"),
+    errors.KeyBudgetExceeded.code: ("insufficient_quota", "insufficient_quota"),
     errors.RateLimited.code: ("requests", "rate_limit_exceeded"),
 }
 _PARAMETERS_OF_CODES = {errors.ModelNotFound.code: "model", errors.ModelUnavailable.code: "model"}

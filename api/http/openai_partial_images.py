@@ -8,7 +8,7 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 
 from api.http.openai_responses import base64_pieces, partial_event
-from domain.errors import ServiceError
+from domain.errors import ServiceError, TenantSuspended, Unauthenticated
 from domain.generation import Generation
 from domain.partial_images import PartialImage, partial_key
 
@@ -49,7 +49,8 @@ class PartialImagesBody:
                         continue
                     async for piece in self._partial_image(image):
                         yield piece
-            except HTTPException:  # the client is gone, which whoever sends this sees
+            # The client is gone, which whoever sends this sees; or its key, which may get no more.
+            except (HTTPException, Unauthenticated, TenantSuspended):
                 yield _HEARTBEAT
                 return
         async with aclosing(self.ending()) as rest:

@@ -5,7 +5,7 @@ from the declarations of `api/http/declarations.py`, so a new route has them by 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from http import HTTPStatus
 from typing import Any
@@ -16,9 +16,17 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.routing import BaseRoute
 
 from api.http import deprecations, examples, openai_description, openai_errors
+from api.http.budget_headers import SHOWN_ON
 from api.http.declarations import Declaration, declarations_of
 from api.http.problems import status_of
-from api.http.response_headers import CHALLENGE, REQUEST_ID, RETRY_AFTER, RETRY_AFTER_IF_ANY, SHOULD_RETRY
+from api.http.response_headers import (
+    BUDGET,
+    CHALLENGE,
+    REQUEST_ID,
+    RETRY_AFTER,
+    RETRY_AFTER_IF_ANY,
+    SHOULD_RETRY,
+)
 from api.http.schemas.openai_images import ImagesView, OpenAIError
 from api.http.schemas.problems import Problem
 from domain import errors
@@ -35,11 +43,15 @@ TAGS = {
     "models": "What can be asked for, with limits and prices.",
     "credits": "What the tenant can spend, and every movement.",
     "session": "Whose the key of the request is.",
+    "keys": "API keys with at most the powers of the key that makes them.",
     "deliveries": "Webhooks to the client: where they go, and what was delivered.",
     "openai": "Images in OpenAI's form, for its clients.",
     "webhooks": "Where providers report results. Not for clients.",
     "health": "For load balancers and operators.",
 }
+# Of operators' routes, which are described to operators only.
+OPERATOR_TAGS = {"operators": "Credits, as billing systems grant and take them back with an operator's key."}
+_ALL_TAGS = (*TAGS.items(), *OPERATOR_TAGS.items())
 _SECURITY_SCHEMES = {
     "bearer": {
         "type": "http",
@@ -58,7 +70,15 @@ _SECURITY_SCHEMES = {
         "name": "token",
         "description": "A token of `POST /v1/watch-tokens`. It reads one generation and its events.",
     },
+    "operator": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An operator's key, `dkop_…`, of `python -m admin create-operator-key`. The word in"
+        " the brackets is the scope that it needs; `grants:write` has `grants:read` in it.",
+    },
 }
+# Those that are named with what a key needs.
+_KEYS = ("bearer", "operator")
 _FASTAPIS_DESCRIPTION = "Successful Response"
 _PROBLEM = "application/problem+json"
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
@@ -86,6 +106,17 @@ class DescribedAPI(FastAPI):
         return self.openapi_schema
 
 
+def merged(*describe: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """Return one description of several applications: all of the first, and what the others add to it."""
+    first, *others = (deepcopy(dict(each())) for each in describe)
+    for other in others:
+        first["paths"] |= other["paths"]
+        first["tags"] += other["tags"]
+        for kind, components in other["components"].items():
+            first["components"][kind] = components | first["components"].get(kind, {})
+    return first
+
+
 def operation_id(route: APIRoute) -> str:
     """Return the id of a route's operation: the name of its function."""
     return route.name
@@ -104,11 +135,13 @@ def _describe(openapi: dict[str, Any], routes: Sequence[BaseRoute], url: str) ->
                 operation = described["paths"][route.path_format][method.lower()]
                 _complete(operation, route)
                 _hoist_body(operation, schemas)
-    described["components"]["securitySchemes"] = _SECURITY_SCHEMES
+    ways = {way for operation in operations_of(described) for each in operation["security"] for way in each}
+    schemes = {name: scheme for name, scheme in _SECURITY_SCHEMES.items() if name in ways}
+    described["components"]["securitySchemes"] = schemes
     described["components"]["examples"] = examples.problems()
     described["servers"] = [{"url": url}]
     used = {tag for operation in operations_of(described) for tag in operation["tags"]}
-    described["tags"] = [{"name": tag, "description": text} for tag, text in TAGS.items() if tag in used]
+    described["tags"] = [{"name": tag, "description": text} for tag, text in _ALL_TAGS if tag in used]
     examples.add(described)
     deprecations.mark(described)
     return described
@@ -133,6 +166,8 @@ def _complete(operation: dict[str, Any], route: RouteContext) -> None:
         _complete_success(status, response, declared)
     for refused, codes in sorted(_codes(operation, route.dependant, declared).items()):
         _add_problem(responses.setdefault(str(refused), {}), refused, codes)
+        if refused in SHOWN_ON:
+            _add_headers(responses[str(refused)], declared, BUDGET)
     if (route.path_format or "").startswith(openai_errors.PREFIX):
         openai_description.describe_errors(operation)
     for response in responses.values():
@@ -142,9 +177,17 @@ def _complete(operation: dict[str, Any], route: RouteContext) -> None:
 def _complete_success(status: str, response: dict[str, Any], declared: Iterable[Declaration]) -> None:
     if response["description"] == _FASTAPIS_DESCRIPTION:
         response["description"] = HTTPStatus(int(status)).phrase
+    _add_headers(response, declared)
+
+
+def _add_headers(
+    response: dict[str, Any], declared: Iterable[Declaration], only: Collection[str] | None = None
+) -> None:
+    """Add what is declared, or those of it that are named."""
     headers = response.setdefault("headers", {})
     for one in declared:
-        headers |= {name: one.headers[name] for name in one.headers if name not in headers}
+        names = one.headers.keys() if only is None else one.headers.keys() & set(only)
+        headers |= {name: one.headers[name] for name in sorted(names) if name not in headers}
 
 
 def _is_way_in(parameter: Mapping[str, Any], ways: Iterable[str]) -> bool:
@@ -159,7 +202,7 @@ def _security(declared: Iterable[Declaration]) -> list[dict[str, list[str]]]:
     declared = list(declared)
     scopes = list(dict.fromkeys(str(one.scope) for one in declared if one.scope is not None))
     schemes = dict.fromkeys(scheme for one in declared for scheme in one.security)
-    return [{scheme: scopes if scheme == "bearer" else []} for scheme in schemes]
+    return [{scheme: scopes if scheme in _KEYS else []} for scheme in schemes]
 
 
 def _codes(

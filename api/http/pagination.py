@@ -5,18 +5,23 @@ import binascii
 import hashlib
 import json
 import re
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from domain.errors import InvalidInput
+from domain.keys import KeyPosition
 from domain.listing import GenerationFilter, ListOrder, ListPosition, SortKey, SortValue
 from domain.ports.webhooks import Page
+from domain.statements import UsageGroup, UsageLine, UsageQuery, read_month
 
 # In the description of a parameter: nothing is one but what a page gave out.
 GENERATION_CURSOR: dict[str, Any] = {"format": "generation-cursor"}
 DELIVERY_CURSOR: dict[str, Any] = {"format": "delivery-cursor"}
+KEY_CURSOR: dict[str, Any] = {"format": "key-cursor"}
 ENTRY_CURSOR: dict[str, Any] = {"format": "entry-cursor"}
+LOT_CURSOR: dict[str, Any] = {"format": "lot-cursor"}
+MONTH_CURSOR: dict[str, Any] = {"format": "month-cursor"}
 BATCH_CURSOR: dict[str, Any] = {"format": "batch-cursor"}
 ITEM_CURSOR: dict[str, Any] = {"format": "item-cursor"}
 _MAX_ID = 2**63 - 1
@@ -63,12 +68,16 @@ def read_generation_cursor(
 
 def read_delivery_cursor(cursor: str | None) -> Page | None:
     """Raises InvalidInput."""
-    if cursor is None:
-        return None
-    written, _, delivery_id = _unwrap(cursor).partition(" ")
-    if not delivery_id.isprintable():
-        raise _invalid()
-    return Page(_read_moment(written), delivery_id)
+    return Page(*_read_place(cursor)) if cursor is not None else None
+
+
+def key_cursor(last: KeyPosition) -> str:
+    return _wrap(f"{last.created_at.isoformat()} {last.id}")
+
+
+def read_key_cursor(cursor: str | None) -> KeyPosition | None:
+    """Raises InvalidInput."""
+    return KeyPosition(*_read_place(cursor)) if cursor is not None else None
 
 
 def entry_cursor(last_id: int) -> str:
@@ -84,6 +93,69 @@ def read_entry_cursor(cursor: str | None) -> int | None:
     if not text.isdecimal() or len(text) > len(str(_MAX_ID)) or int(text) > _MAX_ID:
         raise _invalid()
     return int(text)
+
+
+def lot_cursor(last_id: str) -> str:
+    return _wrap(last_id)
+
+
+def read_lot_cursor(cursor: str | None) -> str | None:
+    """Raises InvalidInput."""
+    return _word(_unwrap(cursor)) if cursor is not None else None
+
+
+def month_cursor(last: date) -> str:
+    return _wrap(last.strftime("%Y-%m"))
+
+
+def read_month_cursor(cursor: str | None) -> date | None:
+    """Raises InvalidInput."""
+    if cursor is None:
+        return None
+    text = _unwrap(cursor)
+    try:
+        return read_month(text)
+    except InvalidInput:
+        raise _invalid() from None
+
+
+@dataclass(frozen=True)
+class UsagePosition:
+    """Which usage a cursor continues, and after which line."""
+
+    wanted: UsageQuery
+    after: UsageLine
+
+
+def usage_cursor(wanted: UsageQuery, last: UsageLine) -> str:
+    day = last.day.isoformat() if last.day is not None else ""
+    days = (wanted.first_day.isoformat(), wanted.last_day.isoformat())
+    return _wrap(json.dumps([*days, ",".join(wanted.groups), day, last.model or "", last.key_id or ""]))
+
+
+def read_usage_cursor(cursor: str | None) -> UsagePosition | None:
+    """Raises InvalidInput."""
+    if cursor is None:
+        return None
+    try:
+        first, last, groups, day, model, key_id = map(_word, json.loads(_unwrap(cursor)))
+        wanted = UsageQuery(
+            date.fromisoformat(first),
+            date.fromisoformat(last),
+            tuple(UsageGroup(group) for group in groups.split(",") if group),
+        )
+        wanted.require_bounds()
+        # Of a group that the list does not have, nothing is read.
+        after = UsageLine(date.fromisoformat(day or first), model, key_id, 0, 0, 0)
+    except (ValueError, TypeError, RecursionError, InvalidInput):
+        raise _invalid() from None
+    return UsagePosition(wanted, after)
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise _invalid()
+    return value
 
 
 def batch_cursor(last_id: str) -> str:
@@ -111,6 +183,13 @@ def _list_id(wanted: GenerationFilter, order: ListOrder) -> str:
     """Return what tells a list from those with another order or filter."""
     given = json.dumps([order, asdict(wanted)], sort_keys=True, default=datetime.isoformat)
     return hashlib.sha256(given.encode()).hexdigest()[:16]
+
+
+def _read_place(cursor: str) -> tuple[datetime, str]:
+    written, _, id_ = _unwrap(cursor).partition(" ")
+    if not id_.isprintable():
+        raise _invalid()
+    return _read_moment(written), id_
 
 
 def _read_value(written: str, key: SortKey) -> SortValue:

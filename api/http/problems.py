@@ -21,6 +21,7 @@ from domain.errors import (
     IdempotencyKeyInUse,
     InvalidInput,
     JobFacts,
+    KeyExceedsOwn,
     LimitReached,
     OutcomeUnknown,
     ServiceError,
@@ -50,6 +51,10 @@ _STATUS: dict[type[ServiceError], HTTPStatus] = {
     errors.BatchNotFound: HTTPStatus.NOT_FOUND,
     errors.TooManyWebhookEndpoints: HTTPStatus.FORBIDDEN,
     errors.WebhookEndpointDisabled: HTTPStatus.CONFLICT,
+    errors.ApiKeyNotFound: HTTPStatus.NOT_FOUND,
+    errors.ApiKeyEnded: HTTPStatus.CONFLICT,
+    errors.KeyExceedsOwn: HTTPStatus.FORBIDDEN,
+    errors.TooManyApiKeys: HTTPStatus.FORBIDDEN,
     errors.ModelUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TooLateToCancel: HTTPStatus.CONFLICT,
     errors.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
@@ -212,15 +217,15 @@ async def _service_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, IdempotencyKeyInUse):
         headers["Retry-After"] = "1"
     status = status_of(type(error))
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, OutcomeUnknown):
         unknown = JobFacts(error.generation_id)
         return _respond_about(request, error, headers, unknown, retryable=error.is_repeatable)
     about: JobFacts | None = getattr(request.state, "accepted", None) or error.about
     if about is not None:
         return _respond_about(request, error, headers, about)
-    if status is HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, InvalidInput):
+    if isinstance(error, InvalidInput | KeyExceedsOwn):
         return problem(status, error.code, str(error), error.errors, headers)
     # A transient error's own text may name hosts; the client gets the fixed one.
     detail = error.message if isinstance(error, TransientError) else str(error)

@@ -15,6 +15,17 @@ RATE_LIMIT: Mapping[str, Any] = {
     "RateLimit-Policy": header("The allowance that the request was taken from: `q` in `w` seconds."),
     "RateLimit": header("What is left of it, `r`, and the seconds `t` until it is full, or has one again."),
 }
+# Of keys that have such a cap.
+BUDGET: Mapping[str, Any] = {
+    name: header(description, required=False, type="integer", minimum=minimum)
+    for name, minimum, description in (
+        ("X-Budget-Limit", 0, "What the API key may spend in a month, in credits."),
+        ("X-Budget-Remaining", 0, "What is left of it, without what is held."),
+        ("X-Budget-Reset", 1, "In how many seconds the next month begins (UTC)."),
+        ("X-Committed-Limit", 0, "What the open jobs of the API key may hold, in credits."),
+        ("X-Committed-Credits", 0, "What they hold, or will."),
+    )
+}
 RETRY_AFTER = {"Retry-After": header("In how many seconds to ask again.", type="integer", minimum=1)}
 RETRY_AFTER_IF_ANY = {"Retry-After": RETRY_AFTER["Retry-After"] | {"required": False}}
 SHOULD_RETRY = {

@@ -6,7 +6,6 @@ from math import ceil
 from typing import Any
 
 from api.http.job_view import SubmitDecisions, serialize_routing
-from api.http.schemas.credits import EntryView
 from api.http.schemas.files import FileView
 from api.http.schemas.generations import (
     CostView,
@@ -20,7 +19,6 @@ from api.http.schemas.generations import (
 from api.http.schemas.models import InputLimitsView, ModelView, PriceView
 from domain.auth import Caller, Scope
 from domain.catalog import Catalog
-from domain.credits import Entry
 from domain.generation import Generation, GenerationError, Image
 from domain.input_files import FilePurpose, InputFile
 from domain.keyring import Keyring
@@ -178,16 +176,3 @@ def serialize_file(file: InputFile) -> FileView:
     if file.purpose is not FilePurpose.IMAGE:
         view.width = view.height = None
     return view
-
-
-def serialize_entry(entry: Entry) -> EntryView:
-    return EntryView(
-        id=entry.id,
-        transfer_id=entry.transfer_id,
-        kind=entry.kind,
-        account=entry.account,
-        amount=entry.amount,
-        balance_after=entry.balance_after,
-        generation_id=entry.generation_id,
-        created_at=entry.created_at,
-    )

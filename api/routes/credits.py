@@ -4,19 +4,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.deps import CanReadCredits, ServicesDep
+from api.deps import CanReadCredits, ServicesDep, ShowsBudget
+from api.http.credit_views import serialize_balance, serialize_entry
 from api.http.pagination import ENTRY_CURSOR, entry_cursor, read_entry_cursor
 from api.http.schemas.credits import BalanceView, EntryPage
-from api.http.serializers import serialize_entry
 
 router = APIRouter(prefix="/v1/credits", tags=["credits"])
 
 
 @router.get("")
-async def get_credits(caller: CanReadCredits, services: ServicesDep) -> BalanceView:
-    """Get what can be spent, what is held for open generations, and what has been spent."""
-    balance = await services.credits.balance(caller.tenant_id)
-    return BalanceView(available=balance.available, held=balance.held, spent=balance.spent)
+async def get_credits(caller: CanReadCredits, services: ServicesDep, _: ShowsBudget) -> BalanceView:
+    """Get what can be spent now, what is held for open jobs, what is owed, and what is lost next."""
+    return serialize_balance(await services.credits.accounts.balance(caller.tenant_id))
 
 
 @router.get("/entries")
@@ -27,7 +26,7 @@ async def list_entries(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> EntryPage:
     """List every movement on the tenant's accounts, newest first."""
-    found = await services.credits.list_entries(
+    found = await services.credits.accounts.list_entries(
         caller.tenant_id, before=read_entry_cursor(cursor), limit=limit + 1
     )
     page = found[:limit]

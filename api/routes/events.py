@@ -1,13 +1,13 @@
 """What happened to one generation, and to all of a tenant's; as JSON, or as a stream."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response, status
 
-from api.deps import CanReadGenerations, ServicesDep
+from api.deps import CanReadGenerations, ServicesDep, key_of
 from api.http.client import client_of
 from api.http.declarations import declares
 from api.http.event_stream import (
@@ -23,7 +23,14 @@ from api.http.event_stream import (
 from api.http.schemas.events import EventPage, WatchTokenCreate, WatchTokenView
 from api.http.watching import WatchedGeneration
 from api.services.event_streams import EventStreams
-from domain.errors import DatabaseUnavailable, EventsExpired, GenerationNotFound, TooManyWaiting
+from domain.errors import (
+    DatabaseUnavailable,
+    EventsExpired,
+    GenerationNotFound,
+    TenantSuspended,
+    TooManyWaiting,
+    Unauthenticated,
+)
 from domain.events import Event, EventPosition, EventType
 from domain.generation import Generation
 from domain.url_signatures import watch_token
@@ -96,7 +103,7 @@ async def list_events(
         except EventsExpired:
             position, is_reset = None, True
         _begin_waiting(request)
-        events = streams.of_types(streams.of_tenant(caller.tenant_id, position), wanted)
+        events = streams.of_types(streams.of_tenant(caller.tenant_id, position, caller.key_id), wanted)
         return EventStreamResponse(_messages(events, is_reset=is_reset))
     position = _position(cursor, None)
     await streams.require_position(caller.tenant_id, position)
@@ -151,7 +158,8 @@ async def _stream_generation(
     ids = (generation.tenant_id, generation.id)
     if not generation.status.is_terminal:
         _begin_waiting(request)
-        return EventStreamResponse(_messages(streams.of_generation(*ids, after), is_reset=is_reset))
+        events = streams.of_generation(*ids, after, key_of(request))
+        return EventStreamResponse(_messages(events, is_reset=is_reset))
     if not is_reset and not await streams.has_more(*ids, after):
         return Response(status_code=status.HTTP_204_NO_CONTENT)
     return EventStreamResponse(_messages(streams.of_ended_generation(*ids, after), is_reset=is_reset))
@@ -165,9 +173,11 @@ def _begin_waiting(request: Request) -> None:
 
 async def _messages(events: AsyncGenerator[Event | None], *, is_reset: bool) -> AsyncGenerator[str]:
     yield HEARTBEAT + (reset_message() if is_reset else "")
-    async with aclosing(events) as open_events:
-        async for event in open_events:
-            yield HEARTBEAT if event is None else message(event)
+    # A key that is refused from now on: the client learns that when it connects again.
+    with suppress(Unauthenticated, TenantSuspended):
+        async with aclosing(events) as open_events:
+            async for event in open_events:
+                yield HEARTBEAT if event is None else message(event)
 
 
 def _page(

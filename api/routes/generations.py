@@ -12,6 +12,7 @@ from api.deps import (
     IdempotencyKey,
     ServicesDep,
     actor_of,
+    key_of,
 )
 from api.http.accepted import CREATE_ERRORS, RETRY_AFTER_SECONDS, wait_and_describe
 from api.http.client import client_of
@@ -101,7 +102,9 @@ async def get_generation(
     tenant_id, generation_id = generation.tenant_id, generation.id
     if wait_seconds and not generation.status.is_terminal:
         waiting = client_of(request).waiting_for_events()
-        generation = await services.waiter.wait_until_ended(tenant_id, generation_id, wait_seconds, waiting)
+        generation = await services.waiter.wait_until_ended(
+            tenant_id, generation_id, wait_seconds, waiting, key_of(request)
+        )
     view = services.serializer.serialize(generation)
     position = None
     if generation.stage is Stage.THROTTLED:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
-from api.deps import AnyCaller, IdempotencyKey, Services, ServicesDep
+from api.deps import AnyCaller, IdempotencyKey, Services, ServicesDep, ShowsBudget
 from api.http.accepted import CREATE_ERRORS
 from api.http.client import client_of
 from api.http.declarations import declares
@@ -86,7 +86,7 @@ _ENDINGS = (
 
 @declares(ScopeMissing, RateLimited, scope=Scope.WRITE_GENERATIONS, headers=RATE_LIMIT)
 async def _creator(
-    request: Request, caller: AnyCaller, services: ServicesDep, key: IdempotencyKey
+    request: Request, caller: AnyCaller, services: ServicesDep, key: IdempotencyKey, _: ShowsBudget
 ) -> tuple[Caller, ClientTry]:
     """Return a caller who may make images and see them, and what it says of its request.
 

@@ -4,8 +4,8 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 
-from api.deps import AnyReader, ServicesDep
-from api.http.schemas.credits import BalanceView
+from api.deps import AnyReader, ServicesDep, ShowsBudget
+from api.http.credit_views import serialize_balance
 from api.http.schemas.session import KeyView, LimitsView, RateView, SessionView, UsageView
 from domain.auth import Scope
 from domain.session import Session
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1/session", tags=["session"])
 
 
 @router.get("")
-async def get_session(caller: AnyReader, services: ServicesDep) -> SessionView:
+async def get_session(caller: AnyReader, services: ServicesDep, _: ShowsBudget) -> SessionView:
     """Get whose key this is, what it may do, and what is left of its limits. Any key may."""
     session = await services.sessions.describe(caller)
     key, balance = session.key, session.balance
@@ -28,10 +28,12 @@ async def get_session(caller: AnyReader, services: ServicesDep) -> SessionView:
             scopes=[scope for scope in Scope if scope in caller.scopes],
             created_at=key.created_at,
             expires_at=key.expires_at,
+            monthly_budget_credits=caller.monthly_budget_credits,
+            max_held_credits=caller.max_held_credits,
         ),
         rates=[RateView(**asdict(allowance)) for allowance in allowances],
         limits=_limits(session),
-        credits=BalanceView(**asdict(balance)) if balance is not None else None,
+        credits=serialize_balance(balance) if balance is not None else None,
     )
 
 

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from api.services.key_budgets import KeyBudgets
 from domain.auth import Caller
 from domain.errors import (
     FileQuotaExceeded,
@@ -46,29 +47,38 @@ class _Tenant:
 
 
 class Admission:
-    """Holds the limits of every tenant."""
+    """Holds the limits of every tenant, and of keys that have caps."""
 
     def __init__(
         self,
         usages: TenantUsages,
         defaults: TenantLimits,
+        budgets: KeyBudgets,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._usages = usages
         self._defaults = defaults
+        self._budgets = budgets
         self._clock = clock
         self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
 
     async def admit_generation(self, caller: Caller, price_credits: int) -> None:
         """Count one more generation of this price.
 
-        Raises InsufficientCredits, TooManyOpenGenerations, TooManyWaitingGenerations, UnchargedCostExceeded.
+        Raises InsufficientCredits, TooManyOpenGenerations, TooManyWaitingGenerations, UnchargedCostExceeded,
+        KeyBudgetExceeded, TooManyHeldCredits.
         """
         known, refusals = await self._look(caller, price_credits)
         for refusal in refusals:
             raise refusal
         known.generations += 1
         known.price_credits += price_credits
+        try:
+            await self._budgets.admit(caller, price_credits)
+        except BaseException:
+            known.generations -= 1
+            known.price_credits -= price_credits
+            raise
 
     async def admit_batch(self, caller: Caller, price_credits: int) -> None:
         """Check that all of a batch could be paid now; counts and holds nothing, as its items do that later.
@@ -83,7 +93,7 @@ class Admission:
     async def refusals_of(self, caller: Caller, price_credits: int) -> Sequence[ServiceError]:
         """Return why one more generation of this price would be refused now; counts nothing."""
         _, refusals = await self._look(caller, price_credits)
-        return refusals
+        return [*refusals, *await self._budgets.refusals_of(caller, price_credits)]
 
     async def admit_files(self, caller: Caller, count: int = 1) -> None:
         """Check that so many more files may be stored. Raises FileQuotaExceeded."""
@@ -109,7 +119,10 @@ class Admission:
         return self._defaults.with_overrides(caller.tenant_limits)
 
     def _is_fresh(self, known: _Known) -> bool:
-        return self._clock() - known.read_at < _MAX_AGE_SECONDS
+        """Return whether it can be used: not once a lot has expired that it counts as available."""
+        expiry = known.usage.expiry_seconds
+        max_age = _MAX_AGE_SECONDS if expiry is None else min(_MAX_AGE_SECONDS, expiry)
+        return self._clock() - known.read_at < max_age
 
     def _tenant(self, tenant_id: str) -> _Tenant:
         tenant = self._tenants.setdefault(tenant_id, _Tenant())

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from domain.errors import TransientError
+from domain.errors import ServiceError, TransientError
 from domain.events import Event, EventPosition
 from domain.ports import EventLog
 
@@ -29,11 +29,12 @@ class Subscription:
     """What one reader has not taken yet.
 
     Attributes:
-        is_closed: Whether the process stops: nothing comes any more.
+        is_closed: Whether nothing comes any more: the process stops, or its reader is refused from now on.
     """
 
     def __init__(self) -> None:
         self.is_closed = False
+        self._refusal: ServiceError | None = None
         self._events: deque[Event] = deque()
         self._has_dropped = False
         self._has_news = asyncio.Event()
@@ -49,6 +50,16 @@ class Subscription:
     def close(self) -> None:
         self.is_closed = True
         self._has_news.set()
+
+    def refuse(self, error: ServiceError) -> None:
+        """End the wait of a reader that may not read any more. error: what its next request gets."""
+        self._refusal = error
+        self.close()
+
+    def require_allowed(self) -> None:
+        """Raises what the reader is refused with."""
+        if self._refusal is not None:
+            raise type(self._refusal)  # a new one: others get the same
 
     async def take(self, within_seconds: float) -> list[Event]:
         """Wait for events; return all that came: none after this time, or if it is closed.

@@ -1,12 +1,13 @@
 """Streams of events: what is in the log first, then what comes, without a gap and in order."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 from api.services.event_feed import EventFeed, EventsDropped, Subscription
+from api.services.key_watch import KeyWatch
 from api.services.tenant_limits import TenantConcurrencyLimiter
 from domain.errors import EventsExpired
 from domain.events import Event, EventPosition, EventType
@@ -28,11 +29,16 @@ class StreamPolicy:
 
 
 class EventStreams:
-    """Reads and follows the log for clients."""
+    """Reads and follows the log for clients.
 
-    def __init__(self, log: EventLog, feed: EventFeed, policy: StreamPolicy) -> None:
+    What follows it raises Unauthenticated or TenantSuspended once its reader's next request would be refused.
+    key_id: the reader's, or None for a watch token.
+    """
+
+    def __init__(self, log: EventLog, feed: EventFeed, watch: KeyWatch, policy: StreamPolicy) -> None:
         self._log = log
         self._feed = feed
+        self._watch = watch
         self._policy = policy
         self._reads = TenantConcurrencyLimiter(_MAX_READS, policy.max_seconds)
 
@@ -67,7 +73,7 @@ class EventStreams:
                 yield event
 
     async def of_generation(
-        self, tenant_id: str, generation_id: str, after: int
+        self, tenant_id: str, generation_id: str, after: int, key_id: str | None = None
     ) -> AsyncGenerator[Event | None]:
         """Yield a generation's events after this number, until it has ended; None when nothing happens."""
 
@@ -77,6 +83,7 @@ class EventStreams:
 
         async with (
             self._feed.of_generation(generation_id) as subscription,
+            self._watched(tenant_id, key_id, subscription),
             aclosing(self._follow(subscription, read, _number, after)) as events,
         ):
             async for event in events:
@@ -84,14 +91,19 @@ class EventStreams:
                 if event is not None and event.type.ends_generation:
                     return
 
-    async def of_tenant(self, tenant_id: str, after: EventPosition | None) -> AsyncGenerator[Event | None]:
+    async def of_tenant(
+        self, tenant_id: str, after: EventPosition | None, key_id: str | None = None
+    ) -> AsyncGenerator[Event | None]:
         """Yield a tenant's events after a position, or from now on; None when nothing happens."""
 
         async def read(last: EventPosition) -> Sequence[Event]:
             async with self._reads.limit(tenant_id):
                 return await self._log.list_of_tenant(tenant_id, after=last, limit=_PAGE)
 
-        async with self._feed.of_tenant(tenant_id) as subscription:
+        async with (
+            self._feed.of_tenant(tenant_id) as subscription,
+            self._watched(tenant_id, key_id, subscription),
+        ):
             start = after or EventPosition(await self._log.horizon(), -1)
             async with aclosing(self._follow(subscription, read, _position, start)) as events:
                 async for event in events:
@@ -112,6 +124,13 @@ class EventStreams:
                     heard_at = loop.time()
                     yield None
 
+    @asynccontextmanager
+    async def _watched(
+        self, tenant_id: str, key_id: str | None, subscription: Subscription
+    ) -> AsyncIterator[None]:
+        with self._watch.watching(tenant_id, key_id, subscription.refuse):
+            yield
+
     async def _follow(
         self,
         subscription: Subscription,
@@ -125,6 +144,7 @@ class EventStreams:
         while is_behind:
             while page := await read(after):
                 for event in page:
+                    subscription.require_allowed()
                     after = order(event)
                     yield event
             try:
@@ -145,10 +165,13 @@ class EventStreams:
         loop = asyncio.get_running_loop()
         while not subscription.is_closed and (left := until - loop.time()) > 0:
             events = await subscription.take(min(left, self._policy.heartbeat_seconds))
+            subscription.require_allowed()
             if not events:
                 yield None
             for event in events:
+                subscription.require_allowed()
                 yield event
+        subscription.require_allowed()
 
 
 def _number(event: Event) -> int:

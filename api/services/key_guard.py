@@ -8,14 +8,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from starlette.exceptions import HTTPException
 
 from api import metrics
 from api.http.client import RequestClient
 from api.services.tenant_limits import TenantConcurrencyLimiter
-from domain.auth import Caller
 from domain.errors import DatabaseUnavailable, ServiceError, TooManyFailedKeys, Unauthenticated
 from domain.ports import Authenticator
 
@@ -31,6 +30,16 @@ _FIRST_ASK_SECONDS = 5.0
 _MAX_FIRST_WAITERS = 2_500
 
 Value = TypeVar("Value")
+
+
+class KeyOwner(Protocol):
+    """Whom a key identifies. party: whose requests count together, a tenant's or an operator's."""
+
+    @property
+    def party(self) -> str: ...
+
+
+Who = TypeVar("Who", bound=KeyOwner)
 
 
 class _Recent(Generic[Value]):
@@ -65,27 +74,27 @@ class _Allowance:
 
 
 @dataclass
-class _FirstAsk:
+class _FirstAsk(Generic[Who]):
     """A question about a key that is not remembered, with those who wait for its answer.
 
     answer: an error is a value here, as it is raised to each of them.
     """
 
-    answer: asyncio.Task[Caller | ServiceError]
+    answer: asyncio.Task[Who | ServiceError]
     waiters: int = 0
 
 
-class KeyGuard:
+class KeyGuard(Generic[Who]):
     """Asks the authenticator, except for keys that it refused just now and addresses that failed too often.
 
     A key that was genuine in the last ten minutes is asked for from any address, however many wrong keys come
     from there. Of genuine keys only that is remembered, and whose they are, so that a request counts for its
-    tenant while it waits to ask. Each request asks, so a revocation holds at once.
+    owner while it waits to ask. Each request asks, so a revocation holds at once.
     """
 
     def __init__(
         self,
-        authenticator: Authenticator,
+        authenticator: Authenticator[Who],
         *,
         failures_per_minute: int,
         max_remembered: int = _MAX_REMEMBERED,
@@ -100,25 +109,25 @@ class KeyGuard:
         self._allowances: _Recent[_Allowance] = _Recent(max_remembered)
         self._turns = TenantConcurrencyLimiter(_MAX_QUESTIONS_PER_KEY, _WAIT_SECONDS)
         # By key and client, as each client has its own allowance.
-        self._first_asks: dict[tuple[bytes, str], _FirstAsk] = {}
+        self._first_asks: dict[tuple[bytes, str], _FirstAsk[Who]] = {}
 
-    async def identify_caller(self, api_key: str, client: RequestClient) -> Caller:
+    async def identify_caller(self, api_key: str, client: RequestClient) -> Who:
         """Return the key's caller. client: who sent it, for the limit of failures.
 
         Raises Unauthenticated, TooManyFailedKeys, DatabaseUnavailable, HTTPException 429, HTTPException 408
         if the client goes while the request waits for its turn.
         """
         digest = hashlib.sha256(api_key.encode(errors="replace")).digest()
-        if self._tenant_of(digest) is None:
+        if self._party_of(digest) is None:
             caller = await self._ask_first(api_key, digest, client.group)
             if caller is not None:
                 return caller
-        tenant_id = self._tenant_of(digest)
-        if tenant_id is not None:
-            client.mark_recognized(tenant_id)
+        party = self._party_of(digest)
+        if party is not None:
+            client.mark_recognized(party)
         return await self._ask(api_key, digest, client)
 
-    async def _ask_first(self, api_key: str, digest: bytes, group: str) -> Caller | None:
+    async def _ask_first(self, api_key: str, digest: bytes, group: str) -> Who | None:
         """Ask one question for all requests that bring a new key at the same time.
 
         Return the caller to the first of them; None to the others, who have to ask again, as the key may
@@ -139,7 +148,7 @@ class KeyGuard:
             raise answer.with_traceback(None)
         return answer if is_first else None
 
-    async def _ask_in_time(self, api_key: str, digest: bytes, group: str) -> Caller | ServiceError:
+    async def _ask_in_time(self, api_key: str, digest: bytes, group: str) -> Who | ServiceError:
         try:
             async with asyncio.timeout(_FIRST_ASK_SECONDS):
                 return await self._ask_within_allowance(api_key, digest, group)
@@ -148,7 +157,7 @@ class KeyGuard:
         except TimeoutError:
             return DatabaseUnavailable()
 
-    async def _ask_within_allowance(self, api_key: str, digest: bytes, client: str) -> Caller:
+    async def _ask_within_allowance(self, api_key: str, digest: bytes, client: str) -> Who:
         refused_at = self._refused.get(digest)
         if refused_at is not None and self._clock() - refused_at < _REFUSED_SECONDS:
             metrics.failed_keys.labels("remembered").inc()
@@ -170,7 +179,7 @@ class KeyGuard:
         allowance.left += 1
         return caller
 
-    async def _ask(self, api_key: str, digest: bytes, client: RequestClient | None = None) -> Caller:
+    async def _ask(self, api_key: str, digest: bytes, client: RequestClient | None = None) -> Who:
         waiting = client.waiting() if client is not None else None
         try:
             async with self._turns.limit(digest.hex(), waiting):
@@ -181,13 +190,13 @@ class KeyGuard:
             self._refused.put(digest, self._clock())
             metrics.failed_keys.labels("asked").inc()
             raise
-        self._genuine.put(digest, (self._clock(), caller.tenant_id))
+        self._genuine.put(digest, (self._clock(), caller.party))
         return caller
 
-    def _tenant_of(self, digest: bytes) -> str | None:
+    def _party_of(self, digest: bytes) -> str | None:
         """Return whose key it was, if it was genuine not long ago."""
-        at, tenant_id = self._genuine.get(digest) or (-math.inf, "")
-        return tenant_id if self._clock() - at < _GENUINE_SECONDS else None
+        at, party = self._genuine.get(digest) or (-math.inf, "")
+        return party if self._clock() - at < _GENUINE_SECONDS else None
 
     def _allowance(self, client: str) -> _Allowance:
         key, now = client.encode(), self._clock()

@@ -119,14 +119,19 @@ class ImageRequestService:
     async def wait(self, caller: Caller, job: AwaitedJob, client: WaitingClient) -> Generation:
         """Return the generation once it has ended, or as it is after the longest wait.
 
-        Raises HTTPException 408 if the client is gone, DatabaseUnavailable.
+        Raises HTTPException 408 if the client is gone, DatabaseUnavailable, and what Waiter raises of a key
+        that is refused.
         """
         loop = asyncio.get_running_loop()
         until, short_rounds = loop.time() + self._max_wait_seconds, 0
         while True:
             began_at = loop.time()
             generation = await self._waiter.wait_until_ended(
-                caller.tenant_id, job.generation_id, until - began_at, client.waiting_for_events()
+                caller.tenant_id,
+                job.generation_id,
+                until - began_at,
+                client.waiting_for_events(),
+                caller.key_id,
             )
             short_rounds += loop.time() - began_at < _MIN_ROUND_SECONDS
             is_over = loop.time() >= until or short_rounds >= _MAX_SHORT_ROUNDS

@@ -36,18 +36,19 @@ class PartialImageFeed:
         return await self._waiter.wait_until_ended(tenant_id, generation_id, 0)
 
     async def follow(
-        self, tenant_id: str, generation_id: str, client: WaitingClient
+        self, tenant_id: str, generation_id: str, client: WaitingClient, key_id: str | None = None
     ) -> AsyncGenerator[PartialImage | None]:
         """Yield each partial image once, until the job has ended; None when nothing happens for a while.
 
-        Raises HTTPException 408 if the client is gone, DatabaseUnavailable.
+        Raises HTTPException 408 if the client is gone, DatabaseUnavailable, and what EventStreams raises of
+        a key that is refused.
         """
         if not client.begin_waiting():
             return
         until = asyncio.get_running_loop().time() + self._max_wait_seconds
         told = set[tuple[int, int]]()
         try:
-            async with aclosing(self._events(tenant_id, generation_id)) as events:
+            async with aclosing(self._events(tenant_id, generation_id, key_id)) as events:
                 while True:
                     async with asyncio.timeout_at(until), client.waiting():
                         event = await anext(events)
@@ -59,16 +60,21 @@ class PartialImageFeed:
         except (StopAsyncIteration, TimeoutError):
             return
 
-    async def _events(self, tenant_id: str, generation_id: str) -> AsyncGenerator[Event | None]:
+    async def _events(
+        self, tenant_id: str, generation_id: str, key_id: str | None
+    ) -> AsyncGenerator[Event | None]:
         """Yield the events of a generation until it has ended, over as many streams as that takes."""
         loop = asyncio.get_running_loop()
         after, short_streams = 0, 0
         while short_streams < _MAX_SHORT_STREAMS:
             has_ended = (await self.current(tenant_id, generation_id)).status.is_terminal
             # The log may not have the end any more of a job that ended long ago.
-            read = self._streams.of_ended_generation if has_ended else self._streams.of_generation
+            if has_ended:
+                read = self._streams.of_ended_generation(tenant_id, generation_id, after)
+            else:
+                read = self._streams.of_generation(tenant_id, generation_id, after, key_id)
             began_at = loop.time()
-            async with aclosing(read(tenant_id, generation_id, after)) as events:
+            async with aclosing(read) as events:
                 async for event in events:
                     yield event
                     if event is not None:

@@ -49,3 +49,8 @@ def _report(state: InstallationState) -> None:
     metrics.flagged.labels("all").set(state.flagged)
     metrics.uncharged_credits.labels("all").set(state.uncharged_credits)
     metrics.uncharged_credits.labels("max").set(state.max_uncharged_credits)
+    metrics.usage_unsent.labels("billing").set(state.usage_events.unsent)
+    metrics.usage_oldest_seconds.labels("billing").set(state.usage_events.oldest_seconds)
+    for check, count in state.books.disagreements.items():
+        metrics.books_disagreements.labels(check).set(count)
+    metrics.books_age_seconds.labels("all").set(state.books.age_seconds)

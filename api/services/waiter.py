@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 from api.services.event_feed import EventFeed, EventsDropped, Subscription
+from api.services.key_watch import KeyWatch
 from domain.generation import Generation
 from domain.ports import Generations
 
@@ -11,8 +12,9 @@ from domain.ports import Generations
 class Waiter:
     """Waits without a thread, a transaction or a connection."""
 
-    def __init__(self, feed: EventFeed, generations: Generations) -> None:
+    def __init__(self, feed: EventFeed, generations: Generations, watch: KeyWatch) -> None:
         self._feed = feed
+        self._watch = watch
         self._generations = generations
 
     async def wait_until_ended(
@@ -21,11 +23,13 @@ class Waiter:
         generation_id: str,
         seconds: float,
         waiting: AbstractAsyncContextManager[bool] | None = None,
+        key_id: str | None = None,
     ) -> Generation:
         """Return the generation as soon as it has ended, or as it is after this time.
 
-        waiting: entered for the wait itself; yields whether that may be.
-        Raises GenerationNotFound, DatabaseUnavailable.
+        waiting: entered for the wait itself; yields whether that may be. key_id: of who waits.
+        Raises GenerationNotFound, DatabaseUnavailable, and Unauthenticated or TenantSuspended once the next
+        request of who waits would be refused.
         """
         async with self._feed.of_generation(generation_id) as subscription:
             generation = await self._generations.get_generation_of(tenant_id, generation_id)
@@ -33,7 +37,9 @@ class Waiter:
                 return generation
             async with waiting or nullcontext(enter_result=True) as may_wait:
                 if may_wait:
-                    await _until_ended(subscription, seconds)
+                    with self._watch.watching(tenant_id, key_id, subscription.refuse):
+                        await _until_ended(subscription, seconds)
+                    subscription.require_allowed()
         return await self._generations.get_generation_of(tenant_id, generation_id)
 
 

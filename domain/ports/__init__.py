@@ -4,6 +4,7 @@ from domain.ports.assets import Assets, ResultToStore, StoringStart
 from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, WebhookReceipt
 from domain.ports.batch_runs import BatchFiles, BatchRuns
 from domain.ports.batches import Batches, BatchWorkflows
+from domain.ports.books import Books
 from domain.ports.credits import Authenticator, CreditAccounts, Ledger
 from domain.ports.durations import DurationHistory
 from domain.ports.erasure import Erasure
@@ -12,8 +13,10 @@ from domain.ports.generations import Generations
 from domain.ports.image_requests import AdoptableJobs, ImageRequests
 from domain.ports.input_files import InputFiles
 from domain.ports.installation import Installation, InstallationState, OpenStage, ProviderQueue
+from domain.ports.keys import KeyStates, KeyUsages, ManagedKeys
 from domain.ports.lots import Lots
 from domain.ports.partial_images import PartialImageOwner, PartialImages
+from domain.ports.payments import Payments
 from domain.ports.progress import ProgressRecords, TypicalDurations
 from domain.ports.provider_slots import Closure, ProviderSlots, QueuePosition, SlotDecision
 from domain.ports.reconcile import ReconcileQueries, StuckGeneration
@@ -41,6 +44,7 @@ __all__ = [
     "BatchRuns",
     "BatchWorkflows",
     "Batches",
+    "Books",
     "Closure",
     "CreditAccounts",
     "Downloader",
@@ -55,13 +59,17 @@ __all__ = [
     "InputFiles",
     "Installation",
     "InstallationState",
+    "KeyStates",
+    "KeyUsages",
     "Ledger",
     "LogTail",
     "Lots",
+    "ManagedKeys",
     "ObjectStore",
     "OpenStage",
     "PartialImageOwner",
     "PartialImages",
+    "Payments",
     "ProgressRecords",
     "Provider",
     "ProviderQueue",

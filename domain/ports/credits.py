@@ -1,12 +1,13 @@
 """Credits: held, charged and returned by workflows, read by clients, granted by operators."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from domain.audit import Actor
-from domain.auth import Caller
 from domain.credits import Balance, Completion, Entry, Refund, Reservation
 from domain.generation import Image, Outcome, TerminalState, Undelivered
+
+Who = TypeVar("Who", covariant=True)
 
 
 class Ledger(Protocol):
@@ -68,9 +69,9 @@ class CreditAccounts(Protocol):
         ...
 
 
-class Authenticator(Protocol):
-    """Authenticates API keys."""
+class Authenticator(Protocol[Who]):
+    """Authenticates keys of one kind."""
 
-    async def authenticate(self, api_key: str) -> Caller:
+    async def authenticate(self, api_key: str) -> Who:
         """Raises Unauthenticated for anything but a genuine key that is valid, TenantSuspended."""
         ...

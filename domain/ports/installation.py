@@ -1,7 +1,10 @@
 """What operators watch: how much is open, and where it stands."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from domain.books import BooksState
+from domain.usage_events import UsageBacklog
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class InstallationState:
         flagged: Generations that an operator is to look at, at most 10,000.
         uncharged_credits: What providers had taken on today (UTC) and no tenant paid, by the prices.
         max_uncharged_credits: The most of one tenant.
+        usage_events: What a billing system has not taken yet.
+        books: What the last check of the books found.
     """
 
     stages: tuple[OpenStage, ...]
@@ -40,6 +45,8 @@ class InstallationState:
     flagged: int
     uncharged_credits: int
     max_uncharged_credits: int
+    usage_events: UsageBacklog = field(default_factory=UsageBacklog)
+    books: BooksState = field(default_factory=BooksState)
 
 
 class Installation(Protocol):

@@ -11,27 +11,35 @@ from adapters.database.functions import statements
 revision = "0016"
 down_revision = "0015"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "1b8681c1af37fb099ea5de8c4798da5d08ac97ef1191f77f0e82408977b429b8"
+FUNCTIONS_SHA256 = "8a1af8110608e29f9402f736fd1e4f2a8adf6c6f8d67e855e96cf7536a05d6bd"
 
-# Steps lock accounts before they write transfers, so the order is theirs.
-LOCK = "LOCK TABLE accounts, transfers IN SHARE ROW EXCLUSIVE MODE"
+# A step that is inside a function goes on in its old body, past the lots. So this waits for each, and lets
+# none begin: all lock their generation first, operators the accounts, and only this mode keeps them out.
+LOCK = "LOCK TABLE generations, accounts IN EXCLUSIVE MODE"
 
-# What a tenant has becomes one lot, paid and without expiry.
+# What a tenant has becomes one lot, paid and without expiry. What was withdrawn of it is not owed when a
+# payment is taken back.
 LOTS = """
 INSERT INTO lots (
     id, tenant_id, reference, category, priority, granted_credits, remaining_credits, held_credits,
-    spent_credits, effective_at, created_at, begun_at, closed_at
+    spent_credits, withdrawn_credits, owed_credits, effective_at, created_at, begun_at, closed_at
 )
-SELECT 'lot_' || replace(gen_random_uuid()::text, '-', ''), tenants.id, '', 'paid', 50, has.granted,
-    has.available, has.held, has.spent, tenants.created_at, tenants.created_at, now(),
-    CASE WHEN has.available + has.held = 0 THEN now() END
+SELECT 'lot_' || replace(gen_random_uuid()::text, '-', ''), tenants.id, '', 'paid', 50,
+    has.available + has.held + has.spent + was.withdrawn,
+    has.available, has.held, has.spent, was.withdrawn, has.owed, tenants.created_at, tenants.created_at,
+    now(),
+    CASE WHEN has.available + has.held + has.owed = 0 THEN now() END
 FROM tenants CROSS JOIN LATERAL (
-    SELECT -sum(balance_credits) FILTER (WHERE kind = 'issued') AS granted,
-        sum(balance_credits) FILTER (WHERE kind = 'available') AS available,
+    SELECT sum(balance_credits) FILTER (WHERE kind = 'available') AS available,
         sum(balance_credits) FILTER (WHERE kind = 'held') AS held,
-        sum(balance_credits) FILTER (WHERE kind = 'spent') AS spent
+        sum(balance_credits) FILTER (WHERE kind = 'spent') AS spent,
+        -coalesce(sum(balance_credits) FILTER (WHERE kind = 'owed'), 0) AS owed
     FROM accounts WHERE tenant_id = tenants.id
-) AS has
+) AS has CROSS JOIN LATERAL (
+    SELECT coalesce(sum(entries.amount_credits), 0) AS withdrawn
+    FROM entries JOIN transfers ON transfers.id = transfer_id
+    WHERE account_id = tenants.id || ':issued' AND kind = 'withdraw'
+) AS was
 WHERE EXISTS (SELECT FROM entries WHERE account_id = tenants.id || ':available')
 """
 
@@ -52,7 +60,7 @@ WHERE hold.kind = 'hold' AND hold.amount_credits > 0 AND NOT EXISTS (
 KEY_SPENDING = """
 INSERT INTO key_spending (api_key_id, month, held_credits, charged_credits)
 SELECT api_key_id, date_trunc('month', hold.created_at AT TIME ZONE 'UTC')::date,
-    sum(held_credits) FILTER (WHERE finished_at IS NULL), sum(charged_credits)
+    coalesce(sum(held_credits) FILTER (WHERE finished_at IS NULL), 0), sum(charged_credits)
 FROM generations JOIN transfers AS hold ON hold.id = generations.id || ':hold'
 WHERE api_key_id IS NOT NULL
 GROUP BY 1, 2
@@ -85,8 +93,10 @@ TRIGGERS = (
     " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
 )
 
-# The ledger without lots.
+# The ledger without lots. Functions of rows of tables that go are dropped.
 WITHOUT = (
+    "DROP FUNCTION lots_to_spend, lot_of_grant, grant_credits, is_same_grant, write_grant, remove_from_lot,"
+    " repay_from_lot, take_back_of_lot",
     "CREATE OR REPLACE FUNCTION take_from_lots("
     "p_tenant text, p_transfer text, p_kind text, p_credits bigint, p_at timestamptz)"
     " RETURNS void LANGUAGE sql AS $$ SELECT $$",

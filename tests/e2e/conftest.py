@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from sqlalchemy import text
 
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
@@ -52,6 +53,16 @@ class Deployment:
         key = await PostgresTenants(self.database).create_key(tenant_id, list(Scope))
         headers = {"Authorization": f"Bearer {key.api_key}"}
         return httpx.AsyncClient(base_url=self.settings.public_url, headers=headers, trust_env=False)
+
+    async def tenant_of(self, client: httpx.AsyncClient) -> str:
+        """Return whose client it is."""
+        api_key = client.headers["Authorization"].removeprefix("Bearer ")
+        return (await PostgresTenants(self.database).authenticate(api_key)).tenant_id
+
+    async def count(self, statement: str, **values: Any) -> int:
+        """Return the one number that a statement selects."""
+        async with self.database.begin() as session:
+            return int(await session.scalar(text(statement), values) or 0)
 
     async def log(self, prompt: str) -> list[dict[str, Any]]:
         """Return the simulator's log of the jobs with this prompt."""

@@ -25,9 +25,13 @@ UPDATE generations SET cancel_after_seconds = CASE WHEN id LIKE '%13' THEN 1 ELS
     WHERE status = 'processing' AND id LIKE '%3';
 UPDATE generations SET images_expire_at = finished_at + CASE WHEN id LIKE '%00' THEN interval '0' ELSE interval '90 days' END
     WHERE status = 'completed' AND id LIKE '%0';
-INSERT INTO transfers (id, tenant_id, kind, hold_id, generation_id, amount_credits)
-    SELECT 'gen_' || n || ':hold', 'ten_0', 'hold', 'gen_' || n || ':hold', 'gen_' || n, 1
+INSERT INTO transfers (id, tenant_id, kind, hold_id, generation_id, amount_credits, created_at)
+    SELECT 'gen_' || n || ':hold', 'ten_0', 'hold', 'gen_' || n || ':hold', 'gen_' || n, 1,
+    now() - make_interval(secs => 10 * (400000 - n))
     FROM generate_series(1, 400000) AS n;
+INSERT INTO transfers (id, tenant_id, kind, amount_credits, created_at)
+    SELECT 'grant:ten_' || n % 100 || ':r' || n, 'ten_' || n % 100, 'grant', 1, now() - make_interval(secs => 40 * n)
+    FROM generate_series(1, 100000) AS n;
 INSERT INTO entries (transfer_id, account_id, amount_credits, balance_after)
     SELECT 'gen_' || n || ':hold', 'ten_' || n % 100 || ':' || CASE WHEN n % 3 = 0 THEN 'held' ELSE 'available' END,
     1, 1 FROM generate_series(1, 400000) AS n;
@@ -45,10 +49,11 @@ INSERT INTO image_requests (generation_id, connection_id, api_key_id, route, fin
     SELECT 'gen_' || n, 'c' || n, 'key', 'route', 'f' || n, 0, now() - make_interval(secs => n),
     now() - make_interval(secs => n - 10)
     FROM generate_series(1, 100000) AS n;
-INSERT INTO lots (id, tenant_id, reference, category, priority, granted_credits, remaining_credits, spent_credits,
-    effective_at, expires_at, begun_at, closed_at)
-    SELECT 'lot_' || n, 'ten_' || n % 100, 'r' || n, 'paid', 50, 1, 0, 1, now() - interval '1 day',
-    CASE WHEN n % 2 = 0 THEN now() - interval '1 hour' END, now(), now() FROM generate_series(1, 100000) AS n;
+INSERT INTO lots (id, tenant_id, grant_id, reference, category, priority, granted_credits, remaining_credits,
+    spent_credits, effective_at, expires_at, created_at, begun_at, closed_at)
+    SELECT 'lot_' || n, 'ten_' || n % 100, 'grant:ten_' || n % 100 || ':r' || n, 'r' || n, 'paid', 50, 1, 0, 1,
+    now() - interval '1 day', CASE WHEN n % 2 = 0 THEN now() - interval '1 hour' END,
+    now() - make_interval(secs => 40 * n), now(), now() FROM generate_series(1, 100000) AS n;
 INSERT INTO lot_entries (lot_id, transfer_id, remaining_change, held_change)
     SELECT 'lot_' || n % 100000 + 1, 'gen_' || n || ':hold', -1, 1 FROM generate_series(1, 400000) AS n;
 INSERT INTO payments (reference, tenant_id, lot_id, granted_credits)

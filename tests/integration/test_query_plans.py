@@ -3,7 +3,9 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,15 @@ import asyncpg
 import pytest
 from sqlalchemy import event
 
+from adapters.database.books import PostgresBooks
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.durations import PostgresDurations
 from adapters.database.engine import Database
 from adapters.database.erasure import PostgresErasure
 from adapters.database.image_requests import PostgresImageRequests
 from adapters.database.input_files import PostgresInputFiles
+from adapters.database.key_lists import PostgresKeyLists
+from adapters.database.lots import PostgresLots
 from adapters.database.progress import PostgresProgressRecords
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.reconcile_queries import PostgresReconcileQueries
@@ -24,6 +29,7 @@ from admin.bootstrap import migrate
 from devstack.servers.running import Servers
 from domain.catalog import Catalog
 from domain.image_requests import ImageRequest
+from domain.statements import UsageGroup, UsageLine, UsageQuery, month_of
 from tests.integration import filtered_lists
 from tests.integration.conftest import new_database
 
@@ -42,9 +48,19 @@ FILL = Path(__file__).with_name("large_tables.sql").read_text()
 Call = Callable[[Database], Awaitable[object]]
 MOMENT = timedelta(seconds=5)
 CATALOG = Catalog({}, {})
+THIS_MONTH = month_of(datetime.now(UTC).date())
+LAST_MONTH = month_of(THIS_MONTH - timedelta(days=1))
 REPEATED = ImageRequest(
     "c", "key", "route", ("f7",), retry_count=1, marks_repeats=True, is_gone=lambda: False
 )
+
+
+async def used(groups: tuple[UsageGroup, ...], database: Database) -> None:
+    wanted = UsageQuery(date(2021, 1, 1), date(2021, 12, 31), groups)
+    for after in (None, UsageLine(date(2021, 6, 1), "m", "", 0, 0, 0)):
+        await PostgresBooks(database).list_usage("ten_0", wanted, after=after, limit=LIMIT)
+
+
 LISTS: dict[str, Call] = {
     "jobs of a repeated request": lambda db: PostgresImageRequests(db).adopt(REPEATED),
     "requests that are too old": lambda db: PostgresImageRequests(db).forget_old(),
@@ -55,6 +71,19 @@ LISTS: dict[str, Call] = {
     "entries, next page": lambda db: PostgresCreditAccounts(db).list_entries(
         "ten_0", before=200_000, limit=LIMIT
     ),
+    "a statement": lambda db: PostgresBooks(db).read_statement("ten_0", THIS_MONTH),
+    "a statement of the past": lambda db: PostgresBooks(db).read_statement("ten_0", LAST_MONTH),
+    "months": lambda db: PostgresBooks(db).list_months("ten_0", before=None, limit=LIMIT),
+    **{
+        f"usage by {', '.join(groups) or 'nothing'}": partial(used, groups)
+        for size in range(len(UsageGroup) + 1)
+        for groups in combinations(UsageGroup, size)
+    },
+    "balance": lambda db: PostgresCreditAccounts(db).balance("ten_0"),
+    "lots": lambda db: PostgresLots(db).list_lots("ten_0", after=None, limit=LIMIT, open_only=False),
+    "lots, next page": lambda db: PostgresLots(db).list_lots(
+        "ten_0", after="lot_50000", limit=LIMIT, open_only=False
+    ),
     "not started": lambda db: PostgresReconcileQueries(db, CATALOG).list_not_started(MOMENT, LIMIT),
     "to cancel": lambda db: PostgresReconcileQueries(db, CATALOG).list_to_cancel(MOMENT, LIMIT),
     "past cancel_at": lambda db: PostgresReconcileQueries(db, CATALOG).list_past_cancel_at(MOMENT, LIMIT),
@@ -64,6 +93,7 @@ LISTS: dict[str, Call] = {
     "orphaned": lambda db: PostgresReconcileQueries(db, CATALOG).list_with_orphaned_objects(MOMENT, LIMIT),
     "progress": lambda db: PostgresProgressRecords(db).read_progress("gen_99999"),
     "queue position": lambda db: PostgresProviderSlots(db, {}).queue_position("gen_99999"),
+    "usage of a key": lambda db: PostgresKeyLists(db).read_key_usage("ten_0", "0123456789abcdef"),
     "grant": lambda db: PostgresProviderSlots(db, {"fal": 42}).grant_free("fal"),
 }
 # After five calls PostgreSQL keeps one plan for all parameters.

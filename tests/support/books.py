@@ -15,6 +15,7 @@ from domain.credits import Balance
 from domain.generation import Generation, GenerationRequest, Image
 from domain.listing import GenerationFilter, ListOrder, ListPosition
 from domain.provider import AttemptRef
+from tests.support.lot_checks import assert_lots_agree
 from tests.support.requests import request
 
 _ALL = GenerationFilter()
@@ -120,6 +121,7 @@ class PostgresBooks:
             tenant=tenant_id,
         )
         assert unresolved == [((await self.balance(tenant_id)).held,)]
+        await assert_lots_agree(self.sql, tenant_id)
 
     async def transfers(self, generation_id: str) -> list[tuple[str, int]]:
         """Return kind and amount of each of a generation's transfers, the hold first."""

@@ -11,9 +11,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from adapters.database.batch_runs import PostgresBatchRuns
 from adapters.database.ledger import PostgresLedger
 from adapters.providers.fal.adapter import FalProvider
 from adapters.storage.s3 import S3Store
+from adapters.temporal import TemporalWorkflowClient
 from composition import ServiceSettings
 from runtime.logs import configure_logging
 from runtime.process import run
@@ -24,6 +26,9 @@ EFFECTS: dict[str, tuple[type, str]] = {
     "submit": (FalProvider, "submit"),
     "store": (S3Store, "put_object"),
     "complete": (PostgresLedger, "complete"),
+    "begin_item": (PostgresBatchRuns, "begin_item"),
+    "start_item": (TemporalWorkflowClient, "start_workflow"),
+    "end_batch": (PostgresBatchRuns, "end_batch"),
 }
 
 

@@ -25,7 +25,7 @@ _FORMS = {
     "Replicate": r"\br8_[A-Za-z0-9]{30,}",
     "Slack": r"\bxox[abprs]-[A-Za-z0-9-]{10,}",
     "Standard Webhooks": r"\bwhsec_[A-Za-z0-9+/=]{24,}",
-    "Darkroom": r"\bdk_[0-9a-f]{16}_[A-Za-z0-9_-]{32,}",
+    "Darkroom": r"\bdk(?:op)?_[0-9a-f]{16}_[A-Za-z0-9_-]{32,}",
 }
 _PATTERNS = [(re.compile(form), name) for name, form in _FORMS.items()]
 _NAMED = re.compile(

@@ -32,6 +32,11 @@ class Received:
     def json(self) -> dict[str, Any]:
         return dict(json.loads(self.body))
 
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Return the events of a batch."""
+        return list(json.loads(self.body))
+
     def verified_by(self, secret: str) -> dict[str, Any]:
         """Return the body, verified by both libraries; raise what they raise."""
         SvixWebhook(secret).verify(self.body, self.headers)

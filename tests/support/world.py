@@ -15,13 +15,8 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from adapters.database.assets import PostgresAssets
 from adapters.database.engine import Database
-from adapters.database.erasure import PostgresErasure
-from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
-from adapters.database.input_files import PostgresInputFiles
-from adapters.database.partial_images import PostgresPartialImages
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.reconcile_queries import PostgresReconcileQueries
 from adapters.database.tables import AttemptRow, GenerationRow
@@ -43,6 +38,7 @@ from domain.provider import AttemptRef, ProviderEvent, ProviderResult
 from runtime.workers import run_workers
 from tests.support.batches import batch_parts_of
 from tests.support.books import PostgresBooks
+from tests.support.database_ports import database_ports
 from tests.support.eventually import eventually
 from tests.support.interrupted import InterruptedAttempts, InterruptedLedger
 from tests.support.memory_store import MemoryStore
@@ -236,15 +232,11 @@ class World:
                 synchronous={"openai": self.synchronous},
                 limited_providers=(),
                 webhook_url=lambda name, attempt: f"https://api.test/{name}/{attempt.ordinal}",
-                erasure=PostgresErasure(self.database),
+                **database_ports(self.database),
                 webhook_urls=lambda name, attempt: (f"https://api.test/{name}/{attempt.ordinal}",),
                 input_check=self.check,
                 ledger=self.ledger,
                 attempts=self.attempts,
-                assets=PostgresAssets(self.database),
-                partial_images=PostgresPartialImages(self.database),
-                generations=PostgresGenerations(self.database),
-                input_files=PostgresInputFiles(self.database),
                 inbox=self.inbox,
                 reconcile_queries=PostgresReconcileQueries(self.database, Catalog({}, {})),
                 slots=self.slots,

@@ -7,13 +7,21 @@ CREATE OR REPLACE FUNCTION move_credits(
 DECLARE
     reference CONSTANT text := substr(p_transfer, length(p_kind) + length(p_tenant) + 3);
     generation generations;
+    done boolean;
 BEGIN
     IF p_kind = 'grant' THEN
-        PERFORM grant_credits(p_tenant, reference, p_amount, 'paid', 50, NULL, NULL, false);
-        RETURN;
+        done := (
+            SELECT granted.state = 'granted'
+            FROM grant_credits(p_tenant, reference, p_amount, 'paid', 50, NULL, NULL, false) AS granted
+        );
     ELSIF p_kind = 'withdraw' THEN
-        PERFORM withdraw_credits(p_tenant, reference, p_amount);
+        done := withdraw_credits(p_tenant, reference, p_amount) = 'withdrawn';
+    END IF;
+    IF done THEN
         RETURN;
+    ELSIF NOT done THEN
+        -- Where this returns, it tells its operator of success.
+        RAISE EXCEPTION 'no % of % credits of %', p_kind, p_amount, p_tenant USING ERRCODE = 'check_violation';
     END IF;
     SELECT * INTO generation FROM generations WHERE id = p_generation;
     IF p_kind = 'hold' THEN

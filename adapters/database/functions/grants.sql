@@ -243,7 +243,9 @@ END $$;
 CREATE OR REPLACE FUNCTION take_back_of_lot(p_payment payments, p_reference text, p_credits bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    transfer CONSTANT text := 'take_back:' || p_payment.tenant_id || ':' || p_payment.reference || ':' || p_reference;
+    -- With a length, as both references may have colons.
+    transfer CONSTANT text := 'take_back:' || p_payment.tenant_id || ':' || length(p_payment.reference) || ':'
+        || p_payment.reference || ':' || p_reference;
     lot lots;
     taken bigint;
     owed bigint;

@@ -10,6 +10,7 @@ from adapters.database.tables.accounts import (
     UnchargedCostRow,
 )
 from adapters.database.tables.batches import BatchItemRow, BatchRow
+from adapters.database.tables.book_marks import BookMarkRow
 from adapters.database.tables.events import EventRow
 from adapters.database.tables.generation_terms import GenerationTermsRow
 from adapters.database.tables.generations import (
@@ -37,6 +38,7 @@ from adapters.database.tables.provider_slots import (
     ProviderSlotRow,
 )
 from adapters.database.tables.spending import BookCheckRow, KeySpendingRow, UsageDayRow
+from adapters.database.tables.usage_outbox import UsageOutboxRow, UsageSenderRow
 from adapters.database.tables.webhook_endpoints import (
     DeliveryAttemptRow,
     DeliveryRow,
@@ -52,6 +54,7 @@ __all__ = [
     "BatchItemRow",
     "BatchRow",
     "BookCheckRow",
+    "BookMarkRow",
     "CreditThresholdRow",
     "DeliveryAttemptRow",
     "DeliveryRow",
@@ -80,5 +83,7 @@ __all__ = [
     "UnchargedCostRow",
     "UnstoredImageRow",
     "UsageDayRow",
+    "UsageOutboxRow",
+    "UsageSenderRow",
     "WebhookEndpointRow",
 ]

@@ -114,6 +114,9 @@ class TransferRow(SQLModel, table=True):
         ),
         Index("transfers_one_hold", "generation_id", unique=True, postgresql_where=text("kind = 'hold'")),
         Index("transfers_by_generation", "generation_id"),
+        # For statements: what stands at the edge of a month, and the movements of no hold, which are few.
+        Index("transfers_by_tenant", "tenant_id", "created_at"),
+        Index("transfers_of_no_hold", "tenant_id", "created_at", postgresql_where=text("hold_id IS NULL")),
     )
 
     id: str = Field(sa_column=text_column(primary_key=True))

@@ -10,13 +10,15 @@ from domain.tenant import RatePolicy
 
 
 class KeyView(BaseModel):
-    """The API key of the request. `expires_at` is null if it does not expire."""
+    """The API key of the request. `expires_at` is null if it does not expire, a cap if it has none."""
 
     id: str
     name: str
     scopes: list[Scope]
     created_at: datetime
     expires_at: datetime | None
+    monthly_budget_credits: int | None
+    max_held_credits: int | None
 
 
 class RateView(BaseModel):

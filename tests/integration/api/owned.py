@@ -23,7 +23,7 @@ Makers = Mapping[str, Callable[[Tenant], Awaitable[dict[str, str]]]]
 # The first state is the one that a call of an operation wants, unless it is named here.
 WANTED_STATES = {"cancel_generation": "open", "cancel_batch": "open"}
 # Parameters that are the same for every tenant.
-SHARED_PARAMETERS = {"model_id": "flux-schnell", "index": "0"}
+SHARED_PARAMETERS = {"model_id": "flux-schnell", "index": "0", "month": "2025-10"}
 # Fields of bodies that name ids: whose they are.
 BODY_IDS = {
     "inputs": "file_id",
@@ -63,6 +63,13 @@ async def _deliveries(tenant: Tenant) -> dict[str, str]:
     return {"ended": (await delivery_ended(tenant, await pinged(tenant, endpoint)))["id"]}
 
 
+async def _api_keys(tenant: Tenant) -> dict[str, str]:
+    made = [await tenant.http.post("/v1/keys", json={"scopes": ["read"]}) for _ in range(2)]
+    unused, revoked = (answer.json()["id"] for answer in made)
+    assert (await tenant.http.delete(f"/v1/keys/{revoked}")).status_code == 204
+    return {"unused": unused, "revoked": revoked}
+
+
 async def _batch_files(tenant: Tenant) -> dict[str, str]:
     return {"stored": await batch_file(tenant, [line(unique("a line"))])}
 
@@ -81,6 +88,7 @@ MAKERS: Makers = {
     "batch_id": _batches,
     "endpoint_id": _endpoints,
     "delivery_id": _deliveries,
+    "key_id": _api_keys,
 }
 
 
@@ -115,8 +123,8 @@ async def owner_of(tenant: Tenant) -> Owner:
 
 def unknown_id(real: str) -> str:
     """Return an id of the same form that nobody has."""
-    prefix, _, rest = real.partition("_")
-    return f"{prefix}_{''.join(random.choices(_ALPHABET, k=len(rest)))}"  # noqa: S311 - no secret
+    prefix, underscore, rest = real.rpartition("_")
+    return f"{prefix}{underscore}{''.join(random.choices(_ALPHABET, k=len(rest)))}"  # noqa: S311 - no secret
 
 
 def named_in_query(operation: Operation) -> list[str]:

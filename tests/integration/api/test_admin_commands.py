@@ -71,6 +71,11 @@ async def printed(service: Service, *arguments: str, **variables: str) -> tuple[
 
     variables: replace those of the environment.
     """
+    code, text = await printed_text(service, *arguments, **variables)
+    return code, json.loads(text) if code == 0 else text
+
+
+async def printed_text(service: Service, *arguments: str, **variables: str) -> tuple[int | None, str]:
     settings = service.settings
     process = await create_subprocess_exec(
         *(sys.executable, "-m", "admin", *arguments),
@@ -93,8 +98,7 @@ async def printed(service: Service, *arguments: str, **variables: str) -> tuple[
     )
     async with timeout(scaled(COMMAND_SECONDS)):
         output, _ = await process.communicate()
-    text = output.decode()
-    return process.returncode, json.loads(text) if process.returncode == 0 else text
+    return process.returncode, output.decode()
 
 
 async def test_the_commands_print_one_line_of_json(service: Service) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.api.operators.billing import billing_of
 from tests.integration.api.service import Service, Tenant
 from tests.support.time_limits import scaled
 
@@ -66,3 +67,18 @@ async def test_what_is_said_of_batches_runs_from_top_to_bottom(
 async def test_the_loop_that_waits_runs(tmp_path: Path, environment: dict[str, str]) -> None:
     [loop] = blocks("waiting.md", "python")
     assert await run(tmp_path, environment, sys.executable, "-c", loop) == "completed 1\n"
+
+
+async def test_the_guide_to_top_ups_runs(
+    service: Service, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    tenant, billing = await service.tenant(credits=0), await billing_of(service)
+    environment |= {"OPERATOR_KEY": billing.operator_key, "TENANT_ID": tenant.id}
+    script = "\n".join(blocks("top-ups.md", "bash"))
+    printed = await run(tmp_path, environment, "bash", "-euo", "pipefail", "-c", script)
+    assert '"remaining": 0' in printed
+    assert (await billing.balance(tenant)) == (0, 0, 0, 0)
+
+    [program] = blocks("top-ups.md", "python")
+    assert await run(tmp_path, environment, sys.executable, "-c", program) == "[400, 0]\n"
+    assert (await billing.balance(tenant)) == (400, 0, 0, 0)

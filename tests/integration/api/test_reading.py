@@ -47,7 +47,15 @@ async def test_every_credit_is_accounted_for(tenant: Tenant) -> None:
     assert sorted(amounts[7:]) == [("refund", "available", PRICE), ("refund", "held", -PRICE)]
     assert {line["generation_id"] for line in entries} == {None, done["id"], failed["id"]}
     balance = await tenant.get("/v1/credits")
-    assert balance == {"available": 100 - 3 * PRICE, "held": 0, "spent": 3 * PRICE}
+    assert balance == {
+        "available": 100 - 3 * PRICE,
+        "held": 0,
+        "spent": 3 * PRICE,
+        "owed": 0,
+        "upcoming": 0,
+        "next_expiry": None,
+        "thresholds": [],
+    }
     first = await tenant.get("/v1/credits/entries?limit=8")
     rest = await tenant.get(f"/v1/credits/entries?limit=8&cursor={first['next_cursor']}")
     assert first["data"] + rest["data"] == entries

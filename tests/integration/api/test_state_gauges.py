@@ -21,6 +21,10 @@ async def test_metrics_have_the_state_of_the_installation(service: Service, tena
                 'flagged_generations{tenants="all"}',
                 'uncharged_credits{tenants="all"}',
                 'uncharged_credits{tenants="max"}',
+                'usage_events_unsent{receiver="billing"}',
+                'usage_events_oldest_seconds{receiver="billing"}',
+                'books_disagreements{check="balance"}',
+                'books_checked_age_seconds{tenants="all"}',
             )
         )
 

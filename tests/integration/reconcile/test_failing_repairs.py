@@ -6,14 +6,9 @@ from datetime import timedelta
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
-from adapters.database.erasure import PostgresErasure
-from adapters.database.generations import PostgresGenerations
 from adapters.database.inbox import PostgresInbox
-from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
-from adapters.database.partial_images import PostgresPartialImages
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.reconcile_queries import PostgresReconcileQueries
 from adapters.temporal import TemporalWorkflowClient
@@ -26,6 +21,7 @@ from domain.provider import ResultSignal
 from tests.integration.api.service import Tenant, unique
 from tests.integration.reconcile.conftest import NOW, Site, delivered, job_at_work
 from tests.support.batches import batch_parts_of
+from tests.support.database_ports import database_ports
 from tests.support.eventually import eventually
 from tests.support.memory_store import MemoryStore
 from tests.support.scripted import ScriptedDownloader, ScriptedProvider, TrustingInspector
@@ -69,15 +65,11 @@ async def reconcile(
             synchronous={},
             limited_providers=(),
             webhook_url=lambda *_: "",
-            erasure=PostgresErasure(database),
+            **database_ports(database),
             webhook_urls=lambda *_: (),
             input_check=None,
             ledger=PostgresLedger(database),
             attempts=PostgresAttempts(database),
-            assets=PostgresAssets(database),
-            partial_images=PostgresPartialImages(database),
-            generations=PostgresGenerations(database),
-            input_files=PostgresInputFiles(database),
             inbox=PostgresInbox(database),
             reconcile_queries=PostgresReconcileQueries(database, catalog(site.service.settings)),
             slots=PostgresProviderSlots(database, {}),

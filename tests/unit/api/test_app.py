@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from api.app import _ROUTERS, PUBLIC_PATHS, BodyLimits, build_app, build_internal_app
+from api.app import _ROUTERS, PUBLIC_PATHS, BodyLimits, PublicAPI, build_app, build_internal_app
 from api.http.load_limits import LoadLimits
 from api.http.schemas.generations import GenerationCreate
 from api.server.connections import ConnectionLimits
@@ -30,7 +30,7 @@ class Nothing:
         pass
 
 
-def both(public_paths: tuple[str, ...] = PUBLIC_PATHS) -> tuple[FastAPI, FastAPI]:
+def both(public_paths: tuple[str, ...] = PUBLIC_PATHS) -> tuple[PublicAPI, FastAPI]:
     public = build_app(BodyLimits(1, 1), public_paths=public_paths)
     internal = build_internal_app(public)
     for app in (public, internal):
@@ -84,10 +84,26 @@ async def test_the_internal_port_serves_no_client(path: str) -> None:
     assert (await get(internal, path)).status_code == 404
 
 
-async def test_both_ports_describe_the_public_api() -> None:
+async def test_both_ports_describe_the_public_api_and_the_internal_one_that_of_operators() -> None:
     public, internal = both()
-    assert (await get(public, "/openapi.json")).json() == (await get(internal, "/openapi.json")).json()
-    assert "/v1/generations" in public.openapi()["paths"]
+    outside = (await get(public, "/openapi.json")).json()
+    inside = (await get(internal, "/openapi.json")).json()
+
+    assert "/v1/generations" in outside["paths"]
+    assert "/v1/admin/" not in str(outside)
+    assert "operator" not in outside["components"]["securitySchemes"]
+    paths = inside["paths"]
+    assert {path: paths[path] for path in paths if "/v1/admin/" not in path} == outside["paths"]
+    operators = public.operators.openapi()["paths"]
+    assert {path: paths[path] for path in paths if "/v1/admin/" in path} == operators
+    schemas = outside["components"]["schemas"]
+    assert {name: inside["components"]["schemas"][name] for name in schemas} == schemas
+
+
+async def test_the_page_of_operators_has_their_routes() -> None:
+    public, internal = both()
+    assert "/v1/admin/grants" in (await get(internal, "/docs")).text
+    assert "/v1/admin/" not in (await get(public, "/docs")).text
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs"])

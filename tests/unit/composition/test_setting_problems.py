@@ -55,6 +55,8 @@ def problems(**changed: Any) -> dict[str, str]:
         {"temporal_address": "127.0.0.1:7233", "temporal_api_key": "a-key"},
         {"webhook_base_url": "http://api:8000"},  # no provider calls back
         SIMULATORS,  # without a key
+        {"billing_events_url": "http://openmeter:8888/api/v1/events", "billing_events_token": "a-token"},
+        {"billing_events_url": "https://billing.example.com"},
     ],
 )
 def test_what_is_safe_is_started(more: dict[str, Any]) -> None:
@@ -79,6 +81,7 @@ def test_what_is_safe_is_started(more: dict[str, Any]) -> None:
         ({"s3_public_endpoint": None}, {"S3_PUBLIC_ENDPOINT"}),
         ({"s3_endpoint": "http://s3.example.com"}, {"S3_ENDPOINT"}),
         ({"webhook_base_url": "http://api.example.com", **FAL}, {"WEBHOOK_BASE_URL"}),
+        ({"billing_events_url": "http://billing.example.com"}, {"BILLING_EVENTS_URL"}),
         ({"temporal_address": "t.example.com:7233"}, {"TEMPORAL_ADDRESS"}),
         ({"input_hosts": ("*", "http://10.0.0.1")}, {"INPUT_HOSTS"}),
         (FAL | SIMULATORS, {"FAL_QUEUE_URL", "FAL_JWKS_URL", "FAL_RESULT_HOSTS"}),
@@ -115,6 +118,7 @@ def test_what_is_unsafe_is_refused_in_production_alone(changed: dict[str, Any], 
         ({"temporal_tls_cert_file": "/no/file"}, "TEMPORAL_TLS_CERT_FILE"),
         ({"temporal_tls_ca_file": "/no/file"}, "TEMPORAL_TLS_CA_FILE"),
         ({"database_url": "mysql://h/d"}, "DATABASE_URL"),
+        ({"billing_events_url": "https://a:b@billing.example.com"}, "BILLING_EVENTS_URL"),
         ({"models_file": "none.toml"}, "MODELS_FILE"),
         ({"moderation_words_file": "none.txt"}, "MODERATION_WORDS_FILE"),
         ({"moderation_with_openai": True}, "MODERATION_WITH_OPENAI"),

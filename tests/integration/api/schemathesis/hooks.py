@@ -2,7 +2,7 @@
 
 import json
 import os
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from io import BytesIO
 from typing import Any
 
@@ -17,9 +17,15 @@ from api.http.pagination import (
     entry_cursor,
     generation_cursor,
     item_cursor,
+    key_cursor,
+    lot_cursor,
+    month_cursor,
+    usage_cursor,
 )
+from domain.keys import KeyPosition
 from domain.listing import GenerationFilter, ListOrder, ListPosition
 from domain.ports.webhooks import Page
+from domain.statements import UsageLine, UsageQuery
 from tests.integration.api.service import MODEL
 from tests.support.requests import new_id
 
@@ -50,9 +56,25 @@ schemathesis.openapi.format(
     _SECONDS.map(lambda second: delivery_cursor(Page(datetime.fromtimestamp(second, UTC), new_id("msg")))),
 )
 schemathesis.openapi.format(
+    "key-cursor",
+    _SECONDS.map(lambda second: key_cursor(KeyPosition(datetime.fromtimestamp(second, UTC), "0" * 16))),
+)
+schemathesis.openapi.format(
     "https-url", strategies.integers(0, 9).map("https://hooks{}.example.com/a".format)
 )
 schemathesis.openapi.format("entry-cursor", strategies.integers(0, 2**63 - 1).map(entry_cursor))
+_MONTHS = strategies.integers(0, 20 * 12).map(lambda month: date(2000 + month // 12, month % 12 + 1, 1))
+schemathesis.openapi.format("past-month", _MONTHS.map("{:%Y-%m}".format))
+schemathesis.openapi.format(
+    "lot-cursor", strategies.integers(0, 2**63).map("lot_{:032x}".format).map(lot_cursor)
+)
+schemathesis.openapi.format("month-cursor", _MONTHS.map(month_cursor))
+schemathesis.openapi.format(
+    "usage-cursor",
+    _MONTHS.map(
+        lambda day: usage_cursor(UsageQuery(day, day), UsageLine(None, None, None, 0, 0, 0)),
+    ),
+)
 schemathesis.openapi.format("item-cursor", strategies.integers(0, 2**31).map(item_cursor))
 schemathesis.openapi.format("batch-cursor", strategies.builds(lambda: batch_cursor(new_id("bat"))))
 schemathesis.openapi.format("short-duration", strategies.integers(1, 86_400).map(str))
@@ -76,8 +98,10 @@ def _real(name: str, value: Any) -> Any:
 
 @schemathesis.hook
 def map_body(context: schemathesis.HookContext, body: Any) -> Any:
-    """Ask for a model that is there, as a word by chance never is one."""
+    """Ask for a model and a tenant that are there, as a word by chance never is one."""
     body = _whole(body)
+    if isinstance(body, dict) and "tenant_id" in body:
+        body = body | {"tenant_id": _real("tenant_id", body["tenant_id"])}
     assert context.operation is not None
     if context.operation.definition.raw.get("operationId") in _CREATING and isinstance(body, dict):
         model = body.get("model")

@@ -11,13 +11,23 @@ from pydantic import BaseModel
 
 from api.app import BodyLimits, build_app
 from api.deps import CanReadCredits, GenerationId
-from api.http import examples
+from api.http import examples, operator_examples
 from api.http.openapi import TAGS, VERSION
-from tests.support.description import OF_ANY_KEY, Operation, assert_valid, described, operations
+from tests.support.description import (
+    OF_ANY_KEY,
+    Operation,
+    assert_valid,
+    components,
+    described,
+    operations,
+    operator_operations,
+)
 
 # Clients are generated from these names: one that is missing here was renamed or removed, which breaks them.
 IDS = Path(__file__).with_name("operation_ids.json")
-EVERY = pytest.mark.parametrize("operation", operations(), ids=lambda each: each.id)
+OPERATORS_IDS = Path(__file__).with_name("operators_operation_ids.json")
+BOTH = (*operations(), *operator_operations())
+EVERY = pytest.mark.parametrize("operation", BOTH, ids=lambda each: each.id)
 
 
 def references(value: object) -> Iterator[str]:
@@ -34,6 +44,12 @@ def references(value: object) -> Iterator[str]:
 def test_the_ids_of_operations_are_those_that_clients_know() -> None:
     known = json.loads(IDS.read_text())
     assert {each.id: f"{each.method} {each.path}" for each in operations()} == known
+
+
+def test_the_ids_of_operators_operations_are_those_that_their_systems_know() -> None:
+    known = json.loads(OPERATORS_IDS.read_text())
+    assert {each.id: f"{each.method} {each.path}" for each in operator_operations()} == known
+    assert len({each.id for each in BOTH}) == len(BOTH)
 
 
 def test_it_says_what_it_is_and_where() -> None:
@@ -80,7 +96,7 @@ def test_every_response_that_is_json_has_an_example_that_is_valid(operation: Ope
             assert content["examples"], (status, "add it to VIEWS in api/http/examples.py")
             for example in content["examples"].values():
                 name = example.get("$ref", "").rpartition("/")[2]
-                value = described()["components"]["examples"][name]["value"] if name else example["value"]
+                value = components()["examples"][name]["value"] if name else example["value"]
                 assert_valid(value, content["schema"])
 
 
@@ -97,6 +113,8 @@ def test_every_example_of_a_request_is_valid(operation: Operation) -> None:
 def test_no_example_is_of_something_that_is_gone() -> None:
     assert set(examples.BODIES) <= {each.id for each in operations()}
     assert set(examples.VIEWS) <= set(described()["components"]["schemas"])
+    assert set(operator_examples.BODIES) <= {each.id for each in operator_operations()}
+    assert set(operator_examples.VIEWS) <= set(components()["schemas"])
 
 
 @EVERY
@@ -109,6 +127,15 @@ def test_with_a_key_come_the_errors_and_headers_of_a_key(operation: Operation) -
     assert responses["401"]["headers"]["WWW-Authenticate"]["required"]
     # OpenAI's 429 is also the answer to who has no credits, which do not come by waiting.
     assert responses["429"]["headers"]["Retry-After"]["required"] is not operation.is_openai
+
+
+@pytest.mark.parametrize("operation", operator_operations(), ids=lambda each: each.id)
+def test_with_an_operators_key_come_its_errors_and_headers(operation: Operation) -> None:
+    [security] = operation.content["security"]
+    assert security == {"operator": ["grants:read" if operation.method == "GET" else "grants:write"]}
+    assert {"401", "403", "429"} <= set(operation.content["responses"])
+    for status, response in operation.content["responses"].items():
+        assert int(status) >= 300 or "RateLimit" in response["headers"]
 
 
 class _Wish(BaseModel):

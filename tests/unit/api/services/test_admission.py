@@ -1,12 +1,9 @@
 """Whether one more generation or file may be accepted."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import pytest
 
-from api.services.admission import Admission
 from domain.auth import Caller
 from domain.errors import (
     FileQuotaExceeded,
@@ -16,49 +13,8 @@ from domain.errors import (
     TooManyWaitingGenerations,
     UnchargedCostExceeded,
 )
-from domain.tenant import FileUsage, TenantLimits, TenantUsage
-
-LIMITS = TenantLimits(
-    max_open_generations=5,
-    max_waiting_generations=3,
-    max_files=4,
-    max_file_bytes=100,
-    max_uncharged_credits=50,
-)
-
-
-@dataclass
-class Usages:
-    """The port, as it is set by a test; counts how often it is asked."""
-
-    usage: TenantUsage = field(default_factory=lambda: TenantUsage(1000, 0, 0, 0))
-    files: FileUsage = field(default_factory=lambda: FileUsage(0, 0))
-    reads: int = 0
-    asked_up_to: list[int] = field(default_factory=list)
-
-    async def read_usage(self, tenant_id: str, *, max_generations: int) -> TenantUsage:
-        self.reads += 1
-        self.asked_up_to.append(max_generations)
-        await asyncio.sleep(0)
-        return self.usage
-
-    async def read_file_usage(self, tenant_id: str, *, max_files: int) -> FileUsage:
-        return self.files
-
-
-@dataclass
-class Subject:
-    """An admission with its clock."""
-
-    usages: Usages = field(default_factory=Usages)
-    now: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.admission = Admission(self.usages, LIMITS, lambda: self.now)
-
-    async def admit(self, price: int = 1, limits: Mapping[str, float] | None = None) -> None:
-        caller = Caller("ten_a", "key_a", frozenset(), limits or {})
-        await self.admission.admit_generation(caller, price)
+from domain.tenant import FileUsage, TenantUsage
+from tests.unit.api.services.admitting import Subject
 
 
 @pytest.fixture

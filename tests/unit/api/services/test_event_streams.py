@@ -8,14 +8,17 @@ from datetime import UTC, datetime
 
 from api.services.event_feed import EventFeed
 from api.services.event_streams import EventStreams, StreamPolicy
+from api.services.key_watch import KeyWatch
 from domain.events import Event, EventPosition, EventType
 from domain.ports import LogTail
 from tests.support.eventually import eventually
+from tests.support.key_states import States
 from tests.support.time_limits import scaled
 
 _KIND = EventType.GENERATION_STAGE_CHANGED
 _POLICY = StreamPolicy(max_seconds=600, heartbeat_seconds=600)
 _BEGINNING = EventPosition(0, 0)
+NO_WATCH = KeyWatch(States())
 
 
 def events_of(tenant_id: str, count: int) -> list[Event]:
@@ -69,7 +72,7 @@ async def first(streams: EventStreams, tenant_id: str, count: int) -> list[Event
 async def test_the_streams_of_one_tenant_leave_the_database_to_others() -> None:
     log = Log()
     feed = EventFeed(log, pause_seconds=0.01)
-    streams = EventStreams(log, feed, _POLICY)
+    streams = EventStreams(log, feed, NO_WATCH, _POLICY)
     many = [asyncio.create_task(first(streams, "ten_many", 10)) for _ in range(50)]
     await eventually(lambda: log.running >= 2, 10)
     assert await first(streams, "ten_one", 10) == events_of("ten_one", 10)
@@ -82,7 +85,9 @@ async def test_the_streams_of_one_tenant_leave_the_database_to_others() -> None:
 
 async def test_a_stream_that_leaves_all_out_is_heard_of() -> None:
     log = Log()
-    streams = EventStreams(log, EventFeed(log, pause_seconds=0.01), StreamPolicy(600, heartbeat_seconds=0))
+    streams = EventStreams(
+        log, EventFeed(log, pause_seconds=0.01), NO_WATCH, StreamPolicy(600, heartbeat_seconds=0)
+    )
 
     async def given() -> AsyncGenerator[Event | None]:
         for event in events_of("ten_one", 3):
@@ -119,7 +124,7 @@ class GapLog(Log):
 async def test_a_gap_in_the_numbers_is_read_from_the_log() -> None:
     log = GapLog()
     feed = EventFeed(log, pause_seconds=0.01)
-    streams = EventStreams(log, feed, _POLICY)
+    streams = EventStreams(log, feed, NO_WATCH, _POLICY)
     async with asyncio.timeout(scaled(10)), aclosing(streams.of_generation("ten_one", "gen_1", 0)) as events:
         found = [await anext(events) for _ in range(3)]
     assert [event.number for event in found if event is not None] == [1, 2, 3]

@@ -14,6 +14,7 @@ from tests.support.eventually import eventually
 
 STRANGER, OFFICE = "203.0.113.1", "203.0.113.2"
 PER_MINUTE = 6
+Guard = KeyGuard[Caller]
 CALLER = Caller("ten_1", "key_1", frozenset())
 
 
@@ -58,29 +59,29 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def guard(keys: Keys, clock: Clock) -> KeyGuard:
+def guard(keys: Keys, clock: Clock) -> Guard:
     return KeyGuard(keys, failures_per_minute=PER_MINUTE, max_remembered=50, clock=clock)
 
 
-async def outcome(guard: KeyGuard, api_key: str, client: str = STRANGER) -> str:
+async def outcome(guard: Guard, api_key: str, client: str = STRANGER) -> str:
     try:
         return (await guard.identify_caller(api_key, RequestClient(client))).key_id
     except ServiceError as error:
         return error.code
 
 
-async def guess(guard: KeyGuard, number: int, client: str = STRANGER, start: int = 0) -> list[str]:
+async def guess(guard: Guard, number: int, client: str = STRANGER, start: int = 0) -> list[str]:
     return [await outcome(guard, f"wrong {start + each}", client) for each in range(number)]
 
 
-async def test_after_too_many_wrong_keys_the_database_is_not_asked(guard: KeyGuard, keys: Keys) -> None:
+async def test_after_too_many_wrong_keys_the_database_is_not_asked(guard: Guard, keys: Keys) -> None:
     found = await guess(guard, PER_MINUTE + 3)
 
     assert found == ["unauthenticated"] * PER_MINUTE + ["too_many_failed_keys"] * 3
     assert len(keys.asked) == PER_MINUTE
 
 
-async def test_wrong_keys_at_the_same_time_count_before_they_are_known(guard: KeyGuard, keys: Keys) -> None:
+async def test_wrong_keys_at_the_same_time_count_before_they_are_known(guard: Guard, keys: Keys) -> None:
     keys.go_on.clear()
     guesses = [asyncio.create_task(outcome(guard, f"wrong {each}")) for each in range(100)]
     await eventually(lambda: len(keys.asked) == PER_MINUTE)
@@ -91,7 +92,7 @@ async def test_wrong_keys_at_the_same_time_count_before_they_are_known(guard: Ke
 
 
 async def test_the_refusal_says_when_to_come_again_and_it_is_true(
-    guard: KeyGuard, keys: Keys, clock: Clock
+    guard: Guard, keys: Keys, clock: Clock
 ) -> None:
     await guess(guard, PER_MINUTE)
     with pytest.raises(TooManyFailedKeys) as refused:
@@ -102,16 +103,14 @@ async def test_the_refusal_says_when_to_come_again_and_it_is_true(
     assert await outcome(guard, "good") == "key_1"
 
 
-async def test_other_addresses_are_not_limited(guard: KeyGuard) -> None:
+async def test_other_addresses_are_not_limited(guard: Guard) -> None:
     await guess(guard, PER_MINUTE + 1)
 
     assert await outcome(guard, "wrong", OFFICE) == "unauthenticated"
     assert await outcome(guard, "good", OFFICE) == "key_1"
 
 
-async def test_a_key_that_was_genuine_passes_however_many_wrong_ones_come(
-    guard: KeyGuard, clock: Clock
-) -> None:
+async def test_a_key_that_was_genuine_passes_however_many_wrong_ones_come(guard: Guard, clock: Clock) -> None:
     assert await outcome(guard, "good", OFFICE) == "key_1"
     await guess(guard, 10 * PER_MINUTE)
 
@@ -126,7 +125,7 @@ async def test_a_key_that_was_genuine_passes_however_many_wrong_ones_come(
     assert await outcome(guard, "good") == "too_many_failed_keys"
 
 
-async def test_genuine_keys_take_nothing_of_the_limit(guard: KeyGuard, keys: Keys) -> None:
+async def test_genuine_keys_take_nothing_of_the_limit(guard: Guard, keys: Keys) -> None:
     for number in range(3 * PER_MINUTE):
         keys.genuine.add(f"key {number}")
         assert await outcome(guard, f"key {number}") == "key_1"
@@ -134,14 +133,14 @@ async def test_genuine_keys_take_nothing_of_the_limit(guard: KeyGuard, keys: Key
     assert await guess(guard, 1) == ["unauthenticated"]
 
 
-async def test_a_burst_of_one_new_key_is_admitted_whole(guard: KeyGuard, keys: Keys) -> None:
+async def test_a_burst_of_one_new_key_is_admitted_whole(guard: Guard, keys: Keys) -> None:
     found = await asyncio.gather(*(outcome(guard, "good") for _ in range(50)))
 
     assert found == ["key_1"] * 50
     assert keys.asked == ["good"] * 50  # nothing is remembered of a genuine key but that it is one
 
 
-async def test_a_burst_of_one_key_leaves_the_database_to_others(guard: KeyGuard, keys: Keys) -> None:
+async def test_a_burst_of_one_key_leaves_the_database_to_others(guard: Guard, keys: Keys) -> None:
     assert await outcome(guard, "good") == "key_1"
     keys.go_on.clear()
     burst = [asyncio.create_task(outcome(guard, "good")) for _ in range(50)]
@@ -153,7 +152,7 @@ async def test_a_burst_of_one_key_leaves_the_database_to_others(guard: KeyGuard,
     assert await asyncio.gather(*burst, other) == ["key_1"] * 51
 
 
-async def test_one_wrong_key_is_asked_once_in_some_seconds(guard: KeyGuard, keys: Keys, clock: Clock) -> None:
+async def test_one_wrong_key_is_asked_once_in_some_seconds(guard: Guard, keys: Keys, clock: Clock) -> None:
     await asyncio.gather(*(outcome(guard, "wrong") for _ in range(50)))
     assert keys.asked == ["wrong"]
 
@@ -162,9 +161,7 @@ async def test_one_wrong_key_is_asked_once_in_some_seconds(guard: KeyGuard, keys
     assert keys.asked == ["wrong"] * 2
 
 
-async def test_a_revoked_key_is_refused_at_once_and_then_like_any_wrong_one(
-    guard: KeyGuard, keys: Keys
-) -> None:
+async def test_a_revoked_key_is_refused_at_once_and_then_like_any_wrong_one(guard: Guard, keys: Keys) -> None:
     assert await outcome(guard, "good") == "key_1"
     keys.genuine.discard("good")
 
@@ -172,7 +169,7 @@ async def test_a_revoked_key_is_refused_at_once_and_then_like_any_wrong_one(
     assert keys.asked == ["good"] * 2
 
 
-async def test_a_database_that_is_away_makes_no_key_wrong(guard: KeyGuard, keys: Keys) -> None:
+async def test_a_database_that_is_away_makes_no_key_wrong(guard: Guard, keys: Keys) -> None:
     keys.is_away = True
     found = [await outcome(guard, key) for key in ["good", "other"] * PER_MINUTE]
     keys.is_away = False
@@ -181,7 +178,7 @@ async def test_a_database_that_is_away_makes_no_key_wrong(guard: KeyGuard, keys:
     assert (await outcome(guard, "good"), await outcome(guard, "other")) == ("key_1", "key_1")
 
 
-async def test_who_waits_for_the_first_answer_fails_with_it(guard: KeyGuard, keys: Keys) -> None:
+async def test_who_waits_for_the_first_answer_fails_with_it(guard: Guard, keys: Keys) -> None:
     """Not one after the other, each with a question of its own that takes its time."""
     keys.is_away = True
     keys.go_on.clear()
@@ -194,7 +191,7 @@ async def test_who_waits_for_the_first_answer_fails_with_it(guard: KeyGuard, key
 
 
 async def test_no_first_answer_is_waited_for_without_end(
-    guard: KeyGuard, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    guard: Guard, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_guard, "_FIRST_ASK_SECONDS", 0.05)
     keys.go_on.clear()
@@ -203,7 +200,7 @@ async def test_no_first_answer_is_waited_for_without_end(
     assert len(guard._first_asks) == 0
 
 
-async def test_who_asks_first_may_go_and_the_others_are_answered(guard: KeyGuard, keys: Keys) -> None:
+async def test_who_asks_first_may_go_and_the_others_are_answered(guard: Guard, keys: Keys) -> None:
     keys.go_on.clear()
     first, *others = [asyncio.create_task(outcome(guard, "good")) for _ in range(3)]
     await eventually(lambda: keys.asked == ["good"])
@@ -214,7 +211,7 @@ async def test_who_asks_first_may_go_and_the_others_are_answered(guard: KeyGuard
 
 
 async def test_no_more_wait_for_a_first_answer_than_a_burst_has(
-    guard: KeyGuard, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    guard: Guard, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_guard, "_MAX_FIRST_WAITERS", 3)
     keys.go_on.clear()
@@ -229,7 +226,7 @@ async def test_no_more_wait_for_a_first_answer_than_a_burst_has(
 
 
 async def test_what_waits_for_its_turn_counts_for_its_tenant_and_ends_with_its_client(
-    guard: KeyGuard, keys: Keys
+    guard: Guard, keys: Keys
 ) -> None:
     assert await outcome(guard, "good") == "key_1"
     keys.go_on.clear()
@@ -250,7 +247,7 @@ async def test_what_waits_for_its_turn_counts_for_its_tenant_and_ends_with_its_c
     assert keys.asked == ["good"] * 6
 
 
-async def test_what_is_remembered_is_bounded(guard: KeyGuard) -> None:
+async def test_what_is_remembered_is_bounded(guard: Guard) -> None:
     for number in range(300):
         await outcome(guard, f"wrong {number}", f"client {number}")
 

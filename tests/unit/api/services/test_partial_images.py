@@ -53,7 +53,9 @@ class Job:
     async def wait_until_ended(self, *_: object) -> "Job":
         return self
 
-    async def of_generation(self, _tenant: str, _generation: str, after: int) -> AsyncGenerator[Event | None]:
+    async def of_generation(
+        self, _tenant: str, _generation: str, after: int, _key: str | None = None
+    ) -> AsyncGenerator[Event | None]:
         self.begun_after.append(after)
         for each in self.scripts.pop(0) if self.scripts else []:
             yield each

@@ -1,5 +1,8 @@
 """Token buckets by tenant, kind of request and key."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from api.services.rate_limiter import Allowance, RateLimiter
@@ -31,8 +34,8 @@ def limiter(clock: Clock) -> RateLimiter:
     return RateLimiter(LIMITS, clock)
 
 
-def caller(tenant: str = "ten_a", key: str = "key_a", **limits: dict[str, float]) -> Caller:
-    return Caller(tenant, key, frozenset(), **limits)
+def caller(tenant: str = "ten_a", key: str = "key_a", **limits: Any) -> Caller:
+    return replace(Caller(tenant, key, frozenset()), **limits)
 
 
 def taken(limiter: RateLimiter, who: Caller, policy: RatePolicy = CREATE) -> int:
