@@ -98,6 +98,7 @@ async def test_a_batch_is_canceled_in_the_middle(tenant: Tenant) -> None:
         return bool((await tenant.get(f"/v1/batches/{batch_id}"))["counts"]["in_progress"] == 2)
 
     await eventually(begun, 30)
+    assert await results_of(tenant, batch_id) == []
     answer = await tenant.http.post(f"/v1/batches/{batch_id}/cancel")
     batch = await batch_ended(tenant, batch_id)
     again = await tenant.http.post(f"/v1/batches/{batch_id}/cancel")
