@@ -14,7 +14,7 @@ _MAX_WORD_CHARACTERS, _MAX_USER_CHARACTERS, _MAX_IMAGES, _MAX_FIELDS = 100, 256,
 _WORDS = ("model", "size", "quality", "background", "moderation", "output_format")
 _USERS = ("user", "safety_identifier")
 # What is no parameter of a model.
-_OTHERS = {"model", "response_format", "stream", "partial_images", "images", "mask", *_USERS}
+_OTHERS = ("model", "response_format", "stream", "partial_images", "images", "mask", *_USERS)
 _IMAGE = 'an object {"file_id": "file_…"}'
 
 

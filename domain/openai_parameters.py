@@ -25,7 +25,7 @@ _AUTO = "auto"
 _PARTIAL_IMAGES = "partial_images"
 _OPTIONS = ("moderation", "output_compression")
 # Of a model that has no sizes: the ratio is exactly that, and the resolution has such an edge.
-_SQUARES = {"1024x1024": "1K", "2048x2048": "2K", "4096x4096": "4K"}
+_SQUARES: Mapping[str, str] = {"1024x1024": "1K", "2048x2048": "2K", "4096x4096": "4K"}
 _SQUARE = "1:1"
 
 
