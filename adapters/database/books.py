@@ -38,7 +38,9 @@ _MAX_DISORDER = "interval '30 seconds'"
 # Until then a transaction that began in the month may still add to it.
 _FINAL_AFTER = "interval '10 minutes'"
 # What is looked up for a transfer is a subquery that cannot be merged into a join: the planner, which knows
-# no edges, would read all entries for it. What was granted before there were lots became one that is paid.
+# no edges, would read all entries for it. An account's last entry is asked for by both columns of its index,
+# or those of all accounts would be walked for one that has few. What was granted before there were lots
+# became one that is paid.
 _STATEMENT = text(f"""
 WITH edge (name, at) AS (
     VALUES ('opening', CAST(:starts_at AS timestamptz)), ('closing', CAST(:ends_at AS timestamptz))
@@ -75,8 +77,9 @@ SELECT edge.name, accounts.kind,
 FROM edge CROSS JOIN accounts
 LEFT JOIN cut ON cut.name = edge.name
 LEFT JOIN LATERAL (
-    SELECT balance_after FROM entries WHERE account_id = accounts.id AND id <= cut.entry_id
-    ORDER BY id DESC LIMIT 1
+    SELECT balance_after FROM entries
+    WHERE (account_id, id) <= (accounts.id, cut.entry_id) AND account_id >= accounts.id
+    ORDER BY account_id DESC, id DESC LIMIT 1
 ) AS last ON true
 LEFT JOIN early ON early.name = edge.name AND early.account_id = accounts.id
 WHERE accounts.tenant_id = :tenant

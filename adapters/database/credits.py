@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ScalarSelect, case, func, literal, select, text
+from sqlalchemy import ScalarSelect, case, func, literal, select, text, tuple_
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -39,6 +39,7 @@ FROM accounts LEFT JOIN LATERAL (
 WHERE tenant_id = :tenant
 """)
 _SPENDABLE = text("SELECT spendable_credits(:tenant)")
+_MAX_ENTRY_ID = 2**63 - 1
 # Their transfers are named by what whoever asked for them called them.
 _WITH_REFERENCE = (TransferKind.GRANT, TransferKind.WITHDRAW, TransferKind.TAKE_BACK)
 _WITHDRAW = text("SELECT withdraw_credits(:tenant, :reference, :credits)")
@@ -95,10 +96,18 @@ class PostgresCreditAccounts:
     async def list_entries(self, tenant_id: str, *, before: int | None, limit: int) -> Sequence[Entry]:
         """Return entries except those of `issued`, the operator's counterpart of grants."""
         # The newest of each account first, by the index, then the newest of these.
-        newest = select(EntryRow).where(col(EntryRow.account_id) == col(AccountRow.id))
-        if before is not None:
-            newest = newest.where(col(EntryRow.id) < before)
-        of_account = aliased(EntryRow, newest.order_by(col(EntryRow.id).desc()).limit(limit).lateral())
+        # By both of its columns: else all entries would be walked for an account that has few, as `owed` has.
+        place = tuple_(col(EntryRow.account_id), col(EntryRow.id))
+        newest = (
+            select(EntryRow)
+            .where(
+                place < tuple_(col(AccountRow.id), _MAX_ENTRY_ID if before is None else before),
+                col(EntryRow.account_id) >= col(AccountRow.id),
+            )
+            .order_by(col(EntryRow.account_id).desc(), col(EntryRow.id).desc())
+            .limit(limit)
+        )
+        of_account = aliased(EntryRow, newest.lateral())
         query = (
             select(of_account, TransferRow, col(AccountRow.kind), _lots_moved().label("lots"))
             .select_from(AccountRow)

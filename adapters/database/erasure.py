@@ -28,8 +28,6 @@ from domain.errors import FileInUse, FileNotFound, GenerationNotFound, NotTermin
 from domain.retention import DataKind, Retention
 
 _SETTLED = timedelta(minutes=2)
-# Of batches of events, before as many are purged: usually the sender of usage events has left none.
-_MAX_COLLECTS = 20
 _OWNER = select(col(GenerationRow.tenant_id)).where(col(GenerationRow.id) == bindparam("id"))
 # A late report of the second attempt still finds which provider it was at.
 _ERASE_CONTENT = """
@@ -228,10 +226,7 @@ class PostgresErasure:
     async def purge_events(self, retention: Retention, limit: int) -> int:
         if retention.event_days is None:
             return 0
-        outbox = PostgresUsageOutbox(self._database)
-        for _ in range(_MAX_COLLECTS):
-            if await outbox.collect(limit) < limit:
-                break
+        await PostgresUsageOutbox(self._database).collect_all(limit)
         [row] = await self._database.call(_PURGE_EVENTS, {"days": retention.event_days, "limit": limit})
         return int(row.purged)
 

@@ -24,9 +24,12 @@ _UNREAD = """
 """
 _IN_ORDER = "ORDER BY transaction_id, id"
 _IS_CHARGE = "type = 'credits.settled' AND CAST(data ->> 'amount_credits' AS bigint) > 0"
+# Whoever locks the cursor may get it as another has just moved it: beyond the horizon of its own snapshot,
+# but never beyond the number of its own transaction.
+_LOCKED_PLACE = _PLACE.replace(_HORIZON, "CAST(CAST(pg_current_xact_id() AS text) AS bigint)")
 # As in dispatch_events: what one transaction reads can have nothing come before it any more.
 _COLLECT = text(f"""
-WITH place AS MATERIALIZED ({_PLACE} FOR UPDATE SKIP LOCKED), found AS MATERIALIZED (
+WITH place AS MATERIALIZED ({_LOCKED_PLACE} FOR UPDATE SKIP LOCKED), found AS MATERIALIZED (
     SELECT next.* FROM place CROSS JOIN LATERAL (
         {_UNREAD} AND transaction_id < {_HORIZON} {_IN_ORDER} LIMIT :limit
     ) AS next
@@ -90,7 +93,7 @@ UPDATE usage_senders SET failures = failures + 1, problem = :problem, holder = N
 WHERE name = 'billing' AND holder = :sender
 """)
 _RELEASE = text("UPDATE usage_senders SET holder = NULL WHERE name = 'billing' AND holder = :sender")
-_MAX_COUNTED = 10_000
+_MAX_COUNTED, _MAX_COLLECTS = 10_000, 20
 # Of those that are not collected yet, the first ones: they are few, or no worker runs.
 _BACKLOG = text(f"""
 WITH place AS ({_PLACE}), unread AS MATERIALIZED (
@@ -131,6 +134,12 @@ class PostgresUsageOutbox:
     async def collect(self, limit: int) -> int:
         [row] = await self._database.call(_COLLECT, {"limit": limit})
         return int(row.events)
+
+    async def collect_all(self, limit: int) -> None:
+        """Collect batch after batch, so that events can be purged. Usually a sender has left none."""
+        for _ in range(_MAX_COLLECTS):
+            if await self.collect(limit) < limit:
+                return
 
     async def lease(self, sender: str, seconds: float) -> int | None:
         rows = await self._database.call(_LEASE, {"sender": sender, "seconds": seconds})

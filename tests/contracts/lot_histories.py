@@ -6,7 +6,7 @@ They lie half an hour from the full hours of the oracle, so no step is near one.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 
@@ -22,8 +22,8 @@ from tests.contracts.lot_oracle import REMAINING, Oracle, OracleKey, OracleLot
 from tests.contracts.subjects import Subject
 from tests.support.books import images
 from tests.support.requests import request
+from tests.support.tenant_lots import HOUR, sweep
 
-HOUR = timedelta(hours=1)
 PRIORITIES = (50, 50, 10)
 PARTS = ("remaining", "spent", "expired", "voided", "withdrawn", "taken_back", "repaid")
 PAYMENTS = 3
@@ -160,9 +160,7 @@ class LotHistory:
         self.oracle.resolve(job.id, 0)
 
     async def sweep(self, first: int, second: int, third: int) -> None:
-        # Other tests' lots are due in the same database.
-        while await self.lots.expire_due(100):
-            pass
+        await sweep(self.lots)
         self.oracle.sweep()
 
     async def expire(self, first: int, second: int, third: int) -> None:

@@ -101,8 +101,11 @@ async def test_a_key_that_may_do_more_is_not_edited_by_one_that_may_less(
     wide = {"scopes": READ, **low, "max_held_credits": 1, **given, "limits": base}
     target, _ = await made(keys, admin, wide)
     # What would lower it to within the caller's own is refused, too.
-    with pytest.raises(KeyExceedsOwn, match=field):
-        await keys.change_key(caller, target.id, {"name": "mine"})
+    lowered = {**low, "scopes": READ, "max_held_credits": 1, "limits": dict.fromkeys(KEY_LIMITS, 1.0)}
+    for change in ({"name": "mine"}, lowered):
+        with pytest.raises(KeyExceedsOwn, match=field):
+            await keys.change_key(caller, target.id, change)
+    assert (await keys.get_key(caller.tenant_id, target.id)).powers == target.powers
     await keys.revoke_own_key(caller, target.id)
     assert (await keys.get_key(caller.tenant_id, target.id)).revoked_at is not None
 

@@ -6,18 +6,27 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from adapters.database.engine import Database
 from adapters.database.managed_keys import PostgresManagedKeys
 from adapters.database.tenants import PostgresTenants
 from domain.audit import Actor
 from domain.auth import Scope
-from domain.errors import KeyExceedsOwn, TenantSuspended, TooManyApiKeys, Unauthenticated
+from domain.errors import (
+    KeyExceedsOwn,
+    PermanentError,
+    TenantSuspended,
+    TooManyApiKeys,
+    Unauthenticated,
+)
 from domain.tenant import KEY_LIMITS
+from tests.support.eventually import eventually
 from tests.support.key_callers import MANY, READ, admin_of, made, narrow
 from tests.support.time_limits import scaled
 
 OPERATOR = Actor("ada@desk", "a test")
+_WAITING = text("SELECT count(*) AS waiting FROM pg_locks WHERE NOT granted")
 
 
 @pytest.fixture
@@ -51,21 +60,19 @@ async def test_posts_at_once_do_not_exceed_the_number_of_keys(
     tenants: PostgresTenants, keys: PostgresManagedKeys
 ) -> None:
     caller = await admin_of(tenants)
-    over = await tenants.create_key(
-        caller.tenant_id, [Scope.READ_CREDITS], lifetime=timedelta(microseconds=1)
-    )
+    callers = [caller, *[await admin_of(tenants, caller.tenant_id) for _ in range(3)]]
+    await tenants.create_key(caller.tenant_id, [Scope.READ_CREDITS], lifetime=timedelta(microseconds=1))
     async with asyncio.timeout(scaled(60)):
         ended = await asyncio.gather(
-            *(keys.add_key(caller, "", {"scopes": READ}, max_keys=4) for _ in range(12)),
+            *(keys.add_key(each, "", {"scopes": READ}, max_keys=7) for each in callers * 3),
             return_exceptions=True,
         )
     assert sorted(type(each).__name__ for each in ended) == ["TooManyApiKeys"] * 9 + ["tuple"] * 3
     first = next(each[0].id for each in ended if isinstance(each, tuple))
     await keys.revoke_own_key(caller, first)
-    await keys.add_key(caller, "", {"scopes": READ}, max_keys=4)
-    with pytest.raises(TooManyApiKeys, match="at most 4"):
-        await keys.add_key(caller, "", {"scopes": READ}, max_keys=4)
-    assert over.key_id not in (first, caller.key_id)
+    await keys.add_key(caller, "", {"scopes": READ}, max_keys=7)
+    with pytest.raises(TooManyApiKeys, match="at most 7"):
+        await keys.add_key(caller, "", {"scopes": READ}, max_keys=7)
 
 
 async def test_keys_that_edit_one_another_at_random_never_gain(
@@ -129,3 +136,30 @@ async def test_a_caller_acts_by_what_its_key_is_now(
     ):
         with pytest.raises(Unauthenticated):
             await act
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [("revoked_at = now()", Unauthenticated), ("monthly_budget_credits = 2", KeyExceedsOwn)],
+    ids=["revoked", "narrowed"],
+)
+async def test_what_an_operator_is_changing_is_waited_for(
+    database: Database,
+    tenants: PostgresTenants,
+    keys: PostgresManagedKeys,
+    change: str,
+    error: type[PermanentError],
+) -> None:
+    caller = await admin_of(tenants)
+    given = {"scopes": READ, "monthly_budget_credits": 3}
+    async with database.begin() as session:
+        changed = text(f"UPDATE api_keys SET {change} WHERE id = :id")  # noqa: S608 - constants
+        await session.execute(changed, {"id": caller.key_id})
+        acting = asyncio.ensure_future(keys.add_key(caller, "", given, max_keys=MANY))
+
+        async def has_acted_or_waits() -> bool:
+            return acting.done() or bool((await database.call(_WAITING, {}))[0].waiting)
+
+        await eventually(has_acted_or_waits, 20)
+    with pytest.raises(error):
+        await acting

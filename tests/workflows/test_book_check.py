@@ -11,6 +11,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.books import BookActivities
 from activities.interceptors import FailureMappingInterceptor
+from admin.schedules import schedule_book_check
 from devstack.servers.running import Servers
 from domain import temporal_names
 from domain.books import BookCheck, BooksProgress, Disagreement
@@ -112,3 +113,14 @@ async def test_many_tenants_take_many_steps_and_runs(client: Client, monkeypatch
     assert checks.recorded == [(75, {"lot": 2})]
     assert done.is_done
     assert first != last
+
+
+async def test_the_schedule_is_made_once_and_stays_paused(client: Client) -> None:
+    await schedule_book_check(client)
+    handle = client.get_schedule_handle(temporal_names.CHECK_BOOKS_SCHEDULE)
+    await handle.pause()
+    await schedule_book_check(client)
+    schedule = (await handle.describe()).schedule
+    assert schedule.state.paused
+    assert [each.every for each in schedule.spec.intervals] == [timedelta(days=1)]
+    await handle.delete()

@@ -1,5 +1,6 @@
 """Charges outlive the log of events, and restored dumps, until a billing system has taken them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +13,7 @@ from adapters.database.usage_outbox import usage_backlog
 from domain.retention import Retention
 from tests.integration.usage_events.conftest import Site
 from tests.support.books import PostgresBooks
+from tests.support.eventually import eventually
 
 
 @pytest.fixture
@@ -93,3 +95,36 @@ async def test_the_backlog_counts_what_is_not_sent(site: Site) -> None:
     assert 0 < before.oldest_seconds <= after.oldest_seconds
     await site.send_all()
     assert await usage_backlog(site.books.database) == type(after)()
+
+
+async def test_a_place_of_another_server_is_the_beginning(site: Site) -> None:
+    tenant_id = await site.books.tenant(100)
+    event_id = await site.charge(tenant_id)
+    await site.send_all()
+    await site.books.sql("UPDATE event_cursors SET transaction_id = 1 << 60 WHERE name = 'usage'")
+    await site.send_all()
+    assert site.ids().count(event_id) == 2
+
+
+async def test_several_that_collect_at_once_collect_each_charge_once(site: Site) -> None:
+    tenant_id, done = await site.books.tenant(100), asyncio.Event()
+    taken: list[str] = []
+
+    async def collect() -> None:
+        while not done.is_set():
+            await site.outbox.collect(1000)
+
+    collecting = [asyncio.create_task(collect()) for _ in range(4)]
+    charged = [await site.charge(tenant_id, price_credits=1) for _ in range(20)]
+
+    async def are_taken() -> bool:
+        found = await site.outbox.list_unsent(100)
+        await site.outbox.mark_sent("nobody", [charge.position for charge in found])
+        taken.extend(charge.transfer_id for charge in found)
+        return len(taken) >= len(charged)
+
+    await eventually(are_taken)
+    done.set()
+    await asyncio.gather(*collecting)
+    await are_taken()
+    assert taken == charged
