@@ -1,6 +1,6 @@
 """The HTTP applications: their routes, and the middleware around them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -113,13 +113,6 @@ def build_app(
     app.include_router(health.health)
     for path in public_paths:
         app.include_router(_ROUTERS[path](app.openapi))
-    caps = {
-        # Of an image it is less, which the route knows.
-        files.router.prefix: max(limits.max_input_bytes, limits.max_batch_file_bytes)
-        + MULTIPART_OVERHEAD_BYTES,
-        webhooks.router.prefix: _MAX_WEBHOOK_BYTES,
-        batches.router.prefix: MAX_BATCH_BODY_BYTES,
-    }
     app.operators = _operators_app(public_url)
     app.add_middleware(MethodsMiddleware)
     # Before anything that would tell a path that is there from others.
@@ -127,7 +120,7 @@ def build_app(
     app.add_middleware(
         BodyLimitMiddleware,
         max_bytes=limits.max_body_bytes,
-        by_prefix=caps,
+        by_prefix=_caps(limits),
         forms_by_prefix={openai_images.EDITS: _MAX_EDIT_IMAGES * limits.max_input_bytes},
         whole_within_seconds=_BODY_TIMEOUT_SECONDS,
     )
@@ -140,6 +133,17 @@ def build_app(
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(RequestLogMiddleware)
     return app
+
+
+def _caps(limits: BodyLimits) -> Mapping[str, int]:
+    """Return the caps that differ, by what the paths begin with."""
+    # Of an image it is less, which the route knows.
+    largest_file = max(limits.max_input_bytes, limits.max_batch_file_bytes)
+    return {
+        files.router.prefix: largest_file + MULTIPART_OVERHEAD_BYTES,
+        webhooks.router.prefix: _MAX_WEBHOOK_BYTES,
+        batches.router.prefix: MAX_BATCH_BODY_BYTES,
+    }
 
 
 def build_internal_app(public: PublicAPI) -> FastAPI:

@@ -12,7 +12,7 @@ from adapters.database.costs import CostLine, cost_lines
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.dsn import async_engine
 from adapters.database.engine import Database
-from adapters.database.erasure import request_erasure, set_retention
+from adapters.database.erasure import request_erasure
 from adapters.database.events import PostgresEventLog
 from adapters.database.fingerprints import seal_fingerprints
 from adapters.database.generation_lists import fill_terms
@@ -20,6 +20,7 @@ from adapters.database.ids import new_id
 from adapters.database.ledger import PostgresLedger
 from adapters.database.provider_slots import PostgresProviderSlots
 from adapters.database.provider_status import ProviderLine, provider_lines
+from adapters.database.retention import set_retention
 from adapters.database.roles import grant_rights
 from adapters.database.schema import ONE_MIGRATOR, require_revision
 from adapters.database.tenant_lists import KeyLine, TenantLine, key_lines, tenant_lines

@@ -1,6 +1,6 @@
 """Erasing what belongs to a client. The ledger, costs, ids and times stay, without the person in them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -277,24 +277,6 @@ async def request_erasure(database: Database, tenant_id: str, *, by: Actor) -> i
                 await record(session, by, AuditAction.REVOKE_KEY, key_id, tenant_id)
             await record(session, by, AuditAction.ERASE_TENANT, tenant_id, tenant_id, is_done=False)
         return int(await session.scalar(text(_OPEN), {"tenant": tenant_id}) or 0)
-
-
-async def set_retention(
-    database: Database, tenant_id: str, changes: Mapping[DataKind, float | None], *, by: Actor
-) -> dict[str, float | None]:
-    """Set for how many days kinds of data are kept, None for ever; return all that differs from the settings.
-
-    Raises TenantNotFound.
-    """
-    async with database.begin() as session:
-        row: TenantRow | None = await session.get(TenantRow, tenant_id, with_for_update=NO_KEY_UPDATE)
-        if row is None:
-            raise TenantNotFound
-        row.retention_days = row.retention_days | {kind.value: days for kind, days in changes.items()}
-        await record(
-            session, by, AuditAction.SET_RETENTION, tenant_id, tenant_id, days=dict(row.retention_days)
-        )
-        return dict(row.retention_days)
 
 
 async def _erase_account(session: AsyncSession, tenant_id: str) -> None:

@@ -11,11 +11,12 @@ from adapters.database.assets import PostgresAssets
 from adapters.database.attempts import PostgresAttempts
 from adapters.database.audit import audit_events
 from adapters.database.engine import Database
-from adapters.database.erasure import PostgresErasure, request_erasure, set_retention
+from adapters.database.erasure import PostgresErasure, request_erasure
 from adapters.database.inbox import PostgresInbox
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
 from adapters.database.reconcile_queries import PostgresReconcileQueries
+from adapters.database.retention import set_retention
 from adapters.database.tenants import PostgresTenants
 from domain.auth import Scope
 from domain.catalog import Catalog

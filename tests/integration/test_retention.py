@@ -3,7 +3,8 @@
 import pytest
 
 from adapters.database.engine import Database
-from adapters.database.erasure import PostgresErasure, set_retention
+from adapters.database.erasure import PostgresErasure
+from adapters.database.retention import set_retention
 from domain.errors import InvalidInput
 from domain.retention import DataKind, Retention, read_days
 from tests.integration.erasable import OPERATOR, Subject

@@ -8,9 +8,10 @@ import pytest
 from adapters.database.batch_runs import PostgresBatchRuns
 from adapters.database.client_batches import PostgresBatches
 from adapters.database.engine import Database
-from adapters.database.erasure import PostgresErasure, request_erasure, set_retention
+from adapters.database.erasure import PostgresErasure, request_erasure
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.ledger import PostgresLedger
+from adapters.database.retention import set_retention
 from domain.batches import Batch, BatchCounts, BatchStatus
 from domain.errors import FileInUse
 from domain.generation import Status, TerminalState

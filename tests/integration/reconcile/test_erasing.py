@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from adapters.database.engine import Database
-from adapters.database.erasure import request_erasure, set_retention
+from adapters.database.erasure import request_erasure
+from adapters.database.retention import set_retention
 from domain.audit import Actor
 from domain.retention import DataKind
 from tests.integration.api.pictures import PICTURE
