@@ -11,7 +11,6 @@ from temporalio.client import Client
 
 from adapters.database.api_keys import PostgresApiKeys
 from adapters.database.books import PostgresBooks
-from adapters.database.client_batches import PostgresBatches
 from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.durations import PostgresDurations
 from adapters.database.engine import Database
@@ -37,7 +36,6 @@ from api.http.job_view import SubmitDecisions
 from api.http.serializers import GenerationSerializer
 from api.services.admission import Admission
 from api.services.api_keys import ApiKeyService
-from api.services.batch_files import BatchFileService
 from api.services.batches import BatchService
 from api.services.credits import CreditService
 from api.services.durations import Durations
@@ -62,15 +60,16 @@ from api.services.tenant_limits import TenantConcurrencyLimiter
 from api.services.waiter import Waiter
 from api.services.webhook_endpoints import WebhookEndpointService
 from api.services.workflow_status import WorkflowStatus
+from composition.batch_service import batch_service
 from composition.deliveries import webhook_endpoint_service
 from composition.operators import operator_services
 from composition.providers import providers_that_list_jobs, providers_with_webhooks, webhook_readers
 from composition.repositories import catalog, check_schema, database
 from composition.settings import ServiceSettings, keyring, tenant_limits
 from composition.storage import input_images, object_store
-from composition.temporal import batch_workflows, temporal_client, workflow_client
+from composition.temporal import temporal_client, workflow_client
 from domain.catalog import Catalog
-from domain.ports import BatchWorkflows, ObjectStore, WebhookReader, WorkflowClient
+from domain.ports import ObjectStore, WebhookReader, WorkflowClient
 from domain.tenant import TenantLimits
 
 # For each call to Temporal while a client waits for its response; what is not done then is done later.
@@ -126,7 +125,7 @@ async def api_services(
             input_files,
             accepting,
             image_requests=await enter(_image_requests(base, accepting)),
-            batches=_batch_service(base, batch_workflows(settings, temporal, call_seconds=_TEMPORAL_SECONDS)),
+            batches=_batches(base, temporal),
             webhook_readers=webhook_readers(settings, http),
             webhook_endpoints=await webhook_endpoint_service(settings, pool, base.limits),
         )
@@ -207,6 +206,11 @@ def _services(
     )
 
 
+def _batches(base: _Base, temporal: Client) -> BatchService:
+    shared = (base.settings, base.pool, base.store, base.models, base.admission, base.rate_limiter)
+    return batch_service(*shared, temporal, call_seconds=_TEMPORAL_SECONDS)
+
+
 def _generation_service(base: _Base, input_files: InputFileService) -> GenerationService:
     return GenerationService(
         base.models,
@@ -221,29 +225,13 @@ def _generation_service(base: _Base, input_files: InputFileService) -> Generatio
 
 
 def _partial_images(base: _Base) -> PartialImageFeed:
-    return PartialImageFeed(
-        base.streams, base.waiter, max_wait_seconds=base.settings.api_images_wait_seconds
-    )
+    return PartialImageFeed(base.streams, base.waiter, max_wait_seconds=base.settings.api_images_wait_seconds)
 
 
 def _readiness(base: _Base) -> Readiness:
     is_healthy, has_temporal = base.pool.healthy, base.workflows.healthy
     checks = {"postgres": is_healthy, "temporal": has_temporal, "s3": base.store.bucket_exists}
     return Readiness(checks, essential="postgres")
-
-
-def _batch_service(base: _Base, workflows: BatchWorkflows) -> BatchService:
-    rows = PostgresInputFiles(base.pool)
-    return BatchService(
-        base.models,
-        PostgresBatches(base.pool),
-        workflows,
-        rows,
-        BatchFileService(rows, base.store, max_bytes=base.settings.max_batch_file_bytes),
-        base.admission,
-        base.rate_limiter,
-        keyring(base.settings),
-    )
 
 
 @asynccontextmanager

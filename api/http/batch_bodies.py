@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from api.deps import CanCreateGenerations, IdempotencyKey, ServicesDep
 from api.http.declarations import declares
+from api.http.field_errors import field_name, message_of
 from api.http.json_body import require_json, whole_body
-from api.http.problems import field_name, message_of
 from api.http.schemas.batches import BatchCreate, BatchItemCreate
 from api.services.batches import MAX_ERRORS, BatchCommand, invalid_items
 from domain.batch_items import file_errors

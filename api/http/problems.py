@@ -5,7 +5,6 @@ import os
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from math import ceil
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api.http import openai_errors
+from api.http.field_errors import field_name, message_of
 from api.http.problem_statuses import STATUSES
 from api.http.schemas.problems import FieldProblem, Problem
 from domain import errors
@@ -237,20 +237,3 @@ def is_json(request: Request) -> bool:
     return media_type == "application/json" or (
         media_type.startswith("application/") and media_type.endswith("+json")
     )
-
-
-def message_of(error: Mapping[str, Any]) -> str:
-    """Return what is wrong with a field, without the words of the library that found it."""
-    if error["type"] == "value_error":
-        return str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "too_long" and error.get("ctx", {}).get("field_type") == "Value":
-        # A limit that is checked after other checks, which does not know that it counts characters.
-        return f"at most {error['ctx']['max_length']} characters"
-    return str(error["msg"])
-
-
-def field_name(location: Sequence[int | str]) -> str:
-    """Return a field's path as a client names it, cut, as an unknown name may be anything."""
-    parts = [str(part) for part in location if part not in ("body", "query", "path", "header")]
-    name = ".".join(parts) or "body"
-    return name.encode("ascii", "backslashreplace").decode()[:100]
