@@ -29,8 +29,9 @@ class BatchLook:
         has_waiting: Whether an item was neither begun nor ended.
         open_generations: Those that the batch made.
         tenant_limits: What differs from the defaults, by the name in domain/tenant.py.
-        held_credits: By its key, with what the batch's own generations will hold; 0 without a cap.
+        held_credits: By its key, with what its accepted generations will hold; 0 without a cap.
         max_held_credits: The cap of its key; None for none.
+        running_batches: Of its tenant, with itself, which all take from the tenant's room.
     """
 
     tenant_id: str
@@ -44,6 +45,7 @@ class BatchLook:
     tenant_limits: Mapping[str, float]
     held_credits: int
     max_held_credits: int | None
+    running_batches: int
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ class BatchRuns(Protocol):
         """Make the item's generation, once.
 
         None if nothing was made: the item does not wait any more, the batch makes no more or has as many open
-        as it may, or the idempotency key was used meanwhile. Raises FileNotFound.
+        as it may, the API key has as much held as it may, or the idempotency key was used meanwhile. Raises
+        FileNotFound.
         """
         ...
 
