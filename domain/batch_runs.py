@@ -60,9 +60,18 @@ class WaitingItem:
 
 @dataclass(frozen=True)
 class BatchFile:
-    """The file of a batch that is validated. key: of its object."""
+    """The file of a batch that is validated.
+
+    Attributes:
+        key: Of its object.
+        monthly_budget_credits: Of the API key; None for no budget.
+        signs_webhooks: Whether the tenant has the secret that webhooks of generations are signed with.
+    """
 
     tenant_id: str
+    api_key_id: str
     key: str
     endpoint: str
     max_cost: int | None
+    monthly_budget_credits: int | None
+    signs_webhooks: bool

@@ -15,7 +15,7 @@ from domain.controls import Controls, Priority
 from domain.errors import BatchNotFound
 
 # Of the batch `b`: its items by their state, the generations that it made, and those that it found. Of one
-# that has ended nothing is read, as its row has the counts: a condition of the join alone would read all first.
+# that has ended nothing is read, as its row has the counts: a condition of the join is checked too late.
 COUNTS = f"""
 SELECT items.total, items.waiting,
     made.open + found.open AS in_progress,

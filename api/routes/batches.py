@@ -34,6 +34,7 @@ from domain.errors import (
     IdempotencyKeyReused,
     InsufficientCredits,
     InvalidInput,
+    KeyBudgetExceeded,
     MaxCostExceeded,
     OutcomeUnknown,
     TooLateToCancel,
@@ -58,7 +59,7 @@ _BODY = {
 )
 @declares(
     *(IdempotencyKeyReused, OutcomeUnknown, MaxCostExceeded, InsufficientCredits, UnchargedCostExceeded),
-    TooManyOpenBatches,
+    *(KeyBudgetExceeded, TooManyOpenBatches),
 )
 async def create_batch(
     body: BatchBody,
