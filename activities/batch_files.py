@@ -9,8 +9,9 @@ from domain.batches import LineParser, prices_by_key
 from domain.errors import FileNotFound, InsufficientCredits, InvalidInput, KeyBudgetExceeded, MaxCostExceeded
 from domain.ports import BatchFiles, KeyUsages, ObjectStore, TenantUsages
 
-# So many lines are read by a thread, and stored in one transaction.
-_CHUNK_LINES = 500
+# So many lines are read by a thread, and stored in one transaction: of 64 KB each, they stop the event loop
+# for some tens of milliseconds.
+_CHUNK_LINES = 100
 
 
 class BatchFileChecker:

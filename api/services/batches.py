@@ -18,9 +18,9 @@ from domain.batches import (
     DEFAULT_CONCURRENCY,
     Batch,
     BatchDraft,
-    BatchInput,
     BatchItemDraft,
     prices_by_key,
+    workflow_input,
 )
 from domain.catalog import Catalog
 from domain.errors import (
@@ -198,7 +198,7 @@ class BatchService:
 
     async def _start(self, batch: Batch) -> None:
         try:
-            await self._workflows.start_batch(BatchInput(batch.id, batch.tenant_id))
+            await self._workflows.start_batch(workflow_input(batch))
         except TemporalUnavailable:
             metrics.deferred.labels("start").inc()
             _log.warning("Temporal is away; %s starts later", batch.id)
