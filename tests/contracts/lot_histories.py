@@ -117,8 +117,8 @@ class LotHistory:
                 await self.lots.grant(other, by=SYSTEM)
 
     async def hold(self, first: int, second: int, third: int) -> None:
-        price, n = first, 1 + second % 3
-        key = [None, *self.oracle.keys][third % (1 + len(self.oracle.keys))]
+        n, key = 1 + second % 3, [None, *self.oracle.keys][third % (1 + len(self.oracle.keys))]
+        price = first if key is None else first % 4  # several fit under a cap
         generation_id = await self.subject.books.add(self.tenant_id, request(n=n, price_credits=price))
         await self.subject.books.sql(
             "UPDATE generations SET api_key_id = :key WHERE id = :id", key=key, id=generation_id
