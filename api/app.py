@@ -88,6 +88,16 @@ class BodyLimits:
     max_input_bytes: int
     max_batch_file_bytes: int = 0
 
+    def by_prefix(self) -> dict[str, int]:
+        """Return the caps that differ, by the beginning of the path."""
+        # Of an image it is less, which the route knows.
+        largest_file = max(self.max_input_bytes, self.max_batch_file_bytes)
+        return {
+            files.router.prefix: largest_file + MULTIPART_OVERHEAD_BYTES,
+            webhooks.router.prefix: _MAX_WEBHOOK_BYTES,
+            batches.router.prefix: MAX_BATCH_BODY_BYTES,
+        }
+
 
 def build_app(
     limits: BodyLimits,
@@ -113,13 +123,6 @@ def build_app(
     app.include_router(health.health)
     for path in public_paths:
         app.include_router(_ROUTERS[path](app.openapi))
-    caps = {
-        # Of an image it is less, which the route knows.
-        files.router.prefix: max(limits.max_input_bytes, limits.max_batch_file_bytes)
-        + MULTIPART_OVERHEAD_BYTES,
-        webhooks.router.prefix: _MAX_WEBHOOK_BYTES,
-        batches.router.prefix: MAX_BATCH_BODY_BYTES,
-    }
     app.operators = _operators_app(public_url)
     app.add_middleware(MethodsMiddleware)
     # Before anything that would tell a path that is there from others.
@@ -127,7 +130,7 @@ def build_app(
     app.add_middleware(
         BodyLimitMiddleware,
         max_bytes=limits.max_body_bytes,
-        by_prefix=caps,
+        by_prefix=limits.by_prefix(),
         forms_by_prefix={openai_images.EDITS: _MAX_EDIT_IMAGES * limits.max_input_bytes},
         whole_within_seconds=_BODY_TIMEOUT_SECONDS,
     )
