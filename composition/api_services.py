@@ -221,9 +221,7 @@ def _generation_service(base: _Base, input_files: InputFileService) -> Generatio
 
 
 def _partial_images(base: _Base) -> PartialImageFeed:
-    return PartialImageFeed(
-        base.streams, base.waiter, max_wait_seconds=base.settings.api_images_wait_seconds
-    )
+    return PartialImageFeed(base.streams, base.waiter, max_wait_seconds=base.settings.api_images_wait_seconds)
 
 
 def _readiness(base: _Base) -> Readiness:
