@@ -1,6 +1,6 @@
 """The HTTP applications: their routes, and the middleware around them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -88,6 +88,16 @@ class BodyLimits:
     max_input_bytes: int
     max_batch_file_bytes: int = 0
 
+    def by_prefix(self) -> dict[str, int]:
+        """Return the caps that differ, by the beginning of the path."""
+        # Of an image it is less, which the route knows.
+        largest_file = max(self.max_input_bytes, self.max_batch_file_bytes)
+        return {
+            files.router.prefix: largest_file + MULTIPART_OVERHEAD_BYTES,
+            webhooks.router.prefix: _MAX_WEBHOOK_BYTES,
+            batches.router.prefix: MAX_BATCH_BODY_BYTES,
+        }
+
 
 def build_app(
     limits: BodyLimits,
@@ -120,7 +130,7 @@ def build_app(
     app.add_middleware(
         BodyLimitMiddleware,
         max_bytes=limits.max_body_bytes,
-        by_prefix=_caps(limits),
+        by_prefix=limits.by_prefix(),
         forms_by_prefix={openai_images.EDITS: _MAX_EDIT_IMAGES * limits.max_input_bytes},
         whole_within_seconds=_BODY_TIMEOUT_SECONDS,
     )
@@ -133,17 +143,6 @@ def build_app(
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(RequestLogMiddleware)
     return app
-
-
-def _caps(limits: BodyLimits) -> Mapping[str, int]:
-    """Return the caps that differ, by what the paths begin with."""
-    # Of an image it is less, which the route knows.
-    largest_file = max(limits.max_input_bytes, limits.max_batch_file_bytes)
-    return {
-        files.router.prefix: largest_file + MULTIPART_OVERHEAD_BYTES,
-        webhooks.router.prefix: _MAX_WEBHOOK_BYTES,
-        batches.router.prefix: MAX_BATCH_BODY_BYTES,
-    }
 
 
 def build_internal_app(public: PublicAPI) -> FastAPI:

@@ -101,6 +101,7 @@ class _Base:
     feed: EventFeed
     watch: KeyWatch
     waiter: Waiter
+    streams: EventStreams
 
 
 @asynccontextmanager
@@ -134,6 +135,7 @@ def _base(settings: ServiceSettings, pool: Database, store: S3Store, workflows: 
     generations, limits = PostgresGenerations(pool), tenant_limits(settings)
     feed = EventFeed(PostgresEventLog(pool), pause_seconds=settings.event_pause_seconds)
     budgets, watch = KeyBudgets(PostgresKeyLists(pool)), KeyWatch(PostgresKeyStates(pool))
+    policy = StreamPolicy(settings.api_stream_seconds, settings.api_stream_heartbeat_seconds)
     return _Base(
         settings,
         pool,
@@ -148,6 +150,7 @@ def _base(settings: ServiceSettings, pool: Database, store: S3Store, workflows: 
         feed,
         watch,
         Waiter(feed, generations, watch),
+        EventStreams(PostgresEventLog(pool), feed, watch, policy),
     )
 
 
@@ -162,8 +165,8 @@ def _services(
     webhook_endpoints: WebhookEndpointService,
 ) -> Services:
     settings, pool, models = base.settings, base.pool, base.models
-    tenants, credits, log = PostgresTenants(pool), PostgresCreditAccounts(pool), PostgresEventLog(pool)
-    streams, durations = _event_streams(base, log), Durations(PostgresDurations(pool), models)
+    tenants, credits = PostgresTenants(pool), PostgresCreditAccounts(pool)
+    durations = Durations(PostgresDurations(pool), models)
     return Services(
         catalog=models,
         generations=base.generations,
@@ -180,13 +183,13 @@ def _services(
         image_requests=image_requests,
         estimates=Estimates(models, input_files, base.admission, durations),
         workflow_status=WorkflowStatus(base.workflows),
-        event_log=log,
+        event_log=PostgresEventLog(pool),
         event_feed=base.feed,
-        event_streams=streams,
+        event_streams=base.streams,
         waiter=base.waiter,
         store=base.store,
         image_copies=ImageCopies(base.store),
-        partial_images=_partial_images(base, streams),
+        partial_images=_partial_images(base),
         webhook_readers=webhook_readers,
         serializer=_serializer(settings, models),
         readiness=_readiness(base),
@@ -208,12 +211,6 @@ def _batches(base: _Base, temporal: Client) -> BatchService:
     return batch_service(*shared, temporal, call_seconds=_TEMPORAL_SECONDS)
 
 
-def _event_streams(base: _Base, log: PostgresEventLog) -> EventStreams:
-    settings = base.settings
-    policy = StreamPolicy(settings.api_stream_seconds, settings.api_stream_heartbeat_seconds)
-    return EventStreams(log, base.feed, base.watch, policy)
-
-
 def _generation_service(base: _Base, input_files: InputFileService) -> GenerationService:
     return GenerationService(
         base.models,
@@ -227,8 +224,8 @@ def _generation_service(base: _Base, input_files: InputFileService) -> Generatio
     )
 
 
-def _partial_images(base: _Base, streams: EventStreams) -> PartialImageFeed:
-    return PartialImageFeed(streams, base.waiter, max_wait_seconds=base.settings.api_images_wait_seconds)
+def _partial_images(base: _Base) -> PartialImageFeed:
+    return PartialImageFeed(base.streams, base.waiter, max_wait_seconds=base.settings.api_images_wait_seconds)
 
 
 def _readiness(base: _Base) -> Readiness:

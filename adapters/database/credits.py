@@ -143,6 +143,8 @@ def _entry(
     assert entry.id is not None
     has_reference = transfer.kind in _WITH_REFERENCE
     reference = transfer.id.removeprefix(f"{transfer.kind}:{transfer.tenant_id}:") if has_reference else None
+    if reference is not None and transfer.kind == TransferKind.TAKE_BACK:
+        reference = reference.partition(":")[2]  # behind the length of the payment's
     return Entry(
         id=entry.id,
         transfer_id=transfer.id,

@@ -104,14 +104,14 @@ SELECT EXISTS (
 ) OR {IS_NEEDED_BY_A_BATCH}
 """)  # noqa: S608 - constants
 # Never a charge that is not in the outbox of usage events: no worker may have been there to read it.
-_PURGE_EVENTS = text(f"""
-SELECT purge_events(
-    least(now() - make_interval(secs => CAST(:days AS float8) * 86400), ({UNCOLLECTED_SINCE})), :limit
-) AS purged
-""")
-_TO_ERASE = text("""
-SELECT id FROM tenants WHERE erasure_requested_at IS NOT NULL AND erased_at IS NULL ORDER BY id LIMIT :limit
-""")
+_PURGE_EVENTS = text(
+    "SELECT purge_events(least(now() - make_interval(secs => CAST(:days AS float8) * 86400),"
+    f" ({UNCOLLECTED_SINCE})), :limit) AS purged"
+)
+_TO_ERASE = text(
+    "SELECT id FROM tenants WHERE erasure_requested_at IS NOT NULL AND erased_at IS NULL"
+    " ORDER BY id LIMIT :limit"
+)
 _ENDED = text("""
 SELECT id FROM generations
 WHERE tenant_id = :tenant AND finished_at IS NOT NULL AND deleted_at IS NULL
@@ -132,9 +132,9 @@ SELECT EXISTS (SELECT 1 FROM generations
         WHERE tenant_id = :tenant)
     OR {HAS_BATCHES_LEFT}
 """)  # noqa: S608 - constants
-_ERASE_NAME = text("""
-UPDATE tenants SET name = '', erased_at = now() WHERE id = :tenant AND erased_at IS NULL RETURNING id
-""")
+_ERASE_NAME = text(
+    "UPDATE tenants SET name = '', erased_at = now() WHERE id = :tenant AND erased_at IS NULL RETURNING id"
+)
 _OPEN = f"SELECT count(*) FROM generations WHERE tenant_id = :tenant AND status NOT IN {TERMINAL}"  # noqa: S608
 _REVOKE_KEYS = text(
     "UPDATE api_keys SET revoked_at = now() WHERE tenant_id = :tenant AND revoked_at IS NULL RETURNING id"

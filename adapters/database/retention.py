@@ -1,4 +1,4 @@
-"""How long the data of a tenant is kept."""
+"""How long a tenant's data is kept, where that differs from the settings."""
 
 from collections.abc import Mapping
 

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from api.http import openai_errors
 from api.http.field_errors import field_name, message_of
+from api.http.problem_statuses import STATUSES
 from api.http.schemas.problems import FieldProblem, Problem
 from domain import errors
 from domain.batches import BATCH_PREFIX
@@ -31,59 +32,6 @@ from domain.errors import (
 )
 
 _log = logging.getLogger("darkroom.api")
-_STATUS: dict[type[ServiceError], HTTPStatus] = {
-    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    errors.IdempotencyKeyInvalid: HTTPStatus.BAD_REQUEST,
-    errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.IdempotencyKeyInUse: HTTPStatus.CONFLICT,
-    errors.MaxCostExceeded: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
-    errors.ScopeMissing: HTTPStatus.FORBIDDEN,
-    errors.GenerationNotFound: HTTPStatus.NOT_FOUND,
-    errors.ImageNotFound: HTTPStatus.NOT_FOUND,
-    errors.ModelNotFound: HTTPStatus.NOT_FOUND,
-    errors.FileNotFound: HTTPStatus.NOT_FOUND,
-    errors.TenantNotFound: HTTPStatus.NOT_FOUND,
-    errors.WebhookEndpointNotFound: HTTPStatus.NOT_FOUND,
-    errors.DeliveryNotFound: HTTPStatus.NOT_FOUND,
-    errors.BatchNotFound: HTTPStatus.NOT_FOUND,
-    errors.TooManyWebhookEndpoints: HTTPStatus.FORBIDDEN,
-    errors.WebhookEndpointDisabled: HTTPStatus.CONFLICT,
-    errors.ApiKeyNotFound: HTTPStatus.NOT_FOUND,
-    errors.ApiKeyEnded: HTTPStatus.CONFLICT,
-    errors.KeyExceedsOwn: HTTPStatus.FORBIDDEN,
-    errors.TooManyApiKeys: HTTPStatus.FORBIDDEN,
-    errors.ModelUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.TooLateToCancel: HTTPStatus.CONFLICT,
-    errors.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
-    errors.TooManyAtOnce: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.TooManyFailedKeys: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.LinkExpired: HTTPStatus.FORBIDDEN,
-    errors.InsufficientCredits: HTTPStatus.PAYMENT_REQUIRED,
-    errors.KeyBudgetExceeded: HTTPStatus.PAYMENT_REQUIRED,
-    errors.LotNotFound: HTTPStatus.NOT_FOUND,
-    errors.ReferenceReused: HTTPStatus.CONFLICT,
-    errors.TakeBackTooLarge: HTTPStatus.CONFLICT,
-    errors.TooManyHeldCredits: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.TooManyOpenBatches: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.TenantSuspended: HTTPStatus.FORBIDDEN,
-    errors.FileQuotaExceeded: HTTPStatus.FORBIDDEN,
-    errors.UnchargedCostExceeded: HTTPStatus.FORBIDDEN,
-    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.TooManyOpenGenerations: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.TooManyWaitingGenerations: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.NotTerminal: HTTPStatus.CONFLICT,
-    errors.FileInUse: HTTPStatus.CONFLICT,
-    errors.ImageErased: HTTPStatus.GONE,
-    errors.RequestErased: HTTPStatus.CONFLICT,
-    errors.RequestAbandoned: HTTPStatus.REQUEST_TIMEOUT,
-    errors.GenerationCanceled: HTTPStatus.CONFLICT,
-    errors.GenerationPending: HTTPStatus.GATEWAY_TIMEOUT,
-    errors.TooManyWaiting: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.EventsExpired: HTTPStatus.GONE,
-}
 _CODES = {
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
@@ -118,7 +66,7 @@ def status_of(error: type[ServiceError]) -> HTTPStatus:
         if issubclass(error, TransientError)
         else HTTPStatus.INTERNAL_SERVER_ERROR
     )
-    return _STATUS.get(error, default)
+    return STATUSES.get(error, default)
 
 
 def problem(

@@ -14,7 +14,7 @@ from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.lots import PostgresLots
 from adapters.database.tenants import PostgresTenants
 from domain.audit import SYSTEM
-from domain.credits import Balance, HoldState
+from domain.credits import Balance, Expiry, HoldState
 from domain.errors import InsufficientCredits, ReferenceReused, TakeBackTooLarge, WorkflowLost
 from domain.generation import Status, TerminalState
 from domain.lots import Grant, Lot, LotCategory, TakeBackState
@@ -229,7 +229,7 @@ class LotHistory:
         oracle = self.oracle
         held, spent = (sum(getattr(lot, part) for lot in found) for part in ("held", "spent"))
         assert await self.accounts.balance(self.tenant_id) == Balance(
-            oracle.available, held, spent, oracle.owed, oracle.upcoming
+            oracle.available, held, spent, oracle.owed, oracle.upcoming, self._next_expiry()
         )
         await self.subject.books.assert_consistent(self.tenant_id)
         if step in ("hold", "withdraw"):
@@ -242,6 +242,12 @@ class LotHistory:
             )
         self.seen = now
         self.steps += 1
+
+    def _next_expiry(self) -> Expiry | None:
+        if self.oracle.next_expiry is None:
+            return None
+        ends, credits = self.oracle.next_expiry
+        return Expiry(credits, self.zero + (ends - self.oracle.now) * HOUR)
 
     def _spendable(self) -> list[Lot]:
         return [self.seen[lot.reference] for lot in self.oracle.in_order()]

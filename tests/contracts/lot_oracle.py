@@ -102,6 +102,15 @@ class Oracle:
         )
 
     @property
+    def next_expiry(self) -> tuple[int, int] | None:
+        """Return when credits are gone next, and how many."""
+        remaining: dict[int, int] = {}
+        for lot in self.lots:
+            if lot.ends is not None and lot.ends > self.now and lot.count(REMAINING):
+                remaining[lot.ends] = remaining.get(lot.ends, 0) + lot.count(REMAINING)
+        return min(remaining.items()) if remaining else None
+
+    @property
     def owed(self) -> int:
         return sum(lot.owed for lot in self.lots)
 

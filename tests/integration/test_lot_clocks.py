@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from adapters.database.ledger import PostgresLedger
 from domain.audit import SYSTEM
-from domain.credits import Balance, HoldState
+from domain.credits import Balance, Expiry, HoldState
 from domain.errors import InvalidInput
 from domain.generation import Status, TerminalState
 from tests.support.books import PostgresBooks
@@ -61,7 +61,10 @@ async def test_a_process_with_a_wrong_clock_spends_the_same(
     good = await tenant.grant(10, expires_in=HOUR)
     set_clock(monkeypatch, wrong_by)
 
-    assert await tenant.books.balance(tenant.tenant_id) == Balance(10, 0, 0, upcoming=10)
+    assert good.expires_at is not None
+    next_expiry = Expiry(10, good.expires_at)
+    balance = Balance(10, 0, 0, upcoming=10, next_expiry=next_expiry)
+    assert await tenant.books.balance(tenant.tenant_id) == balance
     refused = await tenant.ledger.reserve(await tenant.job(11))
     assert refused.state is HoldState.INSUFFICIENT
     await tenant.held(10)
