@@ -6,7 +6,13 @@ from activities.batch_lines import FileLines
 from activities.metrics import count_batch
 from domain.batch_runs import BatchFile
 from domain.batches import LineParser
-from domain.errors import FileNotFound, InsufficientCredits, InvalidInput, MaxCostExceeded
+from domain.errors import (
+    FileNotFound,
+    InsufficientCredits,
+    InvalidInput,
+    KeyBudgetExceeded,
+    MaxCostExceeded,
+)
 from domain.ports import BatchFiles, ObjectStore, TenantUsages
 
 # So many lines are read by a thread, and stored in one transaction.
@@ -58,6 +64,8 @@ class BatchFileChecker:
         """Return why the price of all items cannot be accepted, as a code."""
         if file.max_cost is not None and price_credits > file.max_cost:
             return MaxCostExceeded.code
+        if file.budget_credits is not None and price_credits > file.budget_credits:
+            return KeyBudgetExceeded.code
         usage = await self._usages.read_usage(file.tenant_id, max_generations=0)
         return InsufficientCredits.code if price_credits > usage.available_credits else None
 

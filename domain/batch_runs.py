@@ -58,9 +58,13 @@ class WaitingItem:
 
 @dataclass(frozen=True)
 class BatchFile:
-    """The file of a batch that is validated. key: of its object."""
+    """The file of a batch that is validated.
+
+    key: of its object. budget_credits: what the API key may still spend this month; None without a budget.
+    """
 
     tenant_id: str
     key: str
     endpoint: str
     max_cost: int | None
+    budget_credits: int | None = None

@@ -14,8 +14,14 @@ from domain.batches import MAX_LINE_ERRORS, Batch, BatchItemDraft, BatchStatus, 
 from domain.errors import FileNotFound
 
 _FILE = text("""
-SELECT b.tenant_id, b.endpoint, b.max_cost, file.key
+SELECT b.tenant_id, b.endpoint, b.max_cost, file.key, key.monthly_budget_credits - coalesce(
+    (
+        SELECT held_credits + charged_credits FROM key_spending
+        WHERE api_key_id = key.id AND month = month_of(now())
+    ), 0
+) AS budget
 FROM batches AS b LEFT JOIN input_files AS file ON file.id = b.input_file_id
+LEFT JOIN api_keys AS key ON key.id = b.api_key_id
 WHERE b.id = :batch AND b.status = 'validating'
 """)
 _LOCK = text("SELECT tenant_id FROM batches WHERE id = :batch AND status = 'validating' FOR NO KEY UPDATE")
@@ -42,7 +48,7 @@ class PostgresBatchFiles:
         [row] = rows
         if row.key is None:
             raise FileNotFound
-        return BatchFile(row.tenant_id, row.key, row.endpoint, row.max_cost)
+        return BatchFile(row.tenant_id, row.key, row.endpoint, row.max_cost, row.budget)
 
     async def add_items(self, batch_id: str, items: Sequence[BatchItemDraft]) -> bool:
         async with self._database.begin() as session:

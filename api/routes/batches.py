@@ -34,6 +34,7 @@ from domain.errors import (
     IdempotencyKeyReused,
     InsufficientCredits,
     InvalidInput,
+    KeyBudgetExceeded,
     MaxCostExceeded,
     OutcomeUnknown,
     TooLateToCancel,
@@ -57,7 +58,8 @@ _BODY = {
     responses={202: {"headers": LOCATION | RETRY_AFTER_IF_ANY | REPLAYED_HEADERS}},
 )
 @declares(
-    *(IdempotencyKeyReused, OutcomeUnknown, MaxCostExceeded, InsufficientCredits, UnchargedCostExceeded),
+    *(IdempotencyKeyReused, OutcomeUnknown, MaxCostExceeded),
+    *(InsufficientCredits, UnchargedCostExceeded, KeyBudgetExceeded),
     TooManyOpenBatches,
 )
 async def create_batch(

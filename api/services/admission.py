@@ -16,6 +16,7 @@ from domain.auth import Caller
 from domain.errors import (
     FileQuotaExceeded,
     InsufficientCredits,
+    KeyBudgetExceeded,
     ServiceError,
     TooManyOpenGenerations,
     TooManyWaitingGenerations,
@@ -83,11 +84,11 @@ class Admission:
     async def admit_batch(self, caller: Caller, price_credits: int) -> None:
         """Check that all of a batch could be paid now; counts and holds nothing, as its items do that later.
 
-        Raises InsufficientCredits, UnchargedCostExceeded.
+        Raises InsufficientCredits, UnchargedCostExceeded, KeyBudgetExceeded.
         """
-        _, refusals = await self._look(caller, price_credits)
-        for refusal in refusals:
-            if isinstance(refusal, InsufficientCredits | UnchargedCostExceeded):
+        # What is open at once bounds its items, which wait for it, and not the batch.
+        for refusal in await self.refusals_of(caller, price_credits):
+            if isinstance(refusal, InsufficientCredits | UnchargedCostExceeded | KeyBudgetExceeded):
                 raise refusal
 
     async def refusals_of(self, caller: Caller, price_credits: int) -> Sequence[ServiceError]:

@@ -96,8 +96,8 @@ class BatchService:
         """Store a batch; return it and whether it is new.
 
         Raises InvalidInput naming each item that is wrong, ModelNotFound, ModelUnavailable, MaxCostExceeded,
-        InsufficientCredits, UnchargedCostExceeded, TooManyOpenBatches, IdempotencyKeyReused, OutcomeUnknown;
-        and, with a key, RateLimited.
+        InsufficientCredits, UnchargedCostExceeded, KeyBudgetExceeded, TooManyOpenBatches,
+        IdempotencyKeyReused, OutcomeUnknown; and, with a key, RateLimited.
         """
         batch, is_new = await self._find_earlier(caller, command, key), False
         if batch is None:
