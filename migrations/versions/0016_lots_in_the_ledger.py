@@ -11,7 +11,7 @@ from adapters.database.functions import statements
 revision = "0016"
 down_revision = "0015"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "8a1af8110608e29f9402f736fd1e4f2a8adf6c6f8d67e855e96cf7536a05d6bd"
+FUNCTIONS_SHA256 = "7c8e5eb676949402352d9301cf7e0e8b454ad4b9c7e6b2f48bad445681b3bae6"
 
 # A step that is inside a function goes on in its old body, past the lots. So this waits for each, and lets
 # none begin: all lock their generation first, operators the accounts, and only this mode keeps them out.
