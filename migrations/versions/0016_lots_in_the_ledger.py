@@ -11,7 +11,7 @@ from adapters.database.functions import statements
 revision = "0016"
 down_revision = "0015"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "7c8e5eb676949402352d9301cf7e0e8b454ad4b9c7e6b2f48bad445681b3bae6"
+FUNCTIONS_SHA256 = "6b75f31c01c8c787f90ac73b33d65b32a76abd1c28629feec351e4762e42afad"
 
 # A step that is inside a function goes on in its old body, past the lots. So this waits for each, and lets
 # none begin: all lock their generation first, operators the accounts, and only this mode keeps them out.

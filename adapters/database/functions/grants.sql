@@ -56,10 +56,9 @@ BEGIN
     IF earlier.id IS NULL THEN
         lot := write_grant(p_tenant, p_reference, p_credits, p_category, p_priority, p_effective_at, p_expires_at);
     END IF;
-    IF p_is_payment THEN
-        UPDATE payments SET lot_id = lot.id, granted_credits = p_credits WHERE reference = p_reference AND lot_id IS NULL;
-    END IF;
-    -- Also by a grant that an operator wrote, whose payment is known by a refund of it only.
+    -- Also by a grant that nobody called a payment, and that is known as one by a refund of it only.
+    UPDATE payments SET lot_id = lot.id, granted_credits = p_credits
+    WHERE reference = p_reference AND tenant_id = p_tenant AND lot_id IS NULL;
     PERFORM apply_take_backs(p_tenant, p_reference);
     IF earlier.id IS NULL THEN
         PERFORM repay_owed(lot.id);
