@@ -11,7 +11,7 @@ from adapters.database.functions import statements
 revision = "0016"
 down_revision = "0015"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "6b75f31c01c8c787f90ac73b33d65b32a76abd1c28629feec351e4762e42afad"
+FUNCTIONS_SHA256 = "d74b7b6f55fc484b25b4152b13bea86c19aa66e35ddd0ca91199a99a08104873"
 
 # A step that is inside a function goes on in its old body, past the lots. So this waits for each, and lets
 # none begin: all lock their generation first, operators the accounts, and only this mode keeps them out.
