@@ -114,6 +114,16 @@ async def test_none_is_made_after_a_cancel(
     assert counts == BatchCounts(total=20, in_progress=len(ids), canceled=20 - len(ids))
 
 
+async def test_what_waits_when_the_cancel_is_stored_is_never_begun(
+    subject: Subject, runs: PostgresBatchRuns, database: Database
+) -> None:
+    story = await started(subject, runs, database, count=3)
+    waiting = await runs.list_waiting_items(story.id, 100)
+    await story.batches.record_batch_cancel(story.batch.tenant_id, story.id)
+    assert [await story.begin(each) for each in waiting] == [None] * 3
+    assert (await story.read()).counts == BatchCounts(total=3, waiting=3)
+
+
 async def test_it_ends_with_its_last_item_and_one_event(
     subject: Subject, runs: PostgresBatchRuns, database: Database
 ) -> None:
