@@ -119,17 +119,7 @@ def _queues(activities: Activities, tuning: Tuning) -> dict[str, dict[str, Any]]
             "max_concurrent_activities": tuning.max_deliveries,
             "max_concurrent_workflow_tasks": tuning.max_workflow_tasks,
         },
-        temporal_names.BATCHES_QUEUE: {
-            "workflows": [BatchWorkflow],
-            "activities": [activities.batches.advance_batch],
-            "max_concurrent_activities": tuning.max_batches,
-            "max_concurrent_workflow_tasks": tuning.max_workflow_tasks,
-        },
-        temporal_names.BATCH_FILES_QUEUE: {
-            "activities": [activities.batches.validate_batch],
-            "max_concurrent_activities": tuning.max_batch_files,
-        },
-    }
+    } | _queues_of_batches(activities, tuning)
     for provider, rate in tuning.submits_per_second.items():
         wanted[temporal_names.submit_queue(provider)] = {
             "activities": [activities.provider.submit_job],
@@ -141,6 +131,21 @@ def _queues(activities: Activities, tuning: Tuning) -> dict[str, dict[str, Any]]
             "activities": [activities.provider.fetch_result, activities.provider.cancel_job]
         }
     return wanted
+
+
+def _queues_of_batches(activities: Activities, tuning: Tuning) -> dict[str, dict[str, Any]]:
+    return {
+        temporal_names.BATCHES_QUEUE: {
+            "workflows": [BatchWorkflow],
+            "activities": [activities.batches.advance_batch],
+            "max_concurrent_activities": tuning.max_batches,
+            "max_concurrent_workflow_tasks": tuning.max_workflow_tasks,
+        },
+        temporal_names.BATCH_FILES_QUEUE: {
+            "activities": [activities.batches.validate_batch],
+            "max_concurrent_activities": tuning.max_batch_files,
+        },
+    }
 
 
 def _selected(queues: Collection[str], known: Sequence[str]) -> Sequence[str]:
