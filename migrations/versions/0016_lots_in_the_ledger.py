@@ -11,7 +11,7 @@ from adapters.database.functions import statements
 revision = "0016"
 down_revision = "0015"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "69a14d03d2c447b65ebf810f6b4e769230aad2b13add3dbd6d9c2e0db6c25315"
+FUNCTIONS_SHA256 = "4a276a3178b70609ac5e7b298c3d7d97023f05a8cb9501d6b6a2e6cd56fb1a43"
 
 # A step that is inside a function goes on in its old body, past the lots. So this waits for each, and lets
 # none begin: all lock their generation first, operators the accounts, and only this mode keeps them out.

@@ -178,6 +178,22 @@ BEGIN
     END IF;
 END $$;
 
+-- Expire lots. One whose tenant's books are wrong is left as it is, and keeps no other tenant's from expiring.
+CREATE OR REPLACE FUNCTION expire_lots(p_lots text[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    lot text;
+BEGIN
+    PERFORM end_lot(id, 'expire_lot') FROM unnest(p_lots) AS id;
+EXCEPTION WHEN check_violation THEN
+    IF cardinality(p_lots) = 1 THEN
+        RAISE WARNING 'lot % cannot expire: %', p_lots[1], SQLERRM;
+        RETURN;
+    END IF;
+    FOREACH lot IN ARRAY p_lots LOOP
+        PERFORM expire_lots(ARRAY[lot]);
+    END LOOP;
+END $$;
+
 -- Take away what has expired, and notice what is effective now; return how many lots that were.
 CREATE OR REPLACE FUNCTION sweep_lots(p_limit bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -193,6 +209,6 @@ BEGIN
     PERFORM FROM accounts WHERE tenant_id IN (SELECT tenant_id FROM lots WHERE id = ANY (ended || begun))
     ORDER BY id FOR UPDATE;
     PERFORM begin_lots(tenant_id, now()) FROM (SELECT DISTINCT tenant_id FROM lots WHERE id = ANY (begun)) AS tenants;
-    PERFORM end_lot(id, 'expire_lot') FROM unnest(ended) AS id;
+    PERFORM expire_lots(ended);
     RETURN cardinality(ended) + cardinality(begun);
 END $$;
