@@ -79,7 +79,7 @@ class FileLines:
         repeated = self._names.repeats(found)
         self._note(
             *(
-                LineError(self.number, InvalidInput.code, name, f"another one than in line {index + 1}")
+                LineError(self.number, InvalidInput.code, name, f"the same as in line {index + 1}")
                 for name, index in repeated
             )
         )

@@ -120,7 +120,9 @@ def _add_grants(commands: Commands) -> None:
     granted.add_argument("tenant_id")
     granted.add_argument("amount", type=int)
     granted.add_argument("--reference", required=True, help="what this is for; repeats do nothing")
-    granted.add_argument("--category", choices=tuple(LotCategory), default=LotCategory.PAID)
+    granted.add_argument(
+        "--category", choices=[each.value for each in LotCategory], default=LotCategory.PAID.value
+    )
     granted.add_argument(
         "--priority", type=int, default=DEFAULT_PRIORITY, help=f"0 to {MAX_PRIORITY}, the lowest spent first"
     )

@@ -5,11 +5,22 @@ from typing import Any
 
 from admin.command_line import Commands, actor_of, plain_line
 from composition import ServiceSettings
-from composition.repositories import Database, resend_usage_events, stop_usage_events, usage_backlog
+from composition.repositories import (
+    Database,
+    credit_accounts,
+    resend_usage_events,
+    stop_usage_events,
+    usage_backlog,
+)
+from domain.errors import InvalidInput
 
 
 async def _usage_events(wanted: argparse.Namespace, _: ServiceSettings, pool: Database) -> dict[str, Any]:
     done: dict[str, Any] = {}
+    if wanted.tenant is not None:
+        if wanted.since is None:
+            raise InvalidInput(errors=(("--tenant", "only with --from"),))
+        await credit_accounts(pool).balance(wanted.tenant)  # raises TenantNotFound
     if wanted.since is not None:
         added = await resend_usage_events(pool, wanted.since, wanted.tenant, by=actor_of(wanted))
         done = {"added": added}

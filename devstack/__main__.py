@@ -1,4 +1,4 @@
-"""The stack's commands: `python -m devstack up | demo | pause | resume | kill | install | clean`."""
+"""The stack's commands: `python -m devstack up | demo | pause | resume | kill | admin | install | clean`."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from devstack.errors import Interrupted, StackError
 from devstack.install import programs
 from devstack.process.log import log
 from devstack.process.stop_flag import StopFlag, stop_on_signals
-from devstack.servers.app_processes import ROOT
+from devstack.servers.app_processes import ROOT, become_admin
 from devstack.servers.running import install_missing
 from devstack.stack import control
 from devstack.stack.up import up
@@ -45,6 +45,8 @@ def _run(options: argparse.Namespace, stop: StopFlag) -> int:
                 programs.versitygw(stop=stop, log=log)
         case "clean":
             log(f"removed {folder}" if control.clean(folder) else f"nothing to remove at {folder}")
+        case "admin":
+            become_admin(options.arguments, control.settings_of(folder))
         case action:
             log(f"{action}: {options.name} (pid {control.act(folder, action, options.name)})")
     return 0
@@ -72,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(action, help=help_text).add_argument(
             "name", help="a name under `pids` in stack.json"
         )
+    admin = commands.add_parser("admin", help="run `python -m admin` with the settings of the running stack")
+    admin.add_argument("arguments", nargs=argparse.REMAINDER, metavar="COMMAND …", help="as for it")
     installing = commands.add_parser("install", help="fetch or build the servers that are missing")
     installing.add_argument("--tests", action="store_true", help="also the second S3 server, for the tests")
     commands.add_parser("clean", help="remove the data of `up`")

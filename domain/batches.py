@@ -176,12 +176,13 @@ class Batch:
     """A batch as the database knows it.
 
     Attributes:
-        price_credits: Of all items; 0 until a file was checked.
+        price_credits: Of all items; 0 until a file was checked, and if its lines are wrong.
         charged_credits: So far, for what the batch made: not for generations that an item's idempotency key
             found.
         errors: Why its file was refused, at most so many; `error_count` is how many there are.
         error_code: Why it failed as a whole: `invalid_input` if its lines are wrong, `file_not_found`,
-            `max_cost_exceeded`, `insufficient_credits`. Or why it was canceled: None if its client did that.
+            `max_cost_exceeded`, `key_budget_exceeded`, `insufficient_credits`. Or why it was canceled:
+            None if its client did that.
         content_erased_at: When metadata and custom ids went.
     """
 

@@ -28,7 +28,8 @@ WHERE id = :batch AND status = 'validating'
 """)
 _DELETE_ITEMS = text("DELETE FROM batch_items WHERE batch_id = :batch")
 _REFUSE = text("""
-UPDATE batches SET error_code = :code, errors = :errors, error_count = :count WHERE id = :batch
+UPDATE batches SET error_code = :code, errors = :errors, error_count = :count, price_credits = :price
+WHERE id = :batch
 """).bindparams(bindparam("errors", type_=JSONB))
 
 
@@ -67,13 +68,24 @@ class PostgresBatchFiles:
         await self._database.call(_ACCEPT, {"batch": batch_id, "price": price_credits})
 
     async def refuse_file(
-        self, batch_id: str, code: str, errors: Sequence[LineError] = (), error_count: int = 0
+        self,
+        batch_id: str,
+        code: str,
+        errors: Sequence[LineError] = (),
+        error_count: int = 0,
+        price_credits: int = 0,
     ) -> Batch | None:
         async with self._database.begin() as session:
             if await _locked_tenant(session, batch_id) is None:
                 return None
             kept = [[each.line, each.code, each.field, each.text] for each in errors[:MAX_LINE_ERRORS]]
-            values = {"batch": batch_id, "code": code, "errors": kept, "count": error_count}
+            values = {
+                "batch": batch_id,
+                "code": code,
+                "errors": kept,
+                "count": error_count,
+                "price": price_credits,
+            }
             await session.execute(_REFUSE, values)
             await session.execute(_DELETE_ITEMS, {"batch": batch_id})
             return await write_end(session, batch_id, BatchStatus.FAILED)

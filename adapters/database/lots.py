@@ -49,6 +49,12 @@ SELECT state, (lot).*, {_STATUS.format("(lot).")} AS status FROM grant_credits(
 _TAKE_BACK = text(
     "SELECT * FROM take_back_credits(:tenant, :payment, :reference, CAST(:credits AS bigint)) AS taken"
 )
+_LEFT = text("""
+SELECT p.granted_credits, p.granted_credits - coalesce(
+    (SELECT sum(t.applied_credits) FROM take_backs AS t WHERE t.payment_reference = p.reference), 0
+) AS left_credits
+FROM payments AS p WHERE p.reference = :payment
+""")
 _LOCK = text("SELECT lock_accounts(tenant_id) FROM lots WHERE id = :lot")
 _END = text("SELECT end_lot(:lot, :kind)")
 _SWEEP = text("SELECT sweep_lots(:limit) AS lots")
@@ -105,6 +111,8 @@ class PostgresLots:
         }
         async with self._database.begin() as session:
             row = (await session.execute(_TAKE_BACK, values)).one()
+            if row.state == "too_much":
+                raise await _too_much(session, payment_reference)
             if row.state not in ("applied", "pending", "repeated"):
                 _refuse(row.state, row.amount_credits)
             if row.state != "repeated":
@@ -205,14 +213,20 @@ async def _record_grant(session: AsyncSession, grant: Grant, lot_id: str, by: Ac
     await record(session, by, AuditAction.GRANT_CREDITS, grant.tenant_id, grant.tenant_id, **details)
 
 
+async def _too_much(session: AsyncSession, payment_reference: str) -> TakeBackTooLarge:
+    row = (await session.execute(_LEFT, {"payment": payment_reference})).one()
+    return TakeBackTooLarge(
+        f"amount: at most {row.left_credits}, which is what is not taken back yet of the "
+        f"{row.granted_credits} credits of this payment"
+    )
+
+
 def _refuse(state: str, earlier_credits: int | None) -> NoReturn:
     """Raise what a state of a grant or take-back stands for; the transaction is rolled back."""
     if state == "no_tenant":
         raise TenantNotFound
     if state == "over":
         raise InvalidInput(errors=(("expires_at", "later than now, and than effective_at"),))
-    if state == "too_much":
-        raise TakeBackTooLarge
     if state == "other_tenant":
         raise ReferenceReused("the payment is one of another tenant")
     shown = "all of the payment" if earlier_credits is None else f"{earlier_credits} credits"

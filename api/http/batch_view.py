@@ -17,8 +17,8 @@ from api.http.schemas.batches import (
 )
 from api.http.serializers import GenerationSerializer
 from domain.auth import Caller, Scope
-from domain.batches import Batch, BatchItem, LineError
-from domain.errors import describe
+from domain.batches import Batch, BatchItem, BatchStatus, LineError
+from domain.errors import InvalidInput, MaxCostExceeded, describe
 
 
 def serialize_batch(serializer: GenerationSerializer, caller: Caller, batch: Batch) -> BatchView:
@@ -35,7 +35,7 @@ def serialize_batch(serializer: GenerationSerializer, caller: Caller, batch: Bat
         metadata=dict(batch.metadata) if is_reader else {},
         counts=BatchCountsView(**asdict(counts)),
         cost=BatchCostView(estimated=batch.price_credits, charged=batch.charged_credits),
-        error=_reason(batch.error_code),
+        error=_reason(batch),
         errors=_errors(batch) if batch.error_count else None,
         created_at=batch.created_at,
         started_at=batch.started_at,
@@ -78,8 +78,21 @@ def serialize_item(serializer: GenerationSerializer, item: BatchItem) -> BatchIt
     )
 
 
-def _reason(code: str | None) -> BatchReasonView | None:
-    return BatchReasonView(code=code, message=describe(code).message) if code is not None else None
+def _reason(batch: Batch) -> BatchReasonView | None:
+    code = batch.error_code
+    return BatchReasonView(code=code, message=_explanation(code, batch)) if code is not None else None
+
+
+def _explanation(code: str, batch: Batch) -> str:
+    """Return what is wrong with this batch: which lines, or how much it would cost."""
+    if code == InvalidInput.code and batch.error_count:
+        return f"{batch.error_count} things are wrong in the lines of the file; errors has the first of them"
+    general = describe(code).message
+    if not batch.price_credits or batch.status is not BatchStatus.FAILED:
+        return general
+    if code == MaxCostExceeded.code:
+        return f"it costs {batch.price_credits} credits, and max_cost is {batch.max_cost}"
+    return f"the price of all lines is {batch.price_credits} credits: {general}"
 
 
 def _errors(batch: Batch) -> BatchErrorsView:

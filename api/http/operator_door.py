@@ -11,10 +11,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.client import client_of
 from api.http.request_log import note_operator
-from domain.errors import ServiceError
+from domain.errors import ServiceError, Unauthenticated
 from domain.operators import OPERATOR_KEY_PREFIX, Operator
 
 PREFIX = "/v1/admin/"
+_WANTED = f"a valid key of an operator is needed: Authorization: Bearer {OPERATOR_KEY_PREFIX}…"
 _ANSWERED = (ServiceError, HTTPException)
 
 
@@ -51,7 +52,10 @@ def operator_of(request: Request) -> Operator:
 
 async def _admit(request: Request, key: str) -> None:
     client = client_of(request)
-    operator = await request.app.state.services.operators.guard.identify_caller(key, client)
+    try:
+        operator = await request.app.state.services.operators.guard.identify_caller(key, client)
+    except Unauthenticated:
+        raise Unauthenticated(_WANTED) from None
     note_operator(operator.key_id)
     await client.mark_authenticated(operator.party)
     request.state.operator = operator

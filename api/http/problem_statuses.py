@@ -55,6 +55,8 @@ STATUSES: Mapping[type[ServiceError], HTTPStatus] = {
     errors.RequestErased: HTTPStatus.CONFLICT,
     errors.RequestAbandoned: HTTPStatus.REQUEST_TIMEOUT,
     errors.GenerationCanceled: HTTPStatus.CONFLICT,
+    # No answer of a route but OpenAI's, which have a status of their own for it; a line of a batch's results.
+    errors.ContentRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.GenerationPending: HTTPStatus.GATEWAY_TIMEOUT,
     errors.TooManyWaiting: HTTPStatus.TOO_MANY_REQUESTS,
     errors.EventsExpired: HTTPStatus.GONE,

@@ -16,6 +16,7 @@ USAGE_CURSOR: dict[str, Any] = {"format": "usage-cursor"}
 _NAMES = frozenset({"from", "to", "group_by", "cursor", "limit"})
 _GROUP = "|".join(UsageGroup)
 _GROUPS = rf"^({_GROUP})(,({_GROUP})){{0,{len(UsageGroup) - 1}}}$"
+_GROUPS_READ = re.compile(_GROUPS)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _EXAMPLE = "2026-10-31"
 _MAX_CURSOR_CHARACTERS = 1000
@@ -47,7 +48,7 @@ async def read_usage_query(
         Query(
             description=f"Some of `{', '.join(UsageGroup)}`, with commas; without it, one sum.",
             max_length=50,
-            pattern=_GROUPS,
+            json_schema_extra={"pattern": _GROUPS},
         ),
     ] = None,
     cursor: Annotated[
@@ -99,5 +100,10 @@ def _read_groups(written: str | None) -> tuple[UsageGroup, ...] | None:
     """Return the groups in the order of their columns."""
     if written is None:
         return None
+    if _GROUPS_READ.fullmatch(written) is None:
+        shown = ", ".join(UsageGroup)
+        raise InvalidInput(
+            errors=(("group_by", f"one to {len(UsageGroup)} of {shown}, with commas between them"),)
+        )
     named = written.split(",")
     return tuple(group for group in UsageGroup if group in named)

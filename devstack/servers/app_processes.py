@@ -3,8 +3,9 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 
@@ -40,6 +41,14 @@ def start(
         )
     )
     supervisor.wait_ready(name, lambda: responds(ready_url), timeout_seconds=READY_TIMEOUT_SECONDS)
+
+
+def become_admin(arguments: Sequence[str], settings: Mapping[str, str]) -> NoReturn:
+    """Become `python -m admin ARGUMENTS` with these settings, with its output and exit code."""
+    os.chdir(ROOT)
+    os.execve(  # noqa: S606
+        sys.executable, [sys.executable, "-m", "admin", *arguments], dict(os.environ) | dict(settings)
+    )
 
 
 def run_admin(*arguments: str, env: Mapping[str, str], stop: StopFlag) -> str:

@@ -43,7 +43,9 @@ def make_account(tenant_id: str, credits: int, env: Mapping[str, str], stop: Sto
     """Make a tenant with these credits, once, and one more key for it."""
     _admin("create-tenant", tenant_id, "--id", tenant_id, env=env, stop=stop)
     _admin("grant", tenant_id, str(credits), "--reference", "devstack", env=env, stop=stop)
-    return ClientAccount(tenant_id, str(_admin("create-key", tenant_id, env=env, stop=stop)["api_key"]))
+    # With every scope of a tenant, so that all examples of docs/ can be tried with it.
+    made = _admin("create-key", tenant_id, "--scopes", "admin", env=env, stop=stop)
+    return ClientAccount(tenant_id, str(made["api_key"]))
 
 
 def _admin(*arguments: str, env: Mapping[str, str], stop: StopFlag) -> dict[str, Any]:

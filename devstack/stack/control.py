@@ -1,4 +1,4 @@
-"""Pauses, resumes or kills one part of a running stack."""
+"""Pauses, resumes or kills one part of a running stack, and tells its settings."""
 
 import os
 import signal
@@ -13,11 +13,19 @@ from devstack.stack.stack_file import read
 SIGNALS = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT, "kill": signal.SIGKILL}
 
 
+def settings_of(folder: Path) -> dict[str, str]:
+    """Return the settings that worker, API and admin commands of a running stack have."""
+    settings: dict[str, str] = read(folder).get("settings", {})
+    if not settings:
+        raise _not_running(folder)
+    return settings
+
+
 def act(folder: Path, action: str, name: str) -> int:
     """Send the action's signal to the named part and all it started; return its verified pid."""
     names = read(folder).get("pids", {})
     if not names:
-        raise StackError(f"no stack is running on {folder} (`make up` starts one)")
+        raise _not_running(folder)
     if name not in names:
         raise StackError(f"there is no {name}; the parts are {', '.join(sorted(names))}")
     pid = living(folder).get(name)
@@ -29,6 +37,10 @@ def act(folder: Path, action: str, name: str) -> int:
     else:
         signal_process(pid, SIGNALS[action])
     return pid
+
+
+def _not_running(folder: Path) -> StackError:
+    return StackError(f"no stack is running on {folder} (`make up` starts one)")
 
 
 def clean(folder: Path) -> bool:

@@ -73,6 +73,7 @@ class Stack:
             "s3_bucket": _bucket(),
             "database_url": self.servers.postgres.url,
             "simulators": dict(self.servers.simulators),
+            "settings": dict(self.environment),
         }
 
 

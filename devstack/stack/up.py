@@ -45,6 +45,12 @@ Darkroom is running; Ctrl-C stops it.
   Everything    {stack.folder / STACK_FILE}
   Logs          {stack.folder / "logs"}
 
+For the examples of docs/:
+
+  export API_URL={stack.api_url} API_KEY={stack.client.api_key} TENANT_ID={stack.client.tenant_id}
+
+As its operator: .venv/bin/python -m devstack admin --help
+
 Make an image:
 
   curl -s {stack.api_url}/v1/generations \\

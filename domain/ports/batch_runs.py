@@ -84,7 +84,15 @@ class BatchFiles(Protocol):
         ...
 
     async def refuse_file(
-        self, batch_id: str, code: str, errors: Sequence[LineError] = (), error_count: int = 0
+        self,
+        batch_id: str,
+        code: str,
+        errors: Sequence[LineError] = (),
+        error_count: int = 0,
+        price_credits: int = 0,
     ) -> Batch | None:
-        """End a batch that is validated, without its items, with its summary event; None for any other."""
+        """End a batch that is validated, without its items, with its summary event; None for any other.
+
+        price_credits: Of all its lines, where it was refused for that.
+        """
         ...

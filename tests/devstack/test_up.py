@@ -19,6 +19,7 @@ from devstack.stack import control
 from devstack.stack.stack_file import STACK_FILE
 from tests.devstack.running import Running, alive, devstack
 from tests.support.eventually import eventually
+from tests.support.time_limits import scaled
 
 READY = "Make an image:"
 FACTS = {
@@ -32,6 +33,7 @@ FACTS = {
         "temporal_ui_url",
     ),
     *("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_bucket", "database_url", "simulators", "pids"),
+    "settings",
 }
 PARTS = {"supervisor", "postgres", "temporal", "s3", "simulator", "worker", "api"}
 
@@ -74,6 +76,27 @@ async def test_the_stack_is_found_by_its_private_file(up: Up) -> None:
     assert (set(facts), set(facts["pids"]), mode) == (FACTS, PARTS, 0o600)
     assert facts["pids"]["supervisor"] == up.running.process.pid
     assert models.json()["data"]
+
+
+async def test_its_operator_needs_no_settings(up: Up, tmp_path: Path) -> None:
+    arguments = (
+        "--data-dir",
+        str(up.folder),
+        "admin",
+        "create-operator-key",
+        "billing",
+        "--reason",
+        "a test",
+    )
+    with devstack(*arguments, output=tmp_path / "admin.txt") as admin:
+        exit_code = admin.process.wait(scaled(30))
+    assert exit_code == 0, admin.output
+    assert json.loads(admin.output)["operator_key"].startswith("dkop_")
+
+
+def test_without_a_stack_there_is_no_operator(folder: Path) -> None:
+    with pytest.raises(StackError, match="no stack is running"):
+        control.settings_of(folder)
 
 
 async def test_a_killed_part_comes_back_with_its_new_pid_on_record(up: Up) -> None:

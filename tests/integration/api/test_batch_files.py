@@ -187,6 +187,7 @@ async def test_a_file_with_wrong_lines_makes_nothing_and_says_which(service: Ser
     whole = {(2, None), (5, None), (7, None)}
     assert found == whole | {(3, "custom_id"), (4, "body.n"), (6, "url"), (8, "method"), (8, "body")}
     assert batch["errors"]["total"] == 8
+    assert batch["error"]["message"].startswith("8 things are wrong in the lines of the file")
     assert await service.generations_of(tenant) == 0
     assert await tenant.credits() == (100, 0, 0)
     assert await items_of(tenant, batch["id"]) == []
@@ -194,15 +195,20 @@ async def test_a_file_with_wrong_lines_makes_nothing_and_says_which(service: Ser
 
 
 @pytest.mark.parametrize(
-    ("fields", "lines", "code"),
-    [({"max_cost": 2}, 3, "max_cost_exceeded"), ({}, 101, "insufficient_credits")],
+    ("fields", "lines", "code", "message"),
+    [
+        ({"max_cost": 2}, 3, "max_cost_exceeded", "it costs 3 credits, and max_cost is 2"),
+        ({}, 101, "insufficient_credits", "the price of all lines is 101 credits: "),
+    ],
 )
 async def test_a_file_that_costs_too_much_makes_nothing(
-    service: Service, tenant: Tenant, fields: dict[str, Any], lines: int, code: str
+    service: Service, tenant: Tenant, fields: dict[str, Any], lines: int, code: str, message: str
 ) -> None:
     batch = await batch_of(tenant, [line("a boat", str(n)) for n in range(lines)], **fields)
 
     assert (batch["status"], batch["error"]["code"]) == ("failed", code)
+    assert batch["error"]["message"].startswith(message)
+    assert batch["cost"] == {"estimated": lines, "charged": 0}
     assert await service.generations_of(tenant) == 0
 
 

@@ -71,14 +71,15 @@ async def test_results_have_a_line_for_each_item_that_has_ended(service: Service
     items = [
         item(unique("a wall"), "good"),
         item(unique("a knife [sim:fail]"), "bad"),
+        item(unique("a storm [sim:moderation]"), "refused"),
         item(unique("a gate")),
     ]
     batch = await batch_ended(tenant, (await posted_batch(tenant, items))["id"])
     lines = await results_of(tenant, batch["id"])
-    behind = await tenant.http.get(f"/v1/batches/{batch['id']}/results?after=1")
+    behind = await tenant.http.get(f"/v1/batches/{batch['id']}/results?after=2")
 
-    assert [line["custom_id"] for line in lines] == ["good", "bad", None]
-    good, bad = lines[0], lines[1]
+    assert [line["custom_id"] for line in lines] == ["good", "bad", "refused", None]
+    good, bad, refused = lines[:3]
     assert (good["error"], good["response"]["status_code"]) == (None, 200)
     assert good["response"]["body"]["id"] == good["response"]["request_id"]
     assert good["response"]["body"]["status"] == "completed"
@@ -87,6 +88,8 @@ async def test_results_have_a_line_for_each_item_that_has_ended(service: Service
     assert image.status_code in (200, 302, 307)
     assert bad["error"]["code"] == "provider_failed"
     assert bad["response"]["status_code"] == 500
+    # The client's own fault: to send it again is no use.
+    assert (refused["error"]["code"], refused["response"]["status_code"]) == ("content_rejected", 422)
     assert len(behind.text.splitlines()) == 1
 
 

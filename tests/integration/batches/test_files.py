@@ -141,7 +141,7 @@ async def test_every_wrong_line_is_named_and_nothing_is_left(site: Site) -> None
         LineError(2, "invalid_input", "", "one JSON object"),
         LineError(3, "model_not_found", "body.model", "No such model."),
         LineError(4, "invalid_input", "body.prompt", "1 to 20 characters"),
-        LineError(5, "invalid_input", "custom_id", "another one than in line 1"),
+        LineError(5, "invalid_input", "custom_id", "the same as in line 1"),
         LineError(6, "invalid_input", "", f"at most {MAX_LINE_BYTES} bytes"),
     )
 
@@ -174,6 +174,8 @@ async def test_the_price_of_all_is_checked_once(site: Site) -> None:
     await site.is_refused(code="insufficient_credits")
     await site.post(lines, max_cost=2 * PRICE_CREDITS - 1)
     await site.is_refused(code="max_cost_exceeded")
+    refused = await site.batches.get_batch_of(site.tenant_id, site.id)
+    assert refused.price_credits == 2 * PRICE_CREDITS
     await site.post(lines, credits=2 * PRICE_CREDITS, max_cost=2 * PRICE_CREDITS)
     assert (await site.check()).status is BatchStatus.IN_PROGRESS
 

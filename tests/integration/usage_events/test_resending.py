@@ -81,6 +81,8 @@ async def test_the_command_says_what_waits(site: Site) -> None:
     code, done = await admin(url, *again)
     assert (code, done["added"], done["unsent"], done["failures"]) == (0, 2, 2, 0)
     assert (await admin(url, "usage-events"))[1]["unsent"] == 2
+    assert (await admin(url, "usage-events", "--from", charged[0], "--tenant", "ten_none"))[0] == 1
+    assert (await admin(url, "usage-events", "--tenant", tenant_id))[0] == 1
     assert (await admin(url, "usage-events", "--stop"))[1] == {
         "discarded": 2,
         "unsent": 0,

@@ -120,6 +120,7 @@ async def test_a_wrong_operators_key_is_refused_whatever_it_asks_for(
             for method in ("GET", "POST", "OPTIONS", "DELETE"):
                 refused = await http.request(method, path)
                 assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
+                assert "dkop_" in refused.json()["detail"]
                 assert refused.headers["www-authenticate"] == "Bearer"
     assert asked, "it has to be looked up once"
     assert not [each for each in asked if "api_keys" in each]

@@ -58,6 +58,7 @@ async def test_a_payment_is_refunded_in_parts_up_to_what_it_was(
     before = await books_of(service, tenant)
     too_much = await billing.take_back(tenant, payment, "re_3", 41)
     assert (too_much.status_code, too_much.json()["code"]) == (409, "take_back_too_large")
+    assert too_much.json()["detail"].startswith("amount: at most 40,")
     other = await billing.take_back(tenant, payment, "re_1", 31)
     assert (other.status_code, other.json()["code"]) == (409, "reference_reused")
     assert await books_of(service, tenant) == before
