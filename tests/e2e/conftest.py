@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -28,7 +29,6 @@ from tests.support.eventually import eventually
 from tests.support.minio_clients import minio_client
 from tests.support.time_limits import scaled
 
-_NAMESPACE = "crashes"
 _STOP_SECONDS = 20
 
 
@@ -83,12 +83,16 @@ class Deployment:
 
 @pytest.fixture(scope="module")
 async def deployment(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
-    await namespaced_client(servers, _NAMESPACE)
+    # Of its own in each module: the servers are those of all.
+    name = f"crashes{secrets.token_hex(4)}"
+    await namespaced_client(servers, name)
     simulator = SimulatorProcess(
         tmp_path_factory.mktemp("fal"), ("--job-seconds", "0.3", "--user-id", "user-1")
     )
     await simulator.start()
-    environment = os.environ | _environment(servers, simulator, await _new_database(servers.postgres.url))
+    environment = os.environ | _environment(
+        servers, simulator, await _new_database(servers.postgres.url, name), name
+    )
     settings = ServiceSettings.model_validate({name.lower(): value for name, value in environment.items()})
     database = Database(settings.database_url.get_secret_value(), pool_size=5)
     await bootstrap(settings)
@@ -106,18 +110,20 @@ async def stop(process: subprocess.Popen[bytes]) -> None:
     await asyncio.to_thread(process.wait, scaled(_STOP_SECONDS))
 
 
-def _environment(servers: Servers, simulator: SimulatorProcess, database_url: str) -> dict[str, str]:
+def _environment(
+    servers: Servers, simulator: SimulatorProcess, database_url: str, name: str
+) -> dict[str, str]:
     port, url = str(pick_free()), simulator.url
     return {
         "MASTER_KEY": "k" * 32,
         "DATABASE_URL": database_url,
         "TEMPORAL_ADDRESS": servers.temporal.address,
-        "TEMPORAL_NAMESPACE": _NAMESPACE,
+        "TEMPORAL_NAMESPACE": name,
         "S3_ENDPOINT": servers.s3.endpoint,
         "S3_ACCESS_KEY": servers.s3.access_key,
         "S3_SECRET_KEY": servers.s3.secret_key,
         "S3_REGION": servers.s3.region,
-        "S3_BUCKET": "crashes",
+        "S3_BUCKET": name,
         "API_PORT": port,
         "API_INTERNAL_PORT": "0",
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
@@ -136,13 +142,13 @@ def _environment(servers: Servers, simulator: SimulatorProcess, database_url: st
     }
 
 
-async def _new_database(url: str) -> str:
+async def _new_database(url: str, name: str) -> str:
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute(f"CREATE DATABASE {_NAMESPACE}")
+        await connection.execute(f"CREATE DATABASE {name}")
     finally:
         await connection.close()
-    return f"{url.rpartition('/')[0]}/{_NAMESPACE}"
+    return f"{url.rpartition('/')[0]}/{name}"
 
 
 async def answers(url: str) -> bool:

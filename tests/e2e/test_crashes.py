@@ -57,8 +57,8 @@ async def test_a_killed_worker_repeats_no_effect(
         # It is unknown whether anything was sent, so it is not sent again, and the credits are returned.
         assert (job["status"], job["error"]["code"]) == ("failed", "submit_unknown")
         assert (submits, resolutions, deployment.objects(generation_id)) == ([], {"refund"}, [])
-        assert credits == {"available": 10, "held": 0, "spent": 0}
+        assert (credits["available"], credits["held"], credits["spent"]) == (10, 0, 0)
     else:
         assert job["status"] == "completed"
         assert (len(submits), resolutions, len(deployment.objects(generation_id))) == (1, {"settle"}, 1)
-        assert credits == {"available": 10 - _PRICE, "held": 0, "spent": _PRICE}
+        assert (credits["available"], credits["held"], credits["spent"]) == (10 - _PRICE, 0, _PRICE)

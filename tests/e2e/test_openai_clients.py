@@ -44,4 +44,4 @@ async def test_another_process_answers_with_the_same_job(deployment: Deployment)
 
     assert len(answer.data or []) == 1
     assert [job["status"] for job in jobs] == ["completed"]
-    assert credits == {"available": 10 - _PRICE, "held": 0, "spent": _PRICE}
+    assert (credits["available"], credits["held"], credits["spent"]) == (10 - _PRICE, 0, _PRICE)
