@@ -5,15 +5,9 @@ import asyncio
 from activities.batch_lines import FileLines
 from activities.metrics import count_batch
 from domain.batch_runs import BatchFile
-from domain.batches import LineParser
-from domain.errors import (
-    FileNotFound,
-    InsufficientCredits,
-    InvalidInput,
-    KeyBudgetExceeded,
-    MaxCostExceeded,
-)
-from domain.ports import BatchFiles, ObjectStore, TenantUsages
+from domain.batches import LineParser, prices_by_key
+from domain.errors import FileNotFound, InsufficientCredits, InvalidInput, KeyBudgetExceeded, MaxCostExceeded
+from domain.ports import BatchFiles, KeyUsages, ObjectStore, TenantUsages
 
 # So many lines are read by a thread, and stored in one transaction.
 _CHUNK_LINES = 500
@@ -23,11 +17,17 @@ class BatchFileChecker:
     """Stores the items of a file, or refuses it as a whole: then none is left, and nothing is charged."""
 
     def __init__(
-        self, files: BatchFiles, store: ObjectStore, usages: TenantUsages, parse: LineParser
+        self,
+        files: BatchFiles,
+        store: ObjectStore,
+        usages: TenantUsages,
+        key_usages: KeyUsages,
+        parse: LineParser,
     ) -> None:
         self._files = files
         self._store = store
         self._usages = usages
+        self._key_usages = key_usages
         self._parse = parse
 
     async def check(self, batch_id: str) -> None:
@@ -41,40 +41,49 @@ class BatchFileChecker:
             return
         async with self._store.open_object(file.key) as path:
             with await asyncio.to_thread(path.open, "rb") as opened:
-                lines = FileLines(opened, file.endpoint, self._parse)
-                if not await self._store_items(batch_id, lines):
-                    return
+                lines = FileLines(opened, file.endpoint, self._parse, file.signs_webhooks)
+                paid_credits = await self._store_items(batch_id, file, lines)
+        if paid_credits is None:
+            return
         if lines.error_count:
             await self._refuse(batch_id, InvalidInput.code, lines)
-        elif (code := await self._price_refusal(file, lines.price_credits)) is not None:
-            await self._refuse(batch_id, code, lines)
+        elif (code := await self._price_refusal(file, paid_credits)) is not None:
+            await self._refuse(batch_id, code, price_credits=paid_credits)
         else:
             await self._files.accept_file(batch_id, lines.price_credits)
 
-    async def _store_items(self, batch_id: str, lines: FileLines) -> bool:
-        """Read all lines; store items until one is wrong. Return False if the batch is canceled meanwhile."""
+    async def _store_items(self, batch_id: str, file: BatchFile, lines: FileLines) -> int | None:
+        """Read all lines; store items until one is wrong. Return None if the batch is canceled meanwhile.
+
+        Else what they will cost: nothing for those whose idempotency key has a generation already.
+        """
+        paid_credits = 0
         while not lines.is_over:
             items = await asyncio.to_thread(lines.next_items, _CHUNK_LINES)
             wanted = items if not lines.error_count else ()
             if not await self._files.add_items(batch_id, wanted):
-                return False
-        return True
+                return None
+            by_key = prices_by_key(wanted)
+            used = await self._files.find_used_keys(file.tenant_id, by_key)
+            paid_credits += sum(item.price_credits for item in wanted) - sum(by_key[key] for key in used)
+        return paid_credits
 
     async def _price_refusal(self, file: BatchFile, price_credits: int) -> str | None:
         """Return why the price of all items cannot be accepted, as a code."""
         if file.max_cost is not None and price_credits > file.max_cost:
             return MaxCostExceeded.code
-        if file.budget_credits is not None and price_credits > file.budget_credits:
-            return KeyBudgetExceeded.code
+        if (budget := file.monthly_budget_credits) is not None:
+            spent = await self._key_usages.read_key_usage(file.tenant_id, file.api_key_id)
+            if price_credits > budget - spent.month_credits:
+                return KeyBudgetExceeded.code
         usage = await self._usages.read_usage(file.tenant_id, max_generations=0)
         return InsufficientCredits.code if price_credits > usage.available_credits else None
 
-    async def _refuse(self, batch_id: str, code: str, lines: FileLines | None = None) -> None:
-        if lines is None:
-            batch = await self._files.refuse_file(batch_id, code)
-        elif lines.error_count:
-            batch = await self._files.refuse_file(batch_id, code, lines.errors, lines.error_count)
-        else:
-            batch = await self._files.refuse_file(batch_id, code, price_credits=lines.price_credits)
+    async def _refuse(
+        self, batch_id: str, code: str, lines: FileLines | None = None, *, price_credits: int = 0
+    ) -> None:
+        errors = lines.errors if lines is not None else ()
+        count = lines.error_count if lines is not None else 0
+        batch = await self._files.refuse_file(batch_id, code, errors, count, price_credits)
         if batch is not None:
             count_batch(batch)

@@ -7,18 +7,23 @@ from typing import BinaryIO
 from domain.batch_lines import MAX_LINE_BYTES, ItemNames
 from domain.batches import MAX_FILE_ITEMS, MAX_LINE_ERRORS, BatchItemDraft, LineError, LineParser
 from domain.errors import InvalidInput
+from domain.webhook_urls import CANNOT_SIGN
 
 
 @dataclass
 class FileLines:
     """A file as far as it was read.
 
-    price_credits: Of the items so far. errors: The first of them; there are `error_count`.
+    Attributes:
+        signs_webhooks: Whether an item may have a webhook.
+        price_credits: Of the items so far.
+        errors: The first of them; there are `error_count`.
     """
 
     file: BinaryIO
     endpoint: str
     parse: LineParser
+    signs_webhooks: bool = True
     number: int = 0
     is_over: bool = False
     price_credits: int = 0
@@ -67,6 +72,9 @@ class FileLines:
     def _checked(self, found: BatchItemDraft | Sequence[LineError]) -> BatchItemDraft | None:
         if not isinstance(found, BatchItemDraft):
             self._note(*found)
+            return None
+        if found.request.controls.webhook_url is not None and not self.signs_webhooks:
+            self._note(LineError(self.number, InvalidInput.code, "body.webhook_url", CANNOT_SIGN))
             return None
         repeated = self._names.repeats(found)
         self._note(

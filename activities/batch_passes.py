@@ -135,7 +135,10 @@ class BatchPasses:
         return len(made) + ended
 
     async def _room(self, look: BatchLook) -> int:
-        """Return how many more generations may be made now. Limits make a batch wait, and never fail."""
+        """Return how many more generations may be made now. Limits make a batch wait, and never fail.
+
+        What the tenant has left is for all of its batches, which look at the same moment.
+        """
         limits = self._limits.with_overrides(look.tenant_limits)
         room = min(look.concurrency, limits.max_batch_concurrency) - look.open_generations
         if room <= 0:
@@ -145,7 +148,8 @@ class BatchPasses:
         if usage.uncharged_credits >= limits.max_uncharged_credits:
             return 0
         waiting = limits.max_waiting_generations - usage.waiting_generations
-        return min(room, most - usage.open_generations, waiting)
+        left = min(most - usage.open_generations, waiting)
+        return min(room, left, max(1, left // max(1, look.running_batches)))
 
     async def _start(self, made: Sequence[Generation]) -> None:
         """Start workflows; the reconciler starts what Temporal does not take now."""

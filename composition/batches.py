@@ -12,6 +12,7 @@ from adapters.database.batch_runs import PostgresBatchRuns
 from adapters.database.engine import Database
 from adapters.database.generations import PostgresGenerations
 from adapters.database.input_files import PostgresInputFiles
+from adapters.database.key_lists import PostgresKeyLists
 from adapters.database.tenant_usage import PostgresTenantUsages
 from composition.repositories import catalog
 from composition.settings import ServiceSettings, keyring, tenant_limits
@@ -65,7 +66,11 @@ def build_batch_parts(
     runs, generations = PostgresBatchRuns(database), PostgresGenerations(database)
     usages = PostgresTenantUsages(database)
     checker = BatchFileChecker(
-        PostgresBatchFiles(database), store, usages, CatalogLineParser(rules.catalog, rules.webhook_origins)
+        PostgresBatchFiles(database),
+        store,
+        usages,
+        PostgresKeyLists(database),
+        CatalogLineParser(rules.catalog, rules.webhook_origins),
     )
     items = ItemStarter(runs, generations, PostgresInputFiles(database), rules.catalog, rules.keyring)
     passes = BatchPasses(runs, items, generations, workflows, usages, rules.catalog, rules.limits, pace)

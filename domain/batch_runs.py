@@ -29,8 +29,9 @@ class BatchLook:
         has_waiting: Whether an item was neither begun nor ended.
         open_generations: Those that the batch made.
         tenant_limits: What differs from the defaults, by the name in domain/tenant.py.
-        held_credits: By its key, with what the batch's own generations will hold; 0 without a cap.
+        held_credits: By its key, with what its accepted generations will hold; 0 without a cap.
         max_held_credits: The cap of its key; None for none.
+        running_batches: Of its tenant, with itself, which all take from the tenant's room.
     """
 
     tenant_id: str
@@ -44,6 +45,7 @@ class BatchLook:
     tenant_limits: Mapping[str, float]
     held_credits: int
     max_held_credits: int | None
+    running_batches: int
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,16 @@ class WaitingItem:
 class BatchFile:
     """The file of a batch that is validated.
 
-    key: of its object. budget_credits: what the API key may still spend this month; None without a budget.
+    Attributes:
+        key: Of its object.
+        monthly_budget_credits: Of the API key; None for no budget.
+        signs_webhooks: Whether the tenant has the secret that webhooks of generations are signed with.
     """
 
     tenant_id: str
+    api_key_id: str
     key: str
     endpoint: str
     max_cost: int | None
-    budget_credits: int | None = None
+    monthly_budget_credits: int | None
+    signs_webhooks: bool

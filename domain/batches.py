@@ -123,6 +123,11 @@ class LineError:
     text: str
 
 
+def prices_by_key(items: Sequence[BatchItemDraft]) -> Mapping[str, int]:
+    """Return the prices of those items that have an idempotency key, by it."""
+    return {item.idempotency_key: item.price_credits for item in items if item.idempotency_key is not None}
+
+
 class LineParser(Protocol):
     """Reads one line of a file: domain/batch_lines.py, with the catalog."""
 

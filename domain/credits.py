@@ -9,7 +9,10 @@ from domain.lots import Threshold
 
 
 class AccountKind(StrEnum):
-    """A tenant's five accounts; their balances add up to zero. Only ISSUED and OWED may be below zero."""
+    """A tenant's accounts; their balances add up to zero. Only ISSUED and OWED may be below zero.
+
+    OWED: not there before something is owed.
+    """
 
     ISSUED = "issued"
     AVAILABLE = "available"

@@ -75,7 +75,9 @@ def budget_of(caller: Caller, usage: KeyUsage, admitted_credits: int, age_second
 
 
 def refusals_of(caller: Caller, budget: KeyBudget, price_credits: int) -> Iterator[ServiceError]:
-    """Yield why the caps of a key refuse one more generation of this price."""
+    """Yield why the caps of a key refuse one more generation of this price; nothing if it is free."""
+    if price_credits == 0:
+        return
     remaining, most = budget.remaining_credits, budget.max_held_credits
     if remaining is not None and price_credits > remaining:
         yield KeyBudgetExceeded(

@@ -11,6 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 from domain.errors import InvalidInput
 
 MAX_URL_CHARACTERS = 2048
+# Of a tenant whose generations may have no webhook yet.
+CANNOT_SIGN = "there is no secret to sign with: make one by POST /v1/webhook-secret/rotate"
 _URL = re.compile(r"[!-~]+")
 _DEFAULT_PORTS: Mapping[str, int] = {"https": 443, "http": 80}
 

@@ -1,6 +1,6 @@
 """What the check of a batch's file changes: its items one chunk after the other, then the batch."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -9,19 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from adapters.database.batch_runs import write_end
 from adapters.database.client_batches import add_items
 from adapters.database.engine import Database
+from adapters.database.used_keys import find_used_keys
 from domain.batch_runs import BatchFile
 from domain.batches import MAX_LINE_ERRORS, Batch, BatchItemDraft, BatchStatus, LineError
 from domain.errors import FileNotFound
 
 _FILE = text("""
-SELECT b.tenant_id, b.endpoint, b.max_cost, file.key, key.monthly_budget_credits - coalesce(
-    (
-        SELECT held_credits + charged_credits FROM key_spending
-        WHERE api_key_id = key.id AND month = month_of(now())
-    ), 0
-) AS budget
+SELECT b.tenant_id, b.api_key_id, b.endpoint, b.max_cost, file.key, api_keys.monthly_budget_credits,
+    EXISTS (SELECT FROM webhook_endpoints
+        WHERE tenant_id = b.tenant_id AND url IS NULL AND deleted_at IS NULL) AS signs_webhooks
 FROM batches AS b LEFT JOIN input_files AS file ON file.id = b.input_file_id
-LEFT JOIN api_keys AS key ON key.id = b.api_key_id
+LEFT JOIN api_keys ON api_keys.id = b.api_key_id
 WHERE b.id = :batch AND b.status = 'validating'
 """)
 _LOCK = text("SELECT tenant_id FROM batches WHERE id = :batch AND status = 'validating' FOR NO KEY UPDATE")
@@ -49,7 +47,18 @@ class PostgresBatchFiles:
         [row] = rows
         if row.key is None:
             raise FileNotFound
-        return BatchFile(row.tenant_id, row.key, row.endpoint, row.max_cost, row.budget)
+        return BatchFile(
+            row.tenant_id,
+            row.api_key_id,
+            row.key,
+            row.endpoint,
+            row.max_cost,
+            row.monthly_budget_credits,
+            row.signs_webhooks,
+        )
+
+    async def find_used_keys(self, tenant_id: str, keys: Collection[str]) -> Collection[str]:
+        return await find_used_keys(self._database, tenant_id, keys)
 
     async def add_items(self, batch_id: str, items: Sequence[BatchItemDraft]) -> bool:
         async with self._database.begin() as session:

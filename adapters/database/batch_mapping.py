@@ -14,7 +14,8 @@ from domain.batches import Batch, BatchCounts, BatchStatus, ItemRequest, LineErr
 from domain.controls import Controls, Priority
 from domain.errors import BatchNotFound
 
-# Of the batch `b`: its items by their state, the generations that it made, and those that it found.
+# Of the batch `b`: its items by their state, the generations that it made, and those that it found. Of one
+# that has ended nothing is read, as its row has the counts: a condition of the join is checked too late.
 COUNTS = f"""
 SELECT items.total, items.waiting,
     made.open + found.open AS in_progress,
@@ -27,21 +28,22 @@ FROM (
         coalesce(sum(number) FILTER (WHERE state = 'waiting'), 0) AS waiting,
         coalesce(sum(number) FILTER (WHERE state = 'failed'), 0) AS failed,
         coalesce(sum(number) FILTER (WHERE state = 'canceled'), 0) AS canceled
-    FROM (SELECT state, count(*) AS number FROM batch_items WHERE batch_id = b.id GROUP BY state) AS by_state
+    FROM (SELECT state, count(*) AS number FROM batch_items
+        WHERE batch_id = b.id AND b.finished_at IS NULL GROUP BY state) AS by_state
 ) AS items, (
     SELECT count(*) FILTER (WHERE status NOT IN {TERMINAL}) AS open,
         count(*) FILTER (WHERE status = 'completed') AS completed,
         count(*) FILTER (WHERE status = 'failed') AS failed,
         count(*) FILTER (WHERE status = 'canceled') AS canceled,
         coalesce(sum(charged_credits), 0) AS charged_credits
-    FROM generations WHERE batch_id = b.id
+    FROM generations WHERE batch_id = b.id AND b.finished_at IS NULL
 ) AS made, (
     SELECT count(*) FILTER (WHERE status NOT IN {TERMINAL}) AS open,
         count(*) FILTER (WHERE status = 'completed') AS completed,
         count(*) FILTER (WHERE status = 'failed') AS failed,
         count(*) FILTER (WHERE status = 'canceled') AS canceled
     FROM batch_items AS item JOIN generations ON generations.id = item.generation_id
-    WHERE item.batch_id = b.id AND item.is_attached AND item.state = 'started'
+    WHERE item.batch_id = b.id AND b.finished_at IS NULL AND item.is_attached AND item.state = 'started'
 ) AS found
 """  # noqa: S608 - constants
 

@@ -23,7 +23,14 @@ from domain.errors import BatchNotFound, KeyNotValid, TenantSuspended
 from domain.generation import Generation, GenerationRequest
 
 _OPEN = f"SELECT count(*) FROM generations WHERE batch_id = :batch AND status NOT IN {TERMINAL}"  # noqa: S608
-# What the batch's own generations will hold is counted, as more of them may be made before they do.
+# By a key of `b`, or soon: until its price is held, a generation is `created`.
+_HELD = """
+coalesce((SELECT sum(held_credits) FROM key_spending WHERE api_key_id = b.api_key_id), 0) + coalesce((
+    SELECT sum(price_credits) FROM generations
+    WHERE tenant_id = b.tenant_id AND status = 'created' AND deleted_at IS NULL
+        AND api_key_id = b.api_key_id AND held_credits = 0
+), 0)
+"""
 _LOOK = text(f"""
 SELECT b.tenant_id, b.api_key_id, b.status, b.concurrency, b.error_code, tenants.limits,
     b.cancel_requested_at IS NOT NULL AS is_cancel_requested,
@@ -32,12 +39,8 @@ SELECT b.tenant_id, b.api_key_id, b.status, b.concurrency, b.error_code, tenants
     EXISTS (SELECT FROM batch_items WHERE batch_id = b.id AND state = 'waiting') AS has_waiting,
     ({_OPEN}) AS open_generations,
     key.max_held_credits,
-    CASE WHEN key.max_held_credits IS NULL THEN 0 ELSE coalesce((
-        SELECT sum(held_credits) FROM key_spending WHERE api_key_id = key.id
-    ), 0) + coalesce((
-        SELECT sum(price_credits) FROM generations
-        WHERE batch_id = b.id AND status = 'created' AND held_credits = 0
-    ), 0) END AS held_credits
+    CASE WHEN key.max_held_credits IS NULL THEN 0 ELSE {_HELD} END AS held_credits,
+    (SELECT count(*) FROM batches WHERE tenant_id = b.tenant_id AND status = 'in_progress') AS running_batches
 FROM batches AS b JOIN tenants ON tenants.id = b.tenant_id LEFT JOIN api_keys AS key ON key.id = b.api_key_id
 WHERE b.id = :batch
 """).columns(limits=JSONB)  # noqa: S608 - constants
@@ -45,7 +48,14 @@ _LIST_WAITING = text("""
 SELECT index AS place, request, price_credits, idempotency_key FROM batch_items
 WHERE batch_id = :batch AND state = 'waiting' ORDER BY index LIMIT :limit
 """).columns(request=JSONB)
-_LOCK = text("SELECT tenant_id, status, concurrency FROM batches WHERE id = :batch FOR NO KEY UPDATE")
+_LOCK = text("""
+SELECT b.tenant_id, b.api_key_id, b.status, b.concurrency, key.max_held_credits
+FROM batches AS b LEFT JOIN api_keys AS key ON key.id = b.api_key_id
+WHERE b.id = :batch FOR NO KEY UPDATE OF b
+""")
+# Of the batches of one key, one at a time.
+_LOCK_KEY = text("SELECT pg_advisory_xact_lock(hashtextextended('batches of ' || :key, 0))")
+_HELD_BY_KEY = text(f"SELECT {_HELD} FROM batches AS b WHERE b.id = :batch")  # noqa: S608 - a constant
 _LOCK_ITEM = text("""
 SELECT 1 FROM batch_items WHERE batch_id = :batch AND index = :index AND state = 'waiting' FOR NO KEY UPDATE
 """)
@@ -125,6 +135,8 @@ class PostgresBatchRuns:
                 return None
             if await session.scalar(_LOCK_ITEM, {"batch": batch_id, "index": item.index}) is None:
                 return None
+            if not await _fits_cap(session, batch_id, batch, item.price_credits):
+                return None
             if files:
                 await hold_files(session, files)
             values = generation_values(batch.tenant_id, request) | {
@@ -203,6 +215,16 @@ async def _locked(session: AsyncSession, batch_id: str) -> Row[Any]:
     return row
 
 
+async def _fits_cap(session: AsyncSession, batch_id: str, batch: Row[Any], price_credits: int) -> bool:
+    """Return whether the key may have one more of this price held, or nothing has to end before it."""
+    if batch.max_held_credits is None:
+        return True
+    await session.execute(_LOCK_KEY, {"key": batch.api_key_id})
+    # After the lock, with what another batch has just begun.
+    held_credits = int(await session.scalar(_HELD_BY_KEY, {"batch": batch_id}) or 0)
+    return held_credits == 0 or held_credits + price_credits <= batch.max_held_credits
+
+
 def _item_values(batch_id: str, index: int, state: ItemState, generation_id: str | None) -> dict[str, Any]:
     return {
         "batch": batch_id,
@@ -233,4 +255,5 @@ def _to_look(row: Row[Any]) -> BatchLook:
         tenant_limits=row.limits,
         held_credits=int(row.held_credits),
         max_held_credits=row.max_held_credits,
+        running_batches=row.running_batches,
     )

@@ -25,6 +25,8 @@ from domain.errors import ApiKeyNotFound, InvalidInput, TenantNotFound, TenantSu
 from domain.keys import MAX_KEY_NAME_CHARACTERS, NewKey
 
 _TENANT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+# The one for what is owed is made when something is.
+_ACCOUNTS = tuple(kind for kind in AccountKind if kind is not AccountKind.OWED)
 # How often the use of a key is noted.
 _USED_EVERY = timedelta(minutes=1)
 # Built once, because every request asks it.
@@ -71,7 +73,7 @@ class PostgresTenants:
         if _TENANT_ID.fullmatch(tenant_id) is None:
             raise ValueError("a tenant's id has 1 to 64 letters, digits, _ and -, and begins with a letter")
         accounts = [
-            {"id": account_id(tenant_id, kind), "tenant_id": tenant_id, "kind": kind} for kind in AccountKind
+            {"id": account_id(tenant_id, kind), "tenant_id": tenant_id, "kind": kind} for kind in _ACCOUNTS
         ]
         made = (
             insert(TenantRow)

@@ -58,9 +58,8 @@ _BODY = {
     responses={202: {"headers": LOCATION | RETRY_AFTER_IF_ANY | REPLAYED_HEADERS}},
 )
 @declares(
-    *(IdempotencyKeyReused, OutcomeUnknown, MaxCostExceeded),
-    *(InsufficientCredits, UnchargedCostExceeded, KeyBudgetExceeded),
-    TooManyOpenBatches,
+    *(IdempotencyKeyReused, OutcomeUnknown, MaxCostExceeded, InsufficientCredits, UnchargedCostExceeded),
+    *(KeyBudgetExceeded, TooManyOpenBatches),
 )
 async def create_batch(
     body: BatchBody,

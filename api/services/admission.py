@@ -84,9 +84,9 @@ class Admission:
     async def admit_batch(self, caller: Caller, price_credits: int) -> None:
         """Check that all of a batch could be paid now; counts and holds nothing, as its items do that later.
 
-        Raises InsufficientCredits, UnchargedCostExceeded, KeyBudgetExceeded.
+        What is a limit of how much is open makes its items wait. Raises InsufficientCredits,
+        UnchargedCostExceeded, KeyBudgetExceeded.
         """
-        # What is open at once bounds its items, which wait for it, and not the batch.
         for refusal in await self.refusals_of(caller, price_credits):
             if isinstance(refusal, InsufficientCredits | UnchargedCostExceeded | KeyBudgetExceeded):
                 raise refusal

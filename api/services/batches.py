@@ -20,6 +20,7 @@ from domain.batches import (
     BatchDraft,
     BatchInput,
     BatchItemDraft,
+    prices_by_key,
 )
 from domain.catalog import Catalog
 from domain.errors import (
@@ -167,13 +168,18 @@ class BatchService:
             command.input_file_id,
             command.endpoint,
         )
-        if command.max_cost is not None and draft.price_credits > command.max_cost:
-            raise MaxCostExceeded(
-                f"it costs {draft.price_credits} credits, and max_cost is {command.max_cost}"
-            )
+        cost_credits = await self._cost_of(draft)
+        if command.max_cost is not None and cost_credits > command.max_cost:
+            raise MaxCostExceeded(f"it costs {cost_credits} credits, and max_cost is {command.max_cost}")
         # Of a file the price is not known yet; a tenant that may have nothing made is refused all the same.
-        await self._admission.admit_batch(caller, draft.price_credits)
+        await self._admission.admit_batch(caller, cost_credits)
         return draft
+
+    async def _cost_of(self, draft: BatchDraft) -> int:
+        """Return the price of the items that make a generation: not of those whose key has made one."""
+        by_key = prices_by_key(draft.items)
+        used = await self.rows.find_used_keys(draft.tenant_id, by_key) if by_key else ()
+        return draft.price_credits - sum(by_key[key] for key in used)
 
     async def _check_lines(self, tenant_id: str, file_id: str) -> None:
         found = await self._input_files.find_files_of(tenant_id, [file_id])

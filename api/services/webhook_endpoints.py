@@ -9,7 +9,7 @@ from domain.auth import Caller
 from domain.errors import InvalidInput, TemporalUnavailable, WebhookEndpointNotFound
 from domain.ports.webhooks import DeliveryLog, DeliveryWorkflows, Page, Resent, WebhookEndpoints
 from domain.tenant import TenantLimits
-from domain.webhook_urls import check_webhook_url
+from domain.webhook_urls import CANNOT_SIGN, check_webhook_url
 from domain.webhooks import (
     SUBSCRIBABLE_TYPES,
     Delivery,
@@ -103,8 +103,7 @@ class WebhookEndpointService:
         check_webhook_url(url, self._origins, field="webhook_url")
         check_event_types(event_types or (), field="webhook_events")
         if await self._endpoints.find_job_endpoint(tenant_id) is None:
-            problem = "there is no secret to sign with: make one by POST /v1/webhook-secret/rotate"
-            raise InvalidInput(errors=(("webhook_url", problem),))
+            raise InvalidInput(errors=(("webhook_url", CANNOT_SIGN),))
 
     async def ping(self, tenant_id: str, endpoint_id: str) -> Delivery:
         """Raises WebhookEndpointDisabled."""

@@ -1,6 +1,6 @@
 """Batches as rows that outlive every workflow, and their workflows from outside."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from domain.batches import Batch, BatchDraft, BatchInput, BatchItem, BatchStatus, ItemStatus
@@ -23,6 +23,10 @@ class Batches(Protocol):
 
     async def find_batch_by_key(self, tenant_id: str, key: str) -> tuple[Batch, str] | None:
         """Return the batch of an Idempotency-Key and its fingerprint."""
+        ...
+
+    async def find_used_keys(self, tenant_id: str, keys: Collection[str]) -> Collection[str]:
+        """Return those idempotency keys that a generation of the tenant has."""
         ...
 
     async def get_batch_of(self, tenant_id: str, batch_id: str) -> Batch:

@@ -164,8 +164,7 @@ ALTER TABLE transfers ADD CONSTRAINT transfers_generation CHECK (
     OR (kind IN ('hold', 'settle', 'refund', 'expire')) = (generation_id IS NOT NULL)
 );
 CREATE INDEX transfers_by_tenant ON transfers (tenant_id, created_at);
-CREATE INDEX transfers_of_no_hold ON transfers (tenant_id, created_at) WHERE hold_id IS NULL;
-INSERT INTO accounts (id, tenant_id, kind) SELECT id || ':owed', id, 'owed' FROM tenants
+CREATE INDEX transfers_of_no_hold ON transfers (tenant_id, created_at) WHERE hold_id IS NULL
 """
 
 # Fails, and changes nothing, where something expired or was taken back. Leaves `low_at_credits`, which the

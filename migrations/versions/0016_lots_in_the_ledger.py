@@ -11,7 +11,7 @@ from adapters.database.functions import statements
 revision = "0016"
 down_revision = "0015"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "8a1af8110608e29f9402f736fd1e4f2a8adf6c6f8d67e855e96cf7536a05d6bd"
+FUNCTIONS_SHA256 = "d74b7b6f55fc484b25b4152b13bea86c19aa66e35ddd0ca91199a99a08104873"
 
 # A step that is inside a function goes on in its old body, past the lots. So this waits for each, and lets
 # none begin: all lock their generation first, operators the accounts, and only this mode keeps them out.

@@ -114,9 +114,9 @@ class Oracle:
     def owed(self) -> int:
         return sum(lot.owed for lot in self.lots)
 
-    def grant(self, lot: OracleLot, *, is_payment: bool) -> None:
+    def grant(self, lot: OracleLot) -> None:
         self.lots.append(lot)
-        for reference, amount in self.pending.pop(lot.reference, []) if is_payment else []:
+        for reference, amount in self.pending.pop(lot.reference, []):
             self._apply(lot, reference, amount)
         # What remains of it pays what is owed: what has been owed for longest first.
         for owing in self.lots:

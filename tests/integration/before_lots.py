@@ -27,6 +27,7 @@ SELECT $1, number, $1 || number, 1, 1, 'image/png', 1, repeat('a', 64), repeat('
 FROM generate_series(1, $2::bigint) AS number
 """
 _MOVE = "SELECT move_credits($1, $2, $3, NULL, $4, $5, $6)"
+_KINDS = frozenset({"issued", "available", "held", "spent"})
 _CONNECT_SECONDS = 10
 
 
@@ -61,6 +62,7 @@ class OldVersion:
         await self._issue("withdraw", tenant_id, credits, reference, -credits)
 
     async def _issue(self, kind: str, tenant_id: str, credits: int, reference: str, change: int) -> None:
+        await self.balance(tenant_id)
         await self.connection.execute(
             _MOVE,
             *(f"{kind}:{tenant_id}:{reference}", tenant_id, kind, credits),
@@ -90,6 +92,15 @@ class OldVersion:
             "SELECT status FROM refund_credits($1, 'canceled', NULL, NULL, NULL, false)", generation_id
         )
         assert status == "canceled"
+
+    async def balance(self, tenant_id: str) -> tuple[int, int, int]:
+        """Read the balance, as requests, grants and withdrawals do. It knows no other kinds of accounts."""
+        rows = await self.connection.fetch(
+            "SELECT kind, balance_credits FROM accounts WHERE tenant_id = $1 FOR UPDATE", tenant_id
+        )
+        balances = {row["kind"]: int(row["balance_credits"]) for row in rows}
+        assert balances.keys() == _KINDS
+        return balances["available"], balances["held"], balances["spent"]
 
     async def store(self, generation_id: str, images: int) -> None:
         await self.connection.execute(_IMAGE, generation_id, images)

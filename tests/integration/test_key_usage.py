@@ -13,8 +13,10 @@ from adapters.database.tenants import PostgresTenants
 from domain.audit import Actor
 from domain.auth import Scope
 from domain.controls import Controls
+from domain.credits import HoldState
 from domain.errors import TenantSuspended, Unauthenticated
 from domain.generation import Status, TerminalState
+from domain.key_budgets import budget_of, refusals_of
 from tests.support.books import PostgresBooks
 from tests.support.requests import request
 
@@ -56,6 +58,23 @@ async def test_a_key_is_counted_from_the_post_to_the_charge(database: Database, 
         "UPDATE key_spending SET month = month - interval '1 month' WHERE api_key_id = :id", id=key.key_id
     )
     assert await counted() == (0, 0, 0, 4)
+
+
+async def test_what_costs_nothing_is_within_every_cap(database: Database, books: PostgresBooks) -> None:
+    """Also within one that was lowered below what the key has spent, when posted and when held."""
+    ledger, lists, tenants = PostgresLedger(database), PostgresKeyLists(database), PostgresTenants(database)
+    tenant_id = await books.tenant(100)
+    key = await tenants.create_key(tenant_id, [Scope.READ_CREDITS])
+    controls = Controls(api_key_id=key.key_id)
+    spent = await books.add(tenant_id, request(price_credits=4, controls=controls))
+    assert (await ledger.reserve(spent)).state is HoldState.HELD
+    await tenants.set_budget(key.key_id, {"monthly_budget_credits": 1, "max_held_credits": 1}, by=OPERATOR)
+    caller = await tenants.authenticate(key.api_key)
+    budget = budget_of(caller, await lists.read_key_usage(tenant_id, key.key_id), 0, 0)
+    for price, state in ((0, HoldState.HELD), (1, HoldState.INSUFFICIENT)):
+        job = await books.add(tenant_id, request(price_credits=price, controls=controls))
+        assert (await ledger.reserve(job)).state is state
+        assert (list(refusals_of(caller, budget, price)) == []) is (state is HoldState.HELD)
 
 
 @pytest.mark.parametrize("is_soon", [True, False])

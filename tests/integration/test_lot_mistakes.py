@@ -10,7 +10,7 @@ from domain.audit import SYSTEM
 from domain.credits import Balance, HoldState
 from domain.errors import ReferenceReused, ResultUnusable
 from domain.generation import Status, TerminalState
-from domain.lots import Granted, LotCategory, TakeBack
+from domain.lots import Grant, Granted, LotCategory, TakeBack
 from tests.support.books import PostgresBooks
 from tests.support.eventually import eventually
 from tests.support.requests import new_id
@@ -118,6 +118,17 @@ async def test_a_take_back_races_its_payment(tenant: TenantLots) -> None:
         ]
         await asyncio.gather(*(acts if number % 2 else reversed(acts)))
     assert await tenant.books.balance(tenant.tenant_id) == Balance(0, 0, 0)
+    await tenant.books.assert_consistent(tenant.tenant_id)
+
+
+async def test_a_refund_waits_for_a_grant_that_nobody_called_a_payment(tenant: TenantLots) -> None:
+    """As an operator grants from a shell, or a process of the version before."""
+    payment = new_id("pay")
+    await tenant.lots.take_back(tenant.tenant_id, payment, "refund", 4, by=SYSTEM)
+    await tenant.lots.grant(Grant(tenant.tenant_id, 10, payment), by=SYSTEM)
+    assert await tenant.books.balance(tenant.tenant_id) == Balance(6, 0, 0)
+    again = await tenant.lots.take_back(tenant.tenant_id, payment, "refund", 4, by=SYSTEM)
+    assert (again.is_new, again.applied_credits) == (False, 4)
     await tenant.books.assert_consistent(tenant.tenant_id)
 
 

@@ -9,6 +9,7 @@ from adapters.database.credits import PostgresCreditAccounts
 from adapters.database.engine import Database
 from adapters.database.ledger import PostgresLedger
 from adapters.database.lots import PostgresLots
+from adapters.database.tenants import PostgresTenants
 from devstack.servers.running import Servers
 from domain.audit import SYSTEM
 from domain.credits import Balance
@@ -166,6 +167,19 @@ async def test_processes_of_the_version_before_keep_lots_right(
     await old.settle(await old.job("over", "again", 6, n=3, images=2))
     await old.refund(await old.job("over", "once more", 6))
     assert await migrated.balance("over") == Balance(13, 0, 9)
+    await agree(migrated)
+
+
+async def test_the_version_before_reads_balances(migrated: PostgresBooks, old: OldVersion) -> None:
+    """Beside the version of lots, also of tenants that this has made, or granted something."""
+    assert await old.balance("rich") == (117, 17, 6)
+    await PostgresLots(migrated.database).grant(Grant("rich", 3, "third", is_payment=True), by=SYSTEM)
+    await PostgresLots(migrated.database).take_back("rich", "third", "refund", 1, by=SYSTEM)
+    assert await old.balance("rich") == (119, 17, 6)
+    await PostgresTenants(migrated.database).create("new", "new")
+    assert await old.balance("new") == (0, 0, 0)
+    await old.grant("new", 5, "first")
+    assert await old.balance("new") == (5, 0, 0)
     await agree(migrated)
 
 

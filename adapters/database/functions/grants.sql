@@ -4,13 +4,8 @@
 -- says how it went; where it is not the first word of its list, and not `repeated`, nothing was changed.
 
 -- Lock a tenant's accounts; return whether it exists and is not erased.
--- Makes the one for what is owed: a tenant that a process of the version before has made has none.
 CREATE OR REPLACE FUNCTION lock_accounts(p_tenant text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM accounts WHERE id = p_tenant || ':owed') THEN
-        INSERT INTO accounts (id, tenant_id, kind) SELECT id || ':owed', id, 'owed' FROM tenants WHERE id = p_tenant
-        ON CONFLICT DO NOTHING;
-    END IF;
     PERFORM FROM accounts WHERE tenant_id = p_tenant ORDER BY id FOR UPDATE;
     RETURN FOUND AND EXISTS (SELECT FROM tenants WHERE id = p_tenant AND erasure_requested_at IS NULL);
 END $$;
@@ -61,10 +56,9 @@ BEGIN
     IF earlier.id IS NULL THEN
         lot := write_grant(p_tenant, p_reference, p_credits, p_category, p_priority, p_effective_at, p_expires_at);
     END IF;
-    IF p_is_payment THEN
-        UPDATE payments SET lot_id = lot.id, granted_credits = p_credits WHERE reference = p_reference AND lot_id IS NULL;
-    END IF;
-    -- Also by a grant that an operator wrote, whose payment is known by a refund of it only.
+    -- Also by a grant that nobody called a payment, and that is known as one by a refund of it only.
+    UPDATE payments SET lot_id = lot.id, granted_credits = p_credits
+    WHERE reference = p_reference AND tenant_id = p_tenant AND lot_id IS NULL;
     PERFORM apply_take_backs(p_tenant, p_reference);
     IF earlier.id IS NULL THEN
         PERFORM repay_owed(lot.id);
@@ -126,10 +120,10 @@ DECLARE
     repaid bigint;
 BEGIN
     SELECT * INTO lot FROM lots WHERE id = p_lot;
-    repaid := least(lot.remaining_credits, -(
-        SELECT balance_credits FROM accounts WHERE id = lot.tenant_id || ':owed'
+    repaid := least(lot.remaining_credits, -coalesce(
+        (SELECT balance_credits FROM accounts WHERE id = lot.tenant_id || ':owed'), 0
     ));
-    IF coalesce(repaid, 0) = 0 THEN
+    IF repaid = 0 THEN
         RETURN;
     END IF;
     PERFORM repay_from_lot(lot, 'repay:' || lot.grant_id, NULL, repaid);
@@ -260,6 +254,9 @@ BEGIN
         before.applied + p_credits - lot.taken_back_credits - taken - before.owed
             - lot.expired_credits - lot.voided_credits - lot.withdrawn_credits
     ));
+    -- Not before it is needed: processes of the version before lots can read no tenant that has this account.
+    INSERT INTO accounts (id, tenant_id, kind) SELECT p_payment.tenant_id || ':owed', p_payment.tenant_id, 'owed'
+    WHERE owed > 0 ON CONFLICT DO NOTHING;
     PERFORM write_transfer(
         transfer, p_payment.tenant_id, 'take_back', NULL, taken + owed,
         ARRAY['available', 'issued', 'owed'], ARRAY[-taken, taken + owed, -owed]

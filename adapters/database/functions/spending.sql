@@ -6,13 +6,17 @@ CREATE OR REPLACE FUNCTION month_of(p_at timestamptz) RETURNS date LANGUAGE sql 
 $$;
 
 -- Return why a key may not hold so much more, as the code of an error; null if it may. A budget counts what was charged and is
--- held of the month's holds, the other cap what is held of all months.
+-- held of the month's holds, the other cap what is held of all months. What costs nothing is within both, however far they
+-- were lowered.
 CREATE OR REPLACE FUNCTION refusal_of_key(p_key text, p_price bigint, p_at timestamptz)
 RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
     budget bigint;
     max_held bigint;
 BEGIN
+    IF p_price = 0 THEN
+        RETURN NULL;
+    END IF;
     SELECT monthly_budget_credits, max_held_credits INTO budget, max_held FROM api_keys WHERE id = p_key;
     IF budget < p_price + coalesce((
         SELECT held_credits + charged_credits FROM key_spending WHERE api_key_id = p_key AND month = month_of(p_at)

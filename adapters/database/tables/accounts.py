@@ -65,7 +65,9 @@ class ApiKeyRow(SQLModel, table=True):
 
 
 class AccountRow(SQLModel, table=True):
-    """One of a tenant's five accounts. The balance is a projection of its entries.
+    """One of a tenant's accounts: four, and one more once something was owed.
+
+    The balance is a projection of its entries.
 
     low_at_credits: Of the available account: the highest threshold that is not told, None if there is none.
     """
