@@ -65,6 +65,8 @@ class Tuning:
     max_deliveries: int = 500
     # Each mostly waits, from look to look.
     max_batches: int = 200
+    # Each is work for the processor, which the event loop of everything else has to share.
+    max_batch_files: int = 2
 
 
 def build_workers(
@@ -117,13 +119,7 @@ def _queues(activities: Activities, tuning: Tuning) -> dict[str, dict[str, Any]]
             "max_concurrent_activities": tuning.max_deliveries,
             "max_concurrent_workflow_tasks": tuning.max_workflow_tasks,
         },
-        temporal_names.BATCHES_QUEUE: {
-            "workflows": [BatchWorkflow],
-            "activities": [activities.batches.validate_batch, activities.batches.advance_batch],
-            "max_concurrent_activities": tuning.max_batches,
-            "max_concurrent_workflow_tasks": tuning.max_workflow_tasks,
-        },
-    }
+    } | _queues_of_batches(activities, tuning)
     for provider, rate in tuning.submits_per_second.items():
         wanted[temporal_names.submit_queue(provider)] = {
             "activities": [activities.provider.submit_job],
@@ -135,6 +131,21 @@ def _queues(activities: Activities, tuning: Tuning) -> dict[str, dict[str, Any]]
             "activities": [activities.provider.fetch_result, activities.provider.cancel_job]
         }
     return wanted
+
+
+def _queues_of_batches(activities: Activities, tuning: Tuning) -> dict[str, dict[str, Any]]:
+    return {
+        temporal_names.BATCHES_QUEUE: {
+            "workflows": [BatchWorkflow],
+            "activities": [activities.batches.advance_batch],
+            "max_concurrent_activities": tuning.max_batches,
+            "max_concurrent_workflow_tasks": tuning.max_workflow_tasks,
+        },
+        temporal_names.BATCH_FILES_QUEUE: {
+            "activities": [activities.batches.validate_batch],
+            "max_concurrent_activities": tuning.max_batch_files,
+        },
+    }
 
 
 def _selected(queues: Collection[str], known: Sequence[str]) -> Sequence[str]:

@@ -101,17 +101,20 @@ class BatchPasses:
         return await self._begin_items(batch_id, look)
 
     async def _cancel(self, batch_id: str, look: BatchLook) -> int:
-        """End what waits, and if its client wants so also what was begun, as a cancel of each would."""
-        canceled = 0
-        while count := await self._runs.cancel_items(batch_id, _CANCELED_AT_ONCE):
-            canceled += count
-        count_items("canceled", canceled)
+        """End what waits, and if its client wants so also what was begun, as a cancel of each would.
+
+        What was begun first: it may be charged soon, and tens of thousands that wait take seconds.
+        """
         if look.is_cancel_requested:
             for generation_id in await self._runs.list_generations_to_cancel(batch_id):
                 with suppress(TooLateToCancel):
                     await self._generations.record_cancel_request(look.tenant_id, generation_id)
                     with suppress(TemporalUnavailable):  # the reconciler relays it
                         await self._workflows.signal_cancel(generation_id)
+        canceled = 0
+        while count := await self._runs.cancel_items(batch_id, _CANCELED_AT_ONCE):
+            canceled += count
+        count_items("canceled", canceled)
         return canceled
 
     async def _begin_items(self, batch_id: str, look: BatchLook) -> int:

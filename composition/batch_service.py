@@ -5,6 +5,7 @@ from temporalio.client import Client
 from adapters.database.client_batches import PostgresBatches
 from adapters.database.engine import Database
 from adapters.database.input_files import PostgresInputFiles
+from adapters.database.used_keys import PostgresUsedKeys
 from api.services.admission import Admission
 from api.services.batch_files import BatchFileService
 from api.services.batches import BatchService
@@ -32,6 +33,7 @@ def batch_service(
         models,
         PostgresBatches(pool),
         batch_workflows(settings, temporal, call_seconds=call_seconds),
+        PostgresUsedKeys(pool),
         files,
         BatchFileService(files, store, max_bytes=settings.max_batch_file_bytes),
         admission,

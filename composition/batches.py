@@ -14,6 +14,7 @@ from adapters.database.generations import PostgresGenerations
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.key_lists import PostgresKeyLists
 from adapters.database.tenant_usage import PostgresTenantUsages
+from adapters.database.used_keys import PostgresUsedKeys
 from composition.repositories import catalog
 from composition.settings import ServiceSettings, keyring, tenant_limits
 from domain.batch_lines import CatalogLineParser
@@ -70,6 +71,7 @@ def build_batch_parts(
         store,
         usages,
         PostgresKeyLists(database),
+        PostgresUsedKeys(database),
         CatalogLineParser(rules.catalog, rules.webhook_origins),
     )
     items = ItemStarter(runs, generations, PostgresInputFiles(database), rules.catalog, rules.keyring)

@@ -208,6 +208,11 @@ class Batch:
     content_erased_at: datetime | None = None
 
 
+def workflow_input(batch: Batch) -> "BatchInput":
+    """Return what the workflow of a batch is started with."""
+    return BatchInput(batch.id, batch.tenant_id, batch.status is not BatchStatus.VALIDATING)
+
+
 @dataclass(frozen=True)
 class BatchItem:
     """An item as a client sees it.
@@ -247,7 +252,8 @@ def item_status(state: ItemState, generation: Status | None) -> ItemStatus:
 class BatchInput:
     """The input of a batch's workflow. Everything else is in the rows.
 
-    is_validated: Of a run that goes on where another one was.
+    is_validated: Of an array, which was checked before it was stored, and of a run that goes on where another
+        one was. A check of what is checked already does nothing, but it may wait for files of others.
     """
 
     batch_id: str

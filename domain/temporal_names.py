@@ -41,3 +41,5 @@ DELIVERIES_QUEUE = "deliveries"
 BATCH_WORKFLOW = "BatchWorkflow"
 BATCH_CANCEL_SIGNAL = "request_batch_cancel"
 BATCHES_QUEUE = "batches"
+# The files of batches alone: few at once, as a check of 50,000 lines keeps a process busy for seconds.
+BATCH_FILES_QUEUE = "batch-files"

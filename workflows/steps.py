@@ -25,6 +25,7 @@ from domain.provider import AttemptRef, PollResult, StoreRequest, StoreResult, S
 from domain.slots import SlotRequest
 from domain.temporal_names import (
     ASSETS_QUEUE,
+    BATCH_FILES_QUEUE,
     BATCHES_QUEUE,
     DELIVERIES_QUEUE,
     GENERATIONS_QUEUE,
@@ -186,7 +187,7 @@ async def validate_batch(batch_id: str) -> None:
     await workflow.execute_activity_method(
         BatchActivities.validate_batch,
         batch_id,
-        task_queue=BATCHES_QUEUE,
+        task_queue=BATCH_FILES_QUEUE,
         start_to_close_timeout=timedelta(minutes=10),
         heartbeat_timeout=timedelta(seconds=15),
         retry_policy=UNLIMITED_RETRY,

@@ -1,6 +1,6 @@
 """What the check of a batch's file changes: its items one chunk after the other, then the batch."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from adapters.database.batch_runs import write_end
 from adapters.database.client_batches import add_items
 from adapters.database.engine import Database
-from adapters.database.used_keys import find_used_keys
 from domain.batch_runs import BatchFile
 from domain.batches import MAX_LINE_ERRORS, Batch, BatchItemDraft, BatchStatus, LineError
 from domain.errors import FileNotFound
@@ -56,9 +55,6 @@ class PostgresBatchFiles:
             row.monthly_budget_credits,
             row.signs_webhooks,
         )
-
-    async def find_used_keys(self, tenant_id: str, keys: Collection[str]) -> Collection[str]:
-        return await find_used_keys(self._database, tenant_id, keys)
 
     async def add_items(self, batch_id: str, items: Sequence[BatchItemDraft]) -> bool:
         async with self._database.begin() as session:

@@ -99,7 +99,7 @@ _LIST_OPEN = text(f"""
 UPDATE batches SET checked_at = now() WHERE id IN (
     SELECT id FROM batches WHERE status NOT IN {TERMINAL} AND checked_at < now() - CAST(:age AS interval)
     ORDER BY checked_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
-) RETURNING id, tenant_id
+) RETURNING id, tenant_id, status <> 'validating' AS is_validated
 """)  # noqa: S608 - a constant
 
 
@@ -181,7 +181,7 @@ class PostgresBatchRuns:
 
     async def list_open_batches(self, older_than: timedelta, limit: int) -> Sequence[BatchInput]:
         rows = await self._database.call(_LIST_OPEN, {"age": older_than, "limit": limit})
-        return [BatchInput(row.id, row.tenant_id) for row in rows]
+        return [BatchInput(row.id, row.tenant_id, row.is_validated) for row in rows]
 
 
 async def write_end(session: AsyncSession, batch_id: str, status: BatchStatus) -> Batch:

@@ -1,6 +1,6 @@
 """Batches as clients see them: created, read, listed, canceled."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +15,6 @@ from adapters.database.ids import new_id
 from adapters.database.tables import BatchRow, TenantRow
 from adapters.database.tables.columns import NO_KEY_UPDATE, TERMINAL
 from adapters.database.tables.mapping import images_from_json, read_generations, to_generation
-from adapters.database.used_keys import find_used_keys
 from domain.batches import (
     FILE_CONTENT_TYPE,
     Batch,
@@ -103,9 +102,6 @@ class PostgresBatches:
     async def find_batch_by_key(self, tenant_id: str, key: str) -> tuple[Batch, str] | None:
         found = await self._database.call(_READ_BY_KEY, {"tenant": tenant_id, "key": key})
         return (to_batch(found[0]), found[0].fingerprint) if found else None
-
-    async def find_used_keys(self, tenant_id: str, keys: Collection[str]) -> Collection[str]:
-        return await find_used_keys(self._database, tenant_id, keys)
 
     async def get_batch_of(self, tenant_id: str, batch_id: str) -> Batch:
         # Another tenant's row is not even read, so that the time does not tell that it is there.

@@ -1,4 +1,4 @@
-"""Idempotency keys that have made a generation: an item of a batch that has one of them makes none."""
+"""Idempotency keys that have made a generation."""
 
 from collections.abc import Collection
 
@@ -12,9 +12,14 @@ WHERE tenant_id = :tenant AND idempotency_key = ANY (CAST(:keys AS text[]))
 """)
 
 
-async def find_used_keys(database: Database, tenant_id: str, keys: Collection[str]) -> Collection[str]:
-    """Return those keys that a generation of the tenant has."""
-    if not keys:
-        return ()
-    rows = await database.call(_USED, {"tenant": tenant_id, "keys": sorted(keys)})
-    return [row.idempotency_key for row in rows]
+class PostgresUsedKeys:
+    """Finds many at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find_used_keys(self, tenant_id: str, keys: Collection[str]) -> Collection[str]:
+        if not keys:
+            return ()
+        rows = await self._database.call(_USED, {"tenant": tenant_id, "keys": sorted(keys)})
+        return [row.idempotency_key for row in rows]

@@ -18,9 +18,9 @@ from domain.batches import (
     DEFAULT_CONCURRENCY,
     Batch,
     BatchDraft,
-    BatchInput,
     BatchItemDraft,
     prices_by_key,
+    workflow_input,
 )
 from domain.catalog import Catalog
 from domain.errors import (
@@ -35,7 +35,7 @@ from domain.fingerprints import fingerprint, is_same_request
 from domain.input_files import FilePurpose, InputFile
 from domain.keyring import Keyring
 from domain.model_schema import FieldErrors
-from domain.ports import Batches, BatchWorkflows, InputFiles
+from domain.ports import Batches, BatchWorkflows, InputFiles, UsedKeys
 from domain.tenant import RatePolicy
 
 # Of the errors of one request, how many are named.
@@ -78,6 +78,7 @@ class BatchService:
         catalog: Catalog,
         batches: Batches,
         workflows: BatchWorkflows,
+        used_keys: UsedKeys,
         input_files: InputFiles,
         files: BatchFileService,
         admission: Admission,
@@ -86,6 +87,7 @@ class BatchService:
     ) -> None:
         self._catalog = catalog
         self._workflows = workflows
+        self._used_keys = used_keys
         self._input_files = input_files
         self._admission = admission
         self._rate_limiter = rate_limiter
@@ -178,7 +180,7 @@ class BatchService:
     async def _cost_of(self, draft: BatchDraft) -> int:
         """Return the price of the items that make a generation: not of those whose key has made one."""
         by_key = prices_by_key(draft.items)
-        used = await self.rows.find_used_keys(draft.tenant_id, by_key) if by_key else ()
+        used = await self._used_keys.find_used_keys(draft.tenant_id, by_key)
         return draft.price_credits - sum(by_key[key] for key in used)
 
     async def _check_lines(self, tenant_id: str, file_id: str) -> None:
@@ -198,7 +200,7 @@ class BatchService:
 
     async def _start(self, batch: Batch) -> None:
         try:
-            await self._workflows.start_batch(BatchInput(batch.id, batch.tenant_id))
+            await self._workflows.start_batch(workflow_input(batch))
         except TemporalUnavailable:
             metrics.deferred.labels("start").inc()
             _log.warning("Temporal is away; %s starts later", batch.id)

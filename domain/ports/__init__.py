@@ -3,7 +3,7 @@
 from domain.ports.assets import Assets, ResultToStore, StoringStart
 from domain.ports.attempts import AttemptRecord, Attempts, Inbox, SubmitPermit, WebhookReceipt
 from domain.ports.batch_runs import BatchFiles, BatchRuns
-from domain.ports.batches import Batches, BatchWorkflows
+from domain.ports.batches import Batches, BatchWorkflows, UsedKeys
 from domain.ports.books import Books
 from domain.ports.credits import Authenticator, CreditAccounts, Ledger
 from domain.ports.durations import DurationHistory
@@ -85,6 +85,7 @@ __all__ = [
     "TenantStates",
     "TenantUsages",
     "TypicalDurations",
+    "UsedKeys",
     "WebhookReader",
     "WebhookReceipt",
     "WorkflowClient",

@@ -1,6 +1,6 @@
 """What the activities of a batch do with its rows. Each call is safe to repeat and to race with any other."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -71,10 +71,6 @@ class BatchFiles(Protocol):
 
     async def get_file_to_check(self, batch_id: str) -> BatchFile | None:
         """Return the file of a batch that is validated; None for any other. Raises FileNotFound."""
-        ...
-
-    async def find_used_keys(self, tenant_id: str, keys: Collection[str]) -> Collection[str]:
-        """Return those idempotency keys that a generation of the tenant has."""
         ...
 
     async def add_items(self, batch_id: str, items: Sequence[BatchItemDraft]) -> bool:

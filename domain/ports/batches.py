@@ -25,10 +25,6 @@ class Batches(Protocol):
         """Return the batch of an Idempotency-Key and its fingerprint."""
         ...
 
-    async def find_used_keys(self, tenant_id: str, keys: Collection[str]) -> Collection[str]:
-        """Return those idempotency keys that a generation of the tenant has."""
-        ...
-
     async def get_batch_of(self, tenant_id: str, batch_id: str) -> Batch:
         """Raises BatchNotFound, also for another tenant's."""
         ...
@@ -59,6 +55,14 @@ class Batches(Protocol):
 
         Raises BatchNotFound; TooLateToCancel if it has ended otherwise.
         """
+        ...
+
+
+class UsedKeys(Protocol):
+    """Idempotency keys that have made a generation: an item of a batch that has one of them makes none."""
+
+    async def find_used_keys(self, tenant_id: str, keys: Collection[str]) -> Collection[str]:
+        """Return those idempotency keys that a generation of the tenant has."""
         ...
 
 

@@ -11,7 +11,7 @@ from adapters.database.functions import statements
 revision = "0016"
 down_revision = "0015"
 # Of the functions that this migration installs.
-FUNCTIONS_SHA256 = "d74b7b6f55fc484b25b4152b13bea86c19aa66e35ddd0ca91199a99a08104873"
+FUNCTIONS_SHA256 = "4a276a3178b70609ac5e7b298c3d7d97023f05a8cb9501d6b6a2e6cd56fb1a43"
 
 # A step that is inside a function goes on in its old body, past the lots. So this waits for each, and lets
 # none begin: all lock their generation first, operators the accounts, and only this mode keeps them out.
@@ -112,6 +112,8 @@ WITHOUT = (
     " RETURNS void LANGUAGE sql AS $$ SELECT $$",
     "CREATE OR REPLACE FUNCTION refusal_of_key(p_key text, p_price bigint, p_at timestamptz)"
     " RETURNS text LANGUAGE sql STABLE AS $$ SELECT NULL::text $$",
+    "CREATE OR REPLACE FUNCTION begin_lots(p_tenant text, p_at timestamptz)"
+    " RETURNS void LANGUAGE sql AS $$ SELECT $$",
     "CREATE OR REPLACE FUNCTION tell_if_low(p_tenant text) RETURNS void LANGUAGE sql AS $$ SELECT $$",
     "CREATE OR REPLACE FUNCTION spendable_credits("
     "p_tenant text, p_at timestamptz DEFAULT statement_timestamp()) RETURNS bigint LANGUAGE sql STABLE"

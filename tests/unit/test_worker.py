@@ -42,6 +42,7 @@ def test_the_assets_queue_takes_what_the_decoders_can_do(
 
     limits = {queue: options["max_concurrent_activities"] for queue, options in built.items()}
     assert limits.pop(temporal_names.ASSETS_QUEUE) == stores
+    assert limits.pop(temporal_names.BATCH_FILES_QUEUE) == 2
     assert min(limits.values()) == max_activities
 
 

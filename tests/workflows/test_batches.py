@@ -22,7 +22,15 @@ from adapters.database.ledger import PostgresLedger
 from adapters.temporal_batches import TemporalBatches
 from devstack.servers.running import Servers
 from domain import temporal_names
-from domain.batches import Batch, BatchCounts, BatchDraft, BatchInput, BatchItemDraft, BatchStatus
+from domain.batches import (
+    Batch,
+    BatchCounts,
+    BatchDraft,
+    BatchInput,
+    BatchItemDraft,
+    BatchStatus,
+    workflow_input,
+)
 from domain.generation import GenerationInput, Status, TerminalState
 from domain.input_files import FilePurpose, ImageFacts
 from tests.conftest import namespaced_client
@@ -109,7 +117,7 @@ class Site:
     async def _started(self, draft: BatchDraft, *, is_started: bool) -> "Job":
         batch, _ = await self.batches.create_batch(draft, None, "print", max_open=1)
         for _ in range(2 if is_started else 0):  # it starts once
-            await self.workflows.start_batch(BatchInput(batch.id, batch.tenant_id))
+            await self.workflows.start_batch(workflow_input(batch))
         return Job(self, batch, self.client.get_workflow_handle_for(BatchWorkflow.run, batch.id))
 
 
@@ -152,14 +160,22 @@ class Job:
 async def working(site: Site) -> AsyncIterator[None]:
     """Run a worker without a cache: every workflow task replays the history."""
     parts = batch_parts_of(site.database, site.generations, site.workflows, store=site.store, pace=site.pace)
-    async with Worker(
-        site.client,
-        task_queue=temporal_names.BATCHES_QUEUE,
-        workflows=[BatchWorkflow],
-        activities=[parts.activities.validate_batch, parts.activities.advance_batch],
-        interceptors=[FailureMappingInterceptor(), HeartbeatInterceptor()],
-        workflow_runner=SandboxedWorkflowRunner(),
-        max_cached_workflows=0,
+    async with (
+        Worker(
+            site.client,
+            task_queue=temporal_names.BATCHES_QUEUE,
+            workflows=[BatchWorkflow],
+            activities=[parts.activities.advance_batch],
+            interceptors=[FailureMappingInterceptor(), HeartbeatInterceptor()],
+            workflow_runner=SandboxedWorkflowRunner(),
+            max_cached_workflows=0,
+        ),
+        Worker(
+            site.client,
+            task_queue=temporal_names.BATCH_FILES_QUEUE,
+            activities=[parts.activities.validate_batch],
+            interceptors=[FailureMappingInterceptor(), HeartbeatInterceptor()],
+        ),
     ):
         yield
 
@@ -187,6 +203,7 @@ async def test_all_items_end_and_so_does_the_batch(site: Site) -> None:
     described = await job.handle.describe()
     assert await described.memo() == {"tenant_id": batch.tenant_id}
     assert await described.static_summary() == f"batch for {batch.tenant_id}"
+    assert "validate_batch" not in (await job.runs())[0].to_json()  # it would wait for the files of others
     await job.keep_history("batch_completed")
 
 

@@ -3,11 +3,15 @@
 -- Each locks all of the tenant's accounts first, and is safe to repeat: what it makes is named by its reference. `state`
 -- says how it went; where it is not the first word of its list, and not `repeated`, nothing was changed.
 
--- Lock a tenant's accounts; return whether it exists and is not erased.
+-- Lock a tenant's accounts, and notice what is effective now; return whether it exists and is not erased.
 CREATE OR REPLACE FUNCTION lock_accounts(p_tenant text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM accounts WHERE tenant_id = p_tenant ORDER BY id FOR UPDATE;
-    RETURN FOUND AND EXISTS (SELECT FROM tenants WHERE id = p_tenant AND erasure_requested_at IS NULL);
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM begin_lots(p_tenant, clock_timestamp());
+    RETURN EXISTS (SELECT FROM tenants WHERE id = p_tenant AND erasure_requested_at IS NULL);
 END $$;
 
 -- Find the lot of a grant: its own, or for one from before there were lots, the tenant's first.

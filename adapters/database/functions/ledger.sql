@@ -142,7 +142,6 @@ DECLARE
     generation generations;
     price bigint;
     available bigint;
-    low_at bigint;
     at timestamptz;
     refusal text;
     result text := 'held';
@@ -161,8 +160,9 @@ BEGIN
         PERFORM end_generation(generation, 'failed', 'not_started_in_time', NULL, NULL);
         result := 'not_started_in_time';
     ELSIF NOT EXISTS (SELECT FROM transfers WHERE id = p_generation || ':hold') THEN
-        SELECT low_at_credits INTO low_at FROM accounts WHERE id = generation.tenant_id || ':available' FOR UPDATE;
+        PERFORM FROM accounts WHERE id = generation.tenant_id || ':available' FOR UPDATE;
         at := clock_timestamp();
+        PERFORM begin_lots(generation.tenant_id, at);
         available := spendable_credits(generation.tenant_id, at);
         refusal := CASE WHEN available >= price THEN refusal_of_key(generation.api_key_id, price, at)
             ELSE 'insufficient_credits' END;
@@ -173,7 +173,8 @@ BEGIN
                 status = CASE status WHEN 'created' THEN 'queued' ELSE status END
             WHERE id = p_generation;
             PERFORM hold_credits(generation, at);
-            PERFORM tell_if_low(generation.tenant_id) WHERE available - price < low_at;
+            PERFORM tell_if_low(generation.tenant_id) FROM accounts
+            WHERE id = generation.tenant_id || ':available' AND low_at_credits > available - price;
         ELSE
             PERFORM end_generation(generation, 'failed', refusal, NULL, 'reserving');
             result := 'insufficient';

@@ -167,6 +167,33 @@ BEGIN
     RETURN lot.remaining_credits;
 END $$;
 
+-- Notice which of a tenant's lots are effective now. Whoever takes credits does so first: what such a lot lifted the balance
+-- to may be gone before a sweep comes by.
+CREATE OR REPLACE FUNCTION begin_lots(p_tenant text, p_at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM lots WHERE tenant_id = p_tenant AND begun_at IS NULL AND effective_at <= p_at) THEN
+        UPDATE lots SET begun_at = clock_timestamp()
+        WHERE tenant_id = p_tenant AND begun_at IS NULL AND effective_at <= p_at;
+        PERFORM rearm_thresholds(p_tenant);
+    END IF;
+END $$;
+
+-- Expire lots. One whose tenant's books are wrong is left as it is, and keeps no other tenant's from expiring.
+CREATE OR REPLACE FUNCTION expire_lots(p_lots text[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    lot text;
+BEGIN
+    PERFORM end_lot(id, 'expire_lot') FROM unnest(p_lots) AS id;
+EXCEPTION WHEN check_violation THEN
+    IF cardinality(p_lots) = 1 THEN
+        RAISE WARNING 'lot % cannot expire: %', p_lots[1], SQLERRM;
+        RETURN;
+    END IF;
+    FOREACH lot IN ARRAY p_lots LOOP
+        PERFORM expire_lots(ARRAY[lot]);
+    END LOOP;
+END $$;
+
 -- Take away what has expired, and notice what is effective now; return how many lots that were.
 CREATE OR REPLACE FUNCTION sweep_lots(p_limit bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -181,8 +208,7 @@ DECLARE
 BEGIN
     PERFORM FROM accounts WHERE tenant_id IN (SELECT tenant_id FROM lots WHERE id = ANY (ended || begun))
     ORDER BY id FOR UPDATE;
-    PERFORM end_lot(id, 'expire_lot') FROM unnest(ended) AS id;
-    UPDATE lots SET begun_at = clock_timestamp() WHERE id = ANY (begun) AND begun_at IS NULL;
-    PERFORM rearm_thresholds(tenant_id) FROM (SELECT DISTINCT tenant_id FROM lots WHERE id = ANY (begun)) AS tenants;
+    PERFORM begin_lots(tenant_id, now()) FROM (SELECT DISTINCT tenant_id FROM lots WHERE id = ANY (begun)) AS tenants;
+    PERFORM expire_lots(ended);
     RETURN cardinality(ended) + cardinality(begun);
 END $$;

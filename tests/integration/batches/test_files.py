@@ -105,7 +105,7 @@ async def test_the_last_line_needs_no_end_and_lines_may_end_in_two_ways(site: Si
 
 async def test_a_check_that_was_cut_off_is_made_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that dies between chunks leaves items: they are found, and none is there twice."""
-    await site.post([line(number) for number in range(1, 1202)], credits=10_000)
+    await site.post([line(number) for number in range(1, 242)], credits=10_000)
     read = batch_lines.FileLines.next_items
     chunks = 0
 
@@ -120,9 +120,9 @@ async def test_a_check_that_was_cut_off_is_made_again(site: Site, monkeypatch: p
     with pytest.raises(ConnectionError):
         await site.check()
     left = await site.batches.get_batch_of(site.tenant_id, site.id)
-    assert (left.status, left.counts.total) == (BatchStatus.VALIDATING, 1000)
+    assert (left.status, left.counts.total) == (BatchStatus.VALIDATING, 200)
     monkeypatch.undo()
-    assert (await site.check()).counts == BatchCounts(total=1201, waiting=1201)
+    assert (await site.check()).counts == BatchCounts(total=241, waiting=241)
 
 
 async def test_every_wrong_line_is_named_and_nothing_is_left(site: Site) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from activities.batch_passes import Pace
+from adapters.database.batch_runs import PostgresBatchRuns
 from adapters.database.engine import Database
 from adapters.database.input_files import PostgresInputFiles
 from adapters.database.tenants import PostgresTenants
@@ -172,6 +173,23 @@ async def test_a_cancel_ends_what_waits_and_asks_what_runs_to_end(site: Site) ->
     batch = await site.read()
     assert batch.status is BatchStatus.CANCELED
     assert batch.counts == BatchCounts(total=6, failed=2, canceled=4)
+
+
+async def test_what_runs_is_asked_to_end_before_all_that_waits_has(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be charged meanwhile."""
+
+    async def long(*_: object) -> int:
+        raise TimeoutError
+
+    await site.post(*items(6), concurrency=2)
+    await site.advance()
+    await site.batches.record_batch_cancel(site.draft.tenant_id, site.batch.id)
+    monkeypatch.setattr(PostgresBatchRuns, "cancel_items", long)
+    with pytest.raises(TimeoutError):
+        await site.advance()
+    assert len(site.workflows.canceled) == 2
 
 
 @pytest.mark.parametrize("reason", ["tenant_suspended", "key_not_valid", "expired"])
