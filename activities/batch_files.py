@@ -51,7 +51,7 @@ class BatchFileChecker:
         if lines.error_count:
             await self._refuse(batch_id, InvalidInput.code, lines)
         elif (code := await self._price_refusal(file, paid_credits)) is not None:
-            await self._refuse(batch_id, code, lines)
+            await self._refuse(batch_id, code, price_credits=paid_credits)
         else:
             await self._files.accept_file(batch_id, lines.price_credits)
 
@@ -82,12 +82,11 @@ class BatchFileChecker:
         usage = await self._usages.read_usage(file.tenant_id, max_generations=0)
         return InsufficientCredits.code if price_credits > usage.available_credits else None
 
-    async def _refuse(self, batch_id: str, code: str, lines: FileLines | None = None) -> None:
-        if lines is None:
-            batch = await self._files.refuse_file(batch_id, code)
-        elif lines.error_count:
-            batch = await self._files.refuse_file(batch_id, code, lines.errors, lines.error_count)
-        else:
-            batch = await self._files.refuse_file(batch_id, code, price_credits=lines.price_credits)
+    async def _refuse(
+        self, batch_id: str, code: str, lines: FileLines | None = None, *, price_credits: int = 0
+    ) -> None:
+        errors = lines.errors if lines is not None else ()
+        count = lines.error_count if lines is not None else 0
+        batch = await self._files.refuse_file(batch_id, code, errors, count, price_credits)
         if batch is not None:
             count_batch(batch)
