@@ -6,7 +6,7 @@ One pass may begin hundreds of items, and is a handful of events in the history 
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from temporalio import activity
 
 from activities.batch_items import ItemStarter
 from activities.metrics import count_batch, count_items
-from domain.batch_runs import BatchLook, BatchReport
+from domain.batch_runs import BatchLook, BatchReport, WaitingItem
 from domain.batches import BatchStatus
 from domain.catalog import Catalog
 from domain.errors import TemporalUnavailable, TooLateToCancel
@@ -25,6 +25,7 @@ from domain.tenant import TenantLimits
 _log = logging.getLogger("darkroom.batches")
 # Of one look: some of them may end at once, and take no room.
 _MIN_ITEMS = 100
+_PAGE_ITEMS = 10
 _CANCELED_AT_ONCE = 1000
 _MAX_CONCURRENT = 10
 
@@ -125,7 +126,7 @@ class BatchPasses:
         made: list[Generation] = []
         ended, held_credits = 0, look.held_credits
         try:
-            for item in await self._runs.list_waiting_items(batch_id, max(room, _MIN_ITEMS)):
+            async for item in self._waiting_items(batch_id, max(room, _MIN_ITEMS)):
                 held_credits += item.price_credits
                 if len(made) == room or _is_over_cap(look, held_credits, item.price_credits):
                     break
@@ -136,6 +137,17 @@ class BatchPasses:
             await self._start(made)
         count_items("begun", len(made))
         return len(made) + ended
+
+    async def _waiting_items(self, batch_id: str, limit: int) -> AsyncIterator[WaitingItem]:
+        """Read a few at a time: an item may have 100 KB, and many passes run at once."""
+        after = -1
+        for begin in range(0, limit, _PAGE_ITEMS):
+            page = await self._runs.list_waiting_items(batch_id, min(_PAGE_ITEMS, limit - begin), after=after)
+            for item in page:
+                yield item
+            if len(page) < _PAGE_ITEMS:
+                return
+            after = page[-1].index
 
     async def _room(self, look: BatchLook) -> int:
         """Return how many more generations may be made now. Limits make a batch wait, and never fail.

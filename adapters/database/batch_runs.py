@@ -46,7 +46,7 @@ WHERE b.id = :batch
 """).columns(limits=JSONB)  # noqa: S608 - constants
 _LIST_WAITING = text("""
 SELECT index AS place, request, price_credits, idempotency_key FROM batch_items
-WHERE batch_id = :batch AND state = 'waiting' ORDER BY index LIMIT :limit
+WHERE batch_id = :batch AND state = 'waiting' AND index > :after ORDER BY index LIMIT :limit
 """).columns(request=JSONB)
 _LOCK = text("""
 SELECT b.tenant_id, b.api_key_id, b.status, b.concurrency, key.max_held_credits
@@ -115,8 +115,11 @@ class PostgresBatchRuns:
             raise BatchNotFound
         return _to_look(rows[0])
 
-    async def list_waiting_items(self, batch_id: str, limit: int) -> Sequence[WaitingItem]:
-        rows = await self._database.call(_LIST_WAITING, {"batch": batch_id, "limit": limit})
+    async def list_waiting_items(
+        self, batch_id: str, limit: int, *, after: int = -1
+    ) -> Sequence[WaitingItem]:
+        values = {"batch": batch_id, "limit": limit, "after": after}
+        rows = await self._database.call(_LIST_WAITING, values)
         return [
             WaitingItem(row.place, request_from_json(row.request), row.price_credits, row.idempotency_key)
             for row in rows

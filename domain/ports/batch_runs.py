@@ -16,8 +16,10 @@ class BatchRuns(Protocol):
         """Raises BatchNotFound."""
         ...
 
-    async def list_waiting_items(self, batch_id: str, limit: int) -> Sequence[WaitingItem]:
-        """Return items by their index."""
+    async def list_waiting_items(
+        self, batch_id: str, limit: int, *, after: int = -1
+    ) -> Sequence[WaitingItem]:
+        """Return items by their index. after: the index of the last one that is known."""
         ...
 
     async def begin_item(

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,23 @@ async def test_it_goes_on_as_generations_end(site: Site) -> None:
     batch = await site.read()
     assert (batch.status, batch.counts) == (BatchStatus.COMPLETED, BatchCounts(total=5, failed=5))
     assert await site.advance() == BatchReport(has_ended=True, has_moved=True)
+
+
+async def test_a_look_reads_few_of_the_items_that_wait(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each may be large."""
+    read: list[int] = []
+    listing = PostgresBatchRuns.list_waiting_items
+
+    async def noted(runs: PostgresBatchRuns, batch_id: str, limit: int, *, after: int = -1) -> Any:
+        found = await listing(runs, batch_id, limit, after=after)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(PostgresBatchRuns, "list_waiting_items", noted)
+    await site.post(*[item(index, model="gone") for index in range(12)], *items(40)[12:], concurrency=15)
+    await site.advance()
+    assert (await site.read()).counts == BatchCounts(total=40, failed=12, in_progress=15, waiting=13)
+    assert read == [10, 10, 10]
 
 
 async def test_passes_at_once_begin_each_item_once(site: Site) -> None:
