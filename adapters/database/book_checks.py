@@ -42,6 +42,10 @@ WITH lot AS (
     FROM accounts LEFT JOIN lot USING (tenant_id) LEFT JOIN used USING (tenant_id)
     WHERE tenant_id = ANY (CAST(:tenants AS text[])) AND kind <> 'issued'
     UNION ALL
+    -- The account is made when something is owed.
+    SELECT 'owed', tenant_id, tenant_id || '\\:owed', 0, owed FROM lot
+    WHERE NOT EXISTS (SELECT FROM accounts WHERE id = lot.tenant_id || '\\:owed')
+    UNION ALL
     SELECT 'accounts', tenant_id, tenant_id, 0, sum(balance_credits) FROM accounts
     WHERE tenant_id = ANY (CAST(:tenants AS text[])) GROUP BY tenant_id
 )

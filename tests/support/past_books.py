@@ -35,7 +35,11 @@ ON CONFLICT (tenant_id, day, model, api_key_id) DO UPDATE SET
     generations = usage_days.generations + 1, images = usage_days.images + excluded.images,
     charged_credits = usage_days.charged_credits + excluded.charged_credits
 """
-_BALANCE = "UPDATE accounts SET balance_credits = $2 WHERE id = $1"
+# The account of what is owed is made when something is.
+_BALANCE = """
+INSERT INTO accounts (id, tenant_id, kind, balance_credits) VALUES ($1 || ':' || $2, $1, $2, $3)
+ON CONFLICT (id) DO UPDATE SET balance_credits = excluded.balance_credits
+"""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class PastBooks:
                     await connection.execute(_ENTRY, id_, account_id, change, balances[account])
                 await self._write_counted(connection, movement, id_)
             for account, balance in balances.items():
-                await connection.execute(_BALANCE, f"{self.tenant_id}:{account}", balance)
+                await connection.execute(_BALANCE, self.tenant_id, account.value, balance)
 
     async def _write_counted(self, connection: asyncpg.Connection, movement: Movement, id_: str) -> None:
         if movement.category is not None:
