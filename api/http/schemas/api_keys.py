@@ -3,9 +3,9 @@
 from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, Field, StrictFloat, StrictInt
+from pydantic import BaseModel, Field, StrictFloat, StrictInt
 
-from api.http.schemas.fields import RequestBody, Text
+from api.http.schemas.fields import Moment, RequestBody, Text
 from domain.auth import SCOPE_NAMES, Scope
 from domain.keys import MAX_CAP_CREDITS, MAX_KEY_NAME_CHARACTERS
 from domain.tenant import MAX_LIMIT, min_limit
@@ -43,7 +43,7 @@ class ApiKeyCreate(RequestBody):
 
     name: _Name = ""
     scopes: _Scopes
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     limits: KeyLimits = KeyLimits()
     monthly_budget_credits: _Credits | None = None
     max_held_credits: _Credits | None = None
@@ -54,7 +54,7 @@ class ApiKeyChange(RequestBody):
 
     name: _Name | None = None
     scopes: _Scopes | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     limits: KeyLimits = KeyLimits()
     monthly_budget_credits: _Credits | None = None
     max_held_credits: _Credits | None = None

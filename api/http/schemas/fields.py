@@ -1,9 +1,19 @@
 """Types that the fields of several bodies share."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+)
 
 from domain.webhook_urls import MAX_URL_CHARACTERS
 from domain.webhooks import SUBSCRIBABLE_TYPES
@@ -22,6 +32,25 @@ def _storable(text: str) -> str:
 _NO_NUL: dict[str, Any] = {"pattern": r"^[^\u0000]*$"}
 
 Text = Annotated[str, Field(strict=True, json_schema_extra=_NO_NUL), AfterValidator(_storable)]
+# No moment of ours is outside of these years, and those at the edges have none in another time zone.
+_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def _written(value: object) -> object:
+    """Refuse a number, which would be read as seconds since 1970."""
+    if not isinstance(value, str):
+        raise ValueError("a date and time as in RFC 3339")  # noqa: TRY004 - pydantic reads ValueErrors
+    return value
+
+
+def _in_our_years(moment: datetime) -> datetime:
+    if not _FIRST <= moment < _LAST:
+        raise ValueError(f"from {_FIRST.year} to {_LAST.year - 1}")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_in_our_years)]
 # Wider than any model's own limit; those are checked against the catalog, with the model's numbers.
 WholeNumber = Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]
 Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]

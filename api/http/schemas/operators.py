@@ -1,18 +1,11 @@
 """What billing systems send and read: grants, take-backs, and a tenant's lots."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    Field,
-    StrictInt,
-)
+from pydantic import BaseModel, Field, StrictInt
 
-from api.http.schemas.fields import RequestBody, Text
+from api.http.schemas.fields import Moment, RequestBody, Text
 from domain.lots import (
     DEFAULT_PRIORITY,
     MAX_GRANT_CREDITS,
@@ -24,24 +17,6 @@ from domain.lots import (
 
 # A word that is one part of a path, too, so that what was done can be asked for by it.
 REFERENCE_PATTERN = r"^[A-Za-z0-9]([ -~]*[!-~])?$"
-_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
-_LAST = datetime(9000, 1, 1, tzinfo=UTC)
-
-
-def _written(value: object) -> object:
-    """Refuse a number, which would be read as seconds since 1970."""
-    if not isinstance(value, str):
-        raise ValueError("a date and time as in RFC 3339")  # noqa: TRY004 - pydantic reads ValueErrors
-    return value
-
-
-def _storable(moment: datetime) -> datetime:
-    if not _FIRST <= moment < _LAST:
-        raise ValueError(f"from {_FIRST.year} to {_LAST.year - 1}")
-    return moment
-
-
-Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_storable)]
 TenantName = Annotated[Text, Field(min_length=1, max_length=64)]
 Reference = Annotated[str, Field(strict=True, max_length=MAX_REFERENCE_CHARACTERS, pattern=REFERENCE_PATTERN)]
 Credits = Annotated[StrictInt, Field(ge=1, le=MAX_GRANT_CREDITS)]

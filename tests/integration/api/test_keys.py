@@ -100,6 +100,8 @@ async def test_a_key_is_within_its_makers_over_the_api(service: Service, tenant:
         ({"scopes": ["read"], "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
         ({"scopes": ["read"], "expires_at": "9999-12-31T23:59:59Z"}, "expires_at"),
         ({"scopes": ["read"], "expires_at": "tomorrow"}, "expires_at"),
+        ({"scopes": ["read"], "expires_at": 4_102_444_800}, "expires_at"),
+        ({"scopes": ["read"], "expires_at": "9999-12-31T23:59:59-14:00"}, "expires_at"),
         ({"scopes": ["read"], "monthly_budget_credits": -1}, "monthly_budget_credits"),
         ({"scopes": ["read"], "max_held_credits": 1.5}, "max_held_credits"),
         ({"scopes": ["read"], "limits": {"read_burst": 0}}, "limits.read_burst"),
