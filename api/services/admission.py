@@ -87,14 +87,22 @@ class Admission:
         What is a limit of how much is open makes its items wait. Raises InsufficientCredits,
         UnchargedCostExceeded, KeyBudgetExceeded.
         """
-        for refusal in await self.refusals_of(caller, price_credits):
+        for refusal in await self.refusals_of(caller, price_credits, from_memory=False):
             if isinstance(refusal, InsufficientCredits | UnchargedCostExceeded | KeyBudgetExceeded):
                 raise refusal
 
-    async def refusals_of(self, caller: Caller, price_credits: int) -> Sequence[ServiceError]:
-        """Return why one more generation of this price would be refused now; counts nothing."""
-        _, refusals = await self._look(caller, price_credits)
-        return [*refusals, *await self._budgets.refusals_of(caller, price_credits)]
+    async def refusals_of(
+        self, caller: Caller, price_credits: int, *, from_memory: bool = True
+    ) -> Sequence[ServiceError]:
+        """Return why one more generation of this price would be refused now; counts nothing.
+
+        from_memory: Whether what was read a second ago will do.
+        """
+        _, refusals = await self._look(caller, price_credits, from_memory=from_memory)
+        return [
+            *refusals,
+            *await self._budgets.refusals_of(caller, price_credits, from_memory=from_memory),
+        ]
 
     async def admit_files(self, caller: Caller, count: int = 1) -> None:
         """Check that so many more files may be stored. Raises FileQuotaExceeded."""
@@ -105,9 +113,11 @@ class Admission:
         if usage.size_bytes >= limits.max_file_bytes:
             raise FileQuotaExceeded(f"at most {limits.max_file_bytes} bytes of files")
 
-    async def _look(self, caller: Caller, price_credits: int) -> tuple[_Known, Sequence[ServiceError]]:
+    async def _look(
+        self, caller: Caller, price_credits: int, *, from_memory: bool = True
+    ) -> tuple[_Known, Sequence[ServiceError]]:
         limits, tenant = self._limits(caller), self._tenant(caller.tenant_id)
-        known = tenant.known
+        known = tenant.known if from_memory else None
         if known is None or not self._is_fresh(known) or _refusals(known, limits, price_credits):
             known = await self._read(caller.tenant_id, tenant, limits)
         return known, _refusals(known, limits, price_credits)

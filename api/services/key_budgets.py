@@ -54,11 +54,13 @@ class KeyBudgets:
             raise refusal
         known.admitted_credits += price_credits
 
-    async def refusals_of(self, caller: Caller, price_credits: int) -> Sequence[ServiceError]:
+    async def refusals_of(
+        self, caller: Caller, price_credits: int, *, from_memory: bool = True
+    ) -> Sequence[ServiceError]:
         """Return why one more generation of this price would be refused now; counts nothing."""
         if not caller.has_caps:
             return ()
-        _, refusals = await self._look(caller, price_credits)
+        _, refusals = await self._look(caller, price_credits, from_memory=from_memory)
         return refusals
 
     async def budget(self, caller: Caller) -> KeyBudget | None:
@@ -71,9 +73,11 @@ class KeyBudgets:
             known = await self._read(caller, key)
         return self._budget(caller, known)
 
-    async def _look(self, caller: Caller, price_credits: int) -> tuple[_Known, Sequence[ServiceError]]:
+    async def _look(
+        self, caller: Caller, price_credits: int, *, from_memory: bool = True
+    ) -> tuple[_Known, Sequence[ServiceError]]:
         key = self._key(caller.key_id)
-        known = key.known
+        known = key.known if from_memory else None
         if known is None or not self._is_fresh(known) or self._refusals(caller, known, price_credits):
             known = await self._read(caller, key)
         return known, self._refusals(caller, known, price_credits)

@@ -19,7 +19,7 @@ from devstack.process.unix_user import UnixUser, unprivileged_user
 
 NAME = "postgres"
 USER = DATABASE = "darkroom"
-CONNECTIONS_MAX = 100
+CONNECTIONS_MAX = 200
 INITDB_TIMEOUT_SECONDS = 60.0
 # A server that was killed replays its log first.
 READY_TIMEOUT_SECONDS = 60.0

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from api.http import examples
+from api.http.batch_examples import BATCH_FILE_ID
 from api.http.openapi import OPERATOR_TAGS, TAGS
 from tests.integration.api.operators.billing import billing_of, payment_id
 from tests.integration.api.owned import owner_of
@@ -20,9 +21,11 @@ FOLDER = Path(__file__).parent / "schemathesis"
 ROOT = Path(__file__).parents[3]
 SEED = 12
 # An erased generation is read as before, without its content, and what was done to it is in its events.
+# A revoked key is listed as before.
 # To who brings no operator's key, operators' routes are not there: 404, not 401.
 EXCLUDED = {
     "generations": ["--exclude-checks", "use_after_free"],
+    "keys": ["--exclude-checks", "use_after_free"],
     "operators": ["--exclude-checks", "ignored_auth,missing_required_header"],
 }
 MAX_EXAMPLES = 10
@@ -37,6 +40,7 @@ async def test_the_api_does_what_it_describes(service: Service, tag: str, tmp_pa
         for name, states in owner.ids.items()
         if name in examples.PARAMETERS
     }
+    real_ids[BATCH_FILE_ID] = next(iter(owner.ids["batch_file_id"].values()))
     authorization = owner.tenant.http.headers["authorization"]
     await run_schemathesis(service, service.url, tag, authorization, real_ids, tmp_path)
     await owner.close()
